@@ -4,10 +4,12 @@
 mod images;
 mod key_files;
 mod listeners;
+mod offline;
 mod open_files;
+mod retention;
 mod tls_files;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,29 +22,27 @@ use tokio::task::JoinSet;
 pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
-use self::open_files::OpenFiles;
+pub use self::offline::{erase_customer, reconcile, verify_audit};
 use self::tls_files::TlsFiles;
 use crate::clock_file::ClockFiles;
 use crate::flows::{Cashier, CustomerLimits, NoticeRules, Ports, Rules, configure, ended_calls, janitor};
 use crate::guarded_clock::GuardedClock;
 use crate::http;
-use crate::http::serve::ListenerContext;
+use crate::http::answering::ListenerContext;
 use crate::http::session::SessionKeys;
 use crate::http::session::files::{KeyFiles, open as open_session_keys};
 use crate::http::tls::ServedTls;
 use crate::ledger::{Admission, Ledger, Watermark};
-use crate::pair::{self, Reconciliation};
+use crate::pair;
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{self, PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Recorder, Spawn, StartPhase, StartProgress, TradingServer};
-use crate::process;
 use crate::reload_signal::ReloadSignal;
 use crate::sealing;
 pub use crate::sealing::{ResealReport, reseal, seal_use};
 use crate::settings::Settings;
 use crate::snapshot::MoneyModes;
 use crate::strand::archive::ArchiveReader;
-use crate::strand::audit::{self, AuditChain};
 use crate::strand::seal::SealKeys;
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
@@ -141,7 +141,7 @@ impl CashierManager {
         };
         let reload = Arc::new(ReloadSignal::default());
         let mut serving =
-            sockets.serve(served.clone(), context, limits(&settings), &settings.cors_origins, &progress)?;
+            sockets.serve(served.clone(), context, Limits::of(&settings), &settings.cors_origins, &progress)?;
         if let (Some(files), Some(known), Some(served)) = (tls, known, served) {
             let asked = reload.part("TLS files");
             serving.beside(files.follow(known, served, Arc::clone(&machine.clock), asked));
@@ -308,6 +308,8 @@ impl Start {
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
         cashier.spawn.background(Box::pin(images::keep(Arc::clone(&cashier), strand.path().to_owned())));
+        let kept = settings.retention;
+        cashier.spawn.background(Box::pin(retention::keep(Arc::clone(&cashier), Arc::clone(&strand), kept)));
         let asked = reload.part("session keys");
         cashier.spawn.background(Box::pin(key_files.follow(machine.clock, asked)));
         let seal_file = seal_file.map(|file| (file, reload.part("seal keys")));
@@ -371,28 +373,6 @@ pub fn catalog(settings: &Settings) -> Result<Vec<CatalogLine>, Fault> {
     let public_url = settings.public_url.clone().unwrap_or_default();
     let (settings, dependencies) = plugin_host(settings, &Machine::real(), &public_url)?;
     plugins::list(&settings, &*dependencies.networks).map_err(Fault::new)
-}
-
-/// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
-/// server's do.
-pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliation, Fault> {
-    let Machine { clock, entropy, .. } = Machine::real();
-    let files = Arc::new(ClockFiles::in_folder(&settings.bases));
-    let now = || GuardedClock::open(clock, files).now();
-    pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, apply).await
-}
-
-/// Follows the chain of audit records in a folder of bases; see [`audit::verify`].
-pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
-    audit::verify(&bases.join("cashier.db"), anchor)
-}
-
-/// How many connections each listener may have, from what the system allows this process.
-fn limits(settings: &Settings) -> Limits {
-    let files = OpenFiles::divide(process::raise_open_files().unwrap_or(usize::MAX));
-    let OpenFiles { limit, reserved, customer, manager, watch } = files;
-    tracing::info!(open_files = limit, reserved, customer, manager, watch, "open files were divided among connections");
-    Limits { files, per_address: settings.connections_per_address, idle: settings.idle }
 }
 
 /// Loading probes every module in a child process. Each module's result is logged by `Plugins::open`.

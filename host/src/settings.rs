@@ -3,6 +3,7 @@
 
 mod file;
 mod listening;
+mod retention;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 pub use self::file::SettingsFile;
+pub use self::retention::RetentionDays;
 pub use self::session::SessionSettings;
 use self::session::lifetime;
 pub use self::values::{SEAL_KEYS_VARIABLE, SESSION_KEYS_VARIABLE};
@@ -67,6 +69,7 @@ pub struct Settings {
     pub file: Option<PathBuf>,
     pub open_deposits_max: Option<u32>,
     pub stored_bytes_per_customer_max: Option<u64>,
+    pub retention: RetentionDays,
     /// Certificate chain and private key.
     pub tls_files: Option<(PathBuf, PathBuf)>,
 }
@@ -115,6 +118,7 @@ impl Settings {
     }
 
     fn checked(file: SettingsFile, folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Wrong> {
+        let retention = RetentionDays::checked(&file)?;
         let customer_listen = address("customer_listen", file.customer_listen, "127.0.0.1:8080")?;
         let public_url = file.public_url.as_deref().map(|url| base_url("public_url", url)).transpose()?;
         if public_url.is_none() && customer_listen.ip().is_unspecified() {
@@ -175,6 +179,7 @@ impl Settings {
             failed_notices_per_minute: file.failed_notices_per_minute,
             open_deposits_max: file.open_deposits_max,
             stored_bytes_per_customer_max: file.stored_bytes_per_customer_max,
+            retention,
             tls_files,
         })
     }

@@ -243,6 +243,11 @@ impl Deployment {
 pub(crate) fn write_files(folder: &Path, peers: &[&str]) {
     write(&folder.join("session.key"), &format!("test:{}\n", "5e".repeat(32)));
     write(&folder.join("seal.key"), &format!("1:{}\n", "a7".repeat(32)));
+    #[cfg(unix)]
+    for key in ["session.key", "seal.key"] {
+        let owner_alone = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(folder.join(key), owner_alone).expect("a file of ours");
+    }
     write(&folder.join("plugins.toml"), &plugins(peers));
     std::fs::create_dir_all(folder.join("bases")).expect("a folder");
 }

@@ -31,6 +31,7 @@ struct Server {
     addresses: Listeners,
     http: Http,
     customer: CustomerClient,
+    manager: ManagerClient,
     stripe: StripeStub,
     _sandbox: TestSandbox,
     folder: TempDir,
@@ -65,7 +66,7 @@ impl Server {
             url: format!("http://{}", addresses.customer),
             token: process.token(Role::Customer, CUSTOMER),
         };
-        Self { process, addresses, http, customer, stripe, _sandbox: sandbox, folder }
+        Self { process, addresses, http, customer, manager, stripe, _sandbox: sandbox, folder }
     }
 
     async fn readiness(&self) -> (u16, String) {
@@ -204,6 +205,15 @@ async fn b3_thousands_of_half_sent_requests_of_one_address_cost_another_nothing(
         idle.write(&server.methods_call()).await;
         assert_eq!(status_of(&idle.read_answer().await), 200, "an idle connection of another address stays");
         server.customer.deposit(&order("sandbox", "25")).await.expect_ok();
+        // The other listeners have fewer connections, and no flood of them keeps one from a person or a probe.
+        for (address, sockets) in [(server.addresses.manager, 600), (server.addresses.watch, 200)] {
+            for number in 0..sockets {
+                let mut client = RawConnection::connect_from("127.0.0.3", &format!("http://{address}")).await;
+                client.write(if number % 2 == 0 { b"GET /" } else { b"" }).await;
+                flood.push(client);
+            }
+        }
+        assert_eq!(server.manager.command("MngGetCashierPaymentModules", &json!({})).await.status, 200);
         assert_eq!(server.readiness().await.0, 200);
         let log = server.process.log();
         assert!(log.contains("open files were divided among connections"), "{log}");

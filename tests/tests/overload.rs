@@ -267,3 +267,29 @@ async fn bodies_of_two_gibibytes_are_refused_early_announced_or_chunked() {
     };
     cashier.withstands(flood).await;
 }
+
+/// Deposits with the longest metadata, and how many are under way at once.
+const LONG_TEXTS: usize = 1_500;
+const LONG_TEXTS_AT_ONCE: usize = 20;
+const METADATA_BYTES: usize = 16 * 1024;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b1_metadata_of_deposits_takes_no_memory_before_and_after_a_restart() {
+    let mut cashier = LoadedCashier::start().await;
+    let before = cashier.resident_bytes();
+    let mut request = order("sandbox", "25");
+    request["metadata_json"] = json!(format!(r#"{{"note":"{}"}}"#, "x".repeat(METADATA_BYTES - 11)));
+    for _ in 0..LONG_TEXTS / LONG_TEXTS_AT_ONCE {
+        for answer in join_all((0..LONG_TEXTS_AT_ONCE).map(|_| cashier.customer.deposit(&request))).await {
+            answer.expect_ok();
+        }
+    }
+    let texts = u64::try_from(LONG_TEXTS * METADATA_BYTES).unwrap();
+    assert!(cashier.disk_bytes() > texts, "they are on the disk");
+    let grown = cashier.resident_bytes().saturating_sub(before);
+    assert!(grown < texts / 2, "memory grew by {grown} bytes with {texts} bytes of metadata");
+    assert_eq!(cashier.process.terminate().await, Some(0));
+    cashier.process.start().await;
+    let grown = cashier.resident_bytes().saturating_sub(before);
+    assert!(grown < texts / 2, "after a restart memory is {grown} bytes larger with {texts} bytes of metadata");
+}

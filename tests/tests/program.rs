@@ -96,7 +96,10 @@ async fn the_help_of_every_command_explains_it_and_its_options() {
     let names: Vec<&str> = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
     assert_eq!(
         names,
-        ["serve", "demo", "token", "db", "trading", "clock", "audit", "modules", "module", "schema", "help"],
+        [
+            "serve", "demo", "token", "db", "trading", "customer", "clock", "audit", "modules", "module", "schema",
+            "help"
+        ],
         "{listed}"
     );
 }
@@ -276,7 +279,7 @@ async fn a_command_in_a_folder_without_databases_fails_creates_nothing_and_says_
     let files = || std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect::<Vec<_>>();
     let before = files();
     let (both, books, postings) = ("no cashier.db and no trading.db in ", "no cashier.db in ", "no trading.db in ");
-    let commands: [(&[&str], &str); 9] = [
+    let commands: [(&[&str], &str); 10] = [
         (&["db", "reconcile", "-s", "cashier.toml"], both),
         (&["db", "reconcile", "--apply", "-s", "cashier.toml"], both),
         (&["db", "backup", "saved", "-s", "cashier.toml"], both),
@@ -286,6 +289,7 @@ async fn a_command_in_a_folder_without_databases_fails_creates_nothing_and_says_
         (&["clock", "accept", "-s", "cashier.toml"], books),
         (&["audit", "verify", "--bases", "typo"], books),
         (&["audit", "verify", "-s", "cashier.toml"], books),
+        (&["customer", "erase", "5", "-s", "cashier.toml"], books),
     ];
     for (command, missing) in commands {
         let output = run(folder.path(), command).await;

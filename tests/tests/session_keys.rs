@@ -27,9 +27,6 @@ impl Site {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
-        for name in ["session.key", "seal.key"] {
-            mode(&folder.path().join(name), 0o600);
-        }
         Self { folder, process, http: Http::new() }
     }
 
@@ -93,6 +90,49 @@ async fn k2_a_key_that_others_may_read_is_one_warning_with_the_chmod_line_or_ref
     symlink("..data/session.key", site.path("session.key")).unwrap();
     site.process.start().await;
     assert_eq!(site.process.terminate().await, Some(0));
+}
+
+#[test]
+fn k2_keys_made_by_the_readme_are_for_their_owner_alone() {
+    let readme = include_str!("../../README.md");
+    let mut blocks = readme.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
+    let recipe = blocks.find(|block| block.contains("> session.key")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("umask 022\n{recipe}");
+    let made = std::process::Command::new("bash").args(["-euc", &script]).current_dir(folder.path()).status();
+    assert!(made.unwrap().success());
+    let mut keys = 0;
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+        keys += 1;
+    }
+    assert_eq!(keys, 4, "session, seal and two of the sandbox service");
+}
+
+#[tokio::test]
+async fn k2_settings_and_modules_that_others_may_change_are_warned_about() {
+    let mut site = Site::new().await;
+    let (own, module) = (site.path("modules"), site.path("modules/sandbox.so"));
+    std::fs::create_dir(&own).unwrap();
+    std::fs::copy(cashier_tests::artifacts::module("sandbox"), &module).unwrap();
+    let plugins = format!("[[module]]\nfile = {module:?}\nallow_hosts = [\"127.0.0.1\"]\n");
+    std::fs::write(site.path("plugins.toml"), plugins).unwrap();
+    mode(&module, 0o755);
+    site.process.start().await;
+    assert_eq!(site.process.terminate().await, Some(0));
+    assert_eq!(site.lines("by other users"), 0, "{}", site.process.log());
+    let real = std::fs::canonicalize(site.folder.path()).unwrap();
+    for (name, open, kept) in
+        [("modules/sandbox.so", 0o775, 0o755), ("modules", 0o777, 0o700), ("cashier.toml", 0o646, 0o644)]
+    {
+        mode(&site.path(name), open);
+        site.process.start().await;
+        assert_eq!(site.process.terminate().await, Some(0));
+        let line = format!("chmod go-w {}\"", real.join(name).display());
+        assert_eq!(site.lines(&line), 1, "{line}: {}", site.process.log());
+        mode(&site.path(name), kept);
+    }
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ pub use customer_use::CustomerUse;
 pub use events::{PendingSize, Unread};
 pub use image::{IMAGE_FORMAT, ImageCopy};
 pub use image_loading::{ImageBlock, ImageLoader, ImageRows, LoadedImage};
-pub use query::{Answer, Progress, Scan, Scope};
+pub use query::{LIST_BYTES_MAX, ListPage, Progress, Scan, Scope};
 pub use restore::StoredEvent;
 
 /// The transactions of one config; decides how long it keeps its gateway.

@@ -13,13 +13,16 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use super::open_files::OpenFiles;
+use crate::http::answering::ListenerContext;
 use crate::http::connection_limits::ConnectionLimits;
 use crate::http::reply::Reply;
-use crate::http::serve::{Listener, ListenerContext, serve};
+use crate::http::serve::{Listener, serve};
 use crate::http::starting;
 use crate::http::switched_routes::SwitchedRoutes;
 use crate::http::tls::ServedTls;
 use crate::ports::{Fault, StartProgress};
+use crate::process;
+use crate::settings::Settings;
 
 /// Every which connection is kept for addresses that proved who they are: a flood from many addresses leaves that much to
 /// providers, customers with a session and managers.
@@ -52,7 +55,22 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    fn of(&self, all: usize, reserved: usize) -> ConnectionLimits {
+    /// From what the settings say and the system allows this process.
+    pub(super) fn of(settings: &Settings) -> Self {
+        let files = OpenFiles::divide(process::raise_open_files().unwrap_or(usize::MAX));
+        let OpenFiles { limit, reserved, customer, manager, watch } = files;
+        tracing::info!(
+            open_files = limit,
+            reserved,
+            customer,
+            manager,
+            watch,
+            "open files were divided among connections"
+        );
+        Self { files, per_address: settings.connections_per_address, idle: settings.idle }
+    }
+
+    fn share(&self, all: usize, reserved: usize) -> ConnectionLimits {
         ConnectionLimits { all, reserved, per_address: self.per_address, idle: self.idle }
     }
 }
@@ -91,21 +109,21 @@ impl Sockets {
             name: "customer",
             socket: self.customer,
             tls: tls.clone(),
-            limits: limits.of(customer, customer / RESERVED_PART),
+            limits: limits.share(customer, customer / RESERVED_PART),
             routes: Arc::new(starting::customer_routes(clock(), origins).into()),
         };
         let manager = Listener {
             name: "manager",
             socket: self.manager,
             tls,
-            limits: limits.of(manager, manager / RESERVED_PART),
+            limits: limits.share(manager, manager / RESERVED_PART),
             routes: Arc::new(starting::manager_routes(clock()).into()),
         };
         let watch = Listener {
             name: "watch",
             socket: self.watch,
             tls: None,
-            limits: limits.of(watch, 0),
+            limits: limits.share(watch, 0),
             routes: Arc::new(starting::watch_routes(Arc::clone(progress)).into()),
         };
         let routes = [&customer, &manager, &watch].map(|listener| Arc::clone(&listener.routes));

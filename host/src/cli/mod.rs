@@ -3,6 +3,7 @@
 mod audit;
 mod bases;
 mod clock;
+mod customer;
 mod db;
 mod demo;
 mod logs;
@@ -59,6 +60,9 @@ enum CliCommand {
     /// The embedded trading server.
     #[command(subcommand)]
     Trading(trading::TradingCommand),
+    /// One customer, on a stopped server.
+    #[command(subcommand)]
+    Customer(customer::CustomerCommand),
     /// The system clock, where the server finds it implausible.
     #[command(subcommand)]
     Clock(clock::ClockCommand),
@@ -103,6 +107,7 @@ pub fn run() -> ExitCode {
         CliCommand::Demo(args) => demo::demo(&args),
         CliCommand::Token(args) => token::token(&args),
         CliCommand::Trading(command) => trading::trading(&command),
+        CliCommand::Customer(command) => customer::customer(&command),
         CliCommand::Clock(command) => clock::clock(&command),
         CliCommand::Audit(command) => audit::audit(&command),
         CliCommand::Reseal(args) => reseal::reseal(&args),

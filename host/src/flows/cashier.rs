@@ -14,6 +14,7 @@ use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::customer_limits::CustomerLimits;
+use super::list_limits::{ListLimits, ListPermit, ListReader};
 use super::notice_limits::NoticeRules;
 use super::publication::Publication;
 use super::rate_limit::RateLimits;
@@ -72,6 +73,8 @@ pub struct Cashier {
     pub spawn: Arc<dyn Spawn>,
     pub rules: Rules,
     pub(super) limits: RateLimits,
+    /// The lists that are answered now.
+    pub(super) lists: ListLimits,
     /// Create calls under way; requests with the same key wait for them.
     pub(super) creating: SingleFlight,
     /// Transactions whose postings are being performed.
@@ -119,6 +122,7 @@ impl Cashier {
             entropy,
             spawn,
             rules,
+            lists: ListLimits::default(),
             creating: SingleFlight::default(),
             settling: SingleFlight::default(),
             querying: SingleFlight::default(),
@@ -133,6 +137,11 @@ impl Cashier {
     /// Webhooks that failed verification, and those that were answered 429, since the start.
     pub fn counted_notices(&self) -> (u64, u64) {
         self.limits.notices.counted()
+    }
+
+    /// Waits shortly until this reader may have another list; a list of transactions does so by itself.
+    pub async fn list_permit(&self, reader: ListReader) -> Result<ListPermit, Refusal> {
+        self.lists.begin(reader, &*self.clock).await
     }
 
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {

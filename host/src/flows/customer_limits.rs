@@ -6,9 +6,9 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 
 /// Open deposits where the setting is omitted: nobody pays 200 things at once, and each is asked about at its provider until it
 /// expires.
-pub const OPEN_DEPOSITS_MAX: u32 = 200;
+pub(super) const OPEN_DEPOSITS_MAX: u32 = 200;
 /// Stored bytes where the setting is omitted: 130,000 deposits with texts of 500 bytes, and 4,000 of the longest.
-pub const STORED_BYTES_PER_CUSTOMER_MAX: u64 = 64 * 1024 * 1024;
+pub(super) const STORED_BYTES_PER_CUSTOMER_MAX: u64 = 64 * 1024 * 1024;
 
 /// Limits of one customer; 0 is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

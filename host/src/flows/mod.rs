@@ -7,6 +7,7 @@ mod customer_limits;
 pub mod deposit;
 pub mod ended_calls;
 pub mod janitor;
+mod list_limits;
 pub mod methods;
 mod notice_limits;
 mod provider_query;
@@ -31,6 +32,9 @@ use std::sync::Arc;
 
 pub use self::cashier::{Cashier, Ports, Rules};
 pub use self::customer_limits::CustomerLimits;
+pub use self::list_limits::{
+    CUSTOMER_LISTS_MAX, EXPORT_ROWS_MIN, EXPORTS_MAX, ListPermit, ListReader, MANAGER_LISTS_MAX,
+};
 pub use self::notice_limits::{FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, NoticeRules, SMALL_NOTICE_LENGTH_MAX};
 pub use self::rate_limit::{NETWORK_VERIFICATIONS_PER_MINUTE, WITHDRAWALS_PER_MINUTE};
 pub use self::request_context::RequestContext;

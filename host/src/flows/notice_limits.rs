@@ -154,7 +154,8 @@ impl NoticeLimits {
         let beyond = failed >= self.rules.failed_per_minute && self.rules.failed_per_minute > 0;
         let many = cost.window.count(now) >= FAILED_NOTICES_PER_PROVIDER_PER_MINUTE;
         let is_spent = cost.spent >= FORGED_BYTES_MAX;
-        NoticeSender { address, provider, is_known, is_restricted: !is_known && (beyond || many), is_spent }
+        let is_exempt = is_known || address.is_some_and(|address| !self.counts(address));
+        NoticeSender { address, provider, is_known, is_restricted: !is_exempt && (beyond || many), is_spent }
     }
 
     /// Waits until it may be verified; `None` where too many wait. Small ones that are not restricted never wait.

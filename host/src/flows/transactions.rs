@@ -1,11 +1,13 @@
-//! Lists of transactions: long scans go in bounded holds of the ledger's lock and let others in between, so that
-//! deposits never wait for a list. Their texts are read from the disk, in pieces of a page, while no lock is held.
+//! Lists of transactions: long scans go in bounded holds of the ledger's lock and let others in between, so that deposits
+//! never wait for a list. Its rows stay packed until they are sent, and are those of one moment; their texts are read from the
+//! disk then, while no lock is held.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::books::{Answer, Progress, Scan, Scope};
+use cashier_core::books::{ListPage, Progress, Scan, Scope};
 use cashier_core::filter::{Filter, TransactionField};
 use cashier_core::ids::{Seq, TransactionId};
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -14,20 +16,108 @@ use cashier_core::texts::Texts;
 use cashier_core::transaction::Transaction;
 
 use super::Cashier;
+use super::list_limits::{ListPermit, ListReader};
 use crate::ledger::storage_unavailable;
-use crate::ports::TEXTS_AT_ONCE_MAX;
+use crate::ports::{Fault, TEXTS_AT_ONCE_MAX};
+
+/// How long a list may take in all, to a customer or a manager's screen: the largest page takes a phone half of it.
+pub const LIST_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// How long an export may take: a slow line gets its fifty thousand rows.
+pub const EXPORT_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// Bytes of an export that its reader takes in a second, on average since it began.
+pub const EXPORT_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
+
+/// Bytes of the part of an answer that is being sent, beside its packed rows: what is made whole, and one piece.
+const SENT_BYTES: usize = 1024 * 1024;
+
+/// What an export may take before its progress is judged.
+const EXPORT_GRACE: Duration = Duration::from_secs(10);
+
+/// The page of a list, whose rows are taken one piece after the other.
+pub struct TransactionPage {
+    cashier: Arc<Cashier>,
+    filter: Filter<TransactionField>,
+    page: Box<ListPage>,
+    reader: ListReader,
+    /// The reloads of the books in which the page was found: no others can unpack it.
+    reloads: u64,
+    began: Duration,
+    _permit: ListPermit,
+}
+
+impl TransactionPage {
+    /// Matching rows before pagination.
+    pub fn count(&self) -> u64 {
+        self.page.count()
+    }
+
+    /// Every row was taken.
+    pub fn is_finished(&self) -> bool {
+        self.page.is_finished()
+    }
+
+    /// The texts of rows that were taken.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub async fn texts_of(&self, rows: &[Transaction]) -> Result<Vec<Arc<Texts>>, Refusal> {
+        texts_of(&self.cashier, rows).await
+    }
+
+    /// The next rows; none once all were taken. `sent`: the bytes of the answer that the reader took so far.
+    ///
+    /// # Errors
+    /// Why the answer breaks off: its reader is too slow, or the books were read again.
+    pub async fn next_rows(&mut self, sent: u64) -> Result<Vec<Transaction>, Fault> {
+        self.check_time(sent)?;
+        while !self.page.is_finished() {
+            let (filter, page) = (&self.filter, &mut *self.page);
+            let rows = self.cashier.ledger.peek(|books| books.take_rows(filter, page));
+            if self.cashier.ledger.reloads() != self.reloads {
+                return Err(Fault::new("the books were read again"));
+            }
+            let rows = rows.map_err(|refusal| Fault::new(refusal.message.to_string()))?;
+            if !rows.is_empty() {
+                return Ok(rows);
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(Vec::new())
+    }
+
+    fn check_time(&self, sent: u64) -> Result<(), Fault> {
+        let took = self.cashier.clock.monotonic().saturating_sub(self.began);
+        let is_late = match self.reader {
+            ListReader::Customer(_) | ListReader::Manager(_) => took > LIST_TIME_MAX,
+            ListReader::Export(_) => {
+                let due = took.saturating_sub(EXPORT_GRACE).as_secs().saturating_mul(EXPORT_BYTES_PER_SECOND_MIN);
+                took > EXPORT_TIME_MAX || sent < due
+            }
+        };
+        if is_late { Err(Fault::new(format!("its reader took {sent} bytes in {} s", took.as_secs()))) } else { Ok(()) }
+    }
+}
 
 /// A page of transactions within a scope, once everything it shows is on disk.
-pub async fn list(cashier: &Cashier, scope: &Scope, filter: &Filter<TransactionField>) -> Result<Answer, Refusal> {
+pub async fn list(
+    cashier: &Arc<Cashier>,
+    reader: ListReader,
+    scope: &Scope,
+    filter: Filter<TransactionField>,
+) -> Result<TransactionPage, Refusal> {
+    let began = cashier.clock.monotonic();
+    let mut permit = cashier.list_permit(reader).await?;
     let mut resume: Option<Box<Scan>> = None;
-    let epoch = cashier.ledger.epoch();
+    let (epoch, reloads) = (cashier.ledger.epoch(), cashier.ledger.reloads());
     loop {
-        let ticket = cashier.ledger.read(|books| match books.query(filter, scope, resume.take()) {
-            Progress::Done(answer) => {
-                let newest = answer.newest;
-                (Progress::Done(answer), newest)
+        let ticket = cashier.ledger.read(|books| match books.query(&filter, scope, resume.take()) {
+            Progress::Found(page) => {
+                let newest = page.newest();
+                (Progress::Found(page), newest)
             }
-            unfinished @ (Progress::More(_) | Progress::Restless) => (unfinished, Seq(0)),
+            unfinished @ (Progress::More(_) | Progress::Restless | Progress::TooLarge) => (unfinished, Seq(0)),
         })?;
         let progress = ticket.durable().await?.into_inner();
         // A scan belongs to the books it began in; after a reload it must begin again, and the asker decides that.
@@ -35,9 +125,17 @@ pub async fn list(cashier: &Cashier, scope: &Scope, filter: &Filter<TransactionF
             return Err(storage_unavailable());
         }
         match progress {
-            Progress::Done(answer) => return Ok(answer),
+            Progress::Found(page) => {
+                permit.hold(page.bytes() + SENT_BYTES)?;
+                let cashier = Arc::clone(cashier);
+                return Ok(TransactionPage { cashier, filter, page, reader, reloads, began, _permit: permit });
+            }
             Progress::More(scan) => resume = Some(scan),
+            Progress::TooLarge => return Err(Refusal::invalid("limit: the rows take more than 32 MiB, ask for fewer")),
             Progress::Restless => return Err(storage_unavailable()),
+        }
+        if cashier.clock.monotonic().saturating_sub(began) > LIST_TIME_MAX {
+            return Err(storage_unavailable());
         }
         tokio::task::yield_now().await;
     }

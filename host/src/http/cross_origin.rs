@@ -10,8 +10,8 @@ use warp::reject::Rejection;
 use warp::reply::Response;
 use warp::{Filter, Reply as _};
 
+use crate::http::answering::{OWN_LATENCY, REQUEST_ID, SERVER_TIMING};
 use crate::http::reply::Reply;
-use crate::http::serve::{OWN_LATENCY, REQUEST_ID, SERVER_TIMING};
 
 /// How long a browser may rely on what a preflight was answered, in seconds: a page that pays asks a few times in a minute.
 const PREFLIGHT_SECONDS: u32 = 600;

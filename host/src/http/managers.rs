@@ -64,3 +64,41 @@ async fn answer(context: &ManagerContext, mut request: Request) -> Reply {
     };
     Reply::json(number, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use cashier_core::session::Role;
+
+    use super::*;
+    use crate::http::session::{SessionKey, issue_token};
+    use crate::http::testing::TestListener;
+    use crate::test_cashier::TestCashier;
+
+    #[tokio::test]
+    async fn b6_only_an_answer_to_a_managers_session_says_how_long_it_took() {
+        let env = TestCashier::published().await;
+        let keys = Arc::new(SessionKeys::new(vec![SessionKey::new("k", &[7; 32]).unwrap()]).unwrap());
+        let listener = TestListener::open(routes(&env.cashier, &keys), env.clock.clone()).await;
+        let token = |role| issue_token(&keys, role, 7, None, 60, env.cashier.clock.now()).unwrap();
+        let (manager, customer) = (token(Role::Manager), token(Role::Customer));
+        let get = r#"{"command":"MngGetCashierTransaction","extID":"1","data":{"id":1}}"#;
+        let in_message = format!(r#"{{"command":"MngGetCashierPaymentModules","__token":"{manager}"}}"#);
+        let table = [
+            (&*manager, r#"{"command":"MngGetCashierPaymentModules"}"#, 200, true),
+            ("", &*in_message, 200, true),
+            (&manager, get, 404, true),
+            (&manager, r#"{"command":"MngNothing"}"#, 404, true),
+            (&manager, "{", 400, false),
+            (&customer, get, 403, false),
+            ("", get, 401, false),
+            ("forged", get, 401, false),
+        ];
+        for (token, message, status, timed) in table {
+            let response = listener.send("POST /manager", &format!("authorization: {token}\r\n"), message).await;
+            assert_eq!(response.status, status, "{message}: {}", response.body);
+            for name in ["x-own-latency-us", "server-timing"] {
+                assert_eq!(response.header(name).is_some(), timed, "{status} {message} {name}");
+            }
+        }
+    }
+}

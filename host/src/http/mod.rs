@@ -1,6 +1,7 @@
 //! The HTTP listeners: one file per endpoint, the sessions, the query strings, the accept loop. They read requests, call a
 //! flow and write its answer; they decide nothing about money. `StatusCode` is used here and nowhere deeper.
 
+pub mod answering;
 pub mod client_address;
 mod connection;
 pub mod connection_limits;
@@ -13,6 +14,7 @@ mod managers;
 mod methods;
 mod observed_stream;
 mod parser_refusals;
+mod piece_stream;
 mod query;
 pub mod reply;
 mod request;

@@ -11,6 +11,8 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
+use crate::http::piece_stream::PieceStream;
+use crate::wire::pieces::AnswerBody;
 use crate::wire::refusal::RefusalBody;
 use crate::wire::write;
 
@@ -28,13 +30,34 @@ pub struct ProviderWait(pub Duration);
 pub struct Reply {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
-    body: Bytes,
+    body: ReplyBody,
     provider_wait: ProviderWait,
+}
+
+#[derive(Debug)]
+enum ReplyBody {
+    Whole(Bytes),
+    Pieces(PieceStream),
+}
+
+impl From<Bytes> for ReplyBody {
+    fn from(whole: Bytes) -> Self {
+        Self::Whole(whole)
+    }
+}
+
+impl From<AnswerBody> for ReplyBody {
+    fn from(body: AnswerBody) -> Self {
+        match body {
+            AnswerBody::Whole(whole) => Self::Whole(Bytes::from_owner(whole)),
+            AnswerBody::Pieces(pieces) => Self::Pieces(PieceStream::new(pieces)),
+        }
+    }
 }
 
 impl Reply {
     /// A JSON body under a status number; a number that is no HTTP status is an error of ours and becomes 500.
-    pub fn json(number: u16, body: Vec<u8>) -> Self {
+    pub fn json(number: u16, body: impl Into<AnswerBody>) -> Self {
         let status = StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // Replies show one customer's money; no cache on the way may store them.
         let mut headers = vec![(CONTENT_TYPE, JSON), (CACHE_CONTROL, HeaderValue::from_static("no-store"))];
@@ -42,6 +65,7 @@ impl Reply {
         if matches!(number, 429 | 503) {
             headers.push((RETRY_AFTER, RETRY_AFTER_SECONDS));
         }
+        let body: AnswerBody = body.into();
         Self { status, headers, body: body.into(), provider_wait: ProviderWait::default() }
     }
 
@@ -77,14 +101,19 @@ impl Reply {
     pub fn text(number: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let status = StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(content_type))];
+        let body: Bytes = body.into();
         Self { status, headers, body: body.into(), provider_wait: ProviderWait::default() }
     }
 
     /// The acknowledgement that a module wants its provider to receive. Headers that HTTP cannot carry are left out and
     /// logged.
     pub fn acknowledgement(status: u16, headers: &[(Box<str>, Box<str>)], body: Bytes) -> Self {
-        let mut reply =
-            Self { status: StatusCode::OK, headers: Vec::new(), body, provider_wait: ProviderWait::default() };
+        let mut reply = Self {
+            status: StatusCode::OK,
+            headers: Vec::new(),
+            body: body.into(),
+            provider_wait: ProviderWait::default(),
+        };
         match StatusCode::from_u16(status) {
             Ok(known) if !known.is_informational() => reply.status = known,
             Ok(_) | Err(_) => {
@@ -107,14 +136,21 @@ impl Reply {
         self
     }
 
-    pub fn into_http(self) -> Response<Bytes> {
-        let mut response = Response::new(self.body);
+    /// The response with a body that is whole.
+    #[cfg(test)]
+    pub(super) fn into_http(self) -> Response<Bytes> {
+        let ReplyBody::Whole(body) = &self.body else { panic!("it is written piece by piece") };
+        let mut response = Response::new(body.clone());
+        self.write_head(&mut response);
+        response
+    }
+
+    fn write_head<B>(self, response: &mut Response<B>) {
         *response.status_mut() = self.status;
         for (name, value) in self.headers {
             response.headers_mut().append(name, value);
         }
         response.extensions_mut().insert(self.provider_wait);
-        response
     }
 }
 
@@ -125,8 +161,13 @@ fn belongs_to_the_connection(name: &HeaderName) -> bool {
 }
 
 impl warp::Reply for Reply {
-    fn into_response(self) -> warp::reply::Response {
-        self.into_http().into_response()
+    fn into_response(mut self) -> warp::reply::Response {
+        let mut response = match std::mem::replace(&mut self.body, ReplyBody::Whole(Bytes::new())) {
+            ReplyBody::Whole(body) => Response::new(body).into_response(),
+            ReplyBody::Pieces(pieces) => warp::reply::stream(pieces).into_response(),
+        };
+        self.write_head(&mut response);
+        response
     }
 }
 

@@ -10,8 +10,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::http::answering::ListenerContext;
 use crate::http::connection_limits::ConnectionLimits;
-use crate::http::serve::{Listener, ListenerContext, serve};
+use crate::http::serve::{Listener, serve};
 use crate::http::switched_routes::SwitchedRoutes;
 use crate::http::tls::ServedTls;
 use crate::test_cashier::{TestClock, TestEntropy};
@@ -98,6 +99,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// The next response; `None` when the connection ends before it.
     pub(crate) async fn receive(&mut self) -> Option<ReceivedResponse> {
         let (status, head, mut body) = self.receive_head().await?;
+        if head.contains("transfer-encoding: chunked") {
+            while !body.ends_with(b"\r\n0\r\n\r\n") {
+                if self.stream.read_buf(&mut body).await.ok()? == 0 {
+                    return None;
+                }
+            }
+            return Some(ReceivedResponse { status, head, body: String::from_utf8(unchunked(&body)).unwrap() });
+        }
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
         let length = length.parse::<usize>().unwrap();
         while body.len() < length {
@@ -122,6 +131,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let head = String::from_utf8(bytes).unwrap();
         Some((head[9..12].parse().unwrap(), head, rest))
     }
+}
+
+/// The content of chunks, each behind a line with its length.
+fn unchunked(mut chunks: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    while let Some(end) = chunks.windows(2).position(|pair| pair == b"\r\n") {
+        let length = usize::from_str_radix(std::str::from_utf8(&chunks[..end]).unwrap(), 16).unwrap();
+        if length == 0 {
+            break;
+        }
+        content.extend_from_slice(&chunks[end + 2..end + 2 + length]);
+        chunks = &chunks[end + 2 + length + 2..];
+    }
+    content
 }
 
 /// A response as received.

@@ -4,13 +4,13 @@ use cashier_core::books::Scope;
 use cashier_core::filter::{Clause, FilterBuilder};
 use cashier_core::refusal::Refusal;
 
-use crate::flows::transactions;
+use crate::flows::{ListReader, transactions};
 use crate::http::customer_context::CustomerContext;
 use crate::http::query;
 use crate::http::reply::Reply;
 use crate::http::request::Request;
-use crate::wire::answer_values::Listing;
-use crate::wire::transaction::{Audience, TransactionRecord};
+use crate::manager::transaction_list;
+use crate::wire::envelope::SUCCESS;
 
 pub(super) async fn answer(context: &CustomerContext, request: Request) -> Result<Reply, Refusal> {
     let session = context.session(&request)?;
@@ -26,9 +26,7 @@ pub(super) async fn answer(context: &CustomerContext, request: Request) -> Resul
     }
     // A token's brand narrows the customer's own rows; the customer id alone already excludes other customers' rows.
     let scope = Scope { customer: Some(session.customer_id()), brand: session.brand().map(Into::into) };
-    let page = transactions::list(&context.cashier, &scope, &filter).await?;
-    let texts = transactions::texts_of(&context.cashier, &page.rows).await?;
-    let records =
-        page.rows.iter().zip(&texts).map(|(row, texts)| TransactionRecord::new(row, texts, Audience::Customer));
-    Ok(Reply::success(&Listing::new(records, page.count)))
+    let reader = ListReader::Customer(session.customer_id());
+    let page = transactions::list(&context.cashier, reader, &scope, filter).await?;
+    Ok(Reply::json(SUCCESS, transaction_list::listing(page).await?))
 }

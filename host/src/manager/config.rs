@@ -20,7 +20,7 @@ use crate::ports::CatalogLine;
 use crate::snapshot::Snapshot;
 use crate::wire::answer_values::{Listing, ListingOf};
 use crate::wire::approval::ApprovalAnswer;
-use crate::wire::config::{self, ConfigAnswer, ConfigBody, ConfigRecord, DubiousConfigAnswer};
+use crate::wire::config::{self, ConfigAnswer, ConfigBody, ConfigRecord, WarnedConfigAnswer};
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::filter::{self, Parameters};
 use crate::wire::values::{Flag, RecordId};
@@ -134,7 +134,7 @@ async fn save(call: CommandCall, command: &'static str, edit: ConfigEdit) -> Com
             // The published answer, unless there is something to say.
             match configure::config_warnings(&cashier, &saved).as_slice() {
                 [] => envelope::success(&ConfigAnswer::new(&saved)),
-                warnings => envelope::success(&DubiousConfigAnswer::new(&saved, warnings)),
+                warnings => envelope::success(&WarnedConfigAnswer::new(&saved, warnings)),
             }
         }
         ConfigOutcome::Waits(approval) => {
@@ -151,7 +151,7 @@ fn request(call: CommandCall, command: &'static str, edit: ConfigEdit) -> Config
 
 /// The answer to an edit: what was saved, or what waits for a second person.
 fn saved_or_waiting() -> Schema {
-    let saved = either(&ConfigAnswer::schema(), &DubiousConfigAnswer::schema());
+    let saved = either(&ConfigAnswer::schema(), &WarnedConfigAnswer::schema());
     either(&saved, &ApprovalAnswer::schema())
 }
 

@@ -10,7 +10,7 @@ use crate::json_object::Described;
 use crate::json_object::schema::either;
 use crate::manager::command::{ById, Command, CommandCall};
 use crate::wire::answer_values::{TableForm, TableOf};
-use crate::wire::customer_override::{self, DubiousOverrideAnswer, OverrideAnswer, OverrideBody, OverrideRecord};
+use crate::wire::customer_override::{self, OverrideAnswer, OverrideBody, OverrideRecord, WarnedOverrideAnswer};
 use crate::wire::envelope::{self, CommandResult};
 use crate::wire::filter::{self, Parameters};
 
@@ -34,7 +34,7 @@ pub const UPDATE: Command = Command {
     name: "MngUpdateCashierCustomerProviderOverride",
     may: Role::may_manage_cashier,
     request: OverrideBody::schema,
-    answer: || either(&OverrideAnswer::schema(), &DubiousOverrideAnswer::schema()),
+    answer: || either(&OverrideAnswer::schema(), &WarnedOverrideAnswer::schema()),
     run: |call| Box::pin(update(call)),
 };
 
@@ -62,6 +62,6 @@ async fn update(call: CommandCall) -> CommandResult {
     let warnings = configure::override_warnings(&call.cashier, &saved);
     match warnings.as_slice() {
         [] => envelope::success(&OverrideAnswer::new(&saved)),
-        warnings => envelope::success(&DubiousOverrideAnswer::new(&saved, warnings)),
+        warnings => envelope::success(&WarnedOverrideAnswer::new(&saved, warnings)),
     }
 }

@@ -9,6 +9,7 @@ pub mod module;
 pub mod provider_event;
 pub mod roster;
 pub mod transaction;
+pub mod transaction_list;
 
 #[cfg(test)]
 mod tests;
@@ -20,9 +21,10 @@ use cashier_core::session::ManagerSession;
 use cashier_core::time::UnixTime;
 
 use self::command::{Command, CommandCall};
-use crate::flows::{Cashier, RequestContext};
+use crate::flows::{Cashier, ListReader, RequestContext};
 use crate::json_object::shown;
 use crate::wire::envelope::{self, CommandResult, Envelope};
+use crate::wire::pieces::AnswerBody;
 
 /// Bytes of one message on every manager listener (API.md section 4).
 pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
@@ -50,6 +52,10 @@ pub const COMMANDS: &[Command] = &[
     roster::IMPORT,
 ];
 
+/// Commands whose answer is a list that is made whole.
+const LISTS: &[&str] =
+    &[config::PROVIDERS.name, config::LIST.name, customer_override::LIST.name, module::LIST.name, approval::LIST.name];
+
 /// Verifies manager tokens. The listener implements it; commands get the session that it returns.
 pub trait Tokens: Send + Sync {
     /// `from` is for the log of refused sign-ins.
@@ -69,7 +75,7 @@ pub async fn answer(
     message: &[u8],
     authorization: Option<&str>,
     context: RequestContext,
-) -> (u16, Vec<u8>) {
+) -> (u16, AnswerBody) {
     match envelope::read(message) {
         Ok(mut envelope) => {
             let ext_id = envelope.ext_id.take();
@@ -95,6 +101,15 @@ async fn run(
     if !(command.may)(session.role()) {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command"));
     }
+    // A list of transactions has a permit of its own kind.
+    let mut permit = match LISTS.contains(&command.name) {
+        true => Some(manager.cashier.list_permit(ListReader::Manager(session.manager_id())).await?),
+        false => None,
+    };
     let call = CommandCall { cashier: Arc::clone(&manager.cashier), session, data: envelope.data, context };
-    (command.run)(call).await
+    let answer = (command.run)(call).await?;
+    if let Some(permit) = &mut permit {
+        permit.hold(answer.length().unwrap_or_default())?;
+    }
+    Ok(answer.holding(permit))
 }

@@ -64,7 +64,7 @@ impl ManagerApi {
 
     async fn send(&self, message: &str, authorization: Option<&str>) -> (u16, String) {
         let (number, bytes) = answer(&self.context, message.as_bytes(), authorization, context()).await;
-        (number, String::from_utf8(bytes).unwrap())
+        (number, String::from_utf8(bytes.collected().await).unwrap())
     }
 
     /// A command as a manager of every brand, or of one.

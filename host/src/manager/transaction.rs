@@ -4,15 +4,15 @@ use cashier_core::books::Scope;
 use cashier_core::filter::TransactionField;
 use cashier_core::ids::TransactionId;
 use cashier_core::session::Role;
-use cashier_core::texts::Texts;
 
-use crate::flows::transactions;
+use crate::flows::{EXPORT_ROWS_MIN, ListReader, transactions};
 use crate::json_object::Described;
 use crate::manager::command::{ById, Command, CommandCall};
-use crate::wire::answer_values::{TableForm, TableOf};
-use crate::wire::envelope::{self, CommandResult};
+use crate::manager::transaction_list;
+use crate::wire::answer_values::TableOf;
+use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::filter::{self, Parameters};
-use crate::wire::transaction::{Audience, TransactionDetail, TransactionRecord};
+use crate::wire::transaction::{TransactionDetail, TransactionRecord};
 
 pub const GET: Command = Command {
     name: "MngGetCashierTransaction",
@@ -39,9 +39,9 @@ async fn get(call: CommandCall) -> CommandResult {
 async fn list(call: CommandCall) -> CommandResult {
     let filter = Parameters::from_json(call.data())?.into_filter()?;
     let scope = Scope { customer: None, brand: call.session.brand().map(Into::into) };
-    let page = transactions::list(&call.cashier, &scope, &filter).await?;
-    // The table has no column for them.
-    let texts = Texts::default();
-    let rows = page.rows.iter().map(|row| TransactionRecord::new(row, &texts, Audience::Manager));
-    envelope::success(&TableForm::new(rows, page.count))
+    let manager = call.session.manager_id();
+    let is_export = filter.limit() >= EXPORT_ROWS_MIN;
+    let reader = if is_export { ListReader::Export(manager) } else { ListReader::Manager(manager) };
+    let page = transactions::list(&call.cashier, reader, &scope, filter).await?;
+    Ok(CommandAnswer::of_body(transaction_list::table(page).await?))
 }

@@ -42,6 +42,10 @@ described! {
         failed_notices_per_minute: Option<u32>, "webhooks from one address, in a minute, that may fail verification; 0 is no limit, 60 by default";
         open_deposits_max: Option<u32>, "deposits of one customer that are not paid yet; 0 is no limit, 200 by default";
         stored_bytes_per_customer_max: Option<u64>, "bytes of comments, metadata and return URLs of one customer; 0 is no limit, 64 MiB by default";
+        event_body_days: Option<u32>, "days for which bodies of webhooks are kept; 0 is for ever, 550 by default";
+        quarantine_body_days: Option<u32>, "the same of webhooks that were not verified; 30 by default";
+        answer_days: Option<u32>, "days for which pages and instructions of ended deposits are kept; 90 by default";
+        approval_days: Option<u32>, "days for which requests of decided approvals are kept; 550 by default";
         tls_certificate_file: Option<PathBuf>, "PEM file: certificate chain of the customer and manager listeners";
         tls_key_file: Option<PathBuf>, "PEM file: its private key; without both, the listeners speak plain HTTP";
     }

@@ -41,6 +41,18 @@ pub fn path_of(database: &Path) -> PathBuf {
     database.with_extension("image")
 }
 
+/// Removes the image of a database and drafts of it: the next start reads every row.
+pub(super) fn remove(database: &Path) -> Result<(), Fault> {
+    let image = path_of(database);
+    file::remove_drafts(&image)?;
+    match std::fs::remove_file(&image) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Fault::new(format!("removing {}: {error}", image.display())))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 fn connect(database: &Path) -> Result<Connection, Fault> {
     let open = || {
         let connection = Connection::open_with_flags(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)?;

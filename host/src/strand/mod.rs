@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`thread`] is the write path, free of SQL, `writing` what becomes of a batch; `sqlite` is the disk it writes to over a `connection`; `rows`
 //! maps changes to SQL and back; `load` reads every row at a start, `image` spares it most; [`archive`] reads large rows by id; `seal` encrypts
-//! credential columns, `reseal` brings them under the newest key; `audit` chains who changed what, secrets as fingerprints by `audit_key`; `quarantine` bounds what was not verified; `log_watch` finds that the log cannot be
+//! credential columns, `reseal` brings them under the newest key; `audit` chains who changed what, secrets as fingerprints by `audit_key`; `quarantine` bounds what was not verified; `retention` deletes old bodies, `erasure` one customer's texts; `log_watch` finds that the log cannot be
 //! moved into the database; `schema` numbers the schema files.
 
 pub mod archive;
@@ -13,12 +13,14 @@ pub mod backup;
 mod batch;
 mod columns;
 mod connection;
+pub mod erasure;
 pub mod image;
 mod json;
 mod load;
 mod log_watch;
 mod quarantine;
 pub mod reseal;
+pub mod retention;
 mod rows;
 mod schema;
 pub mod seal;
@@ -38,6 +40,7 @@ use futures_util::future::BoxFuture;
 
 pub use self::batch::{Backlog, BatchLimits};
 use self::reseal::{ResealCursor, ResealStep};
+use self::retention::{RetentionOrder, Retired};
 use self::seal::{Seal, SealKeys, SealRing};
 use self::sqlite::Sqlite;
 use self::thread::CommitQueue;
@@ -108,6 +111,11 @@ impl Strand {
     /// holds the database it is a fault, and may be tried again.
     pub fn reseal(&self, cursor: ResealCursor) -> BoxFuture<'static, Result<ResealStep, Fault>> {
         self.commits.reseal(cursor)
+    }
+
+    /// Deletes some old bodies once no commit waits; what fails changes nothing.
+    pub fn retire(&self, order: RetentionOrder) -> BoxFuture<'static, Result<Retired, Fault>> {
+        self.commits.retire(order)
     }
 
     pub fn path(&self) -> &Path {

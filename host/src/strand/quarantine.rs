@@ -45,6 +45,11 @@ impl Quarantine {
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
+    /// Bodies of so many bytes were deleted; their rows stay.
+    pub(super) fn remove_bytes(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
     /// Deletes the oldest rows where a bound was passed.
     pub(super) fn trim(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
         let full = self.events > QUARANTINE_ROWS_MAX

@@ -15,6 +15,7 @@ use super::load::{self, BlockLimits, RowSource};
 use super::log_watch::LogWatch;
 use super::quarantine::Quarantine;
 use super::reseal::{self, ResealCursor, ResealStep};
+use super::retention::{self, RetentionKind, RetentionOrder, Retired};
 use super::rows::{self, RowWriter, Scratch, counters};
 use super::seal::Seal;
 use super::stored;
@@ -164,6 +165,20 @@ impl Store for Sqlite {
 
     fn stored(&mut self, refusals: &Refusals, books: &Books) -> Result<Refused, Fault> {
         stored::read(self.opened()?, refusals, books)
+    }
+
+    fn retire(&mut self, order: &RetentionOrder) -> Result<Retired, Fault> {
+        self.begin()?;
+        let retired = retention::retire(self.opened()?, order).and_then(|retired| {
+            run(self.opened()?, "COMMIT")?;
+            Ok(retired)
+        });
+        match &retired {
+            Ok(retired) if order.kind == RetentionKind::Quarantine => self.quarantine.remove_bytes(retired.bytes),
+            Ok(_) => {}
+            Err(_) => self.undo()?,
+        }
+        retired
     }
 
     fn abandon(&mut self) {

@@ -11,9 +11,10 @@ use cashier_core::dependence::Refusals;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::batch::{Backlog, BatchLimits, commit_bytes};
+use super::batch::{Backlog, BatchLimits};
 use super::reseal::{ResealCursor, ResealStep};
-use super::writing::{Store, Written, write};
+use super::retention::{RetentionOrder, Retired};
+use super::writing::{Store, Written, commit_bytes, write};
 use crate::ports::{Configuration, DurabilityListener, Fault, FaultKind, Loaded, Recorder, Refused};
 
 /// Whether submissions are taken.
@@ -29,12 +30,12 @@ enum QueueState {
 }
 
 type Reloaded = oneshot::Sender<Result<Loaded, Fault>>;
-
 /// What is done between two batches.
 enum Between {
     Reseal(ResealCursor, oneshot::Sender<Result<ResealStep, Fault>>),
     /// After every commit that was queued before it.
     Configuration(oneshot::Sender<Result<Configuration, Fault>>),
+    Retire(RetentionOrder, oneshot::Sender<Result<Retired, Fault>>),
 }
 
 struct Queue {
@@ -92,6 +93,11 @@ impl CommitQueue {
     /// One step of resealing, between two batches.
     pub(super) fn reseal(&self, cursor: ResealCursor) -> BoxFuture<'static, Result<ResealStep, Fault>> {
         self.between_batches(|answer| Between::Reseal(cursor, answer))
+    }
+
+    /// Deletes some old bodies once no commit waits.
+    pub(super) fn retire(&self, order: RetentionOrder) -> BoxFuture<'static, Result<Retired, Fault>> {
+        self.between_batches(|answer| Between::Retire(order, answer))
     }
 
     fn between_batches<T: Send + 'static>(
@@ -233,7 +239,7 @@ impl Queue {
     fn take_between(&mut self) -> Option<Between> {
         let is_next = match self.between.front()? {
             Between::Reseal(..) => self.waiting.is_empty() || self.took_batch,
-            Between::Configuration(_) => self.waiting.is_empty(),
+            Between::Configuration(_) | Between::Retire(..) => self.waiting.is_empty(),
         };
         self.took_batch = false;
         if is_next { self.between.pop_front() } else { None }
@@ -308,6 +314,9 @@ impl StrandThread {
                 }
                 Task::Between(Between::Configuration(answer)) => {
                     let _ = answer.send(store.configuration());
+                }
+                Task::Between(Between::Retire(order, answer)) => {
+                    let _ = answer.send(store.retire(&order));
                 }
                 Task::End => return store.close(),
             }

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use cashier_core::books::Books;
-use cashier_core::change::{Commit, Counters};
+use cashier_core::change::{Body, Commit, Counters};
 use cashier_core::dependence::Refusals;
 
 use super::reseal::{ResealCursor, ResealStep};
+use super::retention::{RetentionOrder, Retired};
 use crate::ports::{Configuration, DurabilityListener, Fault, FaultKind, Loaded, Refused};
 
 /// How often a batch is tried while another program holds the database; each try waits [`super::connection::TRY_WAIT`], so
@@ -44,6 +45,11 @@ pub(in crate::strand) trait Store: Send {
     fn stored(&mut self, refusals: &Refusals, books: &Books) -> Result<Refused, Fault>;
     /// Drops the open transaction after a failure; nothing is written until [`Store::load`] succeeds.
     fn abandon(&mut self);
+    /// Deletes some old bodies, in a transaction of its own; what fails changes nothing.
+    fn retire(&mut self, order: &RetentionOrder) -> Result<Retired, Fault> {
+        let _ = order;
+        Ok(Retired::default())
+    }
     /// Every durable row.
     fn load(&mut self) -> Result<Loaded, Fault>;
     fn close(&mut self) -> Result<(), Fault>;
@@ -133,4 +139,19 @@ fn while_busy(
             }
         }
     }
+}
+
+/// The bytes that a row counts for in a batch and in the queue: its content with the page overhead.
+const ROW_BYTES: usize = 1024;
+
+/// The estimated bytes of a commit, for batching.
+pub(in crate::strand) fn commit_bytes(commit: &Commit) -> usize {
+    let bodies = commit.bodies.iter().map(|body| match body {
+        Body::Notice { body, headers_json, .. } => body.len() + headers_json.len(),
+        Body::Answer { redirect_url, instructions_json, .. } => redirect_url.len() + instructions_json.len(),
+        Body::Texts { texts, .. } => texts.len(),
+        Body::Audit(_) => 0,
+        Body::Order { details, .. } => details.success_url.len() + details.failure_url.len() + details.notify_url.len(),
+    });
+    (commit.changes.len() + commit.bodies.len()).saturating_mul(ROW_BYTES).saturating_add(bodies.sum())
 }

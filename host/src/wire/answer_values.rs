@@ -31,6 +31,16 @@ pub struct Each<I>(I);
 /// The same as the rows of a table.
 pub struct EachRow<I>(I);
 
+/// Records alone, as a list of objects.
+pub fn rows<I: Records>(records: I) -> Each<I> {
+    Each(records)
+}
+
+/// The same as rows of a table.
+pub fn table_rows<I: Records>(records: I) -> EachRow<I> {
+    EachRow(records)
+}
+
 /// A record's columns alone.
 struct Cells<T>(T);
 

@@ -50,7 +50,7 @@ answer! {
     }
 
     /// A provider config that was saved and names what is not there.
-    pub struct DubiousConfigAnswer<'a>(row: &'a ProviderConfig, notes: &'a [String]) {
+    pub struct WarnedConfigAnswer<'a>(row: &'a ProviderConfig, notes: &'a [String]) {
         provider: ConfigRecord<'a> = ConfigRecord::new(row), "the config as it is now";
         warnings: Vec<&'a str> = notes.iter().map(String::as_str).collect(), "what it names that is not there";
     }

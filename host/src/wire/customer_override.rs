@@ -37,7 +37,7 @@ answer! {
     }
 
     /// An override that was saved and names what is not there.
-    pub struct DubiousOverrideAnswer<'a>(row: &'a CustomerOverride, notes: &'a [String]) {
+    pub struct WarnedOverrideAnswer<'a>(row: &'a CustomerOverride, notes: &'a [String]) {
         saved as "override": OverrideRecord<'a> = OverrideRecord::new(row), "the override as it is now";
         warnings: Vec<&'a str> = notes.iter().map(String::as_str).collect(), "what it names that is not there";
     }

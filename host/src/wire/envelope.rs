@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::json_object::{FieldValue, RequestBody, answer, request, values};
 use crate::wire::answer_values::OrNull;
+use crate::wire::pieces::AnswerBody;
 use crate::wire::read::parse;
 use crate::wire::refusal::RefusalBody;
 use crate::wire::values::{AnyJson, Text};
@@ -30,19 +31,39 @@ pub const ACCEPTED: u16 = 202;
 /// The answer of a command that was not refused.
 pub struct CommandAnswer {
     number: u16,
-    data: Box<RawValue>,
+    data: AnswerBody,
 }
 
 impl CommandAnswer {
     /// The request was accepted and changes nothing yet.
     pub fn accepted(data: Box<RawValue>) -> Self {
-        Self { number: ACCEPTED, data }
+        Self { number: ACCEPTED, data: text_of(data) }
     }
+
+    /// An answer that may be written piece by piece.
+    pub fn of_body(data: AnswerBody) -> Self {
+        Self { number: SUCCESS, data }
+    }
+
+    /// What is `held` ends once the answer is sent.
+    #[must_use]
+    pub fn holding(self, held: impl Send + 'static) -> Self {
+        Self { data: self.data.holding(held), ..self }
+    }
+
+    /// Its length, where it is known.
+    pub fn length(&self) -> Option<usize> {
+        self.data.length()
+    }
+}
+
+fn text_of(data: Box<RawValue>) -> AnswerBody {
+    String::from(Box::<str>::from(data)).into_bytes().into()
 }
 
 impl From<Box<RawValue>> for CommandAnswer {
     fn from(data: Box<RawValue>) -> Self {
-        Self { number: SUCCESS, data }
+        Self { number: SUCCESS, data: text_of(data) }
     }
 }
 
@@ -93,16 +114,21 @@ pub fn read(json: &[u8]) -> Result<Envelope, (Option<ExtId>, Refusal)> {
 }
 
 /// Wraps the answer of a command, with its number.
-pub fn write(ext_id: Option<ExtId>, result: CommandResult) -> (u16, Vec<u8>) {
+pub fn write(ext_id: Option<ExtId>, result: CommandResult) -> (u16, AnswerBody) {
     let (number, data) = match result {
         Ok(CommandAnswer { number, data }) => (number, data),
-        Err(refusal) => (refusal.code.number(), part(&RefusalBody::new(&refusal, None)).unwrap_or_default()),
+        Err(refusal) => (refusal.code.number(), json(&RefusalBody::new(&refusal, None)).unwrap_or_default().into()),
     };
-    (number, json(&EnvelopeAnswer::new(ext_id, number, data)).unwrap_or_default())
+    // The data is the last member, and stands in the place of the null.
+    let mut before = json(&EnvelopeAnswer::new(ext_id, number, Box::default())).unwrap_or_default();
+    before.truncate(before.len().saturating_sub("null}".len()));
+    (number, data.within(before, b"}".to_vec()))
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -139,6 +165,10 @@ mod tests {
     #[test]
     fn an_answer_has_the_ext_id_the_number_and_the_data() {
         let json = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let write = |ext_id, result| {
+            let (number, body) = write(ext_id, result);
+            (number, body.collected().now_or_never().unwrap())
+        };
         let (number, out) = write(Some(ExtId(json("\"1\""))), Ok(json("{\"x\":1}").into()));
         assert_eq!((number, &*out), (200, br#"{"extID":"1","status":200,"data":{"x":1}}"#.as_slice()));
         let (number, out) = write(Some(ExtId(json("1"))), Err(Refusal::invalid("id is required")));

@@ -17,6 +17,7 @@ pub mod filter;
 pub mod method;
 pub mod object_text;
 pub mod operation;
+pub mod pieces;
 pub mod read;
 pub mod refusal;
 pub mod roster;

@@ -71,17 +71,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("settings", &["json_object", "text_file", "web_url"]),
     // The listeners, which are open before and after the parts behind them.
     (
-        "http",
+        "app",
         &[
-            "manager",
-            "flows",
-            "wire",
+            "http",
             "ports",
-            "key_file",
-            "text_file",
-            "followed_file",
+            "books_image",
+            "flows",
+            "settings",
             "file_access",
+            "strand",
+            "pair",
+            "clock_file",
+            "guarded_clock",
             "reload_signal",
+            "text_file",
         ],
     ),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are

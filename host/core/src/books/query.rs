@@ -20,8 +20,10 @@ use crate::transaction::Transaction;
 
 /// Rows visited in one hold: each takes tens of nanoseconds, so that a deposit waits well under a millisecond.
 const SCANNED_PER_HOLD: usize = 4096;
-/// Rows unpacked in one hold: each takes about a microsecond.
-const SHOWN_PER_HOLD: usize = 256;
+/// Rows unpacked in one hold, and sent as one piece: with the longest texts they take half a megabyte.
+const SHOWN_PER_HOLD: usize = 16;
+/// Bytes of the packed rows of one page: 50,000 usual ones take half of it.
+pub const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Rows kept beyond the page while searching: so many of its rows may leave it before the search begins again.
 const SPARE: usize = 1024;
 /// An offset beyond this is searched for pass by pass: so many rows before the page are searched with it at once.
@@ -36,20 +38,44 @@ pub struct Scope {
     pub brand: Option<Box<str>>,
 }
 
-/// A page of transactions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    pub rows: Vec<Transaction>,
+/// A page of transactions, its rows as they were in the hold in which it was found. They stay packed until they are taken, by
+/// the books in which they were found.
+#[derive(Debug)]
+pub struct ListPage {
+    rows: SortedParts<Row>,
+    bytes: usize,
+    count: u64,
+    newest: Seq,
+}
+
+impl ListPage {
     /// Matching rows before pagination.
-    pub count: u64,
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
     /// The newest commit that touched a row within the scope; the answer waits for it, and so speaks of durable rows.
-    pub newest: Seq,
+    pub fn newest(&self) -> Seq {
+        self.newest
+    }
+
+    /// What the packed rows take in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Every row was taken.
+    pub fn is_finished(&self) -> bool {
+        self.rows.is_empty()
+    }
 }
 
 /// The state of a query after a hold.
 #[derive(Debug)]
 pub enum Progress {
-    Done(Answer),
+    Found(Box<ListPage>),
+    /// The rows of the page take more than [`LIST_BYTES_MAX`].
+    TooLarge,
     /// To be resumed with the same filter, scope and books.
     More(Box<Scan>),
     /// Too much changes for an answer of one moment.
@@ -79,16 +105,6 @@ pub struct Scan {
     /// The position in the books' touches up to which changes are judged.
     judged_until: u64,
     restarts: u32,
-    /// Once the page is known: its rows as they were then.
-    page: Option<ChosenPage>,
-}
-
-#[derive(Debug)]
-struct ChosenPage {
-    rows: SortedParts<Row>,
-    shown: Vec<Transaction>,
-    count: u64,
-    newest: Seq,
 }
 
 impl Scan {
@@ -108,36 +124,29 @@ impl Books {
     /// Answers a filter within a scope, or returns its progress, to be given back as `resume`.
     pub fn query(&self, filter: &Filter<TransactionField>, scope: &Scope, resume: Option<Box<Scan>>) -> Progress {
         let mut scan = resume.unwrap_or_else(|| Box::new(self.plan(filter, scope)));
-        let mut page = match scan.page.take() {
-            Some(page) => page,
-            None => {
-                if !self.catch_up(&mut scan, filter, scope) && !self.begin_again(&mut scan, filter, scope) {
-                    return Progress::Restless;
-                }
-                if self.search(&mut scan, filter, scope).is_continue() {
-                    return Progress::More(scan);
-                }
-                let stepped = scan.deep.as_mut().map(|deep| deep.step(&self.sought(filter, &self.order(filter))));
-                match stepped {
-                    Some(DeepStep::More) => return Progress::More(scan),
-                    Some(DeepStep::Lost) if !self.begin_again(&mut scan, filter, scope) => return Progress::Restless,
-                    Some(DeepStep::Lost) => return Progress::More(scan),
-                    Some(DeepStep::Found(PageFound { slots, skipped })) => (scan.best, scan.skipped) = (slots, skipped),
-                    None => {}
-                }
-                self.choose_page(&mut scan, filter, scope)
-            }
-        };
-        // Texts are only ever added to the interner: copied rows can be sorted and unpacked in any later hold.
-        for row in page.rows.take(SHOWN_PER_HOLD, |left, right| self.compare(filter, left, right)) {
-            page.shown.extend(row_codec::unpack(&row, &self.interner).map(|known| known.transaction));
+        if !self.catch_up(&mut scan, filter, scope) && !self.begin_again(&mut scan, filter, scope) {
+            return Progress::Restless;
         }
-        if !page.rows.is_empty() {
-            scan.page = Some(page);
+        if self.search(&mut scan, filter, scope).is_continue() {
             return Progress::More(scan);
         }
-        let ChosenPage { shown: rows, count, newest, .. } = page;
-        Progress::Done(Answer { rows, count, newest })
+        let stepped = scan.deep.as_mut().map(|deep| deep.step(&self.sought(filter, &self.order(filter))));
+        match stepped {
+            Some(DeepStep::More) => return Progress::More(scan),
+            Some(DeepStep::Lost) if !self.begin_again(&mut scan, filter, scope) => return Progress::Restless,
+            Some(DeepStep::Lost) => return Progress::More(scan),
+            Some(DeepStep::Found(PageFound { slots, skipped })) => (scan.best, scan.skipped) = (slots, skipped),
+            None => {}
+        }
+        self.choose_page(&mut scan, filter, scope).map_or(Progress::TooLarge, |page| Progress::Found(Box::new(page)))
+    }
+
+    /// The next rows of a page that these books found with this filter: at most [`SHOWN_PER_HOLD`], and none in a hold that
+    /// sorts. Texts are only ever added to the interner: copied rows can be sorted and unpacked in any later hold.
+    pub fn take_rows(&self, filter: &Filter<TransactionField>, page: &mut ListPage) -> Vec<Transaction> {
+        let rows = page.rows.take(SHOWN_PER_HOLD, |left, right| self.compare(filter, left, right));
+        let unpacked = rows.iter().filter_map(|row| row_codec::unpack(row, &self.interner));
+        unpacked.map(|known| known.transaction).collect()
     }
 
     /// False once it has begun again too often.
@@ -179,7 +188,6 @@ impl Books {
             cut: false,
             judged_until: self.touches.position(),
             restarts: 0,
-            page: None,
         }
     }
 
@@ -269,23 +277,28 @@ impl Books {
         cut
     }
 
-    fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> ChosenPage {
+    fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> Option<ListPage> {
         self.retain_best(scan, scan.skipped.saturating_add(filter.limit()), filter);
         let mut best = std::mem::take(&mut scan.best);
         let skipped = scan.skipped.min(best.len());
         if skipped > 0 && skipped < best.len() {
             best.select_nth_unstable_by(skipped, |left, right| self.compare_slots(filter, *left, *right));
         }
-        let rows: Vec<Row> = best.iter().skip(skipped).filter_map(|slot| self.rows.get(*slot)).cloned().collect();
+        let rows = || best.iter().skip(skipped).filter_map(|slot| self.rows.get(*slot));
+        let bytes = rows().map(|row| size_of::<Row>() + row.packed.len()).sum();
+        if bytes > LIST_BYTES_MAX {
+            return None;
+        }
+        let rows: Vec<Row> = rows().cloned().collect();
         let covering =
             self.paths(filter, scope.customer, scope.brand.is_none()).into_iter().find(|path| path.covers(filter));
         let within = |slot| self.view(slot).is_none_or(|view| self.is_within(scope, &view));
-        ChosenPage {
-            shown: Vec::with_capacity(rows.len()),
+        Some(ListPage {
             rows: SortedParts::new(rows),
+            bytes,
             count: covering.filter(|_| scan.covered).map_or(scan.count, |path| path.count),
             newest: Seq(self.touches.newest_of(within)),
-        }
+        })
     }
 
     /// Reduces the best rows to the first `most`.

@@ -281,12 +281,12 @@ fn check_settings(
     context: &EditContext<'_>,
 ) -> Result<(), Refusal> {
     let Some(module) = context.module.filter(|module| module.available) else { return Ok(()) };
-    let text = |config: Option<&ProviderConfig>, of: fn(&ProviderConfig) -> &str| config.map_or("", of).to_owned();
-    let sources: [(&str, fn(&ProviderConfig) -> &str); 2] =
-        [("settings_json", |config| &config.settings_json), ("config_json", |config| config.config_json.expose())];
-    for (source, of) in sources {
-        let before = parsed(source, &text(before, of), context)?;
-        let mut new = parsed(source, of(after), context)?;
+    let earlier = before.map_or(("", ""), |row| (&row.settings_json, row.config_json.expose()));
+    let sources =
+        [("settings_json", earlier.0, &*after.settings_json), ("config_json", earlier.1, after.config_json.expose())];
+    for (source, before, after) in sources {
+        let before = parsed(source, before, context)?;
+        let mut new = parsed(source, after, context)?;
         new.retain(|name, value| before.get(name) != Some(value));
         check_declared(source, &new, &module).map_err(Refusal::invalid)?;
     }

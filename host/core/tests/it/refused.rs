@@ -251,7 +251,8 @@ fn seen(books: &Books) -> String {
             filter.flat(Clause::Where, &condition).unwrap();
         }
         let filter = filter.build();
-        let Progress::Done(answer) = books.query(&filter, &Scope::default(), None) else { panic!("few rows") };
+        let Progress::Found(page) = books.query(&filter, &Scope::default(), None) else { panic!("few rows") };
+        let answer = Answer::of(books, &filter, *page);
         let ids: Vec<_> = answer.rows.iter().map(|row| row.id).collect();
         write!(text, "\n{condition:?}: {ids:?} {}", answer.count).unwrap();
     }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use cashier_core::aggregate::{Aggregate, DecisionContext};
+use cashier_core::books::{Books, ListPage};
 use cashier_core::change::{Body, Change, Commit, Counters};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::facts::Facts;
+use cashier_core::filter::{Filter, TransactionField};
 use cashier_core::ids::*;
 use cashier_core::lookups::Lookups;
 use cashier_core::money::{Currency, Limit, Money};
@@ -283,5 +285,24 @@ pub(crate) fn notice_body(id: NoticeId, bytes: usize) -> Body {
         headers_json: "[]".into(),
         sha256: [0; 32],
         body: vec![0; bytes].into(),
+    }
+}
+
+/// What a list shows.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) rows: Vec<Transaction>,
+    pub(crate) count: u64,
+    pub(crate) newest: Seq,
+}
+
+impl Answer {
+    /// The rows of a page, all taken at once.
+    pub(crate) fn of(books: &Books, filter: &Filter<TransactionField>, mut page: ListPage) -> Self {
+        let mut rows = Vec::new();
+        while !page.is_finished() {
+            rows.extend(books.take_rows(filter, &mut page));
+        }
+        Self { rows, count: page.count(), newest: page.newest() }
     }
 }

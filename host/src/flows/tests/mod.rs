@@ -9,6 +9,7 @@ mod ended_calls;
 mod expiry;
 mod identity;
 mod janitor;
+mod lists;
 mod logs;
 mod network_verified;
 mod notice_floods;

@@ -183,6 +183,7 @@ async fn a_provider_whose_notices_fail_from_everywhere_still_gets_its_verified_o
     assert_eq!(answer(&env, "198.51.100.1", Some(1), forged(&env, 10)).await, Err(RefusalCode::Frequent));
     assert_eq!(answer(&env, "198.51.100.1", Some(1), forged(&env, MIB)).await, Err(RefusalCode::Frequent));
     assert_eq!(lock(&env.provider.tries).len(), stored + 1, "the large one was not verified");
+    assert_eq!(answer(&env, "127.0.0.1", Some(1), forged(&env, 10)).await, Err(RefusalCode::InvalidSignature));
     assert_eq!(answer(&env, "198.51.100.2", Some(1), signed(&env, 1, vec![paid("e1", &made.reference)])).await, Ok(()));
     env.run_for(5).await;
     assert_eq!((env.status(made.id), env.trading.balance()), (3, AMOUNT));

@@ -17,6 +17,7 @@ use crate::wire::read::parse;
 
 mod floods;
 mod held;
+mod lists;
 mod manners;
 mod refusals;
 mod spellings;

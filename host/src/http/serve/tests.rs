@@ -14,7 +14,9 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use super::*;
+use crate::http::reply::Reply;
 use crate::http::request::{BodyLimits, ReadBody, Request, request};
+use crate::http::sender::Proof;
 use crate::http::testing::{Client, TestListener};
 use crate::http::tls;
 use crate::test_cashier::TestClock;

@@ -12,18 +12,18 @@ pub(super) const TEXT_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
 const ENTRY_BYTES: usize = 160;
 
 #[derive(Default)]
-pub(super) struct TextCache(Mutex<Entries>);
+pub(super) struct TextCache(Mutex<CachedTexts>);
 
 #[derive(Default)]
-struct Entries {
-    by_id: BTreeMap<TransactionId, Entry>,
+struct CachedTexts {
+    by_id: BTreeMap<TransactionId, CachedText>,
     /// The entries by when they were used last.
     by_use: BTreeMap<u64, TransactionId>,
     uses: u64,
     bytes: usize,
 }
 
-struct Entry {
+struct CachedText {
     texts: Arc<Texts>,
     used: u64,
 }
@@ -48,12 +48,12 @@ impl TextCache {
         texts
     }
 
-    fn lock(&self) -> MutexGuard<'_, Entries> {
+    fn lock(&self) -> MutexGuard<'_, CachedTexts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Entries {
+impl CachedTexts {
     fn touch(&mut self, id: TransactionId) -> Option<Arc<Texts>> {
         let entry = self.by_id.get_mut(&id)?;
         self.uses += 1;
@@ -73,7 +73,7 @@ impl Entries {
         self.uses += 1;
         self.bytes += bytes;
         self.by_use.insert(self.uses, id);
-        self.by_id.insert(id, Entry { texts: Arc::clone(texts), used: self.uses });
+        self.by_id.insert(id, CachedText { texts: Arc::clone(texts), used: self.uses });
     }
 
     fn remove(&mut self, id: TransactionId) {

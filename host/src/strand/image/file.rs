@@ -32,17 +32,25 @@ pub struct ImageDraft {
 /// A draft that is whole and on the disk.
 pub(super) struct WholeDraft(ImageDraft);
 
+/// Removes drafts that a killed process left.
+pub(super) fn remove_drafts(image: &Path) -> Result<(), Fault> {
+    let folder = image.parent().unwrap_or(Path::new("."));
+    let name = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for entry in std::fs::read_dir(folder).map_err(failed("listing", folder))?.flatten() {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        if file.starts_with(".draft-") && file.ends_with(&name) {
+            std::fs::remove_file(entry.path()).map_err(failed("removing", &entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
 impl ImageDraft {
     /// Removes drafts that a killed process left, and begins one.
     pub(super) fn create(image: &Path, identity: &str, seal: &str) -> Result<Self, Fault> {
+        remove_drafts(image)?;
         let folder = image.parent().unwrap_or(Path::new("."));
         let name = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        for entry in std::fs::read_dir(folder).map_err(failed("listing", folder))?.flatten() {
-            let file = entry.file_name().to_string_lossy().into_owned();
-            if file.starts_with(".draft-") && file.ends_with(&name) {
-                std::fs::remove_file(entry.path()).map_err(failed("removing", &entry.path()))?;
-            }
-        }
         let path = folder.join(format!(".draft-{seal}-{name}"));
         let file = BufWriter::with_capacity(1 << 20, private_files::open(&path)?);
         let (identity, seal) = (identity.into(), seal.into());

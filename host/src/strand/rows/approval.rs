@@ -29,11 +29,12 @@ pub(in crate::strand) const READ_NEWEST: &str =
 pub(in crate::strand) const READ_STALE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM approval WHERE id > ?1 AND substr(request_sealed, 1, 5) <> ?2 ORDER BY id LIMIT ?3"
+    " FROM approval WHERE id > ?1 AND length(request_sealed) > 0 AND substr(request_sealed, 1, 5) <> ?2 ORDER BY id LIMIT ?3"
 );
 
 /// The first bytes of every request, with the row.
-pub(in crate::strand) const READ_HEADERS: &str = "SELECT id, substr(request_sealed, 1, 5) FROM approval ORDER BY id";
+pub(in crate::strand) const READ_HEADERS: &str =
+    "SELECT id, substr(request_sealed, 1, 5) FROM approval WHERE length(request_sealed) > 0 ORDER BY id";
 
 fn terms(row: &Approval) -> Terms {
     let numbers = [row.config_id.0, row.config_version, row.asked_by.0].map(|number| number.to_string());
@@ -96,6 +97,8 @@ pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -
     let terms = terms(&row);
     let context = context(row.id.0, &terms);
     match seal.open(context, sealed) {
+        // Deleted for its age.
+        _ if sealed.is_empty() => {}
         Ok(text) => row.request = Secret::new(&text),
         Err(why) => row.unreadable = Some(seal::unreadable(context, sealed, why, "")),
     }

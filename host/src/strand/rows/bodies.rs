@@ -26,9 +26,9 @@ const PUT_ORDER: &str = "REPLACE INTO stored_order (transaction_id, notify_url, 
                          nonce, terms_version) VALUES (?,?,?,?,?,?,?,?)";
 const PUT_TEXTS: &str = "REPLACE INTO transaction_text (transaction_id, comment, metadata_json) VALUES (?,?,?)";
 
-/// At most one of the tables has it.
-pub(in crate::strand) const READ_NOTICE: &str = "SELECT id, received_time, method, path, raw_query, headers_json, body FROM notice WHERE id = ?1 UNION ALL \
-     SELECT id, received_time, method, path, raw_query, headers_json, body FROM unproven_notice WHERE id = ?1";
+/// At most one of the tables has it. A body that was deleted is not read as an empty one.
+pub(in crate::strand) const READ_NOTICE: &str = "SELECT id, received_time, method, path, raw_query, headers_json, body FROM notice WHERE id = ?1 AND deleted_time = 0 UNION ALL \
+     SELECT id, received_time, method, path, raw_query, headers_json, body FROM unproven_notice WHERE id = ?1 AND deleted_time = 0";
 pub(in crate::strand) const READ_ANSWER: &str =
     "SELECT transaction_id, redirect_url, instructions_json FROM answer WHERE transaction_id = ?1";
 pub(in crate::strand) const READ_ORDER: &str = "SELECT transaction_id, notify_url, success_url, failure_url, locale, ip, \

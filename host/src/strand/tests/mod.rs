@@ -4,11 +4,13 @@
 mod archive;
 mod audit;
 mod disk;
+mod erasure;
 mod failure;
 mod kill;
 mod loading;
 mod order;
 mod plain;
+mod retention;
 mod round_trip;
 mod scale;
 mod schema;

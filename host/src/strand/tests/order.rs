@@ -7,10 +7,10 @@ use cashier_core::change::Change;
 use cashier_core::dependence::Refusals;
 use cashier_core::ids::TransactionId;
 
-use super::super::batch::{Backlog, commit_bytes};
+use super::super::batch::Backlog;
 use super::super::connection::connect_read_only;
 use super::super::thread::CommitQueue;
-use super::super::writing::Store;
+use super::super::writing::{Store, commit_bytes};
 use super::*;
 use crate::ports::{Loaded, Recorder, Refused};
 

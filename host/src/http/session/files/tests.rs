@@ -35,7 +35,6 @@ fn sources(folder: &Path) -> KeySources {
 }
 
 impl Site {
-    #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
     fn open(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -45,7 +44,6 @@ impl Site {
         Self { folder, keys, files }
     }
 
-    #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
     fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.path().join(name), text).unwrap();
     }
@@ -54,7 +52,6 @@ impl Site {
         self.files.0.iter_mut().for_each(FollowedFile::look);
     }
 
-    #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
     fn token(&self, jti: &str) -> String {
         let new = NewToken { role: Role::Customer, id: 5, brand: None, ttl_seconds: 60, jti: Some(jti) };
         self.keys.issue(new, NOW).unwrap()
@@ -130,6 +127,28 @@ fn k3_a_key_file_that_is_missing_or_unreadable_or_broken_keeps_its_keys_and_is_l
     site.write("session.key", &line("2", "02"));
     site.look();
     assert!(!site.is_valid(&token), "a removed line ends its tokens");
+}
+
+#[cfg(unix)]
+#[test]
+fn k3_a_link_is_followed_to_what_it_leads_to_now_as_containers_change_mounted_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, next) = (folder.path().join("..data"), folder.path().join("..next"));
+    for (version, byte) in [("..1", "01"), ("..2", "02")] {
+        std::fs::create_dir(folder.path().join(version)).unwrap();
+        std::fs::write(folder.path().join(version).join("session.key"), line("1", byte)).unwrap();
+    }
+    std::os::unix::fs::symlink("..1", &data).unwrap();
+    std::os::unix::fs::symlink("..data/session.key", folder.path().join("session.key")).unwrap();
+    let (keys, files) = open(sources(folder.path())).unwrap();
+    let mut site = Site { folder, keys, files };
+    let token = site.token("a");
+    site.look();
+    assert!(site.is_valid(&token));
+    std::os::unix::fs::symlink("..2", &next).unwrap();
+    std::fs::rename(&next, &data).unwrap();
+    site.look();
+    assert!(!site.is_valid(&token) && site.problem().is_empty());
 }
 
 #[test]

@@ -54,7 +54,6 @@ struct Issuer {
 }
 
 impl Issuer {
-    #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
     fn new() -> Self {
         let random = SystemRandom::new();
         let ec = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
@@ -81,7 +80,6 @@ impl Issuer {
         }
     }
 
-    #[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
     fn sign(&self, alg: &str, header: &str, claims: &str) -> String {
         let message = format!("{}.{}", encode(header), encode(claims));
         let signature = match alg {
@@ -102,7 +100,6 @@ impl Issuer {
     }
 }
 
-#[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 fn keys(jwks: &[Value]) -> SessionKeys {
     let keys = SessionKeys::new(vec![SessionKey::new("s", &[b's'; 32]).unwrap()]).unwrap();
     keys.public.store(Arc::new(parse_jwks(&json!({"keys": jwks}).to_string()).unwrap()));

@@ -189,7 +189,7 @@ fn row() -> ConfigRow {
         secret_key: Secret::new("column secret"),
         webhook_secret: Secret::new("column hook"),
         replaced_webhook_secrets: vec![replaced("valid", 101), replaced("expired", 100)],
-        settings_json: r#"{"mode":"a","rate":0.10,"kept":true}"#.into(),
+        settings_json: r#"{"mode":"a","rate":0.10,"kept":true,"reversal":"post","_note":"x"}"#.into(),
         config_json: Secret::new(r#"{"secret_key":"over secret","merchant_id":77001,"public_key":null,"mode":"b"}"#),
         min_amount: Limit::NONE,
         max_amount: Limit::NONE,

@@ -1,0 +1,38 @@
+//! What commands do with the databases of a stopped server.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cashier_core::ids::CustomerId;
+
+use super::Machine;
+use crate::clock_file::ClockFiles;
+use crate::guarded_clock::GuardedClock;
+use crate::pair::{self, Reconciliation};
+use crate::ports::{Clock, Fault};
+use crate::settings::Settings;
+use crate::strand::audit::{self, AuditChain};
+use crate::strand::erasure::{self, Erased, ErasureOrder};
+use crate::strand::seal::SealKeys;
+
+/// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
+/// server's do.
+pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliation, Fault> {
+    let Machine { clock, entropy, .. } = Machine::real();
+    let files = Arc::new(ClockFiles::in_folder(&settings.bases));
+    let now = || GuardedClock::open(clock, files).now();
+    pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, apply).await
+}
+
+/// Erases the texts of a customer from databases that no server has open; see [`erasure::erase`].
+pub fn erase_customer(settings: &Settings, customer: CustomerId, by: &str) -> Result<Erased, Fault> {
+    let Machine { clock, entropy, .. } = Machine::real();
+    let now = GuardedClock::open(clock, Arc::new(ClockFiles::in_folder(&settings.bases))).now();
+    let database = &settings.bases.join("cashier.db");
+    erasure::erase(&ErasureOrder { database, customer, by, now }, SealKeys::parse(&settings.seal_keys)?, entropy)
+}
+
+/// Follows the chain of audit records in a folder of bases; see [`audit::verify`].
+pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
+    audit::verify(&bases.join("cashier.db"), anchor)
+}

@@ -1,0 +1,218 @@
+//! Answers that are written piece by piece, as their reader takes them: what is held of a long list is one piece and its packed
+//! rows, and a permit that ends with the answer. It knows no record.
+
+use cashier_core::refusal::{Refusal, RefusalCode};
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+
+use crate::wire::write;
+
+/// Bytes of a list up to which it is made whole before it is sent; a page of usual length is.
+pub const WHOLE_BYTES_MAX: usize = 256 * 1024;
+
+/// The parts of an answer that are made when they are needed.
+pub trait Pieces: Send {
+    /// The next piece; its caller has sent those before. `None` after the last one.
+    ///
+    /// # Errors
+    /// Why the answer breaks off.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, String>>;
+
+    /// Every piece was given out.
+    fn is_done(&self) -> bool;
+}
+
+/// What is sent as an answer.
+pub enum AnswerBody {
+    Whole(WholeBody),
+    Pieces(Box<dyn Pieces>),
+}
+
+/// A whole answer, with what is held until it is sent.
+pub struct WholeBody {
+    bytes: Vec<u8>,
+    held: Option<Box<dyn Send>>,
+}
+
+impl AsRef<[u8]> for WholeBody {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl From<Vec<u8>> for AnswerBody {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Whole(WholeBody { bytes, held: None })
+    }
+}
+
+impl AnswerBody {
+    /// A short answer is whole, so that its length is sent before it.
+    pub async fn of(mut pieces: Box<dyn Pieces>) -> Result<Self, Refusal> {
+        let mut first = Vec::new();
+        while !pieces.is_done() && first.len() <= WHOLE_BYTES_MAX {
+            let piece = pieces.next().await.map_err(|why| Refusal::new(RefusalCode::StorageUnavailable, why))?;
+            first.extend(piece.unwrap_or_default());
+        }
+        Ok(if pieces.is_done() {
+            Self::Whole(WholeBody { bytes: first, held: Some(Box::new(pieces)) })
+        } else {
+            Self::Pieces(Box::new(Around { before: first, pieces, after: Vec::new() }))
+        })
+    }
+
+    /// The answer within this text.
+    #[must_use]
+    pub fn within(self, before: Vec<u8>, after: Vec<u8>) -> Self {
+        match self {
+            Self::Whole(WholeBody { bytes, held }) => {
+                Self::Whole(WholeBody { bytes: [before, bytes, after].concat(), held })
+            }
+            Self::Pieces(pieces) => Self::Pieces(Box::new(Around { before, pieces, after })),
+        }
+    }
+
+    /// Its length, where it is known.
+    pub fn length(&self) -> Option<usize> {
+        match self {
+            Self::Whole(whole) => Some(whole.bytes.len()),
+            Self::Pieces(_) => None,
+        }
+    }
+
+    /// The same; what is `held` ends once the answer is sent.
+    #[must_use]
+    pub fn holding(self, held: impl Send + 'static) -> Self {
+        match self {
+            Self::Whole(WholeBody { bytes, held: None }) => {
+                Self::Whole(WholeBody { bytes, held: Some(Box::new(held)) })
+            }
+            other => other,
+        }
+    }
+
+    /// The whole answer, for those who do not send it.
+    #[cfg(test)]
+    pub(crate) async fn collected(self) -> Vec<u8> {
+        match self {
+            Self::Whole(whole) => whole.bytes,
+            Self::Pieces(mut pieces) => {
+                let mut all = Vec::new();
+                while let Some(piece) = pieces.next().await.unwrap() {
+                    all.extend(piece);
+                }
+                all
+            }
+        }
+    }
+}
+
+/// Pieces with a text before the first and one after the last.
+struct Around {
+    before: Vec<u8>,
+    pieces: Box<dyn Pieces>,
+    after: Vec<u8>,
+}
+
+impl Pieces for Around {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, String>> {
+        Box::pin(async move {
+            if !self.before.is_empty() {
+                return Ok(Some(std::mem::take(&mut self.before)));
+            }
+            match self.pieces.next().await? {
+                Some(piece) => Ok(Some(piece)),
+                None if !self.after.is_empty() => Ok(Some(std::mem::take(&mut self.after))),
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn is_done(&self) -> bool {
+        self.before.is_empty() && self.pieces.is_done() && self.after.is_empty()
+    }
+}
+
+/// What comes before and after the rows of a listing or table, as one without rows shows it.
+pub fn around_rows(without_rows: &impl Serialize) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
+    const ROWS: &[u8] = b"\"rows\":[";
+    let text = write::json(without_rows)?;
+    let at = text.windows(ROWS.len()).position(|part| part == ROWS).map(|at| at + ROWS.len());
+    let (before, after) = at.and_then(|at| text.split_at_checked(at)).unwrap_or((&text, &[]));
+    Ok((before.to_vec(), after.to_vec()))
+}
+
+/// The elements of a JSON array without its brackets.
+pub fn elements(array: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+    let mut text = write::json(array)?;
+    text.pop();
+    text.drain(..1.min(text.len()));
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// So many pieces of this text; the last one breaks off where `is_cut`.
+    struct Repeated {
+        text: &'static str,
+        left: usize,
+        is_cut: bool,
+        _held: Arc<()>,
+    }
+
+    impl Pieces for Repeated {
+        fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, String>> {
+            let next = match self.left {
+                0 => Ok(None),
+                1 if self.is_cut => Err("slow".into()),
+                _ => Ok(Some(self.text.into())),
+            };
+            self.left = self.left.saturating_sub(1);
+            Box::pin(std::future::ready(next))
+        }
+
+        fn is_done(&self) -> bool {
+            self.left == 0
+        }
+    }
+
+    async fn body(left: usize, is_cut: bool, held: &Arc<()>) -> Result<AnswerBody, Refusal> {
+        AnswerBody::of(Box::new(Repeated { text: "0123456789", left, is_cut, _held: Arc::clone(held) })).await
+    }
+
+    #[tokio::test]
+    async fn b2_a_short_answer_is_whole_and_a_long_one_is_made_while_it_is_taken() {
+        let held = Arc::new(());
+        for (pieces, is_whole) in [(3, true), (WHOLE_BYTES_MAX / 10 + 1, true), (WHOLE_BYTES_MAX / 10 + 2, false)] {
+            let body = body(pieces, false, &held).await.unwrap().within(b"{".to_vec(), b"}".to_vec());
+            assert_eq!((body.length().is_some(), Arc::strong_count(&held)), (is_whole, 2), "{pieces}");
+            assert_eq!(body.collected().await.len(), 10 * pieces + 2);
+            assert_eq!(Arc::strong_count(&held), 1, "what it held ends with it");
+        }
+        assert_eq!(body(3, true, &held).await.err().unwrap().code, RefusalCode::StorageUnavailable);
+        let AnswerBody::Pieces(mut cut) = body(WHOLE_BYTES_MAX, true, &held).await.unwrap() else {
+            panic!("it is long")
+        };
+        let mut taken = 0;
+        let reason = loop {
+            match cut.next().await {
+                Ok(Some(piece)) => taken += piece.len(),
+                Ok(None) => panic!("it breaks off"),
+                Err(reason) => break reason,
+            }
+        };
+        assert_eq!((reason.as_str(), taken), ("slow", (WHOLE_BYTES_MAX - 1) * 10));
+    }
+
+    #[test]
+    fn rows_stand_where_an_answer_without_rows_has_none() {
+        let (before, after) = around_rows(&serde_json::json!({"count": 2, "rows": [], "structure": ["id"]})).unwrap();
+        let text = [before, elements(&[1, 2]).unwrap(), after].concat();
+        assert_eq!(String::from_utf8(text).unwrap(), r#"{"count":2,"rows":[1,2],"structure":["id"]}"#);
+        assert_eq!(elements(&Vec::<u8>::new()).unwrap(), b"");
+    }
+}
