@@ -452,6 +452,8 @@ pub struct CatalogLine {
     pub health: ModuleHealth,
     /// How the module's calls end, whatever providers answer.
     pub call_health: ModuleHealth,
+    /// What of its gateways does not work, a sentence each, with the config.
+    pub problems: Vec<Box<str>>,
     /// SHA-256 of the file, hex.
     pub sha256: Box<str>,
     /// Brands it may serve; `None` means all.

@@ -180,6 +180,14 @@ impl Snapshot {
         &self.catalog
     }
 
+    /// The configs whose gateway did not open, with the reason.
+    pub fn broken_gateways(&self) -> impl Iterator<Item = (&ProviderConfig, &str)> {
+        self.configs().filter_map(|served| match &served.gateway {
+            Err(NoGateway::Broken(reason)) => Some((&*served.config, &**reason)),
+            Err(NoGateway::Closed) | Ok(_) => None,
+        })
+    }
+
     pub fn module(&self, code: &str) -> Option<&CatalogLine> {
         let lines = || self.catalog.iter().filter(|line| &*line.code == code);
         lines().find(|line| line.available).or_else(|| lines().next())

@@ -1,6 +1,6 @@
 //! The roster while the server runs: the import of the command line goes through the server that holds the database, whole or
 //! not at all, and managers update customers, accounts and groups by command.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::net::TcpListener;
 use std::path::Path;

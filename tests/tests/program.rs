@@ -316,3 +316,48 @@ async fn a_database_that_is_missing_beside_the_other_is_not_created_by_a_command
         std::fs::remove_file(bases.join(present)).unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i3_a_session_key_saved_with_a_byte_order_mark_has_the_same_id_for_the_server_and_for_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
+    let key = folder.path().join("session.key");
+    let token = printed(folder.path(), &["--role", "customer", "--id", &CUSTOMER.to_string()]).await;
+    let plain = std::fs::read_to_string(&key).unwrap();
+    std::fs::write(&key, format!("\u{feff}{}\r\n\r\n", plain.trim())).unwrap();
+    let marked = printed(folder.path(), &["--role", "customer", "--id", &CUSTOMER.to_string()]).await;
+    assert_eq!(token.split('.').next(), marked.split('.').next(), "the kid is the same");
+    let addresses = process.start().await;
+    for token in [token, marked] {
+        let customer = CustomerClient { http: Http::new(), url: format!("http://{}", addresses.customer), token };
+        assert_eq!(customer.methods(LOGIN).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i2_a_log_level_that_cannot_be_understood_is_the_default_and_said_in_the_log() {
+    for (level, said) in [("", true), ("info\n", false), ("nonsense==", true), ("inof", true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = CashierProcess::without_roster(folder.path(), &[]);
+        process.log_level = level;
+        process.start().await;
+        assert_eq!(process.terminate().await, Some(0));
+        let log = process.log();
+        assert!(log.contains("cashier started"), "{level:?}: the default level applies: {log}");
+        assert_eq!(log.contains("CASHIER_LOG was not understood"), said, "{level:?}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn i14_a_server_without_a_list_of_modules_names_its_path_and_how_to_make_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let _process = CashierProcess::without_roster(folder.path(), &[]);
+    let path = folder.path().join("plugins.toml");
+    std::fs::remove_file(&path).unwrap();
+    for command in ["serve", "modules"] {
+        let refused = run(folder.path(), &[command, "--settings", "cashier.toml"]).await;
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.err.contains("plugins.toml: it lists the provider modules"), "{command}: {}", refused.err);
+        assert!(refused.err.contains("printf '[[module]]"), "{command}: {}", refused.err);
+    }
+}

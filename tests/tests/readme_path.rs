@@ -2,7 +2,7 @@
 //! credited deposit, a restart and an import into the running server. Two things are not as printed, and the test prints
 //! them: the release build is left out, the programs being those of the test's own build, and the button of the payment page
 //! is pressed by a request.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 #![cfg(unix)]
 
 use std::fs::File;

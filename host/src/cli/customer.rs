@@ -10,6 +10,7 @@ use super::logs;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
 use crate::app;
+use crate::security_log;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CustomerCommand {
@@ -29,10 +30,12 @@ pub(super) enum CustomerCommand {
 pub(super) fn customer(command: &CustomerCommand) -> Result<(), CliError> {
     let CustomerCommand::Erase { id, settings } = command;
     // Reports the audit record with its hash.
-    let _guard = logs::start("info");
+    let logs = logs::start("info");
     let settings = settings.read()?;
+    logs.keep_security_events_in(&settings.var);
     bases::check_existing(&settings.bases, &[BOOKS])?;
     let erased = app::erase_customer(&settings, CustomerId(*id), &operator())?;
+    security_log::customer_erased(CustomerId(*id), &operator());
     print_line(&format!(
         "customer {id}, {} transactions: erased comment and metadata of {}, {} stored answers, return URLs and address of {} \
          orders, bodies of {} webhooks, {} comments of overrides",

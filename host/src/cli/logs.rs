@@ -1,60 +1,89 @@
-//! Where logs go: readable lines on a terminal, JSON otherwise. The level is set by CASHIER_LOG (`info` by default).
-//! JSON lines are written by a thread of their own, so that a slow reader loses lines instead of blocking deposits.
+//! Where logs go: readable lines on a terminal, JSON otherwise. The level is set by CASHIER_LOG (`info` by default). Lines
+//! are written by a thread of their own (`log_lines`), so that a slow reader loses lines instead of blocking deposits.
 
+mod escaping;
 mod json;
 mod levels;
+mod report;
+mod terminal;
 
-use std::io::{BufWriter, IsTerminal, Write};
-use std::time::Duration;
+use std::io::IsTerminal;
+use std::path::PathBuf;
 
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use self::json::{JsonFields, JsonLine};
+use self::terminal::TerminalFields;
+use crate::log_lines::{LineWriter, LogGuard, LogQueue};
+use crate::security_log;
 
 /// The variable that sets levels, such as `info` or `cashier_host::flows=debug`.
 const LEVEL_VARIABLE: &str = "CASHIER_LOG";
 
-/// Starts logging to standard error for this process. The guard is held as long as anything logs: dropping it waits until
-/// every line is written.
+/// The logging of this process.
 #[must_use = "queued lines are lost when the process ends without the guard"]
-pub(super) fn start(default_level: &str) -> Option<WorkerGuard> {
+pub(super) struct Logs {
+    queue: LogQueue,
+    _guard: LogGuard,
+}
+
+impl Logs {
+    /// Names the folder for security events that the reader of the log does not take.
+    pub(super) fn keep_security_events_in(&self, var: &std::path::Path) {
+        let file: PathBuf = var.join("security.log");
+        if std::fs::metadata(&file).is_ok_and(|metadata| metadata.len() > 0) {
+            security_log::overflow_file_found(&file);
+        }
+        self.queue.overflow_to(file);
+    }
+}
+
+/// Starts logging to standard error for this process, for as long as the value is held: dropping it waits until every line
+/// is written, as long as the reader takes any.
+pub(super) fn start(default_level: &str) -> Logs {
     let written = std::env::var_os(LEVEL_VARIABLE).map(|value| value.to_string_lossy().into_owned());
-    let (filter, problem) = levels::filter(written.as_deref(), default_level);
-    let guard = start_with(filter);
+    let (mut filter, problem) = levels::filter(written.as_deref(), default_level);
+    // A level for everything is no wish to lose evidence.
+    if written.as_ref().is_some_and(|written| !written.contains(security_log::TARGET))
+        && let Ok(directive) = format!("{}=info", security_log::TARGET).parse()
+    {
+        filter = filter.add_directive(directive);
+    }
+    let logs = start_with(filter);
     if let Some(problem) = problem {
         let value = written.unwrap_or_default();
         tracing::warn!(value, problem, default_level, "CASHIER_LOG was not understood, the default level applies");
     }
-    guard
+    logs
 }
 
-fn start_with(filter: EnvFilter) -> Option<WorkerGuard> {
+fn start_with(filter: EnvFilter) -> Logs {
     let lines = tracing_subscriber::fmt().with_env_filter(filter);
+    let is_terminal = std::io::stderr().is_terminal();
+    let report = if is_terminal { report::as_text } else { report::as_json };
+    let (queue, guard) = LogQueue::start(std::io::stderr(), report);
+    let writer = ToQueue(queue.clone());
     // A second start in one process, as in tests, keeps the first.
-    if std::io::stderr().is_terminal() {
-        let _ = lines.with_writer(std::io::stderr).try_init();
-        return None;
-    }
-    let (queue, guard) = NonBlocking::new(Batching(BufWriter::new(std::io::stderr())));
-    let _ = lines.event_format(JsonLine).fmt_fields(JsonFields).with_writer(queue).try_init();
-    Some(guard)
+    let _ = match is_terminal {
+        true => lines.with_writer(writer).with_ansi(true).fmt_fields(TerminalFields).try_init(),
+        false => lines.event_format(JsonLine).fmt_fields(JsonFields).with_writer(writer).try_init(),
+    };
+    Logs { queue, _guard: guard }
 }
 
-/// Pause after a write, so that lines are written in batches: waking a thread for each line costs more than the line.
-const BATCH_PAUSE: Duration = Duration::from_millis(5);
+/// Puts each event into the queue, by what it is.
+struct ToQueue(LogQueue);
 
-/// Writes the lines of a batch, then waits for the next. The log's thread flushes whenever its queue is empty.
-struct Batching<W>(W);
+impl<'a> MakeWriter<'a> for ToQueue {
+    type Writer = LineWriter<'a>;
 
-impl<W: Write> Write for Batching<W> {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        self.0.write(line)
+    fn make_writer(&'a self) -> Self::Writer {
+        LineWriter { queue: &self.0, is_security: false }
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush()?;
-        std::thread::sleep(BATCH_PAUSE);
-        Ok(())
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
+        LineWriter { queue: &self.0, is_security: metadata.target() == security_log::TARGET }
     }
 }

@@ -26,7 +26,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use self::schema::schemas;
 use self::settings_args::SettingsArgs;
-use self::terminal::{CliError, print_error};
+use self::terminal::{CliError, all_printed, print_error};
 use crate::plugins::{opening, probe};
 use crate::process;
 
@@ -100,6 +100,7 @@ pub fn run() -> ExitCode {
     }
     // A module's destructors run in an ordinary exit, and may not return.
     let opens_modules = matches!(command, CliCommand::Serve(_) | CliCommand::Demo(_));
+    let serves = matches!(command, CliCommand::Serve(_));
     let done = match command {
         CliCommand::ModuleProbe { path } => return probe::main(&path),
         CliCommand::Serve(args) => serve::serve(&args),
@@ -115,7 +116,8 @@ pub fn run() -> ExitCode {
         CliCommand::Module(command) => module::module(&command),
         CliCommand::Schema(args) => schema::schema(&args),
     };
-    let code = match done {
+    // The work of `serve` is not what it prints, so it does not fail with it.
+    let code = match if serves { done } else { done.and_then(|()| all_printed()) } {
         Ok(()) => 0,
         Err(CliError(reason)) => {
             print_error(&format!("cashier: {reason}"));

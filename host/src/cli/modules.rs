@@ -11,16 +11,30 @@ pub(super) fn modules(args: &SettingsArgs) -> Result<(), CliError> {
     // What the system does not offer of the cage is a warning.
     let _guard = logs::start("warn");
     let settings = args.read()?;
-    for line in &app::catalog(&settings)? {
+    let lines = app::catalog(&settings)?;
+    for line in &lines {
         let text = if line.available {
             let sha = line.sha256.get(..12).unwrap_or(&line.sha256);
             format!("{:<12} ready    contract {}  {}  {sha}", line.code, line.api_version, line.name)
         } else {
             format!("{:<12} refused  {}", line.module_name, line.failure_reason)
         };
+        // On one line, whatever a module calls itself.
         print_line(&Printable(&text).to_string());
     }
-    Ok(())
+    let refused: Vec<&str> = lines.iter().filter(|line| line.refused).map(|line| &*line.module_name).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(CliError(format!(
+        "plugins.toml enables {} that would be refused: {}",
+        counted(refused.len()),
+        refused.join(", ")
+    )))
+}
+
+fn counted(modules: usize) -> String {
+    if modules == 1 { "a module".to_owned() } else { format!("{modules} modules") }
 }
 
 #[cfg(test)]

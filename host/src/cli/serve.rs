@@ -10,8 +10,9 @@ use crate::app::{CashierManager, Machine};
 use crate::settings::Settings;
 
 pub(super) fn serve(args: &SettingsArgs) -> Result<(), CliError> {
-    let _guard = logs::start("info");
+    let logs = logs::start("info");
     let settings = args.read()?;
+    logs.keep_security_events_in(&settings.var);
     let runtime = runtime()?;
     let served = runtime.block_on(until_signal(settings));
     // A start that was given up may leave a thread that cannot be interrupted: it ends with the process.

@@ -1,6 +1,9 @@
 //! What the command line prints: lines for a person, and why a command failed. It runs no command.
 
 use std::io::Write;
+use std::sync::OnceLock;
+
+use cashier_core::printable::Printable;
 
 use crate::ports::Fault;
 use crate::settings::SettingsError;
@@ -21,12 +24,50 @@ impl From<Fault> for CliError {
     }
 }
 
-/// Prints a line on standard output; a reader that has closed it is no failure of the command.
-pub(super) fn print_line(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+/// The first error of standard output. A command that could not say what it found did not succeed, whatever it found.
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
+
+/// Prints lines on standard output.
+pub(super) fn print_line(text: &str) {
+    print(&mut std::io::stdout(), text);
 }
 
-/// The same on standard error.
-pub(super) fn print_error(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+/// The same on standard error; where that cannot be written, nobody is left to read it.
+pub(super) fn print_error(text: &str) {
+    let _ = write_lines(&mut std::io::stderr(), text);
+}
+
+fn print(out: &mut impl Write, text: &str) {
+    if let Err(error) = write_lines(out, text) {
+        let _ = UNWRITTEN.set(error.to_string());
+    }
+}
+
+/// Lines as a terminal only shows them: names, addresses and reasons come from modules, files and providers.
+fn write_lines(out: &mut impl Write, text: &str) -> std::io::Result<()> {
+    text.split('\n').try_for_each(|line| writeln!(out, "{}", Printable(line)))?;
+    out.flush()
+}
+
+/// Whether everything was printed.
+///
+/// # Errors
+/// Standard output could not be written.
+pub(super) fn all_printed() -> Result<(), CliError> {
+    match UNWRITTEN.get() {
+        None => Ok(()),
+        Some(error) => Err(CliError(format!("standard output could not be written: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn k9_what_a_terminal_would_obey_is_shown_escaped_line_by_line() {
+        let mut out = Vec::new();
+        write_lines(&mut out, "a\u{1b}[2J\nb\u{202e}c \u{9b}é").unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "a\\u{1b}[2J\nb\\u{202e}c \\u{9b}é\n");
+    }
 }

@@ -24,6 +24,7 @@ use super::return_hosts::ReturnHosts;
 use super::single_flight::SingleFlight;
 use crate::ledger::Ledger;
 use crate::ports::{Archive, Clock, Entropy, Gateway, Modules, Spawn, TradingServer};
+use crate::security_log::AnonymousLines;
 use crate::snapshot::{Snapshot, SnapshotCell};
 
 /// Edits that may wait; people make them, so a longer queue is a runaway client.
@@ -87,6 +88,8 @@ pub struct Cashier {
     pub(super) replays: ReplayTurn,
     /// Capacity for quarantined notices that are not on disk yet.
     pub(super) quarantine: Arc<Semaphore>,
+    /// What was logged of notices that anyone may send.
+    pub(super) rejected_webhooks: AnonymousLines,
     /// The queue of the one publisher of configuration.
     pub(super) publications: mpsc::Sender<Publication>,
 }
@@ -129,6 +132,7 @@ impl Cashier {
             replays: ReplayTurn::default(),
             requeue: Requeue::default(),
             quarantine: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),
+            rejected_webhooks: AnonymousLines::default(),
             publications,
         });
         (cashier, queue)

@@ -33,6 +33,7 @@ use super::publication::Publication;
 pub use super::publication::{ApprovalRequest, ConfigOutcome, ConfigRequest, Decision, DeletionRequest};
 use super::{Cashier, RequestContext};
 use crate::ledger::Estimate;
+use crate::security_log::{self, SavedConfig};
 use crate::snapshot::{Served, Snapshot};
 
 pub(super) use self::retired::queue_end_of_secrets;
@@ -143,7 +144,7 @@ async fn decide(cashier: &Cashier, request: ApprovalRequest) -> Result<Approval,
     let decided = approvals::decided(&approval, state, &session, now);
     approvals::show(cashier, decided.clone());
     let (by, state) = (session.manager_id(), state.name());
-    tracing::info!(approval = %id, config = %approval.config_id, %by, state, "approval decided");
+    security_log::approval_decided(id, approval.config_id, by, state);
     Ok(decided)
 }
 
@@ -206,6 +207,9 @@ async fn write_config(
     let classes = changes.iter().map(|change| change.class).chain(earlier.iter().map(|(_, class)| *class));
     let needs_second = cashier.rules.second_person.is_needed(classes, is_draft);
     let fields = approvals::names(&changes, &earlier);
+    let credentials: Vec<&str> =
+        changes.iter().filter(|change| change.class.is_credential()).map(|change| &*change.field).collect();
+    let credentials = credentials.join(" ");
     if needs_second && let Authority::One(data) = by.authority {
         let version = stored.as_ref().map_or(0, |stored| stored.version);
         let asked = approvals::ask(cashier, by, data, &draft, version, fields, changes).await?;
@@ -246,7 +250,13 @@ async fn write_config(
             "replaced webhook secrets were dropped before their time: what is still signed with them is rejected"
         );
     }
-    tracing::info!(config = %saved.id, provider = %saved.provider, by = %by.session.manager_id(), %fields, "config saved");
+    security_log::config_saved(&SavedConfig {
+        config: saved.id,
+        provider: &saved.provider,
+        by: by.session.manager_id(),
+        fields: &fields,
+        credentials: &credentials,
+    });
     for warning in config_warnings(cashier, &saved) {
         tracing::warn!(config = %saved.id, %warning, "a saved config names what is not there");
     }
@@ -283,7 +293,7 @@ async fn publish_override(
     })?;
     let saved = ticket.durable().await?.into_inner();
     cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_override(saved.clone())));
-    tracing::info!(customer_override = %saved.id, by = %session.manager_id(), "override saved");
+    security_log::override_saved(saved.id, session.manager_id());
     for warning in override_warnings(cashier, &saved) {
         tracing::warn!(customer_override = %saved.id, %warning, "a saved override names what is not there");
     }

@@ -1,6 +1,9 @@
 //! The watch listener: liveness, readiness and metrics. It is a listener of its own, so that it need not be reachable by
 //! customers and providers.
 
+mod metrics;
+mod module_health;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,8 +14,10 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
+pub(super) use self::metrics::metrics;
+pub use self::metrics::{METRICS, Metric};
+use self::module_health::ModuleHealthReport;
 use crate::flows::{Cashier, configure};
-use crate::http::parser_refusals;
 use crate::http::reply::Reply;
 use crate::http::route::Route;
 use crate::http::session::SessionKeys;
@@ -20,91 +25,6 @@ use crate::http::session::SessionKeys;
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// Configs and overrides that can match nothing, listed with `verbose`; `/metrics` has their number.
 const UNMATCHED_ROWS_MAX: usize = 100;
-
-const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// A gauge of `/metrics`, and whom it asks.
-#[derive(Debug)]
-pub struct Metric<S = Cashier> {
-    pub name: &'static str,
-    pub help: &'static str,
-    /// `None` when it cannot be counted: the metric is left out, because a zero would be wrong.
-    pub(super) value: fn(&S) -> Option<usize>,
-}
-
-/// Everything that `/metrics` shows.
-pub const METRICS: &[Metric] = &[
-    Metric {
-        name: "cashier_ledger_open",
-        help: "Whether decisions can be made.",
-        value: |cashier| Some(usize::from(cashier.ledger.is_open())),
-    },
-    Metric {
-        name: "cashier_ledger_hold_max_us",
-        help: "The longest hold of the books since the start, in microseconds.",
-        value: |cashier| usize::try_from(cashier.ledger.longest_hold_us()).ok(),
-    },
-    Metric {
-        name: "cashier_ledger_hold_recent_max_us",
-        help: "The longest hold of the books since the last scrape, in microseconds.",
-        value: |cashier| usize::try_from(cashier.ledger.take_recent_hold_us()).ok(),
-    },
-    Metric {
-        name: "cashier_database_held",
-        help: "Whether writing waits because another program holds cashier.db.",
-        value: |cashier| Some(usize::from(cashier.ledger.busy().is_some())),
-    },
-    Metric {
-        name: "cashier_trading_ready",
-        help: "Whether the trading server takes postings.",
-        value: |cashier| Some(usize::from(cashier.trading.readiness().is_ok())),
-    },
-    Metric {
-        name: "cashier_transactions",
-        help: "Transactions in memory.",
-        value: |cashier| cashier.ledger.peek(|books| books.transactions()).ok(),
-    },
-    Metric {
-        name: "cashier_duties",
-        help: "Transactions with unfinished work.",
-        value: |cashier| cashier.ledger.peek(|books| books.unsettled_count()).ok(),
-    },
-    Metric {
-        name: "cashier_unreadable_notices",
-        help: "Authentic webhooks that no build of their module has understood yet.",
-        value: |cashier| cashier.ledger.peek(|books| books.unread().len()).ok(),
-    },
-    Metric {
-        name: "cashier_unmatched_payments",
-        help: "Payments, refunds and disputes whose transaction never appeared.",
-        value: |cashier| cashier.ledger.peek(|books| books.unmatched().len()).ok(),
-    },
-    Metric {
-        name: "cashier_rows_without_match",
-        help: "Enabled configs and overrides that can match nothing.",
-        value: |cashier| Some(configure::rows_without_match(cashier).len()),
-    },
-    Metric {
-        name: "cashier_webhooks_rejected",
-        help: "Webhooks that failed verification since the start.",
-        value: |cashier| usize::try_from(cashier.counted_notices().0).ok(),
-    },
-    Metric {
-        name: "cashier_webhooks_limited",
-        help: "Webhooks answered 429 since the start, because too many fail verification.",
-        value: |cashier| usize::try_from(cashier.counted_notices().1).ok(),
-    },
-    Metric {
-        name: "cashier_clock_plausible",
-        help: "Whether the system clock is believed; while it is not, nothing expires.",
-        value: |cashier| Some(usize::from(cashier.clock.is_plausible())),
-    },
-    Metric {
-        name: "cashier_requests_refused_by_parser",
-        help: "Requests since the start that were not HTTP.",
-        value: |_| Some(parser_refusals::counted()),
-    },
-];
 
 /// With the query `verbose`, what does not work as it should is listed below the first line.
 /// `files` are the problems of followed files.
@@ -114,6 +34,8 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     } else {
         Some("a commit failed: the books are being reloaded".to_owned())
     };
+    let health = ModuleHealthReport::of(cashier);
+    let problem = problem.or_else(|| health.nothing_serves());
     let (status, first) = match problem {
         None => (200, "ready\n".to_owned()),
         Some(problem) => (503, format!("not ready: {problem}\n")),
@@ -128,7 +50,12 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     let unmatched = configure::rows_without_match(cashier);
     let unmatched: Vec<String> = bounded(&unmatched, UNMATCHED_ROWS_MAX).collect();
     let quarantine = cashier.modules.quarantine();
-    let listed = files.iter().chain(&unmatched).chain(&quarantine).map(|sentence| format!("{sentence}\n"));
+    let listed = files
+        .iter()
+        .chain(&unmatched)
+        .chain(&quarantine)
+        .chain(&health.sentences)
+        .map(|sentence: &String| format!("{sentence}\n"));
     Reply::text(status, PLAIN, format!("{first}{clock}{held}{unreadable}{}", listed.collect::<String>()))
 }
 
@@ -161,15 +88,6 @@ fn clock_line(cashier: &Cashier, reason: &str) -> String {
         "clock implausible: {reason}; stamps at {stamps}, the system clock at {wall}: nothing is expired, cancelled or \
          repeated until they agree, providers' Date headers agree, or `cashier clock accept`\n"
     )
-}
-
-/// The page of these metrics.
-pub(super) fn metrics<S>(source: &S, metrics: &[Metric<S>]) -> Reply {
-    let line = |Metric { name, help, value }: &Metric<S>| {
-        let value = value(source)?;
-        Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"))
-    };
-    Reply::text(200, PROMETHEUS, metrics.iter().filter_map(line).collect::<String>())
 }
 
 /// Lines of plain text.
@@ -270,18 +188,19 @@ mod tests {
             "{unmatched}# HELP cashier_webhooks_rejected Webhooks that failed verification since the start.\n# TYPE cashier_webhooks_rejected gauge\ncashier_webhooks_rejected 0\n# HELP cashier_webhooks_limited Webhooks answered 429 since the start, because too many fail verification.\n# TYPE cashier_webhooks_limited gauge\ncashier_webhooks_limited 0\n"
         );
         let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
+        let modules = "# HELP cashier_modules_refused Modules that plugins.toml enables and that cannot be used.\n# TYPE cashier_modules_refused gauge\ncashier_modules_refused 0\n# HELP cashier_gateways_failing Gateways that did not open, have an open circuit breaker, refused credentials or calls that do not return.\n# TYPE cashier_gateways_failing gauge\ncashier_gateways_failing 0\n";
         let table = [
             (&ready, "GET /healthz", 200, "ok\n"),
             (&ready, "GET /healthz/", 200, "ok\n"),
             (&ready, "GET /readyz", 200, "ready\n"),
-            (&ready, "GET /metrics", 200, &format!("{open}{holds}{held}{posts}{counted}{notices}{clock}")),
+            (&ready, "GET /metrics", 200, &format!("{open}{holds}{held}{posts}{counted}{notices}{clock}{modules}")),
             (&closed, "GET /healthz", 200, "ok\n"),
             (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
             (
                 &closed,
                 "GET /metrics",
                 200,
-                &format!("{}{holds}{held}{posts}{notices}{clock}", open.replace("open 1", "open 0")),
+                &format!("{}{holds}{held}{posts}{notices}{clock}{modules}", open.replace("open 1", "open 0")),
             ),
             (&waiting, "GET /readyz", 503, "not ready: the trading server cannot write: disk full\n"),
             (
@@ -297,8 +216,8 @@ mod tests {
             let page = page_at(&method.parse().unwrap(), path);
             let response = page.map_or_else(|refused| refused, |page| page_of(&env.cashier, &[], page, "")).into_http();
             let answered = String::from_utf8(response.body().to_vec()).unwrap();
-            // Other tests of this process send what is no HTTP.
-            let answered = answered.split("# HELP cashier_requests_refused_by_parser").next().unwrap();
+            // Counted for the whole process, so other tests add to them.
+            let answered = answered.split("# HELP cashier_log_lines_lost").next().unwrap();
             assert_eq!((response.status().as_u16(), answered), (status, body), "{line}");
             let allowed = response.headers().get("allow").map(|value| value.to_str().unwrap());
             assert_eq!(allowed, (status == 405).then_some("GET, HEAD"), "{line}");

@@ -88,7 +88,15 @@ fn providers(call: &CommandCall) -> CommandResult {
     let page = page(call, &snapshot)?;
     // Read now: a module's health changes between two snapshots.
     let catalog = call.cashier.modules.catalog();
-    let lines = module::visible(&catalog, &call.session);
+    let mut lines = module::visible(&catalog, &call.session);
+    for line in &mut lines {
+        let broken = snapshot.broken_gateways().filter(|(config, _)| config.provider == line.code);
+        let broken = broken.filter(|(config, _)| call.session.sees(&config.brand));
+        let problem = |(config, reason): (&ProviderConfig, &str)| {
+            CatalogLine::text(&format!("config {}: gateway did not open: {reason}", config.id))
+        };
+        line.problems.extend(broken.map(problem));
+    }
     envelope::success(&ProvidersAnswer::new(&page, &lines))
 }
 

@@ -33,6 +33,7 @@ answer! {
         generation: Option<u32> = running.then_some(line.generation), "how often the module was replaced";
         isolation: Option<&'a str> = running.then_some(&*line.isolation), "where it runs";
         health: Option<&'a str> = running.then(|| line.health.name()), "ok, degraded or unavailable";
+        problems: Option<Vec<&'a str>> = running.then(|| line.problems.iter().map(|problem| &**problem).collect()), "what of its gateways does not work, with the config";
     }
 }
 
@@ -54,9 +55,14 @@ fn list(call: &CommandCall) -> CommandResult {
     envelope::success(&Listing::new(lines.iter().map(|line| ModuleRecord::new(line, false)), lines.len() as u64))
 }
 
-/// The lines that a session may see: with a brand, the modules that may serve it, without their paths.
+/// The lines that a session may see: with a brand, the modules that may serve it, without their paths and without what is
+/// wrong with other brands' configs.
 pub(super) fn visible(catalog: &[CatalogLine], session: &ManagerSession) -> Vec<CatalogLine> {
     let Some(brand) = session.brand() else { return catalog.to_vec() };
     let serves = |line: &&CatalogLine| line.brands.as_ref().is_none_or(|brands| brands.iter().any(|b| **b == *brand));
-    catalog.iter().filter(serves).map(|line| CatalogLine { path: Box::default(), ..line.clone() }).collect()
+    catalog
+        .iter()
+        .filter(serves)
+        .map(|line| CatalogLine { path: Box::default(), problems: Vec::new(), ..line.clone() })
+        .collect()
 }

@@ -179,7 +179,7 @@ async fn providers_are_listed_without_secrets_and_scoped_to_the_brand() {
     let api = ManagerApi::open().await;
     let (_, shown) = api.command("manager", "MngGetCashierProviders", "{}").await;
     assert_eq!(shown["count"], 3);
-    let runtime = r#"{"code":"stripe","name":"Card","description":"Pay by card","payment_mode":"redirect","module_name":"stripe","path":"/opt/cashier/libcashier_provider_stripe.so","api_version":"1","available":1,"failure_reason":"","generation":1,"isolation":"in-process","health":"ok"}"#;
+    let runtime = r#"{"code":"stripe","name":"Card","description":"Pay by card","payment_mode":"redirect","module_name":"stripe","path":"/opt/cashier/libcashier_provider_stripe.so","api_version":"1","available":1,"failure_reason":"","generation":1,"isolation":"in-process","health":"ok","problems":[]}"#;
     assert_eq!(shown["runtime_providers"][0], serde_json::from_str::<Value>(runtime).unwrap());
     for row in shown["rows"].as_array().unwrap() {
         assert_eq!(

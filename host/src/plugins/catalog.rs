@@ -19,7 +19,9 @@ use super::loading::plugins_toml::PluginsToml;
 use super::loading::private_folder;
 use super::loading::probe::Probe;
 use super::loading::registry::{LoadOutcome, LoadReport, Loader, ModuleRegistry};
+use super::loading::sweep;
 use crate::ports::{CatalogLine, Clock, EndedCalls, EndedNotice, Entropy, Gateway, Modules, RawNotice};
+use crate::security_log::{self, LoadedBuild};
 
 /// Paths and URLs of the plugin host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +73,7 @@ impl Plugins {
         let (registry, loading, quarantine) = (ArcSwap::default(), Mutex::new(()), ArcSwap::from_pointee(quarantine));
         let plugins = Self { settings, dependencies, registry, recorder, quarantine, found, loading };
         let reports = plugins.load()?;
+        plugins.sweep();
         Ok((plugins, reports))
     }
 
@@ -96,9 +99,24 @@ impl Plugins {
         self.registry.store(Arc::new(next));
         reports.iter().for_each(log);
         for sentence in self.quarantine() {
-            tracing::warn!(quarantine = sentence, "a call into a module ended the process: QUARANTINED");
+            security_log::module_quarantined(&sentence);
         }
         Ok(reports)
+    }
+
+    /// Removes what earlier runs left among the copies; that of a build that is refused stays for the next start.
+    fn sweep(&self) {
+        let Ok(folder) = copies_in(&self.settings.var) else { return };
+        // Where others may write, no file is believed to be ours.
+        if private_folder::check(&folder).is_err() {
+            return;
+        }
+        let catalog = self.catalog();
+        let living = catalog.iter().map(|line| &*line.sha256).collect();
+        let removed = sweep::sweep(&folder, &living);
+        if removed > 0 {
+            tracing::info!(removed, "stale copies of modules were removed");
+        }
     }
 
     fn parts(&self, config: &ProviderConfig) -> Option<GatewayParts> {
@@ -148,16 +166,17 @@ pub fn list(settings: &PluginSettings, networks: &dyn Networks) -> Result<Vec<Ca
 }
 
 fn log(report: &LoadReport) {
-    let LoadReport { module_name: module, code, generation, outcome } = report;
+    let LoadReport { module_name: module, code, generation, sha256, outcome } = report;
+    let build = LoadedBuild { module, code, generation: *generation, sha256 };
     match outcome {
-        LoadOutcome::Loaded => tracing::info!(module, code, generation, "module loaded"),
-        LoadOutcome::Unchanged => tracing::info!(module, code, generation, "module unchanged"),
+        LoadOutcome::Loaded => security_log::module_loaded(&build, None, "module loaded"),
+        LoadOutcome::Unchanged => security_log::module_loaded(&build, None, "module unchanged"),
         LoadOutcome::Replaced { generation_before } => {
-            tracing::info!(module, code, generation, generation_before, "module replaced");
+            security_log::module_loaded(&build, Some(*generation_before), "module replaced");
         }
-        LoadOutcome::Delisted => tracing::info!(module, code, generation, "module delisted"),
+        LoadOutcome::Delisted => security_log::module_loaded(&build, None, "module delisted"),
         LoadOutcome::Refused { reason, still_serving } => {
-            tracing::error!(module, code, reason, still_serving, "module refused");
+            security_log::module_refused(module, reason, *still_serving);
         }
     }
 }

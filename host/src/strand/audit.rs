@@ -16,6 +16,7 @@ use super::columns::sql_fault;
 use super::connection::connect_read_only;
 use super::seal::Seal;
 use crate::ports::{ConfigHistory, Fault, FaultKind};
+use crate::security_log;
 
 const TABLE: &str = "audit_record";
 
@@ -92,7 +93,7 @@ pub(super) fn put(connection: &Connection, seal: &Seal, commit: &Commit, record:
     ];
     // A record that is there already means that the chain has another writer: nothing that the commit holds is at fault.
     statement.execute(row).map_err(|error| fault(error).with_kind(FaultKind::Other))?;
-    tracing::info!(record = id, by = manager, config, outcome, hash = hex::encode(hash), "audit record written");
+    security_log::audit_recorded(id, manager, config, &outcome, &hex::encode(hash));
     Ok(())
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct TestProvider {
     pub(crate) checked: Mutex<Vec<Order>>,
     /// Currencies of the module's descriptor; empty takes every one.
     pub(crate) currencies: Mutex<Vec<Box<str>>>,
+    /// In place of the catalog's one line.
+    pub(crate) catalog: Mutex<Option<Vec<CatalogLine>>>,
     pub(crate) queries: AtomicU64,
     pub(crate) advances: AtomicU64,
     pub(crate) cancels: AtomicU64,
@@ -261,6 +263,9 @@ pub(super) struct TestModules(pub(super) Arc<TestProvider>);
 
 impl Modules for TestModules {
     fn catalog(&self) -> Arc<[CatalogLine]> {
+        if let Some(lines) = &*lock(&self.0.catalog) {
+            return lines.clone().into();
+        }
         Arc::new([CatalogLine {
             code: "stripe".into(),
             name: "Card".into(),
@@ -278,6 +283,7 @@ impl Modules for TestModules {
             isolation: "in-process".into(),
             health: ModuleHealth::Ok,
             call_health: if lock(&self.0.unreachable).is_empty() { ModuleHealth::Ok } else { ModuleHealth::Degraded },
+            problems: Vec::new(),
             sha256: Box::default(),
             brands: None,
             settings: vec!["api_base".into(), "capture".into(), "x".into()],

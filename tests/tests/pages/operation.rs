@@ -8,6 +8,7 @@ use cashier_host::cli;
 use cashier_host::flows::{CustomerLimits, Rules};
 use cashier_host::http::{METRICS, starting};
 use cashier_host::plugins::plugins_toml::PluginsToml;
+use cashier_host::security_log::EVENTS;
 use cashier_host::settings::Settings;
 
 use crate::agree;
@@ -165,6 +166,16 @@ fn the_settings_page_lists_every_command_and_flag_of_the_program() {
         assert!(default.is_empty() || default == stated, "{}: {default:?}, the page states {stated:?}", line(row));
         assert_eq!(stated == "required", default == "required", "{}", line(row));
     }
+}
+
+#[test]
+fn the_settings_page_lists_every_security_event() {
+    let listed = keys(&table(PAGE, "Security event"), "Security event");
+    agree("security events", listed, EVENTS.iter().map(|event| (*event).to_owned()).collect());
+    // The list beside the functions is what they log.
+    let source = crate::markdown::read("host/src/security_log.rs");
+    let logged = source.split("event = \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()));
+    agree("events that are logged", logged.collect(), EVENTS.iter().map(|event| (*event).to_owned()).collect());
 }
 
 #[test]

@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
+            "log_lines",
             "manager",
             "flows",
             "wire",
@@ -24,16 +25,16 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("manager", &["flows", "snapshot", "wire", "json_object", "ports"]),
-    ("flows", &["ledger", "snapshot", "ports"]),
+    ("flows", &["ledger", "snapshot", "ports", "security_log"]),
     ("ledger", &["ports"]),
     ("snapshot", &["ports"]),
     ("ports", &[]),
     ("wire", &["json_object", "text_file", "web_url"]),
     ("json_object", &[]),
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
-    ("strand", &["ports", "private_files", "lock", "key_file"]),
+    ("strand", &["security_log", "ports", "private_files", "lock", "key_file"]),
     // Its records of calls are files for their owner alone.
-    ("plugins", &["ports", "private_files", "file_access", "process", "text_file", "web_url"]),
+    ("plugins", &["security_log", "ports", "private_files", "file_access", "process", "text_file", "web_url"]),
     ("process", &[]),
     ("reload_signal", &[]),
     ("trading", &["ports", "private_files", "lock", "json_object", "text_file", "wire"]),
@@ -58,6 +59,9 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("private_files", &["ports"]),
+    // The queue of the log with its file for events that nobody reads, and the events that are not dropped.
+    ("log_lines", &["private_files"]),
+    ("security_log", &[]),
     ("key_file", &["text_file"]),
     ("lock", &["ports", "private_files"]),
     ("system", &["ports"]),
@@ -85,6 +89,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "guarded_clock",
             "reload_signal",
             "text_file",
+            "process",
         ],
     ),
     // What an operator types ends in the one file that knows all layers; the list of modules, the import and the tokens are
@@ -107,6 +112,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "wire",
             "json_object",
             "text_file",
+            "log_lines",
+            "security_log",
         ],
     ),
 ];

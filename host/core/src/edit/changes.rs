@@ -27,6 +27,16 @@ pub enum FieldClass {
     Other,
 }
 
+impl FieldClass {
+    /// Whether the field is, or may be, a credential.
+    pub const fn is_credential(self) -> bool {
+        match self {
+            Self::Credential | Self::CredentialOrEndpoint => true,
+            Self::Endpoint | Self::Enabling | Self::Other => false,
+        }
+    }
+}
+
 /// A value before or after a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuditedValue {

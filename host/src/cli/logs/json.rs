@@ -11,6 +11,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::escaping::JsonEscaping;
+
 /// A whole line.
 pub(super) struct JsonLine;
 
@@ -101,7 +103,7 @@ impl Visit for FieldWriter<'_, '_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.field(field, |out| {
             out.write_char('"')?;
-            write!(Escaping(out), "{value:?}")?;
+            write!(JsonEscaping(out), "{value:?}")?;
             out.write_char('"')
         });
     }
@@ -110,31 +112,8 @@ impl Visit for FieldWriter<'_, '_> {
 /// A text in quotes.
 fn text(out: &mut Writer<'_>, text: &str) -> fmt::Result {
     out.write_char('"')?;
-    Escaping(out).write_str(text)?;
+    JsonEscaping(out).write_str(text)?;
     out.write_char('"')
-}
-
-/// Escapes the characters that a JSON string may not contain.
-struct Escaping<'a, 'b>(&'a mut Writer<'b>);
-
-impl Write for Escaping<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-            let (plain, special) = rest.split_at(at);
-            self.0.write_str(plain)?;
-            let mut characters = special.chars();
-            match characters.next() {
-                Some('"') => self.0.write_str("\\\"")?,
-                Some('\\') => self.0.write_str("\\\\")?,
-                Some('\n') => self.0.write_str("\\n")?,
-                Some(control) => write!(self.0, "\\u{:04x}", u32::from(control))?,
-                None => {}
-            }
-            rest = characters.as_str();
-        }
-        self.0.write_str(rest)
-    }
 }
 
 #[cfg(test)]
@@ -160,8 +139,8 @@ mod tests {
         }
     }
 
-    /// The lines that `log` writes, without their times.
-    fn logged(log: impl FnOnce()) -> Vec<Value> {
+    /// What `log` writes.
+    fn raw(log: impl FnOnce()) -> String {
         let captured = Captured::default();
         let writer = captured.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -170,7 +149,12 @@ mod tests {
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, log);
-        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The lines that `log` writes, without their times.
+    fn logged(log: impl FnOnce()) -> Vec<Value> {
+        let text = raw(log);
         let line = |line: &str| {
             let mut line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
             let time = line.as_object_mut().unwrap().remove("timestamp").unwrap();
@@ -201,5 +185,32 @@ mod tests {
         assert_eq!((line["given"].as_str(), line["shown"].as_str()), (Some(nasty), Some(nasty)));
         assert_eq!(line["spelled"], json!(format!("{nasty:?}")));
         assert_eq!(lines.len(), 1);
+    }
+
+    #[test]
+    fn k9_a_line_has_no_character_that_a_terminal_or_an_editor_obeys() {
+        let nasty = "a\u{7f}\u{85}\u{9b}\u{61c}\u{200e}\u{2028}\u{202e}\u{2066}é";
+        let raw = raw(|| tracing::warn!(given = nasty, shown = %nasty, "{nasty}"));
+        let line = raw.strip_suffix('\n').unwrap();
+        assert!(!line.chars().any(cashier_core::printable::is_obeyed), "{line}");
+        let read: Value = serde_json::from_str(line).unwrap();
+        assert_eq!([&read["given"], &read["shown"], &read["message"]], [nasty; 3]);
+    }
+
+    #[test]
+    fn k8_order_ids_that_may_be_card_numbers_are_masked_in_every_field() {
+        let lines = logged(|| {
+            let order = "4111111111111111";
+            let _span = tracing::info_span!("request", id = %order).entered();
+            tracing::warn!(order, shown = %order, spelled = ?order, n = 7, "about {order}");
+        });
+        let masked = "411111******1111";
+        let line = lines.first().unwrap();
+        assert_eq!([&line["order"], &line["shown"], &line["request"]["id"]], [masked; 3]);
+        assert_eq!(
+            (&line["spelled"], &line["message"]),
+            (&json!("\"411111******1111\""), &json!("about 411111******1111"))
+        );
+        assert_eq!(line["n"], 7);
     }
 }

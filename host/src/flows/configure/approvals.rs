@@ -16,6 +16,7 @@ use crate::flows::Cashier;
 use crate::flows::publication::ConfigRequest;
 use crate::flows::request_context::RequestContext;
 use crate::ledger::Estimate;
+use crate::security_log;
 use crate::snapshot::Snapshot;
 
 /// Who makes an edit, and on whose approval.
@@ -123,7 +124,7 @@ pub(super) async fn ask(
     let asked = ticket.durable().await?.into_inner();
     show(cashier, asked.clone());
     let (approval, config, by) = (asked.id, asked.config_id, asked.asked_by);
-    tracing::warn!(%approval, %config, %by, fields = %asked.fields, "config change waits for a second person");
+    security_log::approval_asked(approval, config, by, &asked.fields);
     Ok(asked)
 }
 

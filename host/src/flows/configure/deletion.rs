@@ -15,6 +15,7 @@ use super::settings::{module_settings, parse_settings, without_key};
 use crate::flows::Cashier;
 use crate::flows::publication::DeletionRequest;
 use crate::ledger::{Estimate, storage_unavailable};
+use crate::security_log;
 use crate::snapshot::Snapshot;
 
 /// The publisher makes edits one after another, and only an edit enables a config: none begins to serve meanwhile.
@@ -56,6 +57,6 @@ pub(super) async fn delete(cashier: &Cashier, request: &DeletionRequest) -> Resu
     })?;
     ticket.durable().await?;
     cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).without_config(*id)));
-    tracing::info!(config = %id, provider = %stored.provider, by = %session.manager_id(), "config deleted");
+    security_log::config_deleted(*id, &stored.provider, session.manager_id());
     Ok(())
 }

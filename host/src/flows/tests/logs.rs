@@ -172,3 +172,18 @@ async fn s5_a_notice_beyond_what_may_wait_is_to_be_sent_again_and_is_a_warning()
     env.run_for(5).await;
     assert_eq!(env.status(transaction.id), 3, "a payment whose transaction is known is not refused");
 }
+
+#[tokio::test(start_paused = true)]
+async fn k7_a_flood_of_forged_webhooks_has_ten_lines_a_minute_and_a_count_of_the_rest() {
+    let (log, _guard) = LogBuffer::capture();
+    let env = TestCashier::new().await;
+    for _ in 0..500 {
+        env.raw_notice(None, "forged".into()).await.unwrap_err();
+    }
+    assert_eq!(log.lines("webhook was rejected").len(), 10);
+    env.clock.jump(60);
+    env.raw_notice(None, "forged".into()).await.unwrap_err();
+    assert_eq!(log.lines("webhook was rejected").len(), 11);
+    let counted = log.lines("rejected webhooks were not logged one by one");
+    assert!(counted.len() == 1 && counted[0].contains("suppressed=490"), "{counted:?}");
+}

@@ -14,6 +14,7 @@ use super::received::{CaptureLimits, Received, cut};
 use crate::flows::{Cashier, RequestContext};
 use crate::ledger::Estimate;
 use crate::ports::RawNotice;
+use crate::security_log::{self, RejectedWebhook};
 
 /// Bytes of a quarantined body that are stored: enough to see who sends it and why it failed.
 const BODY_MAX: usize = 16 * 1024;
@@ -44,14 +45,13 @@ pub(in crate::flows) fn store(
 ) {
     let Quarantined { provider, config_id, signature, reason } = *why;
     let provider = cut(provider, TEXT_MAX);
-    match signature {
-        SignatureStatus::Unknown => {
-            tracing::warn!(provider, config = %config_id, reason, "webhook could not be verified: quarantined, to be sent again");
-        }
-        SignatureStatus::Invalid | SignatureStatus::Valid => {
-            tracing::warn!(provider, config = %config_id, signature = signature.name(), reason, "webhook was rejected: quarantined");
-        }
-    }
+    let message = match signature {
+        SignatureStatus::Unknown => "webhook could not be verified: quarantined, to be sent again",
+        SignatureStatus::Invalid | SignatureStatus::Valid => "webhook was rejected: quarantined",
+    };
+    let (name, from) = (signature.name(), &*context.ip);
+    let rejected = RejectedWebhook { provider, config: config_id, signature: name, message, reason, from };
+    security_log::webhook_rejected(&rejected, &cashier.rejected_webhooks, cashier.clock.now());
     let Ok(permit) = Arc::clone(&cashier.quarantine).try_acquire_owned() else { return };
     let Ok(admitted) = cashier.ledger.admit(Estimate::single((BODY_MAX + HEADERS_MAX) as u64)) else { return };
     let received = Received::of(raw, &CaptureLimits::QUARANTINED);

@@ -142,6 +142,16 @@ impl ReportsHealth for ConfiguredModule {
         self.driver.credentials.are_refused()
     }
 
+    fn problems(&self) -> Vec<String> {
+        let stuck = self.thread.stuck();
+        let problems = [
+            self.driver.circuit_is_open().then(|| "circuit breaker open: its provider does not answer".to_owned()),
+            self.credentials_are_refused().then(|| "its provider refuses the credentials".to_owned()),
+            (stuck > 0).then(|| format!("{stuck} calls into the module do not return")),
+        ];
+        problems.into_iter().flatten().map(|problem| format!("config {}: {problem}", self.row.id)).collect()
+    }
+
     fn health(&self) -> ModuleHealth {
         match self.thread.stuck() {
             0 if !self.driver.circuit_is_open() => ModuleHealth::Ok,

@@ -17,11 +17,12 @@ use cashier_provider_sdk::{HttpReply, WebhookNotice};
 pub(in crate::plugins) use self::ended_call::{CallEntry, EndedCall, is_cut, notice_digest};
 use self::ended_call::{CallRecord, NoticeRecord};
 use self::previous::PreviousRun;
-pub(in crate::plugins) use self::quarantine::ModuleQuarantine;
 pub use self::quarantine::release;
+pub(in crate::plugins) use self::quarantine::{DRAFT_NAME as QUARANTINE_DRAFT, ModuleQuarantine};
 pub(in crate::plugins) use self::slots::CallGuard;
 use self::slots::Slots;
 use crate::ports::Fault;
+use crate::security_log;
 
 /// Records calls in the mapped file of this process; without one, nothing is recorded.
 #[derive(Clone, Default)]
@@ -134,7 +135,7 @@ pub(in crate::plugins) fn take_over(var: &Path, run: u64, now: i64) -> Takeover 
     };
     let found = previous.ended.clone();
     for call in &found {
-        tracing::error!(%call, "a call into a module ended the process");
+        security_log::module_ended_process(call);
     }
     quarantine.add(found.iter().cloned());
     let kept = if found.is_empty() { Ok(()) } else { quarantine.write(var) };

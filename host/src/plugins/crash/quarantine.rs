@@ -13,6 +13,9 @@ use crate::private_files;
 
 const FILE_NAME: &str = "quarantine.json";
 
+/// Its successor while it is written; a kill or a full disk leaves it behind.
+pub(in crate::plugins) const DRAFT_NAME: &str = "quarantine.json.draft";
+
 /// Calls that are kept; the oldest is dropped. Each is a crash of the whole process, so this is years of them.
 const ENDED_CALLS_MAX: usize = 256;
 
@@ -54,7 +57,7 @@ impl ModuleQuarantine {
 
     /// Replaces the file as a whole, durably.
     pub(super) fn write(&self, var: &Path) -> Result<(), Fault> {
-        let (path, draft) = (var.join(FILE_NAME), var.join("quarantine.json.draft"));
+        let (path, draft) = (var.join(FILE_NAME), var.join(DRAFT_NAME));
         let failed = |error: std::io::Error| Fault::new(format!("{}: {error}", path.display()));
         let text = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))?;
         let mut file = private_files::create(&draft).map_err(failed)?;

@@ -168,10 +168,23 @@ fn complete_elf(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Writes the file under another name, syncs and renames it: the final name never holds part of a file.
+/// What the name of a copy that is not complete begins with, before the process that writes it.
+pub(super) const DRAFT: &str = ".draft-";
+
+/// Writes the file under another name, syncs and renames it: the final name never holds part of a file. Where that fails, as
+/// on a full disk, nothing is left of it.
 fn place(bytes: &[u8], folder: &Path, path: &Path) -> io::Result<()> {
-    let draft = folder.join(format!(".draft-{}", std::process::id()));
-    match fs::remove_file(&draft) {
+    let draft = folder.join(format!("{DRAFT}{}", std::process::id()));
+    let placed = place_as(bytes, folder, &draft, path);
+    if placed.is_err() {
+        // What cannot be removed either, the next start removes.
+        let _ = fs::remove_file(&draft);
+    }
+    placed
+}
+
+fn place_as(bytes: &[u8], folder: &Path, draft: &Path, path: &Path) -> io::Result<()> {
+    match fs::remove_file(draft) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -180,11 +193,11 @@ fn place(bytes: &[u8], folder: &Path, path: &Path) -> io::Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o500);
-    let mut file = options.open(&draft)?;
+    let mut file = options.open(draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);
-    fs::rename(&draft, path)?;
+    fs::rename(draft, path)?;
     #[cfg(unix)]
     File::open(folder)?.sync_all()?;
     Ok(())
@@ -232,6 +245,17 @@ mod tests {
         let refused = copy(&source, Some(&"0".repeat(64)), &folder).unwrap_err();
         assert_eq!(refused, format!("its SHA-256 is {}, plugins.toml pins {}", copied.sha256, "0".repeat(64)));
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no draft is left");
+    }
+
+    #[test]
+    fn n9_a_copy_that_cannot_be_placed_leaves_no_draft() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("modules");
+        // A folder in the place of the copy: everything is written, the last step fails.
+        fs::create_dir_all(folder.join("copy.so/inside")).unwrap();
+        place(b"whole", &folder, &folder.join("copy.so")).unwrap_err();
+        let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["copy.so"]);
     }
 
     #[cfg(unix)]

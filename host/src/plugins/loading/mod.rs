@@ -11,5 +11,6 @@ pub mod plugins_toml;
 pub(super) mod private_folder;
 pub mod probe;
 pub(super) mod registry;
+pub(super) mod sweep;
 mod symbols;
 mod system_calls;

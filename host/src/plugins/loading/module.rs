@@ -37,6 +37,8 @@ pub(in crate::plugins) trait ReportsHealth: Send + Sync {
     fn health(&self) -> ModuleHealth;
     /// The provider refuses the credentials of its config.
     fn credentials_are_refused(&self) -> bool;
+    /// What does not work, a sentence each, with the config.
+    fn problems(&self) -> Vec<String>;
 }
 
 /// A module as plugins.toml lists it, ready to be configured.
@@ -92,6 +94,16 @@ impl Generation {
     }
 }
 
+impl Generation {
+    fn problems(&self, call: Duration, now: Duration) -> Vec<Box<str>> {
+        let gateways = self.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_gateways = gateways.iter().filter_map(Weak::upgrade).flat_map(|gateway| gateway.problems());
+        let stuck = self.slots.stuck(call, now);
+        let configuring = (stuck > 0).then(|| format!("{stuck} calls that configure the module do not return"));
+        of_gateways.chain(configuring).map(|problem| CatalogLine::text(&problem)).collect()
+    }
+}
+
 impl LoadedModule {
     pub(super) fn code(&self) -> &str {
         &self.generation.descriptor.code
@@ -122,6 +134,7 @@ impl LoadedModule {
             isolation: ISOLATION.into(),
             health: if refused { call_health.max(ModuleHealth::Degraded) } else { call_health },
             call_health,
+            problems: self.generation.problems(self.options.limits.call, now),
             sha256: copy.sha256.as_str().into(),
             brands: self.options.brands.as_deref().map(boxed),
             settings: keys(|_| true),

@@ -32,7 +32,7 @@ pub(in crate::plugins) fn prepare(folder: &Path) -> Result<(), String> {
 ///
 /// # Errors
 /// As [`prepare`].
-pub(super) fn check(
+pub(in crate::plugins) fn check(
     #[cfg_attr(not(unix), expect(unused_variables, reason = "see above"))] folder: &Path,
 ) -> Result<(), String> {
     #[cfg(unix)]

@@ -50,6 +50,8 @@ pub struct LoadReport {
     pub code: String,
     /// 0 where nothing is loaded.
     pub generation: u32,
+    /// Of the file; empty where nothing is loaded.
+    pub sha256: String,
     pub outcome: LoadOutcome,
 }
 
@@ -227,7 +229,8 @@ pub(super) fn quarantined(call: &EndedCall) -> String {
 impl LoadReport {
     fn of(loaded: &LoadedModule, outcome: LoadOutcome) -> Self {
         let (module_name, code) = (loaded.name.clone(), loaded.code().to_owned());
-        Self { module_name, code, generation: loaded.generation.number, outcome }
+        let sha256 = loaded.generation.copy.sha256.clone();
+        Self { module_name, code, generation: loaded.generation.number, sha256, outcome }
     }
 }
 
@@ -240,6 +243,7 @@ fn refused(
 ) -> (RegistryEntry, LoadReport) {
     let line = refused_line(name, path, options, &error);
     let outcome = LoadOutcome::Refused { reason: error.reason, still_serving: None };
-    let report = LoadReport { module_name: name.to_owned(), code: String::new(), generation: 0, outcome };
+    let report =
+        LoadReport { module_name: name.to_owned(), code: String::new(), generation: 0, sha256: String::new(), outcome };
     (RegistryEntry::Refused(Box::new(line)), report)
 }

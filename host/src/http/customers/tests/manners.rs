@@ -1,4 +1,4 @@
-//! What browsers, balancers and providers' dashboards send beside the published requests, and what an answer tells about itself.
+//! What browsers, balancers and providers' dashboards send beside the published requests, and what an answer says of itself.
 
 use super::*;
 use crate::http::starting;
@@ -46,7 +46,7 @@ async fn n4_a_provider_that_looks_first_gets_200_whatever_the_address_names() {
         assert_eq!((head.status, head.header("content-length")), (200, Some("13")), "{path}");
     }
     bodies.dedup();
-    assert_eq!(bodies, [r#"{"data":"OK"}"#], "nothing tells known from unknown");
+    assert_eq!(bodies, [r#"{"data":"OK"}"#], "known and unknown look the same");
     assert_eq!(api.listener.send("GET /cashier/webhook/", "", "").await.status, 404);
 }
 

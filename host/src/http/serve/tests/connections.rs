@@ -108,7 +108,7 @@ async fn b3_one_address_has_so_many_connections_and_half_sent_heads_and_its_olde
 }
 
 #[tokio::test]
-async fn b3_who_proved_who_they_are_gets_a_place_while_strangers_hold_all_others() {
+async fn b3_who_proved_who_they_are_gets_a_place_while_unknown_addresses_hold_all_others() {
     let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
     let (seen, waits) = (Arc::clone(&arrived), Arc::clone(&go));
     let routes = request().then(move |request: Request| {

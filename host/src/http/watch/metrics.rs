@@ -1,0 +1,116 @@
+//! The metrics of a whole cashier, and the page of metrics in the text format of Prometheus.
+
+use crate::flows::{Cashier, configure};
+use crate::http::parser_refusals;
+use crate::http::reply::Reply;
+use crate::http::watch::module_health::ModuleHealthReport;
+use crate::log_lines;
+
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// A gauge of `/metrics`, and whom it asks.
+#[derive(Debug)]
+pub struct Metric<S = Cashier> {
+    pub name: &'static str,
+    pub help: &'static str,
+    /// `None` when it cannot be counted: the metric is left out, because a zero would be wrong.
+    pub(in crate::http) value: fn(&S) -> Option<usize>,
+}
+
+/// Everything that `/metrics` shows.
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: "cashier_ledger_open",
+        help: "Whether decisions can be made.",
+        value: |cashier| Some(usize::from(cashier.ledger.is_open())),
+    },
+    Metric {
+        name: "cashier_ledger_hold_max_us",
+        help: "The longest hold of the books since the start, in microseconds.",
+        value: |cashier| usize::try_from(cashier.ledger.longest_hold_us()).ok(),
+    },
+    Metric {
+        name: "cashier_ledger_hold_recent_max_us",
+        help: "The longest hold of the books since the last scrape, in microseconds.",
+        value: |cashier| usize::try_from(cashier.ledger.take_recent_hold_us()).ok(),
+    },
+    Metric {
+        name: "cashier_database_held",
+        help: "Whether writing waits because another program holds cashier.db.",
+        value: |cashier| Some(usize::from(cashier.ledger.busy().is_some())),
+    },
+    Metric {
+        name: "cashier_trading_ready",
+        help: "Whether the trading server takes postings.",
+        value: |cashier| Some(usize::from(cashier.trading.readiness().is_ok())),
+    },
+    Metric {
+        name: "cashier_transactions",
+        help: "Transactions in memory.",
+        value: |cashier| cashier.ledger.peek(|books| books.transactions()).ok(),
+    },
+    Metric {
+        name: "cashier_duties",
+        help: "Transactions with unfinished work.",
+        value: |cashier| cashier.ledger.peek(|books| books.unsettled_count()).ok(),
+    },
+    Metric {
+        name: "cashier_unreadable_notices",
+        help: "Authentic webhooks that no build of their module has understood yet.",
+        value: |cashier| cashier.ledger.peek(|books| books.unread().len()).ok(),
+    },
+    Metric {
+        name: "cashier_unmatched_payments",
+        help: "Payments, refunds and disputes whose transaction never appeared.",
+        value: |cashier| cashier.ledger.peek(|books| books.unmatched().len()).ok(),
+    },
+    Metric {
+        name: "cashier_rows_without_match",
+        help: "Enabled configs and overrides that can match nothing.",
+        value: |cashier| Some(configure::rows_without_match(cashier).len()),
+    },
+    Metric {
+        name: "cashier_webhooks_rejected",
+        help: "Webhooks that failed verification since the start.",
+        value: |cashier| usize::try_from(cashier.counted_notices().0).ok(),
+    },
+    Metric {
+        name: "cashier_webhooks_limited",
+        help: "Webhooks answered 429 since the start, because too many fail verification.",
+        value: |cashier| usize::try_from(cashier.counted_notices().1).ok(),
+    },
+    Metric {
+        name: "cashier_clock_plausible",
+        help: "Whether the system clock is believed; while it is not, nothing expires.",
+        value: |cashier| Some(usize::from(cashier.clock.is_plausible())),
+    },
+    Metric {
+        name: "cashier_modules_refused",
+        help: "Modules that plugins.toml enables and that cannot be used.",
+        value: |cashier| Some(ModuleHealthReport::of(cashier).refused),
+    },
+    Metric {
+        name: "cashier_gateways_failing",
+        help: "Gateways that did not open, have an open circuit breaker, refused credentials or calls that do not return.",
+        value: |cashier| Some(ModuleHealthReport::of(cashier).failing),
+    },
+    Metric {
+        name: "cashier_log_lines_lost",
+        help: "Log lines that the reader of standard error did not take, since the start.",
+        value: |_| Some(log_lines::lost()),
+    },
+    Metric {
+        name: "cashier_requests_refused_by_parser",
+        help: "Requests since the start that were not HTTP.",
+        value: |_| Some(parser_refusals::counted()),
+    },
+];
+
+/// The page of these metrics.
+pub(in crate::http) fn metrics<S>(source: &S, metrics: &[Metric<S>]) -> Reply {
+    let line = |Metric { name, help, value }: &Metric<S>| {
+        let value = value(source)?;
+        Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"))
+    };
+    Reply::text(200, PROMETHEUS, metrics.iter().filter_map(line).collect::<String>())
+}

@@ -1,0 +1,284 @@
+//! The queue between what logs and the thread that writes the lines. A reader that stalls costs lines, never a deposit: the
+//! ordinary ones beyond a bound, which are counted, and no security event. It knows neither format nor levels.
+
+mod overflow;
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use self::overflow::OverflowFile;
+
+/// Ordinary lines that wait for the reader, in bytes: some thirty thousand, three seconds of a busy host.
+pub const ORDINARY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Security events that wait for the reader, in bytes; further ones are appended to the overflow file.
+pub const SECURITY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Pause after a write, so that lines are written in batches: waking a thread for each line costs more than the line.
+const BATCH_PAUSE: Duration = Duration::from_millis(5);
+
+/// One write: what a stalled reader leaves unwritten in the hands of the thread.
+const BATCH_BYTES_MAX: usize = 64 * 1024;
+
+/// How long the end of the process waits for a reader that takes nothing.
+const END_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// What the queue itself reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// Ordinary lines that nobody will read.
+    Lost { lines: u64 },
+    /// Security events that are in the overflow file instead.
+    Overflowed { lines: u64 },
+    /// Security events that could neither wait nor be written to the file.
+    SecurityLost { lines: u64 },
+}
+
+/// Lines lost since the process began, for the metric.
+static LOST: AtomicUsize = AtomicUsize::new(0);
+
+/// Lines lost since the process began.
+pub fn lost() -> usize {
+    LOST.load(Ordering::Relaxed)
+}
+
+struct Line {
+    is_security: bool,
+    text: Box<[u8]>,
+}
+
+#[derive(Default)]
+struct QueuedLines {
+    waiting: VecDeque<Line>,
+    ordinary_bytes: usize,
+    security_bytes: usize,
+    /// Being written, perhaps for ever.
+    in_hand: Vec<Line>,
+    reports_in_hand: Vec<Report>,
+    /// To be reported once something can be written.
+    lost: u64,
+    overflowed: u64,
+    security_lost: u64,
+    /// Batches written, so that the end sees whether the reader takes anything.
+    written: u64,
+    is_asleep: bool,
+    /// The last write failed: reports wait until there is another line to write.
+    is_failing: bool,
+    is_ending: bool,
+}
+
+struct LogParts {
+    state: Mutex<QueuedLines>,
+    /// Something waits, or the end has come.
+    wanted: Condvar,
+    /// A batch was written.
+    progress: Condvar,
+    overflow: OverflowFile,
+    /// Writes a report as a line of the log.
+    report: fn(Report) -> String,
+}
+
+/// Where lines are put. Clones share the queue.
+#[derive(Clone)]
+pub struct LogQueue(Arc<LogParts>);
+
+/// Held as long as anything logs: dropping it waits until the lines are written, as long as the reader takes them.
+#[must_use = "queued lines are lost when the process ends without the guard"]
+pub struct LogGuard(LogQueue);
+
+impl LogQueue {
+    /// Starts the thread that writes to `out`.
+    pub fn start(mut out: impl Write + Send + 'static, report: fn(Report) -> String) -> (Self, LogGuard) {
+        let (state, wanted, progress) = (Mutex::default(), Condvar::new(), Condvar::new());
+        let queue = Self(Arc::new(LogParts { state, wanted, progress, overflow: OverflowFile::default(), report }));
+        let of_thread = queue.clone();
+        let writing = thread::Builder::new().name("log".to_owned()).spawn(move || of_thread.write_lines(&mut out));
+        // Without a thread the queue fills, and the end moves its security events to the file.
+        drop(writing);
+        (queue.clone(), LogGuard(queue))
+    }
+
+    /// Where security events are appended that can wait no longer.
+    pub fn overflow_to(&self, path: PathBuf) {
+        self.0.overflow.set(path);
+    }
+
+    /// Queues a whole line. Never waits for the reader.
+    pub fn put(&self, line: &[u8], is_security: bool) {
+        let mut state = self.state();
+        let (bytes, max) = match is_security {
+            true => (state.security_bytes, SECURITY_BYTES_MAX),
+            false => (state.ordinary_bytes, ORDINARY_BYTES_MAX),
+        };
+        if bytes.saturating_add(line.len()) > max || state.is_ending {
+            match is_security {
+                true => self.overflow(&mut state, line),
+                false => {
+                    state.lost += 1;
+                    LOST.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            return;
+        }
+        state.add_bytes(is_security, line.len());
+        state.waiting.push_back(Line { is_security, text: line.into() });
+        if std::mem::take(&mut state.is_asleep) {
+            self.0.wanted.notify_all();
+        }
+    }
+
+    fn overflow(&self, state: &mut QueuedLines, line: &[u8]) {
+        match self.0.overflow.append(line) {
+            true => state.overflowed += 1,
+            false => {
+                state.security_lost += 1;
+                LOST.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, QueuedLines> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_lines(&self, out: &mut impl Write) {
+        while let Some(batch) = self.next_batch() {
+            let written = out.write_all(&batch).and_then(|()| out.flush());
+            let mut state = self.state();
+            let in_hand = std::mem::take(&mut state.in_hand);
+            let reports = std::mem::take(&mut state.reports_in_hand);
+            state.is_failing = written.is_err();
+            if state.is_failing {
+                // Nobody reads: what is not evidence is lost.
+                for line in in_hand {
+                    if line.is_security {
+                        self.overflow(&mut state, &line.text);
+                    } else {
+                        state.lost += 1;
+                        LOST.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                reports.into_iter().for_each(|report| state.put_back(report));
+            }
+            state.written += 1;
+            self.0.progress.notify_all();
+            drop(state);
+            thread::sleep(BATCH_PAUSE);
+        }
+    }
+
+    /// The next lines, waited for, with what is to be reported behind them; `None` at the end.
+    fn next_batch(&self) -> Option<Vec<u8>> {
+        let mut state = self.state();
+        while state.waiting.is_empty() && (state.is_failing || !state.has_reports()) {
+            if state.is_ending {
+                return None;
+            }
+            state.is_asleep = true;
+            state = self.0.wanted.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut batch = Vec::new();
+        while batch.len() < BATCH_BYTES_MAX
+            && let Some(line) = state.waiting.pop_front()
+        {
+            state.take_bytes(line.is_security, line.text.len());
+            batch.extend_from_slice(&line.text);
+            state.in_hand.push(line);
+        }
+        for report in state.take_reports() {
+            batch.extend_from_slice((self.0.report)(report).as_bytes());
+            state.reports_in_hand.push(report);
+        }
+        Some(batch)
+    }
+}
+
+impl QueuedLines {
+    fn add_bytes(&mut self, is_security: bool, length: usize) {
+        let bytes = if is_security { &mut self.security_bytes } else { &mut self.ordinary_bytes };
+        *bytes += length;
+    }
+
+    fn take_bytes(&mut self, is_security: bool, length: usize) {
+        let bytes = if is_security { &mut self.security_bytes } else { &mut self.ordinary_bytes };
+        *bytes = bytes.saturating_sub(length);
+    }
+
+    fn has_reports(&self) -> bool {
+        self.lost + self.overflowed + self.security_lost > 0
+    }
+
+    fn put_back(&mut self, report: Report) {
+        match report {
+            Report::Lost { lines } => self.lost += lines,
+            Report::Overflowed { lines } => self.overflowed += lines,
+            Report::SecurityLost { lines } => self.security_lost += lines,
+        }
+    }
+
+    /// Whether the thread has something to do, or is doing it.
+    fn is_busy(&self) -> bool {
+        let reports = self.has_reports() && !self.is_failing;
+        !self.waiting.is_empty() || !self.in_hand.is_empty() || !self.reports_in_hand.is_empty() || reports
+    }
+
+    fn take_reports(&mut self) -> impl Iterator<Item = Report> + use<> {
+        let counted = |count: &mut u64, report: fn(u64) -> Report| {
+            let lines = std::mem::take(count);
+            (lines > 0).then(|| report(lines))
+        };
+        let reports = [
+            counted(&mut self.security_lost, |lines| Report::SecurityLost { lines }),
+            counted(&mut self.overflowed, |lines| Report::Overflowed { lines }),
+            counted(&mut self.lost, |lines| Report::Lost { lines }),
+        ];
+        reports.into_iter().flatten()
+    }
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        let queue = &self.0;
+        let mut state = queue.state();
+        while state.is_busy() {
+            let seen = state.written;
+            queue.0.wanted.notify_all();
+            state = queue.0.progress.wait_timeout(state, END_TIME_MAX).unwrap_or_else(PoisonError::into_inner).0;
+            if state.written == seen {
+                break;
+            }
+        }
+        state.is_ending = true;
+        queue.0.wanted.notify_all();
+        // What the thread holds may have been written in part: evidence twice is better than none.
+        let (in_hand, waiting) = (std::mem::take(&mut state.in_hand), std::mem::take(&mut state.waiting));
+        for line in in_hand.iter().chain(&waiting).filter(|line| line.is_security) {
+            queue.overflow(&mut state, &line.text);
+        }
+    }
+}
+
+/// Writes one line, as the formatter hands it over.
+pub struct LineWriter<'a> {
+    pub queue: &'a LogQueue,
+    pub is_security: bool,
+}
+
+impl Write for LineWriter<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.queue.put(line, self.is_security);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! A reader that stalls, comes back or goes away, and what it gets in the end.
+
+use std::io;
+
+use super::*;
+
+fn report(report: Report) -> String {
+    format!("{report:?}\n")
+}
+
+/// A reader that takes nothing until the test opens it.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<GateState>, Condvar)>);
+
+#[derive(Default)]
+struct GateState {
+    is_entered: bool,
+    is_open: bool,
+    taken: Vec<u8>,
+}
+
+#[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+impl Gate {
+    /// A queue whose thread holds one line and waits for the reader.
+    fn stalled() -> (Self, LogQueue, LogGuard) {
+        let gate = Self::default();
+        let (queue, guard) = LogQueue::start(gate.clone(), report);
+        queue.put(b"security first\n", true);
+        let (state, changed) = &*gate.0;
+        drop(changed.wait_while(state.lock().unwrap(), |state| !state.is_entered).unwrap());
+        (gate, queue, guard)
+    }
+
+    fn open(&self) {
+        self.0.0.lock().unwrap().is_open = true;
+        self.0.1.notify_all();
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.0.lock().unwrap().taken.clone()).unwrap()
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+impl Write for Gate {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (state, changed) = &*self.0;
+        let mut state = state.lock().unwrap();
+        state.is_entered = true;
+        changed.notify_all();
+        state = changed.wait_while(state, |state| !state.is_open).unwrap();
+        state.taken.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Fills the queue with ordinary lines until `wanted` were dropped; how many there were in all.
+fn flood(queue: &LogQueue, wanted: u64) -> u64 {
+    let line = [b"ordinary ".as_slice(), &[b'x'; 1000], b"\n"].concat();
+    let mut lines = 0;
+    while queue.state().lost < wanted {
+        queue.put(&line, false);
+        lines += 1;
+    }
+    lines
+}
+
+#[test]
+fn k7_a_stalled_reader_gets_every_security_event_and_the_count_of_what_was_lost() {
+    let (gate, queue, guard) = Gate::stalled();
+    let before = lost();
+    let sent = flood(&queue, 5);
+    for number in 0..1000 {
+        queue.put(format!("security {number}\n").as_bytes(), true);
+    }
+    assert!(lost() - before >= 5);
+    gate.open();
+    drop(guard);
+    let text = gate.text();
+    let of = |beginning: &str| text.lines().filter(|line| line.starts_with(beginning)).collect::<Vec<_>>();
+    let expected: Vec<String> = (0..1000).map(|number| format!("security {number}")).collect();
+    assert_eq!(of("security "), [vec!["security first".to_owned()], expected].concat());
+    assert_eq!(of("Lost"), ["Lost { lines: 5 }"]);
+    assert_eq!(of("ordinary ").len() as u64, sent - 5);
+}
+
+#[test]
+fn k7_security_events_beyond_the_queue_are_in_the_file_and_the_reader_learns_how_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("security.log");
+    let (gate, queue, guard) = Gate::stalled();
+    queue.overflow_to(path.clone());
+    let line = |number: usize| format!("security {number} {}\n", "x".repeat(4000));
+    let mut sent = 0;
+    while queue.state().overflowed < 3 {
+        queue.put(line(sent).as_bytes(), true);
+        sent += 1;
+    }
+    gate.open();
+    drop(guard);
+    let (text, kept) = (gate.text(), std::fs::read_to_string(&path).unwrap());
+    let read: Vec<&str> = text.lines().skip(1).filter(|line| line.starts_with("security ")).collect();
+    let all: Vec<String> = (0..sent).map(|number| line(number).trim_end().to_owned()).collect();
+    assert_eq!([read, kept.lines().collect()].concat(), all, "each is in one of the two");
+    assert!(text.contains("Overflowed { lines: 3 }\n") && kept.lines().count() == 3);
+}
+
+#[test]
+fn k7_the_end_waits_for_a_stalled_reader_only_so_long_and_saves_the_security_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("security.log");
+    let (_unopened, queue, guard) = Gate::stalled();
+    queue.overflow_to(path.clone());
+    flood(&queue, 1);
+    queue.put(b"security last\n", true);
+    drop(guard);
+    queue.put(b"security after the end\n", true);
+    let kept = std::fs::read_to_string(path).unwrap();
+    assert_eq!(kept, "security first\nsecurity last\nsecurity after the end\n");
+}
+
+#[test]
+fn k7_a_reader_that_is_gone_costs_the_ordinary_lines_and_no_security_event() {
+    struct Gone;
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("security.log");
+    let (queue, _guard) = LogQueue::start(Gone, report);
+    queue.overflow_to(path.clone());
+    let before = lost();
+    queue.put(b"ordinary\n", false);
+    queue.put(b"security one\n", true);
+    while std::fs::read_to_string(&path).unwrap_or_default() != "security one\n" {
+        thread::sleep(BATCH_PAUSE);
+    }
+    assert!(lost() > before);
+}
