@@ -28,6 +28,13 @@ const KNOWN_TIME_MAX: Duration = Duration::from_secs(60 * 60);
 /// Addresses that are known at once, at some 50 bytes each. More are not remembered until the oldest are forgotten.
 const KNOWN_ADDRESSES_MAX: usize = 65_536;
 
+/// Waiting connections of one unknown address that are a crowd, and which part of a crowd ends at once.
+const CROWD_MIN: usize = 256;
+const CROWD_PART: usize = 8;
+
+/// In which order waiting connections end: proven, known, how many of the address, answered before, since when.
+type WaitingRank = (bool, bool, Reverse<usize>, bool, u64);
+
 /// How often connections are judged by their time.
 pub(super) const SWEEP_PAUSE: Duration = Duration::from_millis(500);
 
@@ -98,10 +105,10 @@ impl Connections {
         }
         let full = open.connections.len() >= self.limits.all;
         if !known && open.unknown >= self.limits.all.saturating_sub(self.limits.reserved) {
-            if !open.end_longest_waiting(|other| !other.known.load(Ordering::Relaxed)) {
+            if !open.free_places(|other| !other.known.load(Ordering::Relaxed)) {
                 return None;
             }
-        } else if full && !open.end_longest_waiting(|_| true) {
+        } else if full && !open.free_places(|_| true) {
             return None;
         }
         let used = open.addresses.entry(address).or_default();
@@ -173,21 +180,49 @@ impl OpenConnections {
 
     /// Ends the connection among these that others need least; false where none of them waits.
     fn end_longest_waiting(&mut self, among: impl Fn(&Connection) -> bool) -> bool {
-        let rank = |connection: &Connection| {
-            let (phase, since) = connection.phase();
-            let answered_before = match phase {
-                Phase::Fresh | Phase::Head => false,
-                Phase::Idle => true,
-                Phase::Busy | Phase::Flushing | Phase::Ended => return None,
-            };
-            let of_address = self.addresses.get(&connection.address).map_or(0, |used| used.connections);
-            let (known, proven) = (connection.known.load(Ordering::Relaxed), connection.proven.load(Ordering::Relaxed));
-            Some((proven, known, Reverse(of_address), answered_before, since))
-        };
         let candidates = self.connections.iter().filter(|(_, connection)| among(connection));
-        let chosen = candidates.filter_map(|(id, connection)| Some((rank(connection)?, *id))).min();
+        let chosen = candidates.filter_map(|(id, connection)| Some((self.rank(connection)?, *id))).min();
         // A request that began meanwhile keeps its connection; the next newcomer ends another.
         chosen.is_some_and(|(_, id)| self.end(id))
+    }
+
+    /// The same among all of these, and where they are a crowd of one unknown address a part of the crowd at once: looking at every
+    /// connection for each newcomer would be slower than a flood.
+    fn free_places(&mut self, among: impl Fn(&Connection) -> bool) -> bool {
+        let ranked = |open: &Self, among: &dyn Fn(&Connection) -> bool| -> Vec<(WaitingRank, u64)> {
+            let waiting = open.connections.iter().filter(|(_, connection)| among(connection));
+            waiting.filter_map(|(id, connection)| Some((open.rank(connection)?, *id))).collect()
+        };
+        let all = ranked(self, &among);
+        let Some((_, first)) = all.iter().min() else { return false };
+        let Some(crowd) = self.connections.get(first).map(|connection| connection.address) else { return false };
+        let of_crowd = |connection: &Connection| {
+            connection.address == crowd && !connection.known.load(Ordering::Relaxed) && among(connection)
+        };
+        let mut crowd = ranked(self, &of_crowd);
+        if crowd.len() < CROWD_MIN {
+            return self.end_longest_waiting(among);
+        }
+        crowd.sort_unstable();
+        crowd.truncate(crowd.len() / CROWD_PART);
+        let mut ended = false;
+        for (_, id) in crowd {
+            ended |= self.end(id);
+        }
+        ended
+    }
+
+    /// Who ends first: the lowest; `None` for one that is being answered.
+    fn rank(&self, connection: &Connection) -> Option<WaitingRank> {
+        let (phase, since) = connection.phase();
+        let answered_before = match phase {
+            Phase::Fresh | Phase::Head => false,
+            Phase::Idle => true,
+            Phase::Busy | Phase::Flushing | Phase::Ended => return None,
+        };
+        let of_address = self.addresses.get(&connection.address).map_or(0, |used| used.connections);
+        let (known, proven) = (connection.known.load(Ordering::Relaxed), connection.proven.load(Ordering::Relaxed));
+        Some((proven, known, Reverse(of_address), answered_before, since))
     }
 
     fn end(&mut self, id: u64) -> bool {

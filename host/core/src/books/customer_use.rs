@@ -22,7 +22,7 @@ pub(super) struct CustomerUses(GrowingTable<(u64, CustomerUse)>);
 impl CustomerUses {
     pub(super) fn of(&self, customer: CustomerId) -> CustomerUse {
         self.0
-            .find(key_hash(&customer.0), |(known, _)| *known == customer.0)
+            .find(key_hash(customer.0), |(known, _)| *known == customer.0)
             .map(|(_, taken)| *taken)
             .unwrap_or_default()
     }
@@ -32,7 +32,7 @@ impl CustomerUses {
         if before == after {
             return;
         }
-        let hash = key_hash(&customer);
+        let hash = key_hash(customer);
         match self.0.find_mut(hash, |(known, _)| *known == customer) {
             Some((_, taken)) => {
                 taken.open_deposits = (taken.open_deposits + after.open_deposits).saturating_sub(before.open_deposits);

@@ -123,3 +123,18 @@ async fn n1_a_sweep_ends_what_waited_too_long_and_nothing_that_is_answered() {
     assert_eq!((places.counts().0, phase(&fresh), phase(&idle)), (1, Phase::Ended, Phase::Ended));
     assert_eq!(phase(&answered), Phase::Busy);
 }
+
+#[tokio::test(start_paused = true)]
+async fn b3_a_crowd_of_one_unknown_address_ends_in_parts_and_nobody_else_does() {
+    let places = Connections::new(ConnectionLimits { all: 1_000, reserved: 0, per_address: 0, ..LIMITS });
+    let others: Vec<_> = (0..100).map(|number| places.admit(from(number)).unwrap()).collect();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let crowd: Vec<_> = (0..900).map(|_| places.admit(of("203.0.113.9")).unwrap()).collect();
+    assert_eq!(places.counts().0, 1_000);
+    let newcomer = places.admit(from(200)).unwrap();
+    assert_eq!(places.counts().0, 1_000 - 900 / CROWD_PART + 1);
+    assert!(others.iter().all(|admitted| phase(admitted) == Phase::Fresh), "although they have waited longer");
+    let ended: Vec<bool> = crowd.iter().map(|admitted| phase(admitted) == Phase::Ended).collect();
+    assert!(ended.iter().take(112).all(|ended| *ended) && !ended.iter().skip(112).any(|ended| *ended), "the oldest");
+    drop(newcomer);
+}
