@@ -268,3 +268,23 @@ async fn n9_a_start_removes_its_own_drafts_and_copies_that_nothing_uses_and_noth
     expected.sort();
     assert_eq!(names(), expected);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_refuses_databases_of_a_newer_one_by_name() {
+    for file in ["cashier.db", "trading.db"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
+        process.start().await;
+        assert_eq!(process.terminate().await, Some(0));
+        let newer = rusqlite::Connection::open(folder.path().join("bases").join(file)).unwrap();
+        newer.pragma_update(None, "user_version", 9999).unwrap();
+        newer.close().unwrap();
+        assert_eq!(process.start_and_end().await.code(), Some(1));
+        let log = process.log();
+        let last = log.lines().last().unwrap_or_default();
+        assert!(
+            last.contains(file) && last.contains("9999") && last.contains("start a newer program"),
+            "{file}: {last}"
+        );
+    }
+}

@@ -105,10 +105,10 @@ impl Connections {
         }
         let full = open.connections.len() >= self.limits.all;
         if !known && open.unknown >= self.limits.all.saturating_sub(self.limits.reserved) {
-            if !open.make_room(|other| !other.known.load(Ordering::Relaxed)) {
+            if !open.free_places(|other| !other.known.load(Ordering::Relaxed)) {
                 return None;
             }
-        } else if full && !open.make_room(|_| true) {
+        } else if full && !open.free_places(|_| true) {
             return None;
         }
         let used = open.addresses.entry(address).or_default();
@@ -188,7 +188,7 @@ impl OpenConnections {
 
     /// The same among all of these, and where they are a crowd of one unknown address a part of the crowd at once: looking at every
     /// connection for each newcomer would be slower than a flood.
-    fn make_room(&mut self, among: impl Fn(&Connection) -> bool) -> bool {
+    fn free_places(&mut self, among: impl Fn(&Connection) -> bool) -> bool {
         let ranked = |open: &Self, among: &dyn Fn(&Connection) -> bool| -> Vec<(WaitingRank, u64)> {
             let waiting = open.connections.iter().filter(|(_, connection)| among(connection));
             waiting.filter_map(|(id, connection)| Some((open.rank(connection)?, *id))).collect()

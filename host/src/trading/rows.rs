@@ -39,7 +39,11 @@ pub(super) fn open(path: &Path) -> Result<Connection, DiskFault> {
     let applied: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let applied = usize::try_from(applied).unwrap_or(usize::MAX);
     let pending = SCHEMAS.get(applied..).ok_or_else(|| {
-        DiskFault::new(format!("{} was written by a newer cashier (schema {applied})", path.display()))
+        let known = SCHEMAS.len();
+        DiskFault::new(format!(
+            "{}: its schema version is {applied}, and this program knows versions up to {known}: start a newer program",
+            path.display()
+        ))
     })?;
     for (offset, schema) in pending.iter().enumerate() {
         let transaction = connection.transaction()?;
