@@ -38,6 +38,8 @@ use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{self, PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Recorder, Spawn, StartPhase, StartProgress, TradingServer};
 use crate::reload_signal::ReloadSignal;
+use crate::sealing;
+pub use crate::sealing::{ResealReport, reseal, seal_use};
 use crate::settings::Settings;
 use crate::snapshot::MoneyModes;
 use crate::strand::archive::ArchiveReader;
@@ -259,6 +261,7 @@ impl Start {
         let watermark = Arc::new(Watermark::new());
         let (strand, archive, trading, clock) = self.bases(seal_keys, Arc::clone(&watermark)).await?;
         let machine = Machine { clock: Arc::clone(&clock) as _, ..self.machine.clone() };
+        let seal_file = sealing::key_file(&self.settings, strand.ring(), self.keys.file_problems())?;
         self.enter(StartPhase::Loading(strand.load_progress()));
         let loaded = strand.reload().await?;
         // Another trading server keeps its postings elsewhere.
@@ -309,6 +312,8 @@ impl Start {
         cashier.spawn.background(Box::pin(retention::keep(Arc::clone(&cashier), Arc::clone(&strand), kept)));
         let asked = reload.part("session keys");
         cashier.spawn.background(Box::pin(key_files.follow(machine.clock, asked)));
+        let seal_file = seal_file.map(|file| (file, reload.part("seal keys")));
+        cashier.spawn.background(Box::pin(sealing::keep(Arc::clone(&cashier), Arc::clone(&strand), seal_file)));
         Ok(Parts { cashier, keys, tasks, strand, trading, origins: settings.cors_origins })
     }
 

@@ -5,6 +5,9 @@ use zeroize::Zeroizing;
 
 use crate::text_file::trimmed;
 
+/// Size of a key file or a JWK set: the largest keys allowed take a tenth of it.
+pub(crate) const KEY_FILE_BYTES_MAX: u64 = 256 * 1024;
+
 /// The entries of a text in their order, with `separators` beside the line ends. Empty entries and lines that begin with
 /// `#` are skipped. An entry of another form is `None`: it may be a key, so no error repeats it.
 pub(crate) fn entries<'t>(

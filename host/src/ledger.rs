@@ -133,6 +133,11 @@ impl Ledger {
             .ok_or_else(|| Refusal::new(RefusalCode::StorageUnavailable, "the write queue is full, try again shortly"))
     }
 
+    /// The rows of the configuration as they are stored after every decision so far.
+    pub async fn configuration(&self) -> Result<Configuration, Fault> {
+        self.recorder.configuration().await
+    }
+
     /// Whether decisions can be made and shown.
     pub fn is_open(&self) -> bool {
         self.watermark.is_open()

@@ -22,6 +22,7 @@ pub mod ports;
 mod private_files;
 mod process;
 pub mod reload_signal;
+pub mod sealing;
 pub mod security_log;
 pub mod settings;
 pub mod snapshot;

@@ -66,6 +66,10 @@ pub trait Recorder: Send + Sync {
     fn submit(&self, commit: Arc<Commit>);
     /// Every durable row, after an open or a failed commit. Pending submissions are dropped first.
     fn reload(&self) -> BoxFuture<'static, Result<Loaded, Fault>>;
+    /// The rows of the configuration as they are stored after every submission so far.
+    fn configuration(&self) -> BoxFuture<'static, Result<Configuration, Fault>> {
+        Box::pin(std::future::ready(Err(Fault::new("this recorder keeps no configuration"))))
+    }
 }
 
 /// Receives the strand's reports of what is durable. Called from the strand's thread.

@@ -152,6 +152,8 @@ pub fn config(id: u64, provider: &str) -> ProviderConfig {
         terms_version: 1,
         version: 1,
         unapproved: Vec::new(),
+        deleted_time: UnixTime::UNSET,
+        unreadable: Vec::new(),
     }
 }
 

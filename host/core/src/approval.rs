@@ -3,7 +3,7 @@
 
 use crate::ids::{ApprovalId, ConfigId, ManagerId};
 use crate::numbered::numbered;
-use crate::provider_config::Secret;
+use crate::provider_config::{Secret, UnreadableColumn};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::session::ManagerSession;
 use crate::time::UnixTime;
@@ -38,8 +38,10 @@ pub struct Approval {
     pub brand: Box<str>,
     /// The version of the config that the change was asked for; 0 where it is to be created.
     pub config_version: u64,
-    /// The request's `data` as received.
+    /// The request's `data` as received; empty once it is decided or expired.
     pub request: Secret,
+    /// Why `request` is empty although it is stored.
+    pub unreadable: Option<UnreadableColumn>,
     /// Names of the fields that would change, in a fixed order, separated by spaces.
     pub fields: Box<str>,
     pub asked_by: ManagerId,
@@ -59,6 +61,32 @@ impl Approval {
         match self.state {
             ApprovalState::Open if !is_live => ApprovalState::Expired,
             state => state,
+        }
+    }
+
+    /// Why its request does not open, with row and column.
+    pub fn broken(&self) -> Option<String> {
+        self.unreadable
+            .as_ref()
+            .map(|unreadable| format!("approval {}: {}: {}", self.id, unreadable.column, unreadable.why))
+    }
+
+    /// Without the request, which nobody needs any more and which may hold secrets.
+    pub fn without_request(&self) -> Self {
+        Self { request: Secret::default(), unreadable: None, ..self.clone() }
+    }
+
+    /// Whether there is a request that can be made.
+    ///
+    /// # Errors
+    /// 409 where it does not open: only rejecting is possible.
+    pub fn check_readable(&self) -> Result<(), Refusal> {
+        match self.broken() {
+            None => Ok(()),
+            Some(broken) => {
+                let message = format!("the request cannot be read ({broken}): reject it and ask again");
+                Err(Refusal::new(RefusalCode::ApprovalStale, message))
+            }
         }
     }
 

@@ -4,6 +4,7 @@ mod changes;
 mod config;
 mod customer_override;
 mod fields;
+mod sealed;
 mod settings;
 
 pub use self::changes::{
@@ -13,6 +14,7 @@ pub use self::changes::{
 pub use self::config::{ConfigEdit, EditContext, reversals_wait};
 pub use self::customer_override::OverrideEdit;
 pub use self::fields::check_brand;
+pub use self::sealed::WIPED_MAX;
 pub use self::settings::{
     DeclaredSettings, REVERSAL, SettingMap, SettingValue, check_declared, is_host_setting, nearest,
 };

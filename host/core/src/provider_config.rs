@@ -39,6 +39,21 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A sealed column of a stored row that does not open: its key is missing, or its bytes or what they are bound to changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableColumn {
+    pub column: &'static str,
+    /// As stored, and written back so until the column is given again or wiped: with its key it opens again.
+    pub sealed: Box<[u8]>,
+    /// Whether a text is missed: an empty one is not.
+    pub holds_text: bool,
+    /// Why it does not open, with the id of its key.
+    pub why: Box<str>,
+}
+
+/// The name of the sealed column of replaced secrets: nobody can give them again.
+pub const REPLACED_SECRETS: &str = "replaced_secrets";
+
 /// A webhook secret that was replaced and is accepted until a time; a negative one is the length of a window that begins once
 /// the clock is plausible.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,9 +110,56 @@ pub struct ProviderConfig {
     /// While it is disabled, names of the fields that were changed without a second person since it last served: enabling it
     /// counts as changing them.
     pub unapproved: Vec<Box<str>>,
+    /// When it was deleted; enabling it ends that. Its secrets are wiped once no update of its payments may still arrive.
+    pub deleted_time: UnixTime,
+    /// Sealed columns that do not open; each is empty above. The config has no gateway while there are any.
+    pub unreadable: Vec<UnreadableColumn>,
 }
 
 impl ProviderConfig {
+    /// Why it cannot be served whatever its module does: row, columns and key of what does not open.
+    pub fn broken(&self) -> Option<String> {
+        let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+        for unreadable in &self.unreadable {
+            match groups.iter_mut().find(|(why, _)| *why == &*unreadable.why) {
+                Some((_, columns)) => columns.push(unreadable.column),
+                None => groups.push((&unreadable.why, vec![unreadable.column])),
+            }
+        }
+        let said: Vec<String> =
+            groups.into_iter().map(|(why, columns)| format!("{}: {why}", columns.join(", "))).collect();
+        (!said.is_empty()).then(|| format!("provider_config {}: {}", self.id, said.join("; ")))
+    }
+
+    /// Unreadable columns whose text only a person can give again.
+    pub fn missing(&self) -> impl Iterator<Item = &UnreadableColumn> {
+        self.unreadable.iter().filter(|unreadable| unreadable.holds_text && unreadable.column != REPLACED_SECRETS)
+    }
+
+    /// Whether it holds anything secret, readable or not.
+    pub fn holds_secrets(&self) -> bool {
+        let is_blank = |text: &Secret| matches!(text.expose(), "" | "{}");
+        let readable =
+            [&self.secret_key, &self.webhook_secret, &self.config_json].into_iter().any(|text| !is_blank(text));
+        readable || !self.replaced_webhook_secrets.is_empty() || !self.unreadable.is_empty()
+    }
+
+    /// The row without any secret, as nothing is served under it any more.
+    pub fn without_secrets(&self, now: UnixTime) -> Self {
+        let version = self.version.saturating_add(1);
+        Self {
+            secret_key: Secret::default(),
+            webhook_secret: Secret::default(),
+            config_json: Secret::default(),
+            replaced_webhook_secrets: Vec::new(),
+            unreadable: Vec::new(),
+            updated_time: now,
+            terms_version: version,
+            version,
+            ..self.clone()
+        }
+    }
+
     /// Puts a secret that was just replaced in front. One that is accepted as the current one, or stands there twice, is kept
     /// once; beyond [`REPLACED_SECRETS_MAX`] the oldest are dropped before their time.
     pub(crate) fn keep_replaced(&mut self, replaced: ReplacedSecret, current: &str) {
@@ -170,6 +232,8 @@ impl ProviderConfig {
             terms_version: 0,
             version: 0,
             unapproved: Vec::new(),
+            deleted_time: UnixTime::UNSET,
+            unreadable: Vec::new(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod demo;
 mod logs;
 mod module;
 mod modules;
+mod reseal;
 mod roster_client;
 mod schema;
 mod serve;
@@ -68,6 +69,10 @@ enum CliCommand {
     /// The record of who changed which field of a config.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Bring every encrypted column under the newest seal key, so that older keys can be removed.
+    ///
+    /// The server must not be running: a running one does this by itself.
+    Reseal(reseal::ResealArgs),
     /// List the modules of plugins.toml: whether each would be loaded, and why not.
     Modules(SettingsArgs),
     /// A module that ended the process.
@@ -106,6 +111,7 @@ pub fn run() -> ExitCode {
         CliCommand::Customer(command) => customer::customer(&command),
         CliCommand::Clock(command) => clock::clock(&command),
         CliCommand::Audit(command) => audit::audit(&command),
+        CliCommand::Reseal(args) => reseal::reseal(&args),
         CliCommand::Modules(args) => modules::modules(&args),
         CliCommand::Module(command) => module::module(&command),
         CliCommand::Schema(args) => schema::schema(&args),

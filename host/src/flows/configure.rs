@@ -5,6 +5,7 @@
 mod approvals;
 mod deletion;
 mod mismatches;
+mod retired;
 mod serving;
 mod settings;
 mod upkeep;
@@ -19,6 +20,7 @@ use cashier_core::ids::{ApprovalId, OverrideId};
 use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRETS_MAX};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
+use cashier_core::time::UnixTime;
 use tokio::sync::{mpsc, oneshot};
 
 use self::approvals::{Authority, EditedBy, no_row};
@@ -26,7 +28,7 @@ pub use self::mismatches::{config_warnings, override_warnings, rows_without_matc
 pub use self::serving::initial_snapshot;
 use self::serving::{may_receive, serve, show};
 pub(super) use self::settings::reversals_wait;
-use self::settings::{module_settings, parse_settings};
+use self::settings::{module_settings, parse_settings, without_key};
 use super::publication::Publication;
 pub use super::publication::{ApprovalRequest, ConfigOutcome, ConfigRequest, Decision, DeletionRequest};
 use super::{Cashier, RequestContext};
@@ -34,6 +36,8 @@ use crate::ledger::Estimate;
 use crate::security_log::{self, SavedConfig};
 use crate::snapshot::{Served, Snapshot};
 
+pub(super) use self::retired::queue_end_of_secrets;
+pub use self::upkeep::read_again;
 pub(super) use self::upkeep::{begin_windows_of_secrets, reloaded, reopen_broken};
 
 /// Creates or updates a provider config, or asks for a second person where the settings want one.
@@ -100,6 +104,8 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                     let _ = reply.send(publish_override(&cashier, &session, &edit, &request_id).await);
                 }
                 Publication::Reopened(served) => upkeep::show_reopened(&cashier, served),
+                Publication::EndSecrets => retired::end_secrets(&cashier).await,
+                Publication::Reread => upkeep::reread(&cashier).await,
                 Publication::BeginWindows => upkeep::begin_windows(&cashier).await,
                 Publication::Reloaded(configuration) => upkeep::show_reloaded(&cashier, configuration).await,
             }
@@ -184,7 +190,7 @@ async fn write_config(
             None => false,
         };
         let module = provider.and_then(|provider| snapshot.module(provider)).map(module_settings);
-        let context = EditContext { has_transactions, module, parse: &parse_settings, now };
+        let context = EditContext { has_transactions, module, parse: &parse_settings, without: &without_key, now };
         let mut draft = match &stored {
             Some(stored) => edit.apply(stored, &context)?,
             None => edit.create(&context)?,
@@ -197,7 +203,7 @@ async fn write_config(
         let earlier = put_into_service(stored.as_deref(), &draft, &changes, &context);
         (changes, earlier, draft, is_draft)
     };
-    validate(cashier, &draft).await?;
+    validate(cashier, &draft, !edit.wipe.is_empty(), now).await?;
     let classes = changes.iter().map(|change| change.class).chain(earlier.iter().map(|(_, class)| *class));
     let needs_second = cashier.rules.second_person.is_needed(classes, is_draft);
     let fields = approvals::names(&changes, &earlier);
@@ -296,10 +302,12 @@ async fn publish_override(
 
 /// A loaded module validates the config. A disabled config without any credential yet may be
 /// saved as a draft.
-async fn validate(cashier: &Cashier, config: &ProviderConfig) -> Result<(), Refusal> {
+async fn validate(cashier: &Cashier, config: &ProviderConfig, is_wiping: bool, now: UnixTime) -> Result<(), Refusal> {
     let loaded = cashier.snapshot().module(&config.provider).is_some_and(|line| line.available);
     let blank = config.secret_key.is_empty() && config.webhook_secret.is_empty() && config.config_json.is_empty();
-    if !loaded || (!config.enabled && blank) {
+    // A secret may be wiped although the module requires it, where nothing is received under the config.
+    let is_idle = !config.enabled && !may_receive(&cashier.ledger, config, now);
+    if !loaded || (!config.enabled && blank) || (is_idle && is_wiping) || !config.unreadable.is_empty() {
         return Ok(());
     }
     cashier.modules.validate(config).await.map_err(Refusal::invalid)

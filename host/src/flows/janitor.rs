@@ -117,6 +117,7 @@ async fn round(cashier: &Arc<Cashier>, work: &Arc<Work>) {
     if cashier.clock.is_plausible() {
         begin_expiries(cashier, &postponed).await;
         configure::begin_windows_of_secrets(cashier);
+        configure::queue_end_of_secrets(cashier);
         unmatched::give_up(cashier, now).await;
     }
 }

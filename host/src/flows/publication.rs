@@ -66,6 +66,10 @@ pub(super) enum Publication {
     Override(ManagerSession, Box<OverrideEdit>, Box<str>, OutcomeSender<CustomerOverride>),
     /// The gateway of a config that had none, opened at another try.
     Reopened(Served),
+    /// Wipes the secrets of deleted configs and the requests of expired approvals.
+    EndSecrets,
+    /// Reads what did not open again: its key is there now.
+    Reread,
     /// Begins the windows of replaced secrets that a wrong clock stamped.
     BeginWindows,
     /// The rows on disk after a failed commit, which may have reached the disk all the same.

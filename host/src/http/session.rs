@@ -77,6 +77,11 @@ impl SessionKeys {
         issue::sign(&self.secrets.load(), &self.rules, new, now)
     }
 
+    /// Where what is wrong with followed files is kept, also with those of other keys.
+    pub(crate) fn file_problems(&self) -> &Arc<FileProblems> {
+        &self.problems
+    }
+
     /// What is wrong with the files that keys are followed from.
     pub fn problems(&self) -> Vec<String> {
         self.problems.sentences()

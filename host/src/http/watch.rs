@@ -7,6 +7,7 @@ mod module_health;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use cashier_core::approval::Approval;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use http::Method;
 use warp::Filter;
@@ -45,6 +46,7 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     }
     let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason)).unwrap_or_default();
     let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
+    let unreadable = unreadable_lines(cashier);
     let unmatched = configure::rows_without_match(cashier);
     let unmatched: Vec<String> = bounded(&unmatched, UNMATCHED_ROWS_MAX).collect();
     let quarantine = cashier.modules.quarantine();
@@ -54,7 +56,19 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
         .chain(&quarantine)
         .chain(&health.sentences)
         .map(|sentence: &String| format!("{sentence}\n"));
-    Reply::text(status, PLAIN, format!("{first}{clock}{held}{}", listed.collect::<String>()))
+    Reply::text(status, PLAIN, format!("{first}{clock}{held}{unreadable}{}", listed.collect::<String>()))
+}
+
+/// Rows with sealed columns that do not open.
+fn unreadable_lines(cashier: &Cashier) -> String {
+    let snapshot = cashier.snapshot();
+    let configs = snapshot.configs().filter_map(|served| served.config.broken());
+    let configs = configs.map(|broken| {
+        format!("{broken}: it has no gateway; put the seal key back, or save the config again with these secrets\n")
+    });
+    let approvals = snapshot.approvals().filter_map(Approval::broken);
+    let approvals = approvals.map(|broken| format!("{broken}: it can be rejected alone\n"));
+    configs.chain(approvals).collect()
 }
 
 /// The first lines, and how many more there are.

@@ -34,6 +34,7 @@ fn check(schema: &str, json: &str, ordered: bool) -> Result<(), String> {
             "maximum" => value.as_i64().is_none_or(|number| number <= bound),
             "maxLength" => length.is_none_or(|length| length <= bound),
             "minLength" => length.is_none_or(|length| length >= bound),
+            "maxItems" => i64::try_from(list(json).len()).is_ok_and(|length| length <= bound),
             "anyOf" => list(expected.get()).iter().any(|one| check(one.get(), json, ordered).is_ok()),
             "items" if stated.is_boolean() => true,
             "items" => {

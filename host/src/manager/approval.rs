@@ -54,6 +54,9 @@ async fn decide(call: CommandCall, approves: bool) -> CommandResult {
         let no_row = || Refusal::new(RefusalCode::NotFound, "there is no such row");
         let snapshot = cashier.snapshot();
         let asked = snapshot.approval(id).filter(|row| call.session.sees(&row.brand)).ok_or_else(no_row)?;
+        // What was decided or is expired has no request any more.
+        asked.check_open(cashier.clock.now())?;
+        asked.check_readable()?;
         Decision::Approve(Box::new(config::read(asked.request.expose().as_bytes())?))
     } else {
         Decision::Reject

@@ -163,7 +163,7 @@ fn saved_or_waiting() -> Schema {
     either(&saved, &ApprovalAnswer::schema())
 }
 
-/// Disables the config; its row stays, because earlier transactions refer to it. Where it never served it can be deleted.
+/// Disables the config for good; its row stays, because earlier transactions refer to it. Where it never served it can be deleted.
 async fn delete(call: CommandCall) -> CommandResult {
     let body: DeletionBody = call.read()?;
     let id = ConfigId(body.id.0);
@@ -172,7 +172,7 @@ async fn delete(call: CommandCall) -> CommandResult {
         configure::delete_config(&cashier, DeletionRequest { session, command: DELETE.name, id, context }).await?;
         return envelope::success(&Done::new());
     }
-    let edit = ConfigEdit { id: Some(id), enabled: Some(false), ..ConfigEdit::default() };
+    let edit = ConfigEdit { id: Some(id), delete: true, ..ConfigEdit::default() };
     let cashier = Arc::clone(&call.cashier);
     // Disabling never waits for a second person.
     configure::save_config(&cashier, request(call, DELETE.name, edit)).await?;

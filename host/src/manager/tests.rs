@@ -1,6 +1,7 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
 mod saving;
+mod sealing;
 mod second_person;
 
 use cashier_core::deposit::DepositRequest;

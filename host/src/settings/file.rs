@@ -30,7 +30,7 @@ described! {
         session_lifetime_max: Option<u32>, "longest life of a token in seconds; 366 days by default";
         require_brand_claim: Option<bool>, "whether a token without `brand` is refused; false by default";
         strict_key_permissions: Option<bool>, "whether a key file that other users may use is refused; false by default";
-        seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals";
+        seal_keys_file: Option<PathBuf>, "file of seal keys, lines of `number:hex`; the highest number seals; followed while the server runs";
         trusted_proxies: Option<Vec<ProxyRange>>, "proxies whose x-forwarded-for is trusted: addresses, or ranges such as 10.0.0.0/8";
         connections_per_address: Option<u32>, "connections of one address to each listener; 0 is no limit, 256 by default";
         idle_seconds: Option<u32>, "seconds that a connection may wait for a request; 75 by default";

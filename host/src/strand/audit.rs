@@ -7,9 +7,11 @@ use std::path::Path;
 use cashier_core::change::{AuditRecord, Commit};
 use cashier_core::edit::AuditedValue;
 use cashier_core::ids::ConfigId;
+use cashier_core::provider_config::Secret;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
+use super::audit_key::AuditKey;
 use super::columns::sql_fault;
 use super::connection::connect_read_only;
 use super::seal::Seal;
@@ -77,7 +79,7 @@ pub(super) fn put(connection: &Connection, seal: &Seal, commit: &Commit, record:
             commit.request_id.to_string(),
             record.command.to_string(),
             record.outcome.to_owned(),
-            changes_json(seal, record)?,
+            changes_json(connection, seal, record)?,
         ],
     };
     let hash = content.hash(&previous);
@@ -95,11 +97,18 @@ pub(super) fn put(connection: &Connection, seal: &Seal, commit: &Commit, record:
     Ok(())
 }
 
-fn changes_json(seal: &Seal, record: &AuditRecord) -> Result<String, Fault> {
+fn changes_json(connection: &Connection, seal: &Seal, record: &AuditRecord) -> Result<String, Fault> {
+    let hides = |value: &AuditedValue| matches!(value, AuditedValue::Hidden(secret) if !secret.is_empty());
+    let needs_key = record.changes.iter().any(|change| hides(&change.before) || hides(&change.after));
+    let key = if needs_key { Some(AuditKey::take(connection, seal)?) } else { None };
+    let fingerprint = |field: &str, secret: &Secret| {
+        let purpose = format!("{} {field}", record.config_id);
+        key.as_ref().map_or_else(String::new, |key| key.fingerprint(&purpose, secret.expose()))
+    };
     let value = |field: &str, value: &AuditedValue| match value {
         AuditedValue::Clear(text) => text.to_string(),
         AuditedValue::Hidden(secret) if secret.is_empty() => String::new(),
-        AuditedValue::Hidden(secret) => seal.fingerprint(&format!("{} {field}", record.config_id), secret.expose()),
+        AuditedValue::Hidden(secret) => fingerprint(field, secret),
     };
     let rows: Vec<[String; 3]> = record
         .changes

@@ -19,7 +19,7 @@ use super::image;
 use super::quarantine::Quarantine;
 use super::retention::{self, RetentionKind};
 use super::rows::{self, RowWriter, Scratch, counters};
-use super::seal::{Seal, SealKeys};
+use super::seal::{Seal, SealKeys, SealRing};
 use crate::lock::Lock;
 use crate::ports::{Entropy, Fault};
 
@@ -71,7 +71,7 @@ pub fn erase(order: &ErasureOrder<'_>, keys: SealKeys, entropy: Arc<dyn Entropy>
         let fault = sql_fault("erasing");
         let transaction = connection.transaction().map_err(&fault)?;
         let erased = rows_of(&transaction, order)?;
-        record(&transaction, &Seal::new(keys, entropy), order, erased)?;
+        record(&transaction, &Seal::new(Arc::new(SealRing::new(keys)), entropy), order, erased)?;
         transaction.commit().map_err(&fault)?;
         erased
     };

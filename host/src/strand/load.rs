@@ -51,6 +51,19 @@ pub(super) fn read_all(source: &RowSource<'_>, sink: &mut impl RowSink) -> Resul
         progress.begin(rows.saturating_add(event_keys));
         sink.counters(counters, event_keys);
     }
+    read_configuration(connection, seal, sink)?;
+    if !has_image {
+        blocks::read(path, limits, progress, sink)?;
+    }
+    for_each_row(connection, event::READ_WAITING, [], event::TABLE, |columns| {
+        let row = event::read(columns)?;
+        sink.waiting_event(row, columns.value()?);
+        Ok(())
+    })
+}
+
+/// The rows that the snapshot is made of.
+pub(super) fn read_configuration(connection: &Connection, seal: &Seal, sink: &mut impl RowSink) -> Result<(), Fault> {
     for_each_row(connection, config::READ_ALL, [], config::TABLE, |columns| {
         sink.config(config::read(columns, seal)?);
         Ok(())
@@ -68,15 +81,7 @@ pub(super) fn read_all(source: &RowSource<'_>, sink: &mut impl RowSink) -> Resul
             sink.approval(approval::read(columns, seal)?);
             Ok(())
         },
-    )?;
-    if !has_image {
-        blocks::read(path, limits, progress, sink)?;
-    }
-    for_each_row(connection, event::READ_WAITING, [], event::TABLE, |columns| {
-        let row = event::read(columns)?;
-        sink.waiting_event(row, columns.value()?);
-        Ok(())
-    })
+    )
 }
 
 fn read_counters(connection: &Connection) -> Result<Counters, Fault> {

@@ -3,12 +3,14 @@
 //!
 //! Reading order: [`thread`] is the write path, free of SQL, `writing` what becomes of a batch; `sqlite` is the disk it writes to over a `connection`; `rows`
 //! maps changes to SQL and back; `load` reads every row at a start, `image` spares it most; [`archive`] reads large rows by id; `seal` encrypts
-//! credential columns; `audit` chains who changed what; `quarantine` bounds what was not verified; `retention` deletes old bodies, `erasure` one customer's texts; `log_watch` finds that the log cannot be
+//! credential columns, `reseal` brings them under the newest key; `audit` chains who changed what, secrets as fingerprints by `audit_key`; `quarantine` bounds what was not verified; `retention` deletes old bodies, `erasure` one customer's texts; `log_watch` finds that the log cannot be
 //! moved into the database; `schema` numbers the schema files.
 
 pub mod archive;
 pub mod audit;
+mod audit_key;
 pub mod backup;
+mod batch;
 mod columns;
 mod connection;
 pub mod erasure;
@@ -17,6 +19,7 @@ mod json;
 mod load;
 mod log_watch;
 mod quarantine;
+pub mod reseal;
 pub mod retention;
 mod rows;
 mod schema;
@@ -35,13 +38,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cashier_core::change::Commit;
 use futures_util::future::BoxFuture;
 
+pub use self::batch::{Backlog, BatchLimits};
+use self::reseal::{ResealCursor, ResealStep};
 use self::retention::{RetentionOrder, Retired};
-use self::seal::{Seal, SealKeys};
+use self::seal::{Seal, SealKeys, SealRing};
 use self::sqlite::Sqlite;
 use self::thread::CommitQueue;
-pub use self::thread::{Backlog, BatchLimits};
 use crate::lock::Lock;
-use crate::ports::{DurabilityListener, Entropy, Fault, LoadProgress, Loaded, Recorder};
+use crate::ports::{Configuration, DurabilityListener, Entropy, Fault, LoadProgress, Loaded, Recorder};
 use crate::private_files;
 
 /// What the strand is opened with. No Debug: it holds keys.
@@ -62,10 +66,11 @@ pub fn open(settings: StrandSettings, listener: Arc<dyn DurabilityListener>) -> 
         private_files::create_folder(folder)?;
     }
     let lock = Lock::take(&path.with_extension("lock"))?;
-    let store = Sqlite::open(&path, Seal::new(keys, entropy))?;
+    let ring = Arc::new(SealRing::new(keys));
+    let store = Sqlite::open(&path, Seal::new(Arc::clone(&ring), entropy))?;
     let progress = store.progress();
     let commits = CommitQueue::start(Box::new(store), batch, listener)?;
-    Ok(Strand { commits, path, progress, lock: Mutex::new(Some(lock)) })
+    Ok(Strand { commits, path, ring, progress, lock: Mutex::new(Some(lock)) })
 }
 
 /// The open strand. Dropping it writes what is queued and releases the database.
@@ -73,6 +78,7 @@ pub struct Strand {
     /// Dropped first: the lock is held until the thread has ended.
     commits: CommitQueue,
     path: PathBuf,
+    ring: Arc<SealRing>,
     progress: Arc<LoadProgress>,
     lock: Mutex<Option<Lock>>,
 }
@@ -96,6 +102,17 @@ impl Strand {
         Arc::clone(&self.progress)
     }
 
+    /// The seal keys in use, which may be replaced.
+    pub fn ring(&self) -> &Arc<SealRing> {
+        &self.ring
+    }
+
+    /// Brings the next rows under the newest seal key, in a transaction of its own between two batches. While another program
+    /// holds the database it is a fault, and may be tried again.
+    pub fn reseal(&self, cursor: ResealCursor) -> BoxFuture<'static, Result<ResealStep, Fault>> {
+        self.commits.reseal(cursor)
+    }
+
     /// Deletes some old bodies once no commit waits; what fails changes nothing.
     pub fn retire(&self, order: RetentionOrder) -> BoxFuture<'static, Result<Retired, Fault>> {
         self.commits.retire(order)
@@ -113,5 +130,9 @@ impl Recorder for Strand {
 
     fn reload(&self) -> BoxFuture<'static, Result<Loaded, Fault>> {
         self.commits.reload()
+    }
+
+    fn configuration(&self) -> BoxFuture<'static, Result<Configuration, Fault>> {
+        self.commits.configuration()
     }
 }

@@ -19,6 +19,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("schema/0009_books_image.sql"),
     include_str!("schema/0010_texts.sql"),
     include_str!("schema/0011_retention.sql"),
+    include_str!("schema/0012_sealing.sql"),
 ];
 
 /// 'CASH', as schema 0001 writes it into the file's header.

@@ -1,154 +1,166 @@
-//! Encrypts credential columns: `version | key id | nonce | ciphertext`, bound to table, column and row, so that a sealed
-//! value copied elsewhere does not open. It does not decide which columns are secret; `rows` does.
+//! Encrypts credential columns: `version | key id | nonce | ciphertext`, bound to table, column and row and to the clear terms
+//! of the row as they are stored, so that a sealed value does not open in another cell, nor beside other terms. It does not
+//! decide which columns are secret; `rows` does.
+
+mod keys;
 
 use std::sync::Arc;
 
+use cashier_core::provider_config::UnreadableColumn;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
-use hmac::{Hmac, KeyInit as HmacInit, Mac};
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::key_file;
+pub use self::keys::{SealKeys, SealRing};
 use crate::ports::{Entropy, Fault};
 
-/// The layout below, as the first byte of every sealed value.
-const VERSION: u8 = 1;
-/// Version, key id and nonce, before the ciphertext.
-const HEADER_BYTES: usize = 1 + 4 + NONCE_BYTES;
+/// The layout that is written, as the first byte of every sealed value.
+pub(super) const VERSION: u8 = 2;
+/// The layout before it, which is bound to no terms: it opens, and is resealed.
+const UNBOUND: u8 = 1;
+/// Version and key id.
+const KEYED_BYTES: usize = 1 + 4;
+/// The same and nonce, before the ciphertext.
+const HEADER_BYTES: usize = KEYED_BYTES + NONCE_BYTES;
+/// What the cipher adds to a text.
+const TAG_BYTES: usize = 16;
 /// XChaCha20's nonce: long enough that random ones never collide.
 const NONCE_BYTES: usize = 24;
-/// What a fingerprint is computed over before the secret, so that no other use of the key gives the same digest.
-const FINGERPRINT: &[u8] = b"cashier secret fingerprint 1";
-const FINGERPRINT_BYTES: usize = 6;
-/// A file with more keys than this is no key ring.
-const KEYS_MAX: usize = 64;
 
-/// The key ring: every key that may still open a row; the one with the highest id seals. No Debug: it holds keys.
-pub struct SealKeys {
-    /// Ascending by id, never empty.
-    keys: Vec<(u32, Zeroizing<[u8; 32]>)>,
-}
+/// Clear columns of a row that its sealed ones are bound to, as they are stored.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Terms(Vec<u8>);
 
-impl SealKeys {
-    /// Reads `<id>:<64 hex digits>` entries, separated by line ends or commas; `#` begins a comment line. A key is
-    /// rotated by adding one with a higher id.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        let mut keys: Vec<(u32, Zeroizing<[u8; 32]>)> = Vec::new();
-        for entry in key_file::entries(text, &[',']) {
-            let number = keys.len() + 1;
-            let malformed = || Fault::new(format!("seal key entry {number} is not '<id>:<64 hex digits>'"));
-            let (id, secret) = entry.ok_or_else(malformed)?;
-            let id: u32 = id.parse().map_err(|_| malformed())?;
-            let key = Zeroizing::new(<[u8; 32]>::try_from(secret.as_slice()).map_err(|_| malformed())?);
-            if keys.len() >= KEYS_MAX {
-                return Err(Fault::new(format!("the seal key ring holds more than {KEYS_MAX} keys")));
-            }
-            if keys.iter().any(|(known, _)| *known == id) {
-                return Err(Fault::new(format!("the seal key ring names key {id} twice")));
-            }
-            keys.push((id, key));
+impl Terms {
+    /// Each with its length before it, so that no two lists have the same bytes.
+    pub(super) fn of(columns: &[&str]) -> Self {
+        let mut bytes = Vec::new();
+        for column in columns {
+            bytes.extend_from_slice(&(column.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(column.as_bytes());
         }
-        if keys.is_empty() {
-            return Err(Fault::new("the seal key ring is empty: it needs at least one '<id>:<64 hex digits>' entry"));
-        }
-        keys.sort_unstable_by_key(|(id, _)| *id);
-        Ok(Self { keys })
-    }
-
-    fn find(&self, id: u32) -> Option<&[u8; 32]> {
-        let index = self.keys.binary_search_by_key(&id, |(known, _)| *known).ok()?;
-        self.keys.get(index).map(|(_, key)| &**key)
+        Self(bytes)
     }
 }
 
-/// The cell that a sealed value belongs to: the associated data of its encryption.
+/// The cell that a sealed value belongs to, and the terms of its row: the associated data of its encryption.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SealContext {
+pub(super) struct SealContext<'t> {
     pub(super) table: &'static str,
     pub(super) column: &'static str,
     pub(super) row: u64,
+    pub(super) terms: &'t Terms,
 }
 
-impl SealContext {
-    fn bytes(self) -> Vec<u8> {
-        format!("{}/{}/{}", self.table, self.column, self.row).into_bytes()
+impl SealContext<'_> {
+    /// The associated data of a layout.
+    fn bytes(self, version: u8) -> Vec<u8> {
+        let mut cell = format!("{}/{}/{}", self.table, self.column, self.row).into_bytes();
+        if version != UNBOUND {
+            cell.extend_from_slice(b"/terms ");
+            cell.extend_from_slice(&self.terms.0);
+        }
+        cell
     }
 }
 
 /// The ring together with the source of nonces.
 pub(super) struct Seal {
-    keys: SealKeys,
+    ring: Arc<SealRing>,
     entropy: Arc<dyn Entropy>,
 }
 
 impl Seal {
-    pub(super) fn new(keys: SealKeys, entropy: Arc<dyn Entropy>) -> Self {
-        Self { keys, entropy }
+    pub(super) fn new(ring: Arc<SealRing>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { ring, entropy }
     }
 
-    pub(super) fn seal(&self, context: SealContext, text: &str) -> Result<Vec<u8>, Fault> {
-        let Some((id, key)) = self.keys.keys.last() else { return Err(seal_fault(context, "the ring is empty")) };
+    /// As many random bits as a key has.
+    pub(super) fn random_key(&self) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        let (head, tail) = key.split_at_mut(16);
+        head.copy_from_slice(&self.entropy.bits().to_le_bytes());
+        tail.copy_from_slice(&self.entropy.bits().to_le_bytes());
+        key
+    }
+
+    /// What every value begins with that is sealed now.
+    pub(super) fn newest(&self) -> [u8; KEYED_BYTES] {
+        keyed(VERSION, self.ring.newest())
+    }
+
+    pub(super) fn seal(&self, context: SealContext<'_>, text: &str) -> Result<Vec<u8>, Fault> {
+        self.seal_in(VERSION, context, text)
+    }
+
+    /// As an earlier release sealed.
+    #[cfg(test)]
+    pub(super) fn seal_unbound(&self, context: SealContext<'_>, text: &str) -> Vec<u8> {
+        self.seal_in(UNBOUND, context, text).unwrap_or_default()
+    }
+
+    fn seal_in(&self, version: u8, context: SealContext<'_>, text: &str) -> Result<Vec<u8>, Fault> {
+        let fault = |why| Fault::new(format!("{} {}: {}: {why}", context.table, context.row, context.column));
+        let keys = self.ring.keys();
+        let Some((id, key)) = keys.newest() else { return Err(fault("the ring is empty")) };
         let mut nonce = [0; NONCE_BYTES];
         let (head, tail) = nonce.split_at_mut(16);
         head.copy_from_slice(&self.entropy.bits().to_le_bytes());
         let more = self.entropy.bits().to_le_bytes();
         tail.iter_mut().zip(more).for_each(|(to, from)| *to = from);
-        let payload = Payload { msg: text.as_bytes(), aad: &context.bytes() };
-        let ciphertext = XChaCha20Poly1305::new(&Key::from(**key))
+        let payload = Payload { msg: text.as_bytes(), aad: &context.bytes(version) };
+        let ciphertext = XChaCha20Poly1305::new(&Key::from(*key))
             .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| seal_fault(context, "the text is too long to seal"))?;
+            .map_err(|_| fault("the text is too long to seal"))?;
         let mut sealed = Vec::with_capacity(HEADER_BYTES + ciphertext.len());
-        sealed.push(VERSION);
-        sealed.extend_from_slice(&id.to_be_bytes());
+        sealed.extend_from_slice(&keyed(version, id));
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&ciphertext);
         Ok(sealed)
     }
 
-    /// A keyed digest of a secret, short enough to be no substitute for it: equal secrets of one purpose are seen to be
-    /// equal, and without the key ring no guess can be checked. The key's id stands before it, since another key gives
-    /// another digest.
-    pub(super) fn fingerprint(&self, purpose: &str, secret: &str) -> String {
-        let Some((id, key)) = self.keys.keys.last() else { return String::new() };
-        let Ok(mut mac) = <Hmac<Sha256> as HmacInit>::new_from_slice(&**key) else { return String::new() };
-        mac.update(FINGERPRINT);
-        for part in [purpose, secret] {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
-        }
-        let digest = mac.finalize().into_bytes();
-        format!("fingerprint {id}:{}", hex::encode(digest.get(..FINGERPRINT_BYTES).unwrap_or_default()))
-    }
-
-    pub(super) fn open(&self, context: SealContext, sealed: &[u8]) -> Result<Zeroizing<String>, Fault> {
-        let short = || seal_fault(context, "the sealed value is cut short");
+    /// The text, or why it does not open.
+    pub(super) fn open(&self, context: SealContext<'_>, sealed: &[u8]) -> Result<Zeroizing<String>, String> {
+        let short = || "the sealed value is cut short".to_owned();
         let (&[version], rest) = sealed.split_first_chunk::<1>().ok_or_else(short)?;
-        if version != VERSION {
-            return Err(seal_fault(context, &format!("sealed in layout {version}, this program knows {VERSION}")));
+        if !matches!(version, UNBOUND | VERSION) {
+            return Err(format!("sealed in layout {version}, this program knows {UNBOUND} and {VERSION}"));
         }
         let (id, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(short)?;
         let id = u32::from_be_bytes(*id);
-        let Some(key) = self.keys.find(id) else {
-            return Err(seal_fault(context, &format!("sealed with key {id}, which is not in the key ring")));
+        let keys = self.ring.keys();
+        let Some(key) = keys.find(id) else {
+            return Err(format!("sealed with key {id}, which is not in the key ring"));
         };
-        let payload = Payload { msg: ciphertext, aad: &context.bytes() };
-        let text = XChaCha20Poly1305::new(&Key::from(*key))
-            .decrypt(&XNonce::from(*nonce), payload)
-            .map_err(|_| seal_fault(context, &format!("key {id} does not open it: another key or changed bytes")))?;
-        match String::from_utf8(text) {
-            Ok(text) => Ok(Zeroizing::new(text)),
-            Err(error) => {
-                drop(Zeroizing::new(error.into_bytes()));
-                Err(seal_fault(context, "the opened value is not text"))
-            }
-        }
+        let payload = Payload { msg: ciphertext, aad: &context.bytes(version) };
+        let text = XChaCha20Poly1305::new(&Key::from(*key)).decrypt(&XNonce::from(*nonce), payload).map_err(|_| {
+            format!("key {id} does not open it: another key, changed bytes, or changed terms of its row")
+        })?;
+        String::from_utf8(text).map(Zeroizing::new).map_err(|error| {
+            drop(Zeroizing::new(error.into_bytes()));
+            "the opened value is not text".to_owned()
+        })
     }
 }
 
-fn seal_fault(context: SealContext, why: &str) -> Fault {
-    Fault::new(format!("{} {}: {}: {why}", context.table, context.row, context.column))
+fn keyed(version: u8, key: u32) -> [u8; KEYED_BYTES] {
+    let mut bytes = [version; KEYED_BYTES];
+    bytes.iter_mut().skip(1).zip(key.to_be_bytes()).for_each(|(to, from)| *to = from);
+    bytes
+}
+
+/// The layout and the key of a sealed value, by its first bytes.
+pub(super) fn sealed_by(sealed: &[u8]) -> Option<(u8, u32)> {
+    let (&[version], rest) = sealed.split_first_chunk::<1>()?;
+    rest.first_chunk::<4>().map(|id| (version, u32::from_be_bytes(*id)))
+}
+
+/// A column that does not open, kept as it is stored; `blank` is what it holds where nothing is missed.
+pub(super) fn unreadable(context: SealContext<'_>, sealed: &[u8], why: String, blank: &str) -> UnreadableColumn {
+    let text_bytes = sealed.len().saturating_sub(HEADER_BYTES + TAG_BYTES);
+    let holds_text = text_bytes > blank.len() || sealed.len() < HEADER_BYTES + TAG_BYTES;
+    UnreadableColumn { column: context.column, sealed: sealed.into(), holds_text, why: why.into() }
 }
 
 #[cfg(test)]
@@ -166,12 +178,13 @@ mod tests {
     }
 
     fn seal(ring: &str) -> Seal {
-        Seal::new(SealKeys::parse(ring).unwrap(), Arc::new(Counting(AtomicU64::new(0))))
+        Seal::new(Arc::new(SealRing::new(SealKeys::parse(ring).unwrap())), Arc::new(Counting(AtomicU64::new(0))))
     }
 
     const ONE: &str = "1:1111111111111111111111111111111111111111111111111111111111111111";
     const TWO: &str = "2:2222222222222222222222222222222222222222222222222222222222222222";
-    const CONTEXT: SealContext = SealContext { table: "provider_config", column: "secret_key", row: 3 };
+    const CONTEXT: SealContext<'static> =
+        SealContext { table: "provider_config", column: "secret_key", row: 3, terms: &Terms(Vec::new()) };
 
     #[test]
     fn a_sealed_value_opens_in_its_own_cell_alone() {
@@ -184,6 +197,7 @@ mod tests {
             SealContext { row: 4, ..CONTEXT },
             SealContext { column: "webhook_secret", ..CONTEXT },
             SealContext { table: "other", ..CONTEXT },
+            SealContext { terms: &Terms::of(&["stripe"]), ..CONTEXT },
         ];
         for context in elsewhere {
             assert!(seal.open(context, &sealed).is_err());
@@ -194,6 +208,25 @@ mod tests {
             assert!(seal.open(CONTEXT, &changed).is_err(), "byte {index}");
             assert!(seal.open(CONTEXT, &sealed[..index]).is_err(), "cut at {index}");
         }
+    }
+
+    #[test]
+    fn k1_the_layout_without_terms_opens_in_its_cell_and_terms_have_one_meaning() {
+        let seal = seal(ONE);
+        let old = seal.seal_unbound(CONTEXT, "x");
+        assert_eq!(sealed_by(&old), Some((UNBOUND, 1)));
+        let bound = SealContext { terms: &Terms::of(&["stripe", "ion4"]), ..CONTEXT };
+        assert_eq!(seal.open(bound, &old).unwrap().as_str(), "x");
+        assert!(seal.open(SealContext { row: 4, ..CONTEXT }, &old).is_err());
+        let new = seal.seal(bound, "x").unwrap();
+        assert_eq!(sealed_by(&new), Some((VERSION, 1)));
+        for terms in
+            [&["stripeion4", ""][..], &["", "stripeion4"], &["stripe"], &["stripe", "ion4", ""], &["ion4", "stripe"]]
+        {
+            assert!(seal.open(SealContext { terms: &Terms::of(terms), ..CONTEXT }, &new).is_err(), "{terms:?}");
+        }
+        let relabelled = [&[UNBOUND][..], &new[1..]].concat();
+        assert!(seal.open(bound, &relabelled).is_err(), "the layout is no way around the terms");
     }
 
     #[test]
@@ -210,16 +243,6 @@ mod tests {
         let new = both.seal(CONTEXT, "y").unwrap();
         assert_eq!(seal(&format!("{ONE},{TWO}")).open(CONTEXT, &new).unwrap().as_str(), "y");
         let missing = seal(ONE).open(CONTEXT, &new).unwrap_err().to_string();
-        assert_eq!(missing, "provider_config 3: secret_key: sealed with key 2, which is not in the key ring");
-    }
-
-    #[test]
-    fn a_malformed_key_ring_is_refused_without_showing_its_text() {
-        let nearly = &ONE[..ONE.len() - 1];
-        let twice = format!("{ONE}\n{ONE}");
-        for text in ["", "# nothing", "canary", "x:11", "1:canary", nearly, &twice] {
-            let refused = SealKeys::parse(text).err().unwrap().to_string();
-            assert!(!refused.contains("canary") && !refused.contains("1111"), "{refused}");
-        }
+        assert_eq!(missing, "sealed with key 2, which is not in the key ring");
     }
 }

@@ -14,12 +14,13 @@ use super::connection::{connect, settle, sync_log, unopened};
 use super::load::{self, BlockLimits, RowSource};
 use super::log_watch::LogWatch;
 use super::quarantine::Quarantine;
+use super::reseal::{self, ResealCursor, ResealStep};
 use super::retention::{self, RetentionKind, RetentionOrder, Retired};
 use super::rows::{self, RowWriter, Scratch, counters};
 use super::seal::Seal;
 use super::stored;
 use super::writing::Store;
-use crate::ports::{Fault, FaultKind, LoadProgress, Loaded, Refused};
+use crate::ports::{Configuration, Fault, FaultKind, LoadProgress, Loaded, Refused};
 use crate::private_files;
 
 pub(super) struct Sqlite {
@@ -139,6 +140,21 @@ impl Store for Sqlite {
         run(connection, "COMMIT")?;
         self.log.look(connection);
         Ok(())
+    }
+
+    fn reseal(&mut self, cursor: ResealCursor) -> Result<ResealStep, Fault> {
+        self.begin()?;
+        let connection = self.connection.as_ref().ok_or_else(unopened)?;
+        let Self { seal, quarantine, scratch, .. } = self;
+        let step = reseal::step(&mut RowWriter { connection, seal, quarantine, scratch }, cursor)?;
+        run(connection, "COMMIT")?;
+        Ok(step)
+    }
+
+    fn configuration(&mut self) -> Result<Configuration, Fault> {
+        let mut read = Loaded::default();
+        load::read_configuration(self.opened()?, &self.seal, &mut read)?;
+        Ok(read.split().1)
     }
 
     fn undo(&mut self) -> Result<(), Fault> {

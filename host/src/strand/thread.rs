@@ -11,31 +11,11 @@ use cashier_core::dependence::Refusals;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
+use super::batch::{Backlog, BatchLimits};
+use super::reseal::{ResealCursor, ResealStep};
 use super::retention::{RetentionOrder, Retired};
 use super::writing::{Store, Written, commit_bytes, write};
-use crate::ports::{DurabilityListener, Fault, Loaded, Recorder, Refused};
-
-/// How much goes into one transaction, and so under one sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchLimits {
-    pub commits: usize,
-    pub bytes: usize,
-}
-
-impl Default for BatchLimits {
-    /// 1,024 commits write in about 5 ms, beyond which waiting costs more than the shared sync saves; 8 MiB keeps a
-    /// batch of large bodies within two of SQLite's default checkpoints.
-    fn default() -> Self {
-        Self { commits: 1024, bytes: 8 * 1024 * 1024 }
-    }
-}
-
-/// Commits that wait to be written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Backlog {
-    pub commits: usize,
-    pub bytes: usize,
-}
+use crate::ports::{Configuration, DurabilityListener, Fault, FaultKind, Loaded, Recorder, Refused};
 
 /// Whether submissions are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,14 +30,22 @@ enum QueueState {
 }
 
 type Reloaded = oneshot::Sender<Result<Loaded, Fault>>;
-type Retirement = (RetentionOrder, oneshot::Sender<Result<Retired, Fault>>);
+/// What is done between two batches.
+enum Between {
+    Reseal(ResealCursor, oneshot::Sender<Result<ResealStep, Fault>>),
+    /// After every commit that was queued before it.
+    Configuration(oneshot::Sender<Result<Configuration, Fault>>),
+    Retire(RetentionOrder, oneshot::Sender<Result<Retired, Fault>>),
+}
 
 struct Queue {
     state: QueueState,
     waiting: VecDeque<(Arc<Commit>, usize)>,
     bytes: usize,
     reloads: VecDeque<Reloaded>,
-    retirements: VecDeque<Retirement>,
+    between: VecDeque<Between>,
+    /// A batch was taken last: one of those goes before the next.
+    took_batch: bool,
     /// The thread sleeps and must be woken; a wake costs a system call that a busy thread does not need.
     idle: bool,
 }
@@ -84,7 +72,8 @@ impl CommitQueue {
             waiting: VecDeque::new(),
             bytes: 0,
             reloads: VecDeque::new(),
-            retirements: VecDeque::new(),
+            between: VecDeque::new(),
+            took_batch: false,
             idle: false,
         };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), wake: Condvar::new() });
@@ -101,16 +90,31 @@ impl CommitQueue {
         Backlog { commits: queue.waiting.len(), bytes: queue.bytes }
     }
 
+    /// One step of resealing, between two batches.
+    pub(super) fn reseal(&self, cursor: ResealCursor) -> BoxFuture<'static, Result<ResealStep, Fault>> {
+        self.between_batches(|answer| Between::Reseal(cursor, answer))
+    }
+
     /// Deletes some old bodies once no commit waits.
     pub(super) fn retire(&self, order: RetentionOrder) -> BoxFuture<'static, Result<Retired, Fault>> {
-        let (answer, retired) = oneshot::channel();
+        self.between_batches(|answer| Between::Retire(order, answer))
+    }
+
+    fn between_batches<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Between,
+    ) -> BoxFuture<'static, Result<T, Fault>> {
+        let (answer, done) = oneshot::channel();
         let mut queue = self.shared.lock();
-        // Otherwise dropping the sender answers.
-        if queue.state == QueueState::Open {
-            queue.retirements.push_back((order, answer));
-            self.shared.wake_if_idle(queue);
+        match queue.state {
+            QueueState::Open => {
+                queue.between.push_back(task(answer));
+                self.shared.wake_if_idle(queue);
+            }
+            // Dropping the sender answers.
+            QueueState::Suspended | QueueState::Closing | QueueState::Closed => {}
         }
-        Box::pin(async move { retired.await.unwrap_or_else(|_| Err(Fault::new("the strand writes nothing now"))) })
+        Box::pin(async move { done.await.unwrap_or_else(|_| Err(Fault::new("the strand writes nothing now"))) })
     }
 
     /// Writes what is queued, then ends the thread. A second call does nothing.
@@ -167,6 +171,10 @@ impl Recorder for CommitQueue {
         }
         Box::pin(async move { loaded.await.unwrap_or_else(|_| Err(Fault::new("the strand is closed"))) })
     }
+
+    fn configuration(&self) -> BoxFuture<'static, Result<Configuration, Fault>> {
+        self.between_batches(Between::Configuration)
+    }
 }
 
 impl Shared {
@@ -186,8 +194,12 @@ impl Shared {
     fn next(&self, limits: BatchLimits, batch: &mut Vec<Arc<Commit>>) -> Task {
         let mut queue = self.lock();
         loop {
+            if let Some(between) = queue.take_between() {
+                return Task::Between(between);
+            }
             if !queue.waiting.is_empty() {
                 queue.take(limits, batch);
+                queue.took_batch = true;
                 return Task::Write;
             }
             if let Some(answer) = queue.reloads.pop_front() {
@@ -196,9 +208,6 @@ impl Shared {
             match queue.state {
                 QueueState::Open | QueueState::Suspended => {}
                 QueueState::Closing | QueueState::Closed => return Task::End,
-            }
-            if let Some(retirement) = queue.retirements.pop_front() {
-                return Task::Retire(retirement);
             }
             queue.idle = true;
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -226,6 +235,16 @@ impl Shared {
 }
 
 impl Queue {
+    /// A look at rows waits for all that was submitted before it; a step of resealing for one batch.
+    fn take_between(&mut self) -> Option<Between> {
+        let is_next = match self.between.front()? {
+            Between::Reseal(..) => self.waiting.is_empty() || self.took_batch,
+            Between::Configuration(_) | Between::Retire(..) => self.waiting.is_empty(),
+        };
+        self.took_batch = false;
+        if is_next { self.between.pop_front() } else { None }
+    }
+
     /// Moves the oldest commits into the batch until a limit is met; at least one, however large.
     fn take(&mut self, limits: BatchLimits, batch: &mut Vec<Arc<Commit>>) {
         let mut taken = 0_usize;
@@ -256,7 +275,8 @@ impl Queue {
 
     fn drop_waiting(&mut self) {
         self.waiting.clear();
-        self.retirements.clear();
+        // Dropping their senders answers.
+        self.between.clear();
         self.bytes = 0;
     }
 }
@@ -264,7 +284,7 @@ impl Queue {
 enum Task {
     Write,
     Reload(Reloaded),
-    Retire(Retirement),
+    Between(Between),
     End,
 }
 
@@ -288,8 +308,14 @@ impl StrandThread {
                     // The caller may have gone.
                     let _ = answer.send(loaded);
                 }
-                Task::Retire((order, answer)) => {
+                Task::Between(Between::Reseal(cursor, answer)) => {
                     // The caller may have gone.
+                    let _ = answer.send(self.reseal(&mut *store, cursor));
+                }
+                Task::Between(Between::Configuration(answer)) => {
+                    let _ = answer.send(store.configuration());
+                }
+                Task::Between(Between::Retire(order, answer)) => {
                     let _ = answer.send(store.retire(&order));
                 }
                 Task::End => return store.close(),
@@ -315,12 +341,31 @@ impl StrandThread {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = written {
-            self.shared.suspend();
-            store.abandon();
-            let commits = batch.len();
-            tracing::error!(%fault, commits, "commit failed; nothing is written until the books are reloaded");
-            self.listener.failed(&fault);
+            self.fail(store, &fault, batch.len());
         }
+    }
+
+    /// A step that another program or a row prevents is reverted, and leaves everything as it was.
+    fn reseal(&self, store: &mut dyn Store, cursor: ResealCursor) -> Result<ResealStep, Fault> {
+        let step = store.reseal(cursor);
+        let lost = match &step {
+            Ok(_) => Ok(()),
+            Err(fault) => match fault.kind {
+                FaultKind::Busy | FaultKind::Constraint | FaultKind::Other => store.undo(),
+                FaultKind::Full | FaultKind::Io => Err(fault.clone()),
+            },
+        };
+        if let Err(fault) = lost {
+            self.fail(store, &fault, 0);
+        }
+        step
+    }
+
+    fn fail(&self, store: &mut dyn Store, fault: &Fault, commits: usize) {
+        self.shared.suspend();
+        store.abandon();
+        tracing::error!(%fault, commits, "commit failed; nothing is written until the books are reloaded");
+        self.listener.failed(fault);
     }
 }
 

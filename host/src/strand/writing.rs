@@ -8,8 +8,9 @@ use cashier_core::books::Books;
 use cashier_core::change::{Body, Commit, Counters};
 use cashier_core::dependence::Refusals;
 
+use super::reseal::{ResealCursor, ResealStep};
 use super::retention::{RetentionOrder, Retired};
-use crate::ports::{DurabilityListener, Fault, FaultKind, Loaded, Refused};
+use crate::ports::{Configuration, DurabilityListener, Fault, FaultKind, Loaded, Refused};
 
 /// How often a batch is tried while another program holds the database; each try waits [`super::connection::TRY_WAIT`], so
 /// that it is given up after some 15 s: longer than an operator's statement takes, and before senders of webhooks hang up.
@@ -31,6 +32,15 @@ pub(in crate::strand) trait Store: Send {
     fn sync(&mut self, newest: Option<&Counters>) -> Result<(), Fault>;
     /// Drops the open transaction, if there is one; the next may begin at once.
     fn undo(&mut self) -> Result<(), Fault>;
+    /// Reseals the next rows in a transaction of its own; after an error the open transaction is reverted or abandoned.
+    fn reseal(&mut self, _: ResealCursor) -> Result<ResealStep, Fault> {
+        // A store that seals nothing.
+        Ok(ResealStep::default())
+    }
+    /// The rows of the configuration.
+    fn configuration(&mut self) -> Result<Configuration, Fault> {
+        Ok(Configuration::default())
+    }
     /// What is stored of the rows that these commits changed.
     fn stored(&mut self, refusals: &Refusals, books: &Books) -> Result<Refused, Fault>;
     /// Drops the open transaction after a failure; nothing is written until [`Store::load`] succeeds.

@@ -22,14 +22,15 @@ use tokio::sync::Notify;
 use super::bases::{Bases, wait};
 use super::lock;
 use crate::ports::{
-    Archive, ConfigHistory, DurabilityListener, Fault, Loaded, Recorder, Refused, Spawn, StoredAnswer, StoredNotice,
+    Archive, ConfigHistory, Configuration, DurabilityListener, Fault, Loaded, Recorder, Refused, Spawn, StoredAnswer,
+    StoredNotice,
 };
 
 /// How long a commit takes to become durable.
 const WRITE_TIME: Duration = Duration::from_millis(2);
 
 pub(crate) struct TestDisk {
-    configs: Vec<ProviderConfig>,
+    configs: Mutex<Vec<ProviderConfig>>,
     /// Real files that keep the rows; then `durable` has what was written since the last start.
     bases: Option<Arc<Bases>>,
     durable: Mutex<Vec<Arc<Commit>>>,
@@ -68,7 +69,7 @@ fn is_turn(number: &AtomicU32) -> bool {
 impl TestDisk {
     pub(crate) fn new(configs: Vec<ProviderConfig>, bases: Option<Arc<Bases>>) -> Arc<Self> {
         Arc::new(Self {
-            configs,
+            configs: Mutex::new(configs),
             bases,
             durable: Mutex::default(),
             held: AtomicBool::new(false),
@@ -133,8 +134,14 @@ impl TestDisk {
         }
     }
 
+    /// What the first start read, as it reads now that a key is there.
+    pub(crate) fn replace_configs(&self, configs: Vec<ProviderConfig>) {
+        *lock(&self.configs) = configs;
+    }
+
     pub(crate) fn configs(&self) -> Vec<ProviderConfig> {
-        let mut configs: BTreeMap<_, _> = self.configs.iter().map(|config| (config.id, config.clone())).collect();
+        let mut configs: BTreeMap<_, _> =
+            lock(&self.configs).iter().map(|config| (config.id, config.clone())).collect();
         for change in lock(&self.durable).iter().flat_map(|commit| &commit.changes) {
             match change {
                 Change::Config(config) => drop(configs.insert(config.id, (**config).clone())),
@@ -184,7 +191,7 @@ impl TestDisk {
     }
 
     fn first_counters(&self) -> Counters {
-        let config = self.configs.iter().map(|config| config.id.0).max().unwrap_or_default();
+        let config = lock(&self.configs).iter().map(|config| config.id.0).max().unwrap_or_default();
         Counters { config, ..Counters::default() }
     }
 
@@ -308,6 +315,10 @@ impl Recorder for DiskWriter {
         let loaded = self.disk.loaded();
         self.closed.store(false, Ordering::SeqCst);
         Box::pin(std::future::ready(Ok(loaded)))
+    }
+
+    fn configuration(&self) -> BoxFuture<'static, Result<Configuration, Fault>> {
+        Box::pin(std::future::ready(Ok(self.disk.loaded().split().1)))
     }
 }
 

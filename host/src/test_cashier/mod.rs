@@ -102,9 +102,14 @@ impl TestCashier {
     /// The same where the settings ask for a second person.
     pub(crate) async fn with_second_person(second_person: SecondPerson) -> Self {
         let mut env = Self::published().await;
-        env.second_person = second_person;
-        env.crash().await;
+        env.ask_for_second_person(second_person).await;
         env
+    }
+
+    /// Starts again with settings that ask for one.
+    pub(crate) async fn ask_for_second_person(&mut self, second_person: SecondPerson) {
+        self.second_person = second_person;
+        self.crash().await;
     }
 
     async fn open(configs: Vec<ProviderConfig>, clock: TestClock, deposits_per_minute: u32) -> Self {

@@ -298,9 +298,11 @@ impl Modules for TestModules {
 
     fn validate(&self, config: &ProviderConfig) -> BoxFuture<'static, Result<(), String>> {
         let known = &*config.merchant_id != "wrong";
+        let whole = &*config.merchant_id != "strict" || !config.webhook_secret.is_empty();
         Box::pin(async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            known.then_some(()).ok_or_else(|| "merchant_id wrong is not an account".to_owned())
+            known.then_some(()).ok_or_else(|| "merchant_id wrong is not an account".to_owned())?;
+            whole.then_some(()).ok_or_else(|| "webhook_secret is required".to_owned())
         })
     }
 
@@ -361,6 +363,8 @@ pub(crate) fn config(id: u64) -> ProviderConfig {
         terms_version: 1,
         version: 1,
         unapproved: Vec::new(),
+        deleted_time: cashier_core::time::UnixTime::UNSET,
+        unreadable: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The provider config on the wire: rows without a single secret, and edits in which what is omitted keeps its value
 //! (API.md section 2). It judges shapes; whether an edit is allowed is the core's decision.
 
-use cashier_core::edit::ConfigEdit;
+use cashier_core::edit::{ConfigEdit, WIPED_MAX};
 use cashier_core::ids::ConfigId;
 use cashier_core::lengths::{CODE_LENGTH_MAX, OBJECT_TEXT_LENGTH_MAX};
 use cashier_core::provider_config::ProviderConfig;
@@ -10,8 +10,8 @@ use cashier_core::refusal::Refusal;
 use crate::json_object::{answer, request};
 use crate::wire::read::read as read_request;
 use crate::wire::values::{
-    CREDENTIAL_LENGTH_MAX, Code, Country, Flag, Id, LimitAmount, ObjectText, ReadOnly, RowId, SecretObject, SecretText,
-    SortIndex, Text, Time,
+    CREDENTIAL_LENGTH_MAX, Code, Country, Flag, Id, LimitAmount, Names, ObjectText, ReadOnly, RowId, SecretObject,
+    SecretText, SortIndex, Text, Time,
 };
 
 /// Longest merchant id: a URL or a path of account names fits, where providers have them so.
@@ -39,6 +39,9 @@ answer! {
         sort_index: i64 = row.sort_index, "place among the customer's methods";
         created_time: Time = Time(row.created_time), "Creation timestamp";
         updated_time: Time = Time(row.updated_time), "Last update timestamp";
+        deleted_time: Time = Time(row.deleted_time), "when it was deleted; 0 where it is not";
+        unreadable: Vec<&'a str> = row.unreadable.iter().map(|unreadable| unreadable.column).collect(),
+            "sealed columns that do not open: the config has no gateway while there are any";
     }
 
     /// A provider config that was saved.
@@ -73,9 +76,12 @@ request! {
         sandbox: Option<Flag>, "1 for test money";
         enabled: Option<Flag>, "1 to serve new deposits";
         sort_index: Option<SortIndex>, "place among the customer's methods";
+        wipe: Option<Names<WIPED_MAX>>, "secrets to wipe: secret_key, webhook_secret, config_json, config_json.KEY";
         revoke_previous: Option<Flag>, "1 ends the replaced webhook secret at once";
         created_time: Option<ReadOnly>, "passes unread";
         updated_time: Option<ReadOnly>, "passes unread";
+        deleted_time: Option<ReadOnly>, "passes unread";
+        unreadable: Option<ReadOnly>, "passes unread";
     }
 }
 
@@ -111,6 +117,8 @@ pub fn read(json: &[u8]) -> Result<ConfigEdit, Refusal> {
         sandbox: body.sandbox.map(Into::into),
         enabled: body.enabled.map(Into::into),
         sort_index: body.sort_index.map(Into::into),
+        wipe: body.wipe.map(Into::into).unwrap_or_default(),
+        delete: false,
         revoke_previous: body.revoke_previous.is_some_and(Into::into),
     })
 }
@@ -148,6 +156,8 @@ pub(crate) mod tests {
             terms_version: 1,
             version: 1,
             unapproved: Vec::new(),
+            deleted_time: UnixTime::UNSET,
+            unreadable: Vec::new(),
         }
     }
 
@@ -159,7 +169,7 @@ pub(crate) mod tests {
     fn a_row_has_its_fields_in_order_and_no_secret() {
         assert_eq!(
             shown(&stored()),
-            r#"{"id":1,"provider":"stripe","brand":"ion4","method":"card","country":"","currency":"USD","merchant_id":"acct_1","public_key":"pk_1","secret_key":"","webhook_secret":"","settings_json":"{\"capture\":1}","config_json":"","min_amount":25.5,"max_amount":0.0,"sandbox":1,"enabled":1,"sort_index":-3,"created_time":1779270000,"updated_time":1779270001}"#
+            r#"{"id":1,"provider":"stripe","brand":"ion4","method":"card","country":"","currency":"USD","merchant_id":"acct_1","public_key":"pk_1","secret_key":"","webhook_secret":"","settings_json":"{\"capture\":1}","config_json":"","min_amount":25.5,"max_amount":0.0,"sandbox":1,"enabled":1,"sort_index":-3,"created_time":1779270000,"updated_time":1779270001,"deleted_time":0,"unreadable":[]}"#
         );
         let hidden = shown(&without_credentials(&stored()));
         assert!(!hidden.contains("CANARY") && !hidden.contains("acct_1") && !hidden.contains("pk_1"), "{hidden}");
@@ -205,6 +215,9 @@ pub(crate) mod tests {
         let table = [
             (r#"{"config_json":"CANARY"}"#, "config_json is not valid JSON at line 1 column 1"),
             (r#"{"secret_key":5}"#, "secret_key must be a string"),
+            (r#"{"wipe":"secret_key"}"#, "wipe must be a list of names"),
+            (r#"{"wipe":[5]}"#, "wipe must be a string"),
+            (r#"{"wipe":[" secret_key"]}"#, "wipe must be one line without blanks around it"),
             (r#"{"secretkey":"CANARY"}"#, "secretkey is not a field of this request"),
             (r#"{"enabled":true}"#, "enabled must be a whole number from 0 to 1"),
         ];

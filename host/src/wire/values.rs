@@ -26,6 +26,9 @@ const TIME_MAX: i64 = 253_402_300_799;
 /// Sort places: far more than configs, and within every client's integers.
 const SORT_INDEX_MAX: i64 = 1_000_000_000;
 
+/// Longest name of a field of a config, with the key of a setting in it.
+const FIELD_NAME_LENGTH_MAX: usize = 128;
+
 /// Longest credential: PEM keys of 4096 bits fit twice.
 pub const CREDENTIAL_LENGTH_MAX: usize = 8 * 1024;
 
@@ -116,6 +119,15 @@ values! {
     ReturnUrl(Box<str>), with(&schema::text(URL_LENGTH_MAX), "format", "uri"), |raw| {
         let text = text(raw, URL_LENGTH_MAX)?;
         check_return_url(&text).map(|()| text)
+    };
+
+    /// A list of at most `MAX` names of fields.
+    Names<MAX>(Vec<Box<str>>), with(&schema::list(&schema::text(FIELD_NAME_LENGTH_MAX)), "maxItems", MAX), |raw| {
+        let names: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| "must be a list of names")?;
+        if names.len() > MAX {
+            return Err(Cow::Owned(format!("must name at most {MAX} fields")));
+        }
+        names.into_iter().map(|name| code(name, FIELD_NAME_LENGTH_MAX)).collect::<Result<_, _>>()
     };
 
     /// A field of answers that a client may send back with the rest of a row; it passes unread.

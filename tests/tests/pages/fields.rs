@@ -86,7 +86,7 @@ fn the_customer_page_lists_the_fields_of_a_transaction_in_their_order() {
 
 #[test]
 fn an_edit_takes_the_fields_of_its_record() {
-    let config = [names(ConfigRecord::FIELDS), vec!["revoke_previous".to_owned()]].concat();
+    let config = [names(ConfigRecord::FIELDS), vec!["revoke_previous".to_owned(), "wipe".to_owned()]].concat();
     agree("a config edit", config, names(ConfigBody::FIELDS));
     agree("an override edit", names(OverrideRecord::FIELDS), names(OverrideBody::FIELDS));
 }

@@ -42,6 +42,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("books_image", &["ledger", "strand", "ports"]),
     // Both databases of `bases`, compared and copied.
     ("pair", &["ledger", "strand", "trading", "ports", "private_files"]),
+    // What is sealed, brought under the newest key.
+    (
+        "sealing",
+        &[
+            "strand",
+            "ledger",
+            "flows",
+            "followed_file",
+            "file_access",
+            "key_file",
+            "reload_signal",
+            "settings",
+            "ports",
+            "system",
+        ],
+    ),
     ("private_files", &["ports"]),
     // The queue of the log with its file for events that nobody reads, and the events that are not dropped.
     ("log_lines", &["private_files"]),

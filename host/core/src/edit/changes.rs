@@ -172,6 +172,9 @@ pub fn changed_fields(
     clear("max_amount", FieldClass::Other, before.max_amount.to_wire(), after.max_amount.to_wire());
     clear("sandbox", class_of("sandbox", context), flag(before.sandbox), flag(after.sandbox));
     clear(ENABLED, enabling, flag(before.enabled), flag(after.enabled));
+    if before.deleted_time != after.deleted_time {
+        clear("deleted_time", FieldClass::Other, before.deleted_time.to_string(), after.deleted_time.to_string());
+    }
     clear("sort_index", FieldClass::Other, before.sort_index.to_string(), after.sort_index.to_string());
     for (field, before, after) in [
         ("secret_key", &before.secret_key, &after.secret_key),
@@ -179,6 +182,14 @@ pub fn changed_fields(
     ] {
         if before != after {
             changes.push(hidden(field.into(), class_of(field, context), before.clone(), after.clone()));
+        }
+    }
+    for unreadable in &before.unreadable {
+        if after.unreadable.iter().all(|still| still.column != unreadable.column) {
+            // The new text is in the change of the column itself.
+            let (before, after) = (AuditedValue::Clear("unreadable".into()), AuditedValue::Clear("".into()));
+            let (field, class) = (unreadable.column.into(), class_of(unreadable.column, context));
+            changes.push(FieldChange { field, class, before, after });
         }
     }
     if before.replaced_webhook_secrets != after.replaced_webhook_secrets {

@@ -3,6 +3,7 @@
 //! cannot change (docs/api/manager.md). It parses no JSON: the caller passes a parser.
 
 use super::fields::{check_limits, keep_or, keep_or_secret, required};
+use super::sealed::{CONFIG_JSON, SECRET_KEY, SealedEdit, WEBHOOK_SECRET};
 use super::settings::{
     CREDENTIALS, DeclaredSettings, REVERSAL, SettingMap, SettingValue, check_declared, is_host_setting,
 };
@@ -14,8 +15,6 @@ use crate::refusal::Refusal;
 use crate::time::UnixTime;
 
 const MERCHANT_ID: &str = "merchant_id";
-const SECRET_KEY: &str = "secret_key";
-const WEBHOOK_SECRET: &str = "webhook_secret";
 
 /// The inputs of a check, beside the stored row.
 pub struct EditContext<'a> {
@@ -25,6 +24,8 @@ pub struct EditContext<'a> {
     pub module: Option<DeclaredSettings<'a>>,
     /// Parses a JSON object; the error names the field and quotes nothing, since the text may hold a secret.
     pub parse: &'a dyn Fn(&str, &str) -> Result<SettingMap, Refusal>,
+    /// The text of a JSON object without one of its keys; `None` where it has no such key.
+    pub without: &'a dyn Fn(&str, &str) -> Option<String>,
     pub now: UnixTime,
 }
 
@@ -52,6 +53,10 @@ pub struct ConfigEdit {
     pub sort_index: Option<i64>,
     /// Ends the replaced webhook secret at once.
     pub revoke_previous: bool,
+    /// Names of secrets to wipe: columns, or `config_json.KEY`.
+    pub wipe: Vec<Box<str>>,
+    /// Disables the config for good: its secrets are wiped once no update of its payments may still arrive.
+    pub delete: bool,
 }
 
 impl ConfigEdit {
@@ -70,7 +75,7 @@ impl ConfigEdit {
             return Err(required("provider"));
         }
         let blank = ProviderConfig::blank(provider, context.now);
-        let config = self.applied(&blank, context.now)?;
+        let config = self.applied(&blank, context)?;
         check_reversal(&effective(&config, context)?)?;
         check_clear_settings(&config, context)?;
         check_settings(None, &config, context)?;
@@ -87,7 +92,7 @@ impl ConfigEdit {
         {
             return Err(frozen(field));
         }
-        let mut config = self.applied(stored, context.now)?;
+        let mut config = self.applied(stored, context)?;
         let (before, after) = (effective(stored, context)?, effective(&config, context)?);
         check_reversal(&after)?;
         check_clear_settings(&config, context)?;
@@ -95,13 +100,16 @@ impl ConfigEdit {
         let is_judged_whole = config.provider != stored.provider || (config.enabled && !stored.enabled);
         check_settings(Some(stored).filter(|_| !is_judged_whole), &config, context)?;
         if context.has_transactions {
-            if text(&before, MERCHANT_ID) != text(&after, MERCHANT_ID) {
+            // What did not open may have named it.
+            let was_read = stored.missing().all(|unreadable| unreadable.column != CONFIG_JSON);
+            if was_read && text(&before, MERCHANT_ID) != text(&after, MERCHANT_ID) {
                 return Err(frozen(MERCHANT_ID));
             }
-            self.check_endpoints(&before, &after, context)?;
+            self.check_endpoints(&before, &after, was_read, context)?;
         }
         let (replaced, current) = (text(&before, WEBHOOK_SECRET), text(&after, WEBHOOK_SECRET));
-        if replaced != current && !replaced.is_empty() && !self.revoke_previous {
+        let is_ended = self.revoke_previous || self.sealed().wipes_webhook_secret();
+        if replaced != current && !replaced.is_empty() && !is_ended {
             // It is accepted for a week more, so that webhooks signed before the change verify.
             let until = context.now.plus(REPLACED_SECRET_SECONDS);
             config.keep_replaced(ReplacedSecret { secret: Secret::new(replaced), until }, current);
@@ -111,7 +119,8 @@ impl ConfigEdit {
 
     /// Whether the edit may change what is frozen once a transaction exists; `config_json` may hold a merchant id.
     pub fn may_change_frozen(&self, stored: &ProviderConfig) -> bool {
-        self.changed_frozen_field(stored).is_some() || self.config_json.as_ref().is_some_and(|new| !new.is_empty())
+        let config_json = self.config_json.as_ref().is_some_and(|new| !new.is_empty());
+        self.changed_frozen_field(stored).is_some() || config_json || !self.wipe.is_empty()
     }
 
     /// Once a transaction exists these are immutable: a change would apply new credentials to old payments.
@@ -126,8 +135,20 @@ impl ConfigEdit {
         frozen.into_iter().find_map(|(field, changed)| changed.then_some(field))
     }
 
+    fn sealed(&self) -> SealedEdit<'_> {
+        let Self { secret_key, webhook_secret, config_json, revoke_previous, wipe, .. } = self;
+        SealedEdit {
+            secret_key: secret_key.as_ref(),
+            webhook_secret: webhook_secret.as_ref(),
+            config_json: config_json.as_ref(),
+            revoke_previous: *revoke_previous,
+            wipe,
+        }
+    }
+
     /// The fields of the edit over those of the row, with the checks that need nothing else.
-    fn applied(&self, stored: &ProviderConfig, now: UnixTime) -> Result<ProviderConfig, Refusal> {
+    fn applied(&self, stored: &ProviderConfig, context: &EditContext<'_>) -> Result<ProviderConfig, Refusal> {
+        let now = context.now;
         let mut config = stored.clone();
         keep_or(&mut config.provider, &self.provider);
         keep_or(&mut config.brand, &self.brand);
@@ -146,6 +167,13 @@ impl ConfigEdit {
         keep_or_secret(&mut config.config_json, &self.config_json);
         keep_or_secret(&mut config.webhook_secret, &self.webhook_secret);
         config.replaced_webhook_secrets.retain(|replaced| !self.revoke_previous && replaced.is_accepted(now));
+        self.sealed().wipe_named(&mut config, context.without)?;
+        if self.delete {
+            (config.enabled, config.deleted_time) = (false, now);
+        } else if config.enabled {
+            config.deleted_time = UnixTime::UNSET;
+        }
+        self.sealed().check_readable(stored, &mut config)?;
         if !config.country.is_empty() && !country::is_well_formed(&config.country) {
             return Err(Refusal::invalid("country must be two upper-case letters, or empty for any"));
         }
@@ -167,6 +195,7 @@ impl ConfigEdit {
         &self,
         before: &SettingMap,
         after: &SettingMap,
+        was_read: bool,
         context: &EditContext<'_>,
     ) -> Result<(), Refusal> {
         let differs = |name: &str| before.get(name) != after.get(name);
@@ -177,14 +206,15 @@ impl ConfigEdit {
                 names.filter(|name| !CREDENTIALS.contains(name) && !is_host_setting(name)).find(|name| differs(name))
             }
         };
-        let Some(moved) = moved else { return Ok(()) };
+        // What did not open may have named an endpoint.
+        let Some(moved) = moved.or((!was_read).then_some(CONFIG_JSON)) else { return Ok(()) };
         let columns = [(SECRET_KEY, &self.secret_key), (WEBHOOK_SECRET, &self.webhook_secret)];
         let written = parsed("config_json", self.config_json.as_ref().map_or("", Secret::expose), context)?;
         let given = |value: &Option<Secret>| value.as_ref().is_some_and(|new| !new.is_empty());
         let in_column = |name: &str| columns.iter().any(|(column, value)| *column == name && given(value));
         let renewed = |name: &str| in_column(name) || !text(&written, name).is_empty();
-        let stale: Vec<&str> =
-            secrets(context).filter(|name| !text(before, name).is_empty() && !renewed(name)).collect();
+        let is_kept = |name: &str| !text(before, name).is_empty() && !text(after, name).is_empty();
+        let stale: Vec<&str> = secrets(context).filter(|name| is_kept(name) && !renewed(name)).collect();
         if stale.is_empty() {
             return Ok(());
         }

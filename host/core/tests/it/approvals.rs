@@ -11,7 +11,7 @@ use cashier_core::refusal::RefusalCode;
 use cashier_core::session::{ManagerSession, Role};
 use cashier_core::time::UnixTime;
 
-use crate::edit::{keys, parse};
+use crate::edit::{keys, parse, without};
 use crate::samples::{NOW, config, limit};
 
 const ALL: SecondPerson = SecondPerson { credentials: true, endpoints: true, enabling: true };
@@ -20,7 +20,7 @@ const ALL: SecondPerson = SecondPerson { credentials: true, endpoints: true, ena
 fn changes(before: Option<&ProviderConfig>, after: &ProviderConfig, available: bool) -> Vec<(String, FieldClass)> {
     let (endpoints, secrets) = (["base_url".into()], ["api_key".into()]);
     let module = Some(DeclaredSettings { available, keys: &keys(), endpoints: &endpoints, secrets: &secrets });
-    let context = EditContext { has_transactions: true, module, parse: &parse, now: NOW };
+    let context = EditContext { has_transactions: true, module, parse: &parse, without: &without, now: NOW };
     let found = changed_fields(before, after, &context).unwrap();
     found.into_iter().map(|change| (change.field.into(), change.class)).collect()
 }
@@ -81,7 +81,7 @@ fn each_changed_field_is_listed_with_its_class() {
 
 #[test]
 fn secrets_are_hidden_values_and_settings_in_clear_are_not() {
-    let context = EditContext { has_transactions: false, module: None, parse: &parse, now: NOW };
+    let context = EditContext { has_transactions: false, module: None, parse: &parse, without: &without, now: NOW };
     let after = ProviderConfig {
         webhook_secret: Secret::new("canary"),
         config_json: Secret::new("color=canary"),
@@ -100,7 +100,7 @@ fn a_second_person_is_needed_for_what_the_settings_name() {
         let (endpoints, secrets) = (["base_url".into()], []);
         let module =
             Some(DeclaredSettings { available: true, keys: &keys(), endpoints: &endpoints, secrets: &secrets });
-        let context = EditContext { has_transactions: true, module, parse: &parse, now: NOW };
+        let context = EditContext { has_transactions: true, module, parse: &parse, without: &without, now: NOW };
         let before = ProviderConfig { enabled: false, ..config(1) };
         let mut after = before.clone();
         change(&mut after);
@@ -147,7 +147,7 @@ impl Edited {
             endpoints: &endpoints,
             secrets: &secrets,
         });
-        let context = EditContext { has_transactions: false, module, parse: &parse, now: NOW };
+        let context = EditContext { has_transactions: false, module, parse: &parse, without: &without, now: NOW };
         let changes = changed_fields(Some(&self.0), after, &context).unwrap();
         let earlier = put_into_service(Some(&self.0), after, &changes, &context);
         (changes, earlier)
@@ -236,6 +236,7 @@ fn asked() -> Approval {
         brand: "ion4".into(),
         config_version: 3,
         request: Secret::new("{}"),
+        unreadable: None,
         fields: "secret_key".into(),
         asked_by: ManagerId(7),
         asked_time: NOW,

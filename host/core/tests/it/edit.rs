@@ -24,6 +24,13 @@ pub(crate) fn parse(field: &str, text: &str) -> Result<SettingMap, Refusal> {
     pairs.map(pair).collect::<Result<BTreeMap<_, _>, _>>()
 }
 
+/// Takes the place of removing a key from JSON.
+pub(crate) fn without(text: &str, key: &str) -> Option<String> {
+    let named = |pair: &&str| pair.split_once('=').is_some_and(|(name, _)| name == key);
+    let pairs = || text.split(',');
+    pairs().any(|pair| named(&pair)).then(|| pairs().filter(|pair| !named(pair)).collect::<Vec<_>>().join(","))
+}
+
 /// The settings that the module declares.
 pub(crate) fn keys() -> [Box<str>; 5] {
     ["base_url", "api_key", "flow", "color", "shape"].map(Box::from)
@@ -32,7 +39,7 @@ pub(crate) fn keys() -> [Box<str>; 5] {
 fn judged(edit: &ConfigEdit, has_transactions: bool, available: bool) -> String {
     let (endpoints, secrets) = (["base_url".into()], ["api_key".into()]);
     let module = Some(DeclaredSettings { available, keys: &keys(), endpoints: &endpoints, secrets: &secrets });
-    let context = EditContext { has_transactions, module, parse: &parse, now: NOW };
+    let context = EditContext { has_transactions, module, parse: &parse, without: &without, now: NOW };
     let mut stored = config(1);
     stored.webhook_secret = Secret::default();
     edit.apply(&stored, &context).map_or_else(|refusal| refusal.message, |_| "saved".into())
@@ -113,7 +120,7 @@ fn an_edit_is_refused_for_a_wrong_field_and_for_a_field_that_transactions_depend
 fn saved(edit: &ConfigEdit, stored: &ProviderConfig, has_transactions: bool) -> Result<ProviderConfig, String> {
     let (endpoints, secrets) = (["base_url".into()], ["api_key".into()]);
     let module = Some(DeclaredSettings { available: true, keys: &keys(), endpoints: &endpoints, secrets: &secrets });
-    let context = EditContext { has_transactions, module, parse: &parse, now: NOW };
+    let context = EditContext { has_transactions, module, parse: &parse, without: &without, now: NOW };
     edit.apply(stored, &context).map_err(|refusal| refusal.message.to_string())
 }
 
@@ -139,6 +146,8 @@ fn an_omitted_field_keeps_its_value_and_each_given_one_is_written() {
         enabled: Some(false),
         sort_index: Some(-3),
         revoke_previous: true,
+        wipe: Vec::new(),
+        delete: false,
     };
     let expected = ProviderConfig {
         provider: "paypal".into(),
@@ -230,7 +239,7 @@ fn a_replaced_webhook_secret_is_accepted_for_its_time_unless_it_is_revoked() {
 #[test]
 fn b5_of_secrets_replaced_within_a_week_the_newest_three_are_kept_and_what_is_dropped_is_recorded() {
     let replace = |secret: &str| ConfigEdit { webhook_secret: Some(Secret::new(secret)), ..ConfigEdit::default() };
-    let context = EditContext { has_transactions: true, module: None, parse: &parse, now: NOW };
+    let context = EditContext { has_transactions: true, module: None, parse: &parse, without: &without, now: NOW };
     let names = |config: &ProviderConfig| -> Vec<String> {
         config.replaced_webhook_secrets.iter().map(|replaced| replaced.secret.expose().to_owned()).collect()
     };
@@ -290,7 +299,7 @@ fn a_moved_endpoint_requires_every_secret_that_is_set_in_any_of_its_forms() {
 
 #[test]
 fn a_config_is_created_whole_or_not_at_all() {
-    let context = EditContext { has_transactions: false, module: None, parse: &parse, now: NOW };
+    let context = EditContext { has_transactions: false, module: None, parse: &parse, without: &without, now: NOW };
     let create = |edit: &ConfigEdit| edit.create(&context).map_err(|refusal| refusal.message.to_string());
     let stripe = ConfigEdit { provider: Some("stripe".into()), brand: Some("ion4".into()), ..ConfigEdit::default() };
     let blank = ProviderConfig::blank("stripe".into(), NOW);

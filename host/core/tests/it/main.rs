@@ -27,6 +27,7 @@ mod refused;
 mod requests;
 mod restated;
 mod samples;
+mod sealed;
 mod sessions;
 mod setting_names;
 mod standing;

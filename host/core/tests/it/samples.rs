@@ -89,6 +89,8 @@ pub(crate) fn config(id: u64) -> ProviderConfig {
         terms_version: 1,
         version: 1,
         unapproved: Vec::new(),
+        deleted_time: UnixTime::UNSET,
+        unreadable: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use cashier_core::edit::{ConfigEdit, DeclaredSettings, EditContext, nearest};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 
-use crate::edit::parse;
+use crate::edit::{parse, without};
 use crate::samples::{NOW, config};
 
 const KEYS: [&str; 4] = ["api_base", "flow", "public_key", "signing_key"];
@@ -14,7 +14,8 @@ fn saved(edit: &ConfigEdit, stored: Option<&ProviderConfig>, is_loaded: bool) ->
     let [keys, endpoints, secrets] = [&KEYS[..], &["api_base"], &["signing_key", "secret_key", "webhook_secret"]]
         .map(|names| names.iter().map(|name| (*name).into()).collect::<Vec<Box<str>>>());
     let module = Some(DeclaredSettings { available: is_loaded, keys: &keys, endpoints: &endpoints, secrets: &secrets });
-    let context = EditContext { has_transactions: stored.is_some(), module, parse: &parse, now: NOW };
+    let context =
+        EditContext { has_transactions: stored.is_some(), module, parse: &parse, without: &without, now: NOW };
     let saved = match stored {
         Some(stored) => edit.apply(stored, &context),
         None => edit.create(&context),

@@ -71,7 +71,7 @@ pub(super) fn record(
 
 /// The approval as this session decided it.
 pub(super) fn decided(approval: &Approval, state: ApprovalState, session: &ManagerSession, now: UnixTime) -> Approval {
-    Approval { state, decided_by: session.manager_id(), decided_time: now, ..approval.clone() }
+    Approval { state, decided_by: session.manager_id(), decided_time: now, ..approval.without_request() }
 }
 
 /// Publishes an approval in a new snapshot.
@@ -104,6 +104,7 @@ pub(super) async fn ask(
         brand: draft.brand.clone(),
         config_version,
         request: data.clone(),
+        unreadable: None,
         fields: fields.into(),
         asked_by: by.session.manager_id(),
         asked_time: now,

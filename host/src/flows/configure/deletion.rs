@@ -11,7 +11,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
 
 use super::approvals::{self, Authority, EditedBy, no_row};
-use super::settings::{module_settings, parse_settings};
+use super::settings::{module_settings, parse_settings, without_key};
 use crate::flows::Cashier;
 use crate::flows::publication::DeletionRequest;
 use crate::ledger::{Estimate, storage_unavailable};
@@ -43,7 +43,8 @@ pub(super) async fn delete(cashier: &Cashier, request: &DeletionRequest) -> Resu
         let snapshot = cashier.snapshot();
         let module = snapshot.module(&stored.provider).map(module_settings);
         let now = cashier.clock.now();
-        let judged = EditContext { has_transactions: false, module, parse: &parse_settings, now };
+        let judged =
+            EditContext { has_transactions: false, module, parse: &parse_settings, without: &without_key, now };
         changed_fields(Some(&stored), &ProviderConfig::blank(Box::default(), now), &judged)?
     };
     let nothing = Secret::default();

@@ -29,10 +29,12 @@ pub(super) fn may_receive(ledger: &Ledger, config: &ProviderConfig, now: UnixTim
 
 /// The config with its gateway, where it needs one.
 pub(super) async fn serve(ledger: &Ledger, modules: &dyn Modules, config: ProviderConfig, now: UnixTime) -> Served {
-    let gateway = if may_receive(ledger, &config, now) {
-        modules.open_gateway(&config).await.map_err(|reason| NoGateway::Broken(reason.into()))
-    } else {
+    let gateway = if !may_receive(ledger, &config, now) {
         Err(NoGateway::Closed)
+    } else if let Some(broken) = config.broken() {
+        Err(NoGateway::Broken(broken.into()))
+    } else {
+        modules.open_gateway(&config).await.map_err(|reason| NoGateway::Broken(reason.into()))
     };
     Served { config: Arc::new(config), gateway }
 }

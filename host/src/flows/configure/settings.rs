@@ -7,6 +7,7 @@ use cashier_core::edit::{self, DeclaredSettings, SettingMap, SettingValue};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::Refusal;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::ports::CatalogLine;
 
@@ -35,4 +36,11 @@ pub(super) fn parse_settings(field: &str, text: &str) -> Result<SettingMap, Refu
         }
     };
     Ok(parsed.into_iter().map(|(name, setting)| (name, value(setting))).collect())
+}
+
+/// The text of a JSON object without one of its keys; `None` where it has no such key.
+pub(super) fn without_key(text: &str, key: &str) -> Option<String> {
+    let mut settings: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).ok()?;
+    settings.remove(key)?;
+    serde_json::to_string(&settings).ok()
 }

@@ -94,6 +94,40 @@ pub(super) async fn begin_windows(cashier: &Cashier) {
     }
 }
 
+/// Has what did not open read again, where there is such: a seal key was put back.
+pub fn read_again(cashier: &Cashier) {
+    let snapshot = cashier.snapshot();
+    let configs = snapshot.configs().any(|served| !served.config.unreadable.is_empty());
+    if configs || snapshot.approvals().any(|row| row.unreadable.is_some()) {
+        // A full queue is full of edits; the next change of the key file, or a start, asks again.
+        let _ = cashier.publications.try_send(Publication::Reread);
+    }
+}
+
+/// Publishes the configs and approvals that open again. No edit is under way meanwhile: the publisher makes them.
+pub(super) async fn reread(cashier: &Cashier) {
+    let read = match cashier.ledger.configuration().await {
+        Ok(read) => read,
+        Err(fault) => {
+            tracing::warn!(%fault, "rows that did not open were not read again");
+            return;
+        }
+    };
+    for config in read.configs {
+        let shown = cashier.snapshot().config(config.id).map(|served| Arc::clone(&served.config));
+        if shown.is_some_and(|shown| shown.unreadable.len() > config.unreadable.len()) {
+            tracing::info!(config = %config.id, left = config.unreadable.len(), "sealed columns of a config open again");
+            show(cashier, serve(&cashier.ledger, &*cashier.modules, config, cashier.clock.now()).await);
+        }
+    }
+    for row in read.approvals {
+        let was_unreadable = cashier.snapshot().approval(row.id).is_some_and(|shown| shown.unreadable.is_some());
+        if was_unreadable && row.unreadable.is_none() {
+            super::approvals::show(cashier, row);
+        }
+    }
+}
+
 /// Hands the rows on disk to the publisher.
 pub(in crate::flows) async fn reloaded(cashier: &Cashier, configuration: Configuration) {
     // The publisher ends with the cashier alone.

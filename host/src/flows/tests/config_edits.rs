@@ -15,11 +15,11 @@ use crate::flows::methods;
 use crate::ports::QueryAnswer;
 use crate::test_cashier::{AMOUNT, CUSTOMER, LOGIN, OnCreate, TestCashier, WEBHOOK_SECRET, context, lock, paid};
 
-fn first() -> ConfigEdit {
+pub(super) fn first() -> ConfigEdit {
     ConfigEdit { id: Some(ConfigId(1)), ..ConfigEdit::default() }
 }
 
-fn save(env: &TestCashier, edit: ConfigEdit) -> impl Future<Output = Result<(), Refusal>> + Send + 'static {
+pub(super) fn save(env: &TestCashier, edit: ConfigEdit) -> impl Future<Output = Result<(), Refusal>> + Send + 'static {
     let cashier = Arc::clone(&env.cashier);
     let session = ManagerSession::assertion(ManagerId(1), Role::Admin, None);
     async move {

@@ -13,12 +13,10 @@ use super::public_keys::parse_jwks;
 use super::{SessionKeys, SessionRules};
 use crate::file_access::FileUse;
 use crate::followed_file::{FileRules, FollowedFile, Take, follow};
+use crate::key_file::KEY_FILE_BYTES_MAX;
 use crate::ports::{Clock, Fault};
 use crate::reload_signal::ReloadAsked;
 use crate::text_file::trimmed;
-
-/// Size of a key file or a JWK set: the largest keys allowed take a tenth of it.
-const KEY_FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Tokens that are revoked at one time, and the size of their list: a token ends by itself, so that its line can go.
 const REVOKED_TOKENS_MAX: usize = 100_000;

@@ -1,13 +1,15 @@
-//! The table provider_config. Both secrets, the replaced secrets and config_json are sealed; settings_json is clear.
+//! The table provider_config. Both secrets, the replaced secrets and config_json are sealed, bound to the clear terms of the
+//! row; settings_json is clear. A sealed column that does not open is kept as it is.
 
 use cashier_core::ids::ConfigId;
-use cashier_core::provider_config::{ProviderConfig, Secret};
+use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRETS, Secret};
+use cashier_core::time::UnixTime;
 
 use super::writer::RowWriter;
 use crate::ports::Fault;
 use crate::strand::columns::ColumnReader;
 use crate::strand::json;
-use crate::strand::seal::{Seal, SealContext};
+use crate::strand::seal::{self, Seal, SealContext, Terms};
 
 pub(in crate::strand) const TABLE: &str = "provider_config";
 
@@ -16,23 +18,44 @@ macro_rules! columns {
         "id, provider, brand, method, country, currency, merchant_id, public_key, secret_key_sealed, \
          webhook_secret_sealed, replaced_secrets_sealed, settings_json, config_json_sealed, min_amount, max_amount, \
          sandbox, enabled, sort_index, created_time, updated_time, terms_version, version, \
-         unapproved_json"
+         unapproved_json, deleted_time"
     };
 }
 
+/// How many columns of a row are sealed.
+pub(in crate::strand) const SEALED_COLUMNS: usize = SEALED.len();
+
+/// The sealed columns; `blank` is the text of one that holds nothing.
+const SEALED: [(&str, &str); 4] =
+    [(SECRET_KEY, ""), (WEBHOOK_SECRET, ""), (REPLACED_SECRETS, "[]"), (CONFIG_JSON, "{}")];
+
 const PUT: &str =
-    concat!("REPLACE INTO provider_config (", columns!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    concat!("REPLACE INTO provider_config (", columns!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 
 pub(in crate::strand) const READ_ALL: &str = concat!("SELECT ", columns!(), " FROM provider_config ORDER BY id");
+
+/// Rows above an id with a column whose first bytes are not these.
+pub(in crate::strand) const READ_STALE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM provider_config WHERE id > ?1 AND (substr(secret_key_sealed, 1, 5) <> ?2 OR \
+     substr(webhook_secret_sealed, 1, 5) <> ?2 OR substr(replaced_secrets_sealed, 1, 5) <> ?2 OR \
+     substr(config_json_sealed, 1, 5) <> ?2) ORDER BY id LIMIT ?3"
+);
+
+/// The first bytes of every sealed value, with the row.
+pub(in crate::strand) const READ_HEADERS: &str = "SELECT id, substr(secret_key_sealed, 1, 5), \
+     substr(webhook_secret_sealed, 1, 5), substr(replaced_secrets_sealed, 1, 5), substr(config_json_sealed, 1, 5) \
+     FROM provider_config ORDER BY id";
 
 // The column that each sealed value is bound to; after a change of one of these no stored row opens.
 const SECRET_KEY: &str = "secret_key";
 const WEBHOOK_SECRET: &str = "webhook_secret";
-const REPLACED_SECRETS: &str = "replaced_secrets";
 const CONFIG_JSON: &str = "config_json";
 
-fn context(id: ConfigId, column: &'static str) -> SealContext {
-    SealContext { table: TABLE, column, row: id.0 }
+/// Terms are bound as they are stored here, whatever a module makes of them.
+fn terms(provider: &str, brand: &str, merchant_id: &str, sandbox: bool) -> Terms {
+    Terms::of(&[provider, brand, merchant_id, if sandbox { "sandbox" } else { "live" }])
 }
 
 pub(super) fn delete(writer: &mut RowWriter<'_>, id: ConfigId) -> Result<(), Fault> {
@@ -40,9 +63,13 @@ pub(super) fn delete(writer: &mut RowWriter<'_>, id: ConfigId) -> Result<(), Fau
     writer.put(TABLE, "DELETE FROM provider_config WHERE id = ?", |put| put.with(&id))
 }
 
-pub(super) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -> Result<(), Fault> {
+pub(in crate::strand) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -> Result<(), Fault> {
     writer.touch('c', row.id.0);
-    let seal = |column, text: &str| writer.seal.seal(context(row.id, column), text);
+    let terms = terms(&row.provider, &row.brand, &row.merchant_id, row.sandbox);
+    let seal = |column, text: &str| match row.unreadable.iter().find(|unreadable| unreadable.column == column) {
+        Some(unreadable) => Ok(unreadable.sealed.to_vec()),
+        None => writer.seal.seal(SealContext { table: TABLE, column, row: row.id.0, terms: &terms }, text),
+    };
     let secret_key = seal(SECRET_KEY, row.secret_key.expose())?;
     let webhook_secret = seal(WEBHOOK_SECRET, row.webhook_secret.expose())?;
     let replaced = json::write_replaced(&row.replaced_webhook_secrets)
@@ -73,15 +100,13 @@ pub(super) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -> Result<()
             .with(&row.terms_version)
             .with(&row.version)
             .with(&row.unapproved)
+            .with(&row.deleted_time)
     })
 }
 
 pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -> Result<ProviderConfig, Fault> {
-    let id = columns.value()?;
-    let open = |column, sealed: &[u8]| seal.open(context(id, column), sealed);
-    let secret = |column, sealed: &[u8]| open(column, sealed).map(|text| Secret::new(&text));
-    Ok(ProviderConfig {
-        id,
+    let mut row = ProviderConfig {
+        id: columns.value()?,
         provider: columns.value()?,
         brand: columns.value()?,
         method: columns.value()?,
@@ -89,24 +114,42 @@ pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -
         currency: columns.value()?,
         merchant_id: columns.value()?,
         public_key: columns.value()?,
-        secret_key: secret(SECRET_KEY, columns.blob()?)?,
-        webhook_secret: secret(WEBHOOK_SECRET, columns.blob()?)?,
-        replaced_webhook_secrets: {
-            let text = open(REPLACED_SECRETS, columns.blob()?)?;
-            json::read_replaced(&text)
-                .map_err(|_| Fault::new(format!("{TABLE} {id}: the replaced secrets cannot be read")))?
-        },
-        settings_json: columns.value()?,
-        config_json: secret(CONFIG_JSON, columns.blob()?)?,
-        min_amount: columns.value()?,
-        max_amount: columns.value()?,
-        sandbox: columns.value()?,
-        enabled: columns.value()?,
-        sort_index: columns.value()?,
-        created_time: columns.value()?,
-        updated_time: columns.value()?,
-        terms_version: columns.value()?,
-        version: columns.value()?,
-        unapproved: columns.value()?,
-    })
+        ..ProviderConfig::blank(Box::default(), UnixTime::UNSET)
+    };
+    let [secret_key, webhook_secret, replaced] = [columns.blob()?, columns.blob()?, columns.blob()?];
+    row.settings_json = columns.value()?;
+    let config_json = columns.blob()?;
+    row.min_amount = columns.value()?;
+    row.max_amount = columns.value()?;
+    row.sandbox = columns.value()?;
+    row.enabled = columns.value()?;
+    row.sort_index = columns.value()?;
+    row.created_time = columns.value()?;
+    row.updated_time = columns.value()?;
+    row.terms_version = columns.value()?;
+    row.version = columns.value()?;
+    row.unapproved = columns.value()?;
+    row.deleted_time = columns.value()?;
+    let terms = terms(&row.provider, &row.brand, &row.merchant_id, row.sandbox);
+    for ((column, blank), sealed) in SEALED.into_iter().zip([secret_key, webhook_secret, replaced, config_json]) {
+        let context = SealContext { table: TABLE, column, row: row.id.0, terms: &terms };
+        if let Err(why) = seal.open(context, sealed).and_then(|text| take(&mut row, column, &text)) {
+            row.unreadable.push(seal::unreadable(context, sealed, why, blank));
+        }
+    }
+    Ok(row)
+}
+
+/// Takes the text of a sealed column.
+fn take(row: &mut ProviderConfig, column: &str, text: &str) -> Result<(), String> {
+    match column {
+        SECRET_KEY => row.secret_key = Secret::new(text),
+        WEBHOOK_SECRET => row.webhook_secret = Secret::new(text),
+        REPLACED_SECRETS => {
+            // The parser's message could quote a secret.
+            row.replaced_webhook_secrets = json::read_replaced(text).map_err(|_| "it holds no list of secrets")?;
+        }
+        _ => row.config_json = Secret::new(text),
+    }
+    Ok(())
 }

@@ -8,6 +8,7 @@ use cashier_core::session::Role;
 use rusqlite::Connection;
 
 use super::super::audit::verify;
+use super::super::reseal::ResealCursor;
 use super::super::sqlite::Sqlite;
 use super::super::writing::Store;
 use super::*;
@@ -36,7 +37,7 @@ fn record(config: u64, secret: &str) -> Body {
 /// Four records about one secret that was set, replaced, and put back, and one about another config.
 fn recorded(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("cashier.db");
-    let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
+    let seal = sealing(RING);
     let mut store = Sqlite::open(&path, seal).unwrap();
     let bodies = [record(1, "canary-a"), record(1, "canary-b"), record(1, "canary-a"), record(2, "canary-a")];
     let batch: Vec<_> = (1..).zip(bodies).map(|(seq, body)| commit(seq, Vec::new(), vec![body])).collect();
@@ -51,10 +52,46 @@ fn m14_a_secret_that_is_put_back_is_recorded_without_showing_it() {
     let connection = Connection::open(recorded(folder.path())).unwrap();
     let mut read = connection.prepare("SELECT changes_json FROM audit_record ORDER BY id").unwrap();
     let texts: Vec<String> = read.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    assert!(texts.iter().all(|text| !text.contains("canary") && text.contains("fingerprint 7:")), "{texts:?}");
+    assert!(texts.iter().all(|text| !text.contains("canary") && text.contains("fingerprint k1:")), "{texts:?}");
     assert_eq!(texts[0], texts[2], "the same secret again has the same fingerprint");
     assert_ne!(texts[0], texts[1]);
     assert_ne!(texts[0], texts[3], "equal secrets of two configs are not seen to be equal");
+}
+
+/// The fingerprints of records, in their order.
+fn fingerprints(path: &Path) -> Vec<String> {
+    let connection = Connection::open(path).unwrap();
+    let mut read = connection.prepare("SELECT changes_json FROM audit_record ORDER BY id").unwrap();
+    let texts: Vec<String> = read.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    texts.iter().map(|text| text.split('"').find(|part| part.starts_with("fingerprint")).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn k1_fingerprints_stay_comparable_when_the_seal_key_is_replaced_and_the_old_one_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let (old, new) = (RING.to_owned(), RING.replacen('7', "8", 1));
+    let write = |ring: &str, seq: u64| {
+        let mut store = Sqlite::open(&path, sealing(ring)).unwrap();
+        write_all(&mut store, &[commit(seq, Vec::new(), vec![record(1, "canary-a")])]);
+        let mut cursor = Some(ResealCursor::default());
+        while let Some(place) = cursor {
+            cursor = store.reseal(place).unwrap().next;
+        }
+        store.close().unwrap();
+    };
+    write(&old, 1);
+    write(&format!("{old},{new}"), 2);
+    write(&new, 3);
+    let same = fingerprints(&path);
+    assert!(same[0] == same[1] && same[1] == same[2] && same[0].starts_with("fingerprint k1:"), "{same:?}");
+    // A key that was lost: another one begins, under another number, and the old bytes stay.
+    write(&RING.replacen('7', "9", 1), 4);
+    let after = fingerprints(&path);
+    assert!(after[3].starts_with("fingerprint k2:"), "{after:?}");
+    write(&format!("{new},{}", RING.replacen('7', "9", 1)), 5);
+    assert_eq!(fingerprints(&path)[4], after[3], "the newest one that opens");
+    verify(&path, None).unwrap();
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod retention;
 mod round_trip;
 mod scale;
 mod schema;
+mod sealing;
 mod settled;
 mod values;
 
@@ -35,7 +36,7 @@ use cashier_core::transaction::Transaction;
 
 use super::connection::connect_read_only;
 use super::load::{self, BlockLimits, RowSink, RowSource};
-use super::seal::{Seal, SealKeys};
+use super::seal::{Seal, SealKeys, SealRing};
 use super::sqlite::Sqlite;
 use super::writing::Store;
 use super::{BatchLimits, Strand, StrandSettings, open};
@@ -125,7 +126,7 @@ impl Rows {
 }
 
 fn read_into(sink: &mut impl RowSink, path: &Path, limits: BlockLimits, progress: &LoadProgress) -> Result<(), Fault> {
-    let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
+    let seal = sealing(RING);
     let connection = connect_read_only(path).unwrap();
     load::read_all(&RowSource { connection: &connection, path, seal: &seal, progress, limits }, sink)
 }
@@ -204,6 +205,10 @@ fn commit(seq: u64, changes: Vec<Change>, bodies: Vec<Body>) -> Arc<Commit> {
         },
         lookups: Lookups::default(),
     })
+}
+
+fn sealing(ring: &str) -> Seal {
+    Seal::new(Arc::new(SealRing::new(SealKeys::parse(ring).unwrap())), Arc::new(CountingEntropy::default()))
 }
 
 /// Writes commits in one transaction.

@@ -7,8 +7,9 @@ use cashier_core::change::Change;
 use cashier_core::dependence::Refusals;
 use cashier_core::ids::TransactionId;
 
+use super::super::batch::Backlog;
 use super::super::connection::connect_read_only;
-use super::super::thread::{Backlog, CommitQueue};
+use super::super::thread::CommitQueue;
 use super::super::writing::{Store, commit_bytes};
 use super::*;
 use crate::ports::{Loaded, Recorder, Refused};

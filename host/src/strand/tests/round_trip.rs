@@ -10,7 +10,6 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::super::json;
-use super::super::seal::{Seal, SealKeys};
 use super::super::sqlite::Sqlite;
 use super::super::writing::Store;
 use super::*;
@@ -38,7 +37,7 @@ fn every_row_reads_back_as_its_last_change() {
     let mut runner = TestRunner::new(Config { cases: DISK_CASES, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&vec(vec(values::change(), 0..6), 1..5), |commits| {
         let folder = tempfile::tempdir().unwrap();
-        let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
+        let seal = sealing(RING);
         let mut store = Sqlite::open(&folder.path().join("cashier.db"), seal).unwrap();
         let batch: Vec<_> =
             (1..).zip(&commits).map(|(seq, changes)| commit(seq, changes.clone(), Vec::new())).collect();

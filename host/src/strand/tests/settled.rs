@@ -9,7 +9,7 @@ use super::*;
 use crate::ports::FaultKind;
 
 fn opened_store(folder: &Path) -> Sqlite {
-    let seal = Seal::new(SealKeys::parse(RING).unwrap(), Arc::new(CountingEntropy::default()));
+    let seal = sealing(RING);
     Sqlite::open(&folder.join("cashier.db"), seal).unwrap()
 }
 
@@ -84,7 +84,7 @@ fn a_log_that_a_reader_holds_is_reported_once_for_each_doubling_and_when_it_ends
     let mut store = opened_store(folder.path());
     let own = Connection::open(&path).unwrap();
     own.pragma_update(None, "journal_size_limit", 0).unwrap();
-    let mut watch = LogWatch::reporting_at(&path, 400_000);
+    let mut watch = LogWatch::reporting_at(&path, 800_000);
     let mut next = 0;
     let mut grow = |store: &mut Sqlite, commits| {
         let batch: Vec<_> = (next + 1..=next + commits).map(deposit).collect();
@@ -93,7 +93,7 @@ fn a_log_that_a_reader_holds_is_reported_once_for_each_doubling_and_when_it_ends
     };
     let reading = reader(folder.path());
     assert_eq!(watch.look(&own), LogState::Unchanged);
-    while std::fs::metadata(folder.path().join("cashier.db-wal")).unwrap().len() < 400_000 {
+    while std::fs::metadata(folder.path().join("cashier.db-wal")).unwrap().len() < 800_000 {
         grow(&mut store, 50);
     }
     assert!(matches!(watch.look(&own), LogState::Held { .. }));

@@ -201,6 +201,8 @@ fn row() -> ConfigRow {
         terms_version: 1,
         version: 1,
         unapproved: Vec::new(),
+        deleted_time: UnixTime::UNSET,
+        unreadable: Vec::new(),
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn approval() -> BoxedStrategy<Approval> {
                 brand,
                 config_version,
                 request,
+                unreadable: None,
                 fields,
                 asked_by: ManagerId(asked_by),
                 asked_time,
@@ -39,11 +40,21 @@ pub(super) fn config() -> BoxedStrategy<ProviderConfig> {
     (
         (id(), text(), text(), text(), text(), text(), text(), text()),
         (secret(), secret(), vec(replaced, 0..3), text(), secret()),
-        (limit(), limit(), any::<bool>(), any::<bool>(), any::<i64>(), time(), time(), id(), vec(text(), 0..3)),
+        (
+            limit(),
+            limit(),
+            any::<bool>(),
+            any::<bool>(),
+            any::<i64>(),
+            (time(), time(), time()),
+            id(),
+            vec(text(), 0..3),
+        ),
     )
         .prop_map(|((id, provider, brand, method, country, currency, merchant_id, public_key), secrets, rest)| {
             let (secret_key, webhook_secret, replaced_webhook_secrets, settings_json, config_json) = secrets;
-            let (min_amount, max_amount, sandbox, enabled, sort_index, created_time, updated_time, version, unapproved) = rest;
+            let (min_amount, max_amount, sandbox, enabled, sort_index, times, version, unapproved) = rest;
+            let (created_time, updated_time, deleted_time) = times;
             ProviderConfig {
                 id: ConfigId(id),
                 provider,
@@ -68,6 +79,8 @@ pub(super) fn config() -> BoxedStrategy<ProviderConfig> {
                 terms_version: version / 2,
                 version,
                 unapproved,
+                deleted_time,
+                unreadable: Vec::new(),
             }
         })
         .boxed()

@@ -1,0 +1,219 @@
+//! Seal keys come and go: the key file is followed while the server runs, and what is sealed with an older key is brought
+//! under the newest one in the background, and by `cashier reseal`. How a row is sealed is `strand/seal`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::file_access::FileUse;
+use crate::flows::{Cashier, configure};
+use crate::followed_file::{FileProblems, FileRules, FollowedFile, Take};
+use crate::key_file::KEY_FILE_BYTES_MAX;
+use crate::ledger::Watermark;
+use crate::ports::{Entropy, Fault};
+use crate::reload_signal::ReloadAsked;
+use crate::settings::Settings;
+use crate::strand::reseal::{self, ResealCursor, SealUse};
+use crate::strand::seal::{SealKeys, SealRing};
+use crate::strand::{self, BatchLimits, Strand, StrandSettings};
+use crate::system::SystemEntropy;
+
+/// Between two looks at the key file: a person who changed it is still looking at the screen.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// Looks until what another program prevented is tried again: a minute.
+const RETRY_LOOKS: u32 = 60;
+
+/// The seal key file, which is followed; `None` where the keys came from the environment.
+pub(crate) fn key_file(
+    settings: &Settings,
+    ring: &Arc<SealRing>,
+    problems: &Arc<FileProblems>,
+) -> Result<Option<FollowedFile>, Fault> {
+    let Some(path) = settings.seal_keys_file.clone() else { return Ok(None) };
+    let rules = FileRules {
+        setting: "seal_keys_file",
+        content: FileUse::Secret,
+        bytes_max: KEY_FILE_BYTES_MAX,
+        when_empty: None,
+        strict: settings.strict_key_permissions,
+    };
+    let ring = Arc::clone(ring);
+    let take: Take = Box::new(move |text, _| {
+        let keys = SealKeys::parse(text)?;
+        let count = keys.ids().count();
+        ring.replace(keys).map(|()| count)
+    });
+    FollowedFile::open(rules, path, take, problems).map(Some)
+}
+
+/// Looks at the key file; whether the ring has other keys now.
+async fn changed(file: &mut Option<FollowedFile>, ring: &SealRing) -> bool {
+    let Some(mut followed) = file.take() else { return false };
+    let before = ring.ids();
+    let looked = tokio::task::spawn_blocking(move || {
+        followed.look();
+        followed
+    });
+    // The task is interrupted at a stop alone.
+    *file = looked.await.ok();
+    ring.ids() != before
+}
+
+/// Reseals and follows the key file for ever.
+pub(crate) async fn keep(cashier: Arc<Cashier>, strand: Arc<Strand>, file: Option<(FollowedFile, ReloadAsked)>) {
+    let (mut file, mut asked) = file.unzip();
+    let mut is_reported = false;
+    loop {
+        let resealed = resealed(&strand).await;
+        let is_done = resealed.is_ok();
+        match resealed {
+            Ok(rows) => {
+                if rows > 0 || is_reported {
+                    tracing::info!(rows, newest = strand.ring().newest(), "rows were resealed with the newest key");
+                }
+                report(&strand).await;
+                is_reported = true;
+            }
+            Err(fault) => tracing::warn!(%fault, "resealing was interrupted: it is tried again in a minute"),
+        }
+        let mut looks = 0;
+        while is_done || looks < RETRY_LOOKS {
+            let pause = cashier.clock.sleep(LOOK_PAUSE);
+            match &mut asked {
+                Some(asked) => asked.or(pause).await,
+                None => pause.await,
+            }
+            looks += 1;
+            if changed(&mut file, strand.ring()).await {
+                configure::read_again(&cashier);
+                break;
+            }
+        }
+    }
+}
+
+/// Reseals every row that opens; returns how many there were.
+async fn resealed(strand: &Strand) -> Result<u64, Fault> {
+    let (mut rows, mut cursor) = (0, Some(ResealCursor::default()));
+    while let Some(place) = cursor {
+        let step = strand.reseal(place).await?;
+        rows += step.rows;
+        cursor = step.next;
+    }
+    Ok(rows)
+}
+
+/// Logs which keys of the file nothing needs any more, and which are needed still.
+async fn report(strand: &Strand) {
+    let (path, ring) = (strand.path().to_owned(), Arc::clone(strand.ring()));
+    let counted = tokio::task::spawn_blocking(move || reseal::used_keys(&path)).await;
+    let used = match counted {
+        Ok(Ok(used)) => used,
+        Ok(Err(fault)) => return tracing::warn!(%fault, "sealed columns were not counted"),
+        Err(_) => return,
+    };
+    for key in idle(&ring, &used) {
+        tracing::info!(key, "seal key is used by no column any more: its line can be removed from the key file");
+    }
+    let newest = ring.newest();
+    for (key, columns) in used.by_key.iter().filter(|(key, _)| **key != newest) {
+        tracing::warn!(key, columns, "sealed columns do not open and keep their key, see /readyz?verbose");
+    }
+}
+
+/// Keys of the file that seal nothing and that no column needs.
+fn idle(ring: &SealRing, used: &SealUse) -> Vec<u32> {
+    let newest = ring.newest();
+    ring.ids().into_iter().filter(|key| *key != newest && !used.by_key.contains_key(key)).collect()
+}
+
+/// What is sealed with which key.
+#[derive(Debug)]
+pub struct ResealReport {
+    /// Rows that were resealed.
+    pub rows: u64,
+    pub newest: u32,
+    pub used: SealUse,
+    /// Keys of the file that no column needs any more.
+    pub idle: Vec<u32>,
+    /// A sentence for each row that does not open.
+    pub unreadable: Vec<String>,
+}
+
+impl ResealReport {
+    /// Whether every other key than the newest can go.
+    pub fn is_all_newest(&self) -> bool {
+        self.used.is_all_of(self.newest) && self.unreadable.is_empty()
+    }
+}
+
+/// Reseals every row of a stopped server.
+pub async fn reseal(settings: &Settings) -> Result<ResealReport, Fault> {
+    let path = settings.bases.join("cashier.db");
+    let strand_settings = StrandSettings {
+        path,
+        keys: SealKeys::parse(&settings.seal_keys)?,
+        entropy: Arc::new(SystemEntropy),
+        batch: BatchLimits::default(),
+    };
+    let strand = strand::open(strand_settings, Arc::new(Watermark::new())).map_err(|fault| {
+        fault.during("a running server reseals by itself, see `cashier reseal --check`; a stopped one")
+    })?;
+    let rows = resealed(&strand).await;
+    strand.close()?;
+    Ok(ResealReport { rows: rows?, ..seal_use(settings)? })
+}
+
+/// What is sealed with which key, read beside a running server.
+pub fn seal_use(settings: &Settings) -> Result<ResealReport, Fault> {
+    let path: &Path = &settings.bases.join("cashier.db");
+    let keys = SealKeys::parse(&settings.seal_keys)?;
+    let ring = SealRing::new(keys.clone());
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let used = reseal::used_keys(path)?;
+    let (newest, idle) = (ring.newest(), idle(&ring, &used));
+    Ok(ResealReport { rows: 0, newest, idle, used, unreadable: reseal::unreadable_rows(path, keys, entropy)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(number: u32, byte: &str) -> String {
+        format!("{number}:{}\n", byte.repeat(32))
+    }
+
+    #[tokio::test]
+    async fn k1_a_key_file_that_is_missing_broken_or_gives_a_number_another_key_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seal.key");
+        let (old, new) = (line(1, "01"), line(2, "02"));
+        let ring = Arc::new(SealRing::new(SealKeys::parse(&old).unwrap()));
+        std::fs::write(&path, &old).unwrap();
+        let settings = Settings::parse(
+            &format!("seal_keys_file = \"seal.key\"\nsession_keys_file = \"seal.key\""),
+            folder.path(),
+            &|_| None,
+        );
+        let problems = Arc::default();
+        let mut file = key_file(&settings.unwrap(), &ring, &problems).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(!changed(&mut file, &ring).await, "it is missing for a moment");
+        for text in ["", "# no key", "broken", &line(1, "02"), &format!("{}{new}", line(1, "02"))] {
+            std::fs::write(&path, text).unwrap();
+            assert!(!changed(&mut file, &ring).await && !changed(&mut file, &ring).await, "{text}");
+            assert_eq!(problems.sentences().len(), 1, "{text}: it is listed");
+            assert_eq!((ring.newest(), ring.ids()), (1, vec![1]), "{text}");
+        }
+        std::fs::write(&path, format!("{old}{new}")).unwrap();
+        assert!(changed(&mut file, &ring).await && !changed(&mut file, &ring).await, "once");
+        assert!(problems.sentences().is_empty());
+        assert_eq!((ring.newest(), ring.ids()), (2, vec![1, 2]));
+        let used = |keys: &[(u32, u64)]| SealUse { by_key: keys.iter().copied().collect(), ..SealUse::default() };
+        assert_eq!([idle(&ring, &used(&[(1, 1), (2, 4)])), idle(&ring, &used(&[(2, 5)]))], [vec![], vec![1]]);
+        std::fs::write(&path, &new).unwrap();
+        assert!(changed(&mut file, &ring).await);
+        assert_eq!((ring.newest(), ring.ids()), (2, vec![2]));
+    }
+}

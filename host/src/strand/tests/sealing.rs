@@ -1,0 +1,232 @@
+//! Seal keys that come and go, and sealed columns that do not open, on a real disk.
+
+use cashier_core::approval::ApprovalState;
+use cashier_core::ids::{ApprovalId, ManagerId};
+use cashier_core::provider_config::{ReplacedSecret, Secret};
+use rusqlite::Connection;
+
+use super::super::reseal::{ResealCursor, unreadable_rows, used_keys};
+use super::super::seal::{SealContext, Terms};
+use super::*;
+use crate::ports::{FaultKind, Recorder};
+
+const ONE: &str = "1:0101010101010101010101010101010101010101010101010101010101010101";
+const TWO: &str = "2:0202020202020202020202020202020202020202020202020202020202020202";
+const BOTH: &str = "1:0101010101010101010101010101010101010101010101010101010101010101,2:0202020202020202020202020202020202020202020202020202020202020202";
+
+fn config(id: u64) -> ProviderConfig {
+    ProviderConfig {
+        id: ConfigId(id),
+        brand: "ion4".into(),
+        merchant_id: format!("acct_{id}").into(),
+        secret_key: Secret::new(&format!("sk_{id}")),
+        webhook_secret: Secret::new(&format!("wh_{id}")),
+        replaced_webhook_secrets: vec![ReplacedSecret { secret: Secret::new("old"), until: UnixTime(9) }],
+        config_json: Secret::new(r#"{"extra":"key"}"#),
+        version: 5,
+        terms_version: 4,
+        ..ProviderConfig::blank("stripe".into(), UnixTime(1))
+    }
+}
+
+fn approval(id: u64, state: ApprovalState) -> Approval {
+    Approval {
+        id: ApprovalId(id),
+        command: "MngUpdateCashierProviderConfig".into(),
+        config_id: ConfigId(1),
+        brand: "ion4".into(),
+        config_version: 5,
+        request: Secret::new(r#"{"id":1,"secret_key":"asked"}"#),
+        unreadable: None,
+        fields: "secret_key".into(),
+        asked_by: ManagerId(7),
+        asked_time: UnixTime(1),
+        expires_time: UnixTime(9),
+        state,
+        decided_by: ManagerId(0),
+        decided_time: UnixTime::UNSET,
+    }
+}
+
+/// Stores rows sealed with this ring.
+fn stored(path: &Path, ring: &str, seq: u64, changes: Vec<Change>) {
+    let mut store = Sqlite::open(path, sealing(ring)).unwrap();
+    write_all(&mut store, &[commit(seq, changes, Vec::new())]);
+    store.close().unwrap();
+}
+
+fn read(path: &Path, ring: &str) -> (Vec<ProviderConfig>, Vec<Approval>) {
+    let mut store = Sqlite::open(path, sealing(ring)).unwrap();
+    let configuration = store.configuration().unwrap();
+    store.close().unwrap();
+    (configuration.configs, configuration.approvals)
+}
+
+fn reseal_all(path: &Path, ring: &str) -> u64 {
+    let mut store = Sqlite::open(path, sealing(ring)).unwrap();
+    let (mut rows, mut cursor) = (0, Some(ResealCursor::default()));
+    while let Some(place) = cursor {
+        let step = store.reseal(place).unwrap();
+        (rows, cursor) = (rows + step.rows, step.next);
+    }
+    store.close().unwrap();
+    rows
+}
+
+fn keys_of(path: &Path) -> Vec<(u32, u64)> {
+    used_keys(path).unwrap().by_key.into_iter().collect()
+}
+
+fn a_config(row: ProviderConfig) -> Change {
+    Change::Config(Box::new(row))
+}
+
+#[test]
+fn k1_reseal_brings_every_row_under_the_newest_key_in_steps_and_changes_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    // More than one step of each table, and more approvals than a start reads.
+    let configs: Vec<_> = (1..=40).map(config).collect();
+    let approvals: Vec<_> = (1..=300).map(|id| approval(id, ApprovalState::Open)).collect();
+    let changes = configs.iter().cloned().map(a_config);
+    let asked = approvals.iter().cloned().map(|row| Change::Approval(Box::new(row)));
+    stored(&path, ONE, 1, changes.chain(asked).collect());
+    assert_eq!(keys_of(&path), [(1, 40 * 4 + 300)]);
+    assert_eq!(reseal_all(&path, BOTH), 340);
+    assert_eq!(keys_of(&path), [(2, 40 * 4 + 300)]);
+    assert_eq!(reseal_all(&path, BOTH), 0, "there is nothing left to do");
+    let (configs_after, approvals_after) = read(&path, TWO);
+    assert_eq!((configs_after, approvals_after), (configs, approvals[300 - 256..].to_vec()));
+    assert!(
+        unreadable_rows(&path, SealKeys::parse(TWO).unwrap(), Arc::new(CountingEntropy::default())).unwrap().is_empty()
+    );
+}
+
+#[test]
+fn k1_a_key_that_is_missing_leaves_a_row_as_it_is_stored_and_opens_it_when_it_is_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    stored(&path, ONE, 1, vec![a_config(config(1)), Change::Approval(Box::new(approval(1, ApprovalState::Open)))]);
+    stored(&path, TWO, 2, vec![a_config(config(2))]);
+    let (configs, approvals) = read(&path, TWO);
+    let expected = "provider_config 1: secret_key, webhook_secret, replaced_secrets, config_json: sealed with key 1, which is \
+                    not in the key ring";
+    assert_eq!([configs[0].broken().as_deref(), configs[1].broken().as_deref()], [Some(expected), None]);
+    assert_eq!(configs[1], config(2));
+    assert!(configs[0].secret_key.is_empty() && configs[0].config_json.is_empty());
+    let request = "approval 1: request: sealed with key 1, which is not in the key ring";
+    assert_eq!(approvals[0].broken().as_deref(), Some(request));
+    let keys = SealKeys::parse(TWO).unwrap();
+    assert_eq!(unreadable_rows(&path, keys, Arc::new(CountingEntropy::default())).unwrap(), [expected, request]);
+    // An edit of another field, and resealing, keep the stored bytes.
+    let disabled = ProviderConfig { enabled: false, version: 6, ..configs[0].clone() };
+    stored(&path, TWO, 3, vec![a_config(disabled), Change::Approval(Box::new(approvals[0].clone()))]);
+    assert_eq!(reseal_all(&path, TWO), 0);
+    assert_eq!(keys_of(&path), [(1, 5), (2, 4)]);
+    let (configs, approvals) = read(&path, BOTH);
+    assert_eq!(configs, [ProviderConfig { version: 6, ..config(1) }, config(2)]);
+    assert_eq!(approvals, [approval(1, ApprovalState::Open)]);
+    assert_eq!(reseal_all(&path, BOTH), 2);
+    assert_eq!(keys_of(&path), [(2, 9)]);
+}
+
+#[test]
+fn k1_a_sealed_column_opens_beside_the_clear_terms_alone_that_it_was_sealed_with() {
+    let swaps = [
+        ("UPDATE provider_config SET provider = 'sandbox'", "provider_config 1"),
+        ("UPDATE provider_config SET brand = ''", "provider_config 1"),
+        ("UPDATE provider_config SET sandbox = 1", "provider_config 1"),
+        ("UPDATE provider_config SET merchant_id = 'acct_2'", "provider_config 1"),
+        ("UPDATE provider_config SET brand = 'acct_1', merchant_id = 'ion4'", "provider_config 1"),
+        ("UPDATE approval SET asked_by = 8", "approval 1"),
+        ("UPDATE approval SET config_id = 2", "approval 1"),
+        ("UPDATE approval SET brand = 'other'", "approval 1"),
+        ("UPDATE approval SET config_version = 6", "approval 1"),
+        ("UPDATE approval SET command = 'MngAddCashierProviderConfig'", "approval 1"),
+        ("UPDATE provider_config SET secret_key_sealed = webhook_secret_sealed", "provider_config 1"),
+        ("UPDATE provider_config SET secret_key_sealed = x''", "provider_config 1"),
+        ("UPDATE provider_config SET secret_key_sealed = substr(secret_key_sealed, 1, 20)", "provider_config 1"),
+        ("UPDATE provider_config SET replaced_secrets_sealed = x'0300000001'", "provider_config 1"),
+    ];
+    for (swap, broken) in swaps {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cashier.db");
+        stored(&path, ONE, 1, vec![a_config(config(1)), Change::Approval(Box::new(approval(1, ApprovalState::Open)))]);
+        Connection::open(&path).unwrap().execute_batch(swap).unwrap();
+        let found =
+            unreadable_rows(&path, SealKeys::parse(ONE).unwrap(), Arc::new(CountingEntropy::default())).unwrap();
+        assert_eq!(found.len(), 1, "{swap}: {found:?}");
+        assert!(found[0].starts_with(broken), "{swap}: {found:?}");
+        let (configs, _) = read(&path, ONE);
+        assert!(configs[0].unreadable.iter().all(|unreadable| unreadable.holds_text), "{swap}");
+    }
+    // What is not bound may be edited.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    stored(&path, ONE, 1, vec![a_config(config(1))]);
+    Connection::open(&path).unwrap().execute_batch("UPDATE provider_config SET sort_index = 9").unwrap();
+    assert_eq!(read(&path, ONE).0, [ProviderConfig { sort_index: 9, ..config(1) }]);
+}
+
+#[test]
+fn k1_an_edit_of_a_bound_term_seals_every_column_of_the_row_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    stored(&path, ONE, 1, vec![a_config(config(1))]);
+    let moved = ProviderConfig { brand: "other".into(), sandbox: true, merchant_id: "acct_9".into(), ..config(1) };
+    stored(&path, ONE, 2, vec![a_config(moved.clone())]);
+    assert_eq!(read(&path, ONE).0, [moved]);
+}
+
+#[test]
+fn k1_the_layout_without_terms_is_read_and_resealed_with_them_also_under_the_same_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    stored(&path, ONE, 1, vec![a_config(config(1)), Change::Approval(Box::new(approval(1, ApprovalState::Approved)))]);
+    let seal = sealing(ONE);
+    let terms = Terms::default();
+    let unbound =
+        |table, column, text: &str| seal.seal_unbound(SealContext { table, column, row: 1, terms: &terms }, text);
+    let connection = Connection::open(&path).unwrap();
+    let values = [("secret_key", "sk_1"), ("webhook_secret", "wh_1"), ("config_json", r#"{"extra":"key"}"#)];
+    for (column, text) in values {
+        let sql = format!("UPDATE provider_config SET {column}_sealed = ?");
+        connection.execute(&sql, [unbound("provider_config", column, text)]).unwrap();
+    }
+    let request = unbound("approval", "request", r#"{"secret_key":"asked"}"#);
+    connection.execute("UPDATE approval SET request_sealed = ?", [request]).unwrap();
+    drop(connection);
+    assert_eq!(read(&path, ONE).0, [config(1)], "it opens");
+    let used = used_keys(&path).unwrap();
+    assert!(used.older_layout == 4 && !used.is_all_of(1), "{used}");
+    assert_eq!(reseal_all(&path, ONE), 2);
+    let used = used_keys(&path).unwrap();
+    assert!(used.older_layout == 0 && used.is_all_of(1), "{used}");
+    let (configs, approvals) = read(&path, ONE);
+    assert_eq!(configs, [config(1)]);
+    assert!(approvals[0].request.is_empty(), "a decided approval keeps no request");
+    Connection::open(&path).unwrap().execute_batch("UPDATE provider_config SET brand = 'other'").unwrap();
+    assert_eq!(read(&path, ONE).0[0].unreadable.len(), 4, "it is bound now");
+}
+
+#[test]
+fn k1_a_step_that_another_program_prevents_changes_nothing_and_may_be_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    strand.submit(commit(1, vec![a_config(config(1))], Vec::new()));
+    listener.wait_for_synced(1);
+    strand.ring().replace(SealKeys::parse(&format!("{RING}\n8{}", &RING[1..])).unwrap()).unwrap();
+    let other = Connection::open(strand.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let held = block_on(strand.reseal(ResealCursor::default())).unwrap_err();
+    assert_eq!(held.kind, FaultKind::Busy, "{held}");
+    other.execute_batch("ROLLBACK").unwrap();
+    let step = block_on(strand.reseal(ResealCursor::default())).unwrap();
+    assert_eq!(step.rows, 1);
+    strand.submit(commit(2, vec![a_config(config(2))], Vec::new()));
+    listener.wait_for_synced(2);
+    assert_eq!(keys_of(strand.path()), [(8, 8)]);
+    assert_eq!(block_on(strand.configuration()).unwrap().configs, [config(1), config(2)]);
+    strand.close().unwrap();
+    assert!(block_on(strand.reseal(ResealCursor::default())).is_err(), "a closed strand answers");
+}
