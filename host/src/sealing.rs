@@ -191,11 +191,10 @@ mod tests {
         let (old, new) = (line(1, "01"), line(2, "02"));
         let ring = Arc::new(SealRing::new(SealKeys::parse(&old).unwrap()));
         std::fs::write(&path, &old).unwrap();
-        let settings = Settings::parse(
-            &format!("seal_keys_file = \"seal.key\"\nsession_keys_file = \"seal.key\""),
-            folder.path(),
-            &|_| None,
-        );
+        let settings =
+            Settings::parse("seal_keys_file = \"seal.key\"\nsession_keys_file = \"seal.key\"", folder.path(), &|_| {
+                None
+            });
         let problems = Arc::default();
         let mut file = key_file(&settings.unwrap(), &ring, &problems).unwrap();
         std::fs::remove_file(&path).unwrap();

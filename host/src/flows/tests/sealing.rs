@@ -112,7 +112,7 @@ async fn k1_a_deleted_config_loses_its_secrets_once_its_money_is_final_and_late_
     env.clock.accept();
     env.run_for(60).await;
     let row = served(&env, 1);
-    assert!(!row.holds_secrets() && row.secret_key.is_empty() && &*row.brand == &*config(1).brand, "{row:?}");
+    assert!(!row.holds_secrets() && row.secret_key.is_empty() && row.brand == config(1).brand, "{row:?}");
     assert!(served(&env, 2).holds_secrets(), "another config");
     let record = records(&env).pop().unwrap();
     let what = (record.manager_id, record.role, &*record.command, record.config_id, record.outcome);
