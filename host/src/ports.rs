@@ -179,6 +179,9 @@ pub struct ConfigHistory {
 /// Transactions whose texts are read at once: at most 1.1 MB of them, in one statement.
 pub const TEXTS_AT_ONCE_MAX: usize = 64;
 
+/// The texts that were found, each with its transaction.
+pub type FoundTexts = Vec<(TransactionId, Arc<Texts>)>;
+
 /// Large, rarely read rows, read by id outside the strand's thread.
 pub trait Archive: Send + Sync {
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>>;
@@ -187,7 +190,7 @@ pub trait Archive: Send + Sync {
     /// What the audit records say of a config.
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>>;
     /// The texts of those of these transactions that have any; at most [`TEXTS_AT_ONCE_MAX`] of them.
-    fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<Vec<(TransactionId, Arc<Texts>)>, Fault>>;
+    fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<FoundTexts, Fault>>;
     /// The stored parts of the order, for a create call that must be repeated byte for byte.
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>>;
 }

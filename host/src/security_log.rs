@@ -25,17 +25,22 @@ pub struct SavedConfig<'a> {
     pub fields: &'a str,
     /// Those of them that are credentials.
     pub credentials: &'a str,
+    /// A new config has its first credentials; those of another one changed.
+    pub is_new: bool,
 }
 
 /// A config was created or changed.
 pub fn config_saved(saved: &SavedConfig<'_>) {
-    let SavedConfig { config, provider, by, fields, credentials } = *saved;
+    let SavedConfig { config, provider, by, fields, credentials, is_new } = *saved;
     tracing::info!(target: TARGET, event = "config_saved", %config, provider, %by, fields, "config saved");
-    if !credentials.is_empty() {
-        tracing::warn!(
-            target: TARGET, event = "credentials_changed", %config, provider, %by, fields = credentials,
-            "credentials of a config changed"
-        );
+    if credentials.is_empty() {
+        return;
+    }
+    let (event, fields) = ("credentials_changed", credentials);
+    if is_new {
+        tracing::info!(target: TARGET, event, %config, provider, %by, fields, "credentials of a new config were set");
+    } else {
+        tracing::warn!(target: TARGET, event, %config, provider, %by, fields, "credentials of a config changed");
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a customer writes is shown as it was written, limited in amount, and erased by a command; what is kept of it is on the
 //! disk alone.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 #![expect(clippy::indexing_slicing, reason = "a missing field is null and fails the comparison")]
 
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! What an operator can rely on to learn what happened: security events that no stalled reader loses, texts that no terminal
 //! obeys, card data that is not stored, and modules that do not work said where people and supervisors look.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};

@@ -62,7 +62,7 @@ async fn a_demo_that_cannot_create_its_folder_fails_with_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_help_of_every_command_explains_it_and_its_options() {
     let folder = tempfile::tempdir().unwrap();
-    let table: [(&[&str], &[&str]); 14] = [
+    let table: [(&[&str], &[&str]); 17] = [
         (&[], &["serve", "demo", "token", "trading", "modules", "schema", "Start with `cashier demo`"]),
         (&["serve"], &["--settings <FILE>", "CASHIER_SETTINGS", "says how to make them"]),
         (&["demo"], &["--exit", "--folder <FOLDER>", "the exit code says"]),
@@ -79,6 +79,9 @@ async fn the_help_of_every_command_explains_it_and_its_options() {
         (&["clock"], &["accept"]),
         (&["clock", "accept"], &["--settings <FILE>", "--bases <FOLDER>", "within five seconds"]),
         (&["modules"], &["--settings <FILE>", "plugins.toml", "why not"]),
+        (&["reseal"], &["--check", "--settings <FILE>"]),
+        (&["customer"], &["erase"]),
+        (&["customer", "erase"], &["<ID>", "--settings <FILE>"]),
         (&["schema"], &["[NAME]", "JSON Schemas", "deposit.request"]),
     ];
     let listed = run(folder.path(), &["--help"]).await.out;
@@ -97,8 +100,8 @@ async fn the_help_of_every_command_explains_it_and_its_options() {
     assert_eq!(
         names,
         [
-            "serve", "demo", "token", "db", "trading", "customer", "clock", "audit", "modules", "module", "schema",
-            "help"
+            "serve", "demo", "token", "db", "trading", "customer", "clock", "audit", "reseal", "modules", "module",
+            "schema", "help"
         ],
         "{listed}"
     );
@@ -232,7 +235,8 @@ async fn the_module_list_shows_ready_modules_and_why_others_are_refused() {
     listed.push_str("[[module]]\nfile = \"notes.so\"\n[[module]]\nfile = \"absent.so\"\n");
     std::fs::write(&plugins, listed).unwrap();
     let output = run(folder.path(), &["modules", "--settings", "cashier.toml"]).await;
-    assert_eq!((output.code, &*output.err), (Some(0), ""), "{output:?}");
+    let refused = "cashier: plugins.toml enables 2 modules that would be refused: notes, absent\n";
+    assert_eq!((output.code, &*output.err), (Some(1), refused), "{output:?}");
     let lines: Vec<Vec<&str>> = output.out.lines().map(|line| line.split_whitespace().take(4).collect()).collect();
     let expected = [
         vec!["sandbox", "ready", "contract", "1"],

@@ -1,5 +1,5 @@
 //! The files of keys that the settings name, and which other users may use them: warned about at the start, refused where
-//! the settings are strict. Files of session keys are judged by those that follow them, and again at each change.
+//! the settings are strict. Files of session and seal keys are judged by those that follow them, and again at each change.
 
 use std::path::Path;
 
@@ -37,18 +37,12 @@ pub(super) fn session_sources(settings: &Settings) -> KeySources {
 /// The file is a key, and the settings are strict.
 pub(super) fn check_access(settings: &Settings) -> Result<(), Fault> {
     let tls = settings.tls_files.as_ref();
-    let keys = [
-        ("seal_keys_file", settings.seal_keys_file.as_deref(), FileUse::Secret),
-        ("tls_key_file", tls.map(|(_, key)| &**key), FileUse::Secret),
-    ];
-    for (setting, path, content) in keys {
-        match sentence(setting, path, content) {
-            Some(sentence) if settings.strict_key_permissions => {
-                return Err(Fault::new(format!("{sentence} (refused by strict_key_permissions)")));
-            }
-            Some(sentence) => tracing::warn!(target: "security", "{sentence}"),
-            None => {}
+    match sentence("tls_key_file", tls.map(|(_, key)| &**key), FileUse::Secret) {
+        Some(sentence) if settings.strict_key_permissions => {
+            return Err(Fault::new(format!("{sentence} (refused by strict_key_permissions)")));
         }
+        Some(sentence) => tracing::warn!(target: "security", "{sentence}"),
+        None => {}
     }
     // What runs in the cashier, and which keys it believes, is decided by whoever may change these.
     let others = [
@@ -75,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn k2_a_seal_or_tls_key_that_others_may_read_is_refused_where_the_settings_are_strict() {
+    fn k2_a_tls_key_that_others_may_read_is_refused_where_the_settings_are_strict() {
         let folder = tempfile::tempdir().unwrap();
         let mode = |name: &str, mode: u32| {
             std::fs::set_permissions(folder.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
@@ -96,12 +90,9 @@ mod tests {
             mode(name, 0o666);
         }
         assert_eq!(judged(true), Ok(()), "no keys: warned about alone");
-        for (name, setting) in [("seal.key", "seal_keys_file: "), ("tls.key", "tls_key_file: ")] {
-            mode(name, 0o644);
-            assert_eq!(judged(false), Ok(()), "{name}");
-            let refused = judged(true).unwrap_err();
-            assert!(refused.starts_with(setting) && refused.contains("chmod 600 "), "{refused}");
-            mode(name, 0o600);
-        }
+        mode("tls.key", 0o644);
+        assert_eq!(judged(false), Ok(()));
+        let refused = judged(true).unwrap_err();
+        assert!(refused.starts_with("tls_key_file: ") && refused.contains("chmod 600 "), "{refused}");
     }
 }

@@ -256,6 +256,7 @@ async fn write_config(
         by: by.session.manager_id(),
         fields: &fields,
         credentials: &credentials,
+        is_new: stored.is_none(),
     });
     for warning in config_warnings(cashier, &saved) {
         tracing::warn!(config = %saved.id, %warning, "a saved config names what is not there");

@@ -50,11 +50,13 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     let unmatched = configure::rows_without_match(cashier);
     let unmatched: Vec<String> = bounded(&unmatched, UNMATCHED_ROWS_MAX).collect();
     let quarantine = cashier.modules.quarantine();
+    // A quarantined build is refused for that reason, which is said once.
+    let said = |sentence: &&String| quarantine.iter().any(|line| line.replacen(": ", " is refused: ", 1) == **sentence);
     let listed = files
         .iter()
         .chain(&unmatched)
         .chain(&quarantine)
-        .chain(&health.sentences)
+        .chain(health.sentences.iter().filter(|sentence| !said(sentence)))
         .map(|sentence: &String| format!("{sentence}\n"));
     Reply::text(status, PLAIN, format!("{first}{clock}{held}{unreadable}{}", listed.collect::<String>()))
 }

@@ -19,7 +19,6 @@ struct GateState {
     taken: Vec<u8>,
 }
 
-#[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 impl Gate {
     /// A queue whose thread holds one line and waits for the reader.
     fn stalled() -> (Self, LogQueue, LogGuard) {
@@ -41,7 +40,6 @@ impl Gate {
     }
 }
 
-#[expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 impl Write for Gate {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let (state, changed) = &*self.0;

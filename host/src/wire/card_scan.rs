@@ -185,8 +185,7 @@ mod tests {
         };
         let exception = |more: &str| wire::customer_override::read(format!("{{{more}}}").as_bytes()).map(drop);
         let metadata = serde_json::json!(r#"{"a":{"cvv":"987"}}"#).to_string();
-        let orders: [&dyn Fn(&str) -> Result<(), Refusal>; 2] = [&deposit, &withdrawal];
-        for order in orders {
+        for order in [&deposit as &dyn Fn(&str) -> Result<(), Refusal>, &withdrawal] {
             let refused = order(&format!("\"metadata_json\":{metadata}")).unwrap_err();
             assert_eq!(refused.message, format!("metadata_json {FIELD}"));
             for field in ["comment", "idempotency_key", "method"] {

@@ -54,7 +54,7 @@ fn eligible(config: &ProviderConfig) -> Eligible {
     let mut account = account();
     account.group.account_mode = cashier_core::account::AccountMode::Demo;
     let context =
-        EligibilityContext { account: &account, sandbox_credit_allowed: false, live_on_demo_allowed: false, now: NOW };
+        EligibilityContext { account: &account, sandbox_credit_allowed: false, live_on_demo_allowed: true, now: NOW };
     let wanted = Wanted { provider: "stripe", method: "card", provider_config_id: None, amount: usd(25_000) };
     choose(&context, &[ConfigCandidate { config, module }], &[], &wanted).unwrap()
 }
