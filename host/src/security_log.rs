@@ -36,11 +36,17 @@ pub fn config_saved(saved: &SavedConfig<'_>) {
     if credentials.is_empty() {
         return;
     }
-    let (event, fields) = ("credentials_changed", credentials);
+    let fields = credentials;
     if is_new {
-        tracing::info!(target: TARGET, event, %config, provider, %by, fields, "credentials of a new config were set");
+        tracing::info!(
+            target: TARGET, event = "credentials_set", %config, provider, %by, fields,
+            "credentials of a new config were set"
+        );
     } else {
-        tracing::warn!(target: TARGET, event, %config, provider, %by, fields, "credentials of a config changed");
+        tracing::warn!(
+            target: TARGET, event = "credentials_changed", %config, provider, %by, fields,
+            "credentials of a config changed"
+        );
     }
 }
 
@@ -150,6 +156,7 @@ pub fn overflow_file_found(file: &Path) {
 /// Every event by its name, for the page that lists them.
 pub const EVENTS: &[&str] = &[
     "config_saved",
+    "credentials_set",
     "credentials_changed",
     "config_deleted",
     "customer_erased",

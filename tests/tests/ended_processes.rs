@@ -177,7 +177,10 @@ async fn c1_a_module_that_ends_the_process_in_create_costs_one_call_and_its_paym
         assert!(refusal.contains(&format!("ended the process with {named}, found ")), "{ends_by}: {refusal}");
         let id = fixture.row(ends_by).await["id"].as_u64().unwrap();
         assert!(refusal.contains(&format!("under config {}, transaction {id}", fixture.config)), "{refusal}");
-        assert_eq!(fixture.health().await, format!("ready\nmodule ends_process: {refusal}\n"));
+        let gateway = format!("provider ends_process: config {}: gateway did not open: ", fixture.config);
+        let health = fixture.health().await;
+        assert!(health.starts_with(&format!("ready\nmodule ends_process: {refusal}\n{gateway}")), "{health}");
+        assert_eq!(health.lines().count(), 3, "{health}");
         fixture.others_serve().await;
         let refused = fixture.customer().deposit(&order("ends_process", "25")).await;
         assert_eq!(refused.json()["error"], json!("METHOD_NOT_AVAILABLE"), "{}", refused.text());
