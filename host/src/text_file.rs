@@ -58,17 +58,19 @@ pub(crate) fn into_text(bytes: Vec<u8>) -> Result<String, String> {
     if let Some(at) = text.find('\0') {
         return Err(format!("line {} has a NUL character: save it as UTF-8 text", line_at(text.as_bytes(), at)));
     }
-    while text.starts_with(MARK) {
-        text.remove(0);
-    }
+    let marks = text.len() - text.trim_start_matches(MARK).len();
+    text.drain(..marks);
     Ok(text)
 }
 
 /// The bytes of a text that somebody sends, without the byte order mark before them, or why they are no UTF-8 text.
-pub(crate) fn without_mark(bytes: &[u8]) -> Result<&[u8], &'static str> {
+pub(crate) fn without_mark(mut bytes: &[u8]) -> Result<&[u8], &'static str> {
+    // Anyone may send as many of them as a body has bytes.
+    while let [0xef, 0xbb, 0xbf, rest @ ..] = bytes {
+        bytes = rest;
+    }
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err("begins with a UTF-16 byte order mark: save it as UTF-8"),
-        [0xef, 0xbb, 0xbf, rest @ ..] => without_mark(rest),
         _ => Ok(bytes),
     }
 }
@@ -101,6 +103,9 @@ mod tests {
         }
         assert_eq!(trimmed("\u{feff} \t a b\u{a0}\r\n"), "a b");
         assert_eq!(without_mark(b"\xef\xbb\xbf{}").unwrap(), b"{}");
+        let marks = format!("{}{{}}", MARK.to_string().repeat(350_000));
+        assert_eq!(without_mark(marks.as_bytes()).unwrap(), b"{}", "as many as a body may have");
+        assert_eq!(into_text(marks.into_bytes()).unwrap(), "{}");
     }
 
     #[test]

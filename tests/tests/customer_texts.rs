@@ -119,7 +119,7 @@ async fn a_customers_texts_are_erased_by_command_and_the_money_stays() {
     pending.deployment.stop().await;
     let left = erase().await;
     assert_eq!(left.code, Some(1), "{left:?}");
-    assert!(left.err.contains("2 deposits of customer 5 are not paid yet"), "{}", left.err);
+    assert!(left.err.contains("2 transactions of customer 5 have not ended"), "{}", left.err);
     assert!(holds(&folder, "canary-metadata"));
 
     pending.deployment.start_again().await;

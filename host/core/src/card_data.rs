@@ -76,8 +76,95 @@ fn last_word(name: &str) -> &str {
 
 /// Whether the text has a number with the prefix and length of a card brand, in the groups that stand on the card: 4-4-4-4
 /// (19 digits: with 3 more), 4-6-5 and 4-6-4, separated by blanks or dashes.
+///
+/// Groups of a longer identifier (an IBAN, a UUID) are no card's: where a part with letters and digits is joined to them by
+/// blanks or dashes. Beside further groups of digits the number counts where it passes the checksum of card numbers.
 pub fn holds_card_number(text: &str) -> bool {
-    !card_numbers(text).is_empty()
+    let found = card_numbers(text);
+    if found.is_empty() {
+        return false;
+    }
+    let parts = parts(text);
+    found.into_iter().any(|(begin, end)| match surroundings(&parts, begin, end) {
+        Surroundings::Alone => true,
+        Surroundings::FurtherGroups => text.get(begin..end).is_some_and(|number| {
+            passes_checksum(&number.chars().filter_map(digit).map(|digit| char::from(b'0' + digit)).collect::<String>())
+        }),
+        Surroundings::Identifier => false,
+    })
+}
+
+/// What stands beside a number, with only blanks or dashes between.
+enum Surroundings {
+    Alone,
+    /// Digits in groups as long as a card's.
+    FurtherGroups,
+    /// A part with letters and digits.
+    Identifier,
+}
+
+/// A run of letters and digits.
+struct Part {
+    end: usize,
+    digits: usize,
+    has_letters: bool,
+    joined_to_next: bool,
+}
+
+fn parts(text: &str) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut joined = true;
+    for (at, sign) in text.char_indices() {
+        let end = at + sign.len_utf8();
+        if !sign.is_alphanumeric() {
+            joined &= is_separator(sign);
+            continue;
+        }
+        let is_digit = digit(sign).is_some();
+        match parts.last_mut().filter(|part| part.end == at) {
+            Some(part) => {
+                part.end = end;
+                part.digits += usize::from(is_digit);
+                part.has_letters |= !is_digit;
+            }
+            None => {
+                if let Some(before) = parts.last_mut() {
+                    before.joined_to_next = joined;
+                }
+                let digits = usize::from(is_digit);
+                parts.push(Part { end, digits, has_letters: !is_digit, joined_to_next: false });
+            }
+        }
+        joined = true;
+    }
+    parts
+}
+
+fn surroundings(parts: &[Part], begin: usize, end: usize) -> Surroundings {
+    const GROUP: usize = 4;
+    let first = parts.partition_point(|part| part.end <= begin);
+    let last = parts.partition_point(|part| part.end < end);
+    let before = parts.get(..first).unwrap_or_default().iter().rev().take_while(|part| part.joined_to_next);
+    let inside = parts.get(first..=last).unwrap_or_default();
+    let joined_after = inside.last().is_some_and(|part| part.joined_to_next);
+    let mut goes_on = joined_after;
+    let after = parts
+        .get(last + 1..)
+        .unwrap_or_default()
+        .iter()
+        .take_while(move |part| std::mem::replace(&mut goes_on, part.joined_to_next));
+    // A word ends the chain on either side.
+    let chain = |part: &&Part| part.digits > 0;
+    let beside: Vec<&Part> = before.take_while(chain).chain(after.take_while(chain)).collect();
+    // Digits that stand in the same part as the first or the last group, and do not belong to it.
+    let more = |part: &Part| part.has_letters && part.digits > GROUP + 1;
+    if beside.iter().any(|part| part.has_letters) || inside.iter().any(more) {
+        Surroundings::Identifier
+    } else if beside.iter().any(|part| part.digits >= GROUP) {
+        Surroundings::FurtherGroups
+    } else {
+        Surroundings::Alone
+    }
 }
 
 /// A run of digits, and whether only blanks or dashes stand between it and the next.

@@ -45,7 +45,7 @@ pub(super) fn customer(command: &CustomerCommand) -> Result<(), CliError> {
     match (erased.open, erased.waiting) {
         (0, 0) => Ok(()),
         (open, waiting) => Err(CliError(format!(
-            "{open} deposits of customer {id} are not paid yet and {waiting} webhooks are still to be read: their texts stay. \
+            "{open} transactions of customer {id} have not ended and {waiting} webhooks are still needed: their texts stay. \
              Run it again once they have ended"
         ))),
     }

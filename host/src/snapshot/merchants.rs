@@ -14,11 +14,19 @@ use sha2::{Digest, Sha256};
 enum Mark {
     MerchantId(bool, Box<str>),
     Secret(bool, [u8; 32]),
+    /// Of every config of the mode, while one of them cannot be compared.
+    Any(bool),
 }
 
-/// What identifies the merchant account of a config; empty where it has neither a merchant id nor a secret.
+/// What identifies the merchant account of a config; no mark where it has neither a merchant id nor a secret.
 #[derive(Clone, Default)]
-pub(super) struct Marks(BTreeSet<Mark>);
+pub(super) struct Marks {
+    known: BTreeSet<Mark>,
+    sandbox: bool,
+    /// Something that may identify it does not open: it may be of any merchant account. Were it of none, a payment of the
+    /// config could be credited again under another one.
+    unreadable: bool,
+}
 
 impl Marks {
     /// `config_json` wins over the columns, as it does for the module.
@@ -35,20 +43,24 @@ impl Marks {
         let fingerprint =
             |secret: &str| Sha256::new().chain_update(b"merchant account").chain_update(secret).finalize();
         let secret = (!secret.is_empty()).then(|| Mark::Secret(config.sandbox, fingerprint(&secret).into()));
-        Self(merchant_id.into_iter().chain(secret).collect())
+        let unreadable = config.unreadable.iter().any(|column| matches!(column.column, "secret_key" | "config_json"));
+        Self { known: merchant_id.into_iter().chain(secret).collect(), sandbox: config.sandbox, unreadable }
     }
 }
 
 /// The merchant account of each of these configs of one provider, by config.
 pub(super) fn accounts(configs: &[(ConfigId, Marks)]) -> BTreeMap<ConfigId, Arc<[ConfigId]>> {
-    let mut accounts: Vec<(BTreeSet<ConfigId>, Marks)> = Vec::new();
+    let mut accounts: Vec<(BTreeSet<ConfigId>, BTreeSet<Mark>)> = Vec::new();
     for (config, marks) in configs {
-        let mut joined = (BTreeSet::from([*config]), marks.clone());
+        let mut joined = (BTreeSet::from([*config]), marks.known.clone());
+        if configs.iter().any(|(_, other)| other.unreadable && other.sandbox == marks.sandbox) {
+            joined.1.insert(Mark::Any(marks.sandbox));
+        }
         accounts.retain_mut(|(members, known)| {
-            let apart = known.0.is_disjoint(&joined.1.0);
+            let apart = known.is_disjoint(&joined.1);
             if !apart {
                 joined.0.append(members);
-                joined.1.0.append(&mut known.0);
+                joined.1.append(known);
             }
             apart
         });
@@ -64,7 +76,7 @@ pub(super) fn accounts(configs: &[(ConfigId, Marks)]) -> BTreeMap<ConfigId, Arc<
 
 #[cfg(test)]
 mod tests {
-    use cashier_core::provider_config::Secret;
+    use cashier_core::provider_config::{Secret, UnreadableColumn};
     use cashier_core::time::UnixTime;
 
     use super::*;
@@ -84,6 +96,28 @@ mod tests {
         let marks: Vec<_> = configs.iter().map(|config| (config.id, Marks::of(config))).collect();
         let accounts: BTreeSet<_> = accounts(&marks).into_values().collect();
         accounts.iter().map(|account| account.iter().map(|id| id.0).collect()).collect()
+    }
+
+    #[test]
+    fn k1_a_config_whose_secret_does_not_open_shares_an_account_with_every_config_of_its_mode() {
+        let unreadable = |column| UnreadableColumn {
+            column,
+            sealed: Box::default(),
+            holds_text: true,
+            why: "sealed with key 1".into(),
+        };
+        let broken = |column| ProviderConfig {
+            unreadable: vec![unreadable(column)],
+            secret_key: Secret::default(),
+            ..config(1, "", "")
+        };
+        let others = [config(2, "b", "s2"), config(3, "", ""), ProviderConfig { sandbox: true, ..config(4, "", "s4") }];
+        for column in ["secret_key", "config_json"] {
+            let all: Vec<_> = [broken(column)].into_iter().chain(others.clone()).collect();
+            assert_eq!(joined(&all), [vec![1, 2, 3], vec![4]], "{column}");
+        }
+        let all: Vec<_> = [broken("webhook_secret")].into_iter().chain(others).collect();
+        assert_eq!(joined(&all), [[1], [2], [3], [4]]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
 use cashier_core::ids::{ApprovalId, ConfigId, CustomerId, ManagerId, Seq};
 use cashier_core::lookups::Lookups;
 use cashier_core::session::{Actor, Role};
+use cashier_core::status::TransactionStatus;
 use cashier_core::time::UnixTime;
 use rusqlite::{Connection, params};
 
@@ -43,7 +44,7 @@ pub struct ErasureOrder<'o> {
 pub struct Erased {
     /// Transactions of the customer that have ended, and so are erased.
     pub transactions: u64,
-    /// Those that are not paid yet: their order may still be sent again, so their texts stay.
+    /// Those that have not ended: their order may still be sent again, or a person decides by their texts, which stay.
     pub open: u64,
     pub texts: u64,
     pub answers: u64,
@@ -51,7 +52,7 @@ pub struct Erased {
     pub orders: u64,
     /// Bodies, headers and queries of webhooks.
     pub notices: u64,
-    /// Webhooks that are still to be read.
+    /// Webhooks that are still to be read, or are about a transaction that has not ended.
     pub waiting: u64,
     /// Comments of overrides.
     pub overrides: u64,
@@ -88,17 +89,22 @@ pub fn erase(order: &ErasureOrder<'_>, keys: SealKeys, entropy: Arc<dyn Entropy>
 fn rows_of(connection: &Connection, order: &ErasureOrder<'_>) -> Result<Erased, Fault> {
     let customer = order.customer.0.cast_signed();
     let needed = retention::needed_on(connection)?;
+    let ended = final_statuses();
     let erase = || {
         let count = |sql: &str| connection.query_row(sql, [customer], |row| row.get::<_, i64>(0));
         connection.execute_batch("CREATE TEMP TABLE ended (id INTEGER PRIMARY KEY)")?;
         connection.execute(
-            "INSERT INTO ended SELECT id FROM cashier_transaction WHERE customer_id = ?1 AND status NOT IN (0, 1)",
+            &format!(
+                "INSERT INTO ended SELECT id FROM cashier_transaction WHERE customer_id = ?1 AND status IN ({ended})"
+            ),
             [customer],
         )?;
         let mut erased = Erased {
             transactions: count("SELECT count(*) FROM ended WHERE ?1 = ?1")?.cast_unsigned(),
-            open: count("SELECT count(*) FROM cashier_transaction WHERE customer_id = ?1 AND status IN (0, 1)")?
-                .cast_unsigned(),
+            open: count(&format!(
+                "SELECT count(*) FROM cashier_transaction WHERE customer_id = ?1 AND status NOT IN ({ended})"
+            ))?
+            .cast_unsigned(),
             ..Erased::default()
         };
         let run = |sql: &str| connection.execute(sql, []).map(|rows| rows as u64);
@@ -115,12 +121,21 @@ fn rows_of(connection: &Connection, order: &ErasureOrder<'_>) -> Result<Erased, 
             retention::delete(connection, RetentionKind::Answers, id, order.now)?;
             erased.answers += 1;
         }
+        // One webhook may be about several transactions, also of other customers.
+        let undecided = ids(
+            connection,
+            &format!(
+                "SELECT DISTINCT notice_id FROM provider_event WHERE transaction_id IN \
+                 (SELECT id FROM cashier_transaction WHERE status NOT IN ({ended})) AND notice_id IN \
+                 (SELECT notice_id FROM provider_event WHERE transaction_id IN (SELECT id FROM ended))"
+            ),
+        )?;
         for id in ids(
             connection,
             "SELECT id FROM notice WHERE deleted_time = 0 AND id IN \
              (SELECT notice_id FROM provider_event WHERE transaction_id IN (SELECT id FROM ended))",
         )? {
-            if needed.contains(&id.cast_unsigned()) {
+            if needed.contains(&id.cast_unsigned()) || undecided.contains(&id) {
                 erased.waiting += 1;
             } else {
                 retention::delete(connection, RetentionKind::Events, id, order.now)?;
@@ -134,6 +149,13 @@ fn rows_of(connection: &Connection, order: &ErasureOrder<'_>) -> Result<Erased, 
         Ok(erased)
     };
     erase().map_err(sql_fault("erasing"))
+}
+
+/// The numbers of the statuses in which a transaction has ended, with commas between. What a person or the provider still has
+/// to decide about needs what was written: where a withdrawal is to be paid to stands in nothing else.
+fn final_statuses() -> String {
+    let ended = TransactionStatus::ALL.iter().filter(|status| status.is_final());
+    ended.map(|status| status.number().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn ids(connection: &Connection, sql: &str) -> Result<Vec<i64>, rusqlite::Error> {

@@ -79,6 +79,8 @@ fn k8_numbers_of_a_card_brand_written_in_card_groups_are_recognised() {
         "４１１１ １１１１ １１１１ １１１１",
         "7 4111 1111 1111 1111 12/29",
         "x4111 1111 1111 1112y",
+        "4111 1111 1111 1111\n5555 5555 5555 4444",
+        "no. 12 4111 1111 1111 1111",
     ];
     for text in card {
         assert!(holds_card_number(text), "{text}");
@@ -101,6 +103,13 @@ fn k8_numbers_of_a_card_brand_written_in_card_groups_are_recognised() {
         "2026-11-29 12:28:29",
         "+49 30 1234 5678",
         "f81d4fae-7dec-1111-2222-00a0c91e6bf6",
+        "b18c8632-2266-4668-8665-0967dbc38a39",
+        "12345678-4266-4668-8665-096712345678",
+        "DE12 5001 0517 0648 4898 90",
+        "FR76 3000 6000 0112 3456 7890 189",
+        "PL61 1090 1014 0000 0712 1981 2874",
+        "ES91-2100-0418-4502-0005-1332",
+        "6001 6002 6003 6004 6005 6006",
     ];
     for text in fine {
         assert!(!holds_card_number(text), "{text}");

@@ -172,6 +172,40 @@ fn a_deposit_that_is_not_paid_keeps_its_texts_until_it_has_ended() {
 }
 
 #[test]
+fn what_a_person_decides_by_stays_until_the_transaction_has_ended() {
+    for status in TransactionStatus::ALL.iter().filter(|status| !status.is_final()) {
+        let folder = tempfile::tempdir().unwrap();
+        let (strand, listener) = opened(folder.path());
+        let path = strand.path().to_owned();
+        // A withdrawal that waits: where it is paid to stands in its texts alone.
+        strand.submit(made(1, 5, *status));
+        strand.submit(made(2, 5, TransactionStatus::Credited));
+        listener.wait_for_synced(2);
+        drop(strand);
+        let done = erased(&path).unwrap();
+        assert_eq!((done.open, done.transactions, done.texts, done.notices), (1, 1, 1, 1), "{status:?}");
+        assert_eq!(found(folder.path(), 5).len(), 8, "{status:?}");
+    }
+}
+
+#[test]
+fn a_webhook_about_several_customers_stays_while_one_of_their_transactions_has_not_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    let path = strand.path().to_owned();
+    strand.submit(made(1, 5, TransactionStatus::Credited));
+    let of_another = ProviderEvent { transaction_id: TransactionId(2), ..plain::confirmation(2) };
+    let shared = ProviderEvent { notice_id: NoticeId(1), ..of_another };
+    let changes = vec![row(2, 6, TransactionStatus::ManualReview), Change::Event(Box::new(shared))];
+    strand.submit(commit(2, changes, Vec::new()));
+    listener.wait_for_synced(2);
+    drop(strand);
+    let done = erased(&path).unwrap();
+    assert_eq!((done.texts, done.notices, done.waiting), (1, 0, 1));
+    assert_eq!(found(folder.path(), 5), [canary("body", 5)]);
+}
+
+#[test]
 fn a_webhook_that_is_still_to_be_read_stays_and_an_overrides_comment_goes() {
     let folder = tempfile::tempdir().unwrap();
     let (strand, listener) = opened(folder.path());
