@@ -39,10 +39,13 @@ pub(crate) fn key_file(
         strict: settings.strict_key_permissions,
     };
     let ring = Arc::clone(ring);
-    let take: Take = Box::new(move |text, _| {
+    let take: Take = Box::new(move |text, is_sure| {
         let keys = SealKeys::parse(text)?;
-        let count = keys.ids().count();
-        ring.replace(keys).map(|()| count)
+        let ids: Vec<u32> = keys.ids().collect();
+        if !is_sure && ring.ids().iter().any(|known| !ids.contains(known)) {
+            return Ok(None);
+        }
+        ring.replace(keys).map(|()| Some(ids.len()))
     });
     FollowedFile::open(rules, path, take, problems).map(Some)
 }
@@ -211,7 +214,11 @@ mod tests {
         assert_eq!((ring.newest(), ring.ids()), (2, vec![1, 2]));
         let used = |keys: &[(u32, u64)]| SealUse { by_key: keys.iter().copied().collect(), ..SealUse::default() };
         assert_eq!([idle(&ring, &used(&[(1, 1), (2, 4)])), idle(&ring, &used(&[(2, 5)]))], [vec![], vec![1]]);
+        std::fs::write(&path, &old).unwrap();
+        assert!(!changed(&mut file, &ring).await, "one look: it may be being written");
+        assert_eq!(ring.newest(), 2, "nothing is resealed under the older key");
         std::fs::write(&path, &new).unwrap();
+        assert!(!changed(&mut file, &ring).await, "another text than at the look before");
         assert!(changed(&mut file, &ring).await);
         assert_eq!((ring.newest(), ring.ids()), (2, vec![2]));
     }
