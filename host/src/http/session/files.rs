@@ -69,10 +69,18 @@ pub fn open(sources: KeySources) -> Result<(Arc<SessionKeys>, KeyFiles), Fault> 
     }
     let of_secrets =
         key_file("session_keys_file", FileUse::Secret, "has no keys: every token under its keys has ended");
-    open(of_secrets, secrets_file, taking(&keys, |keys| &keys.secrets, parse_keys, keys_first_seen))?;
+    open(
+        of_secrets,
+        secrets_file,
+        taking(&keys, |keys| &keys.secrets, parse_keys, |known, read| keys_first_seen(known, read)),
+    )?;
     let of_issuers =
         key_file("session_jwks_file", FileUse::Public, "has no keys: every token under its keys has ended");
-    open(of_issuers, jwks_file, taking(&keys, |keys| &keys.public, parse_jwks, keys_first_seen))?;
+    open(
+        of_issuers,
+        jwks_file,
+        taking(&keys, |keys| &keys.public, parse_jwks, |known, read| keys_first_seen(known, read)),
+    )?;
     let of_revoked = FileRules {
         setting: "revoked_tokens_file",
         content: FileUse::Public,
@@ -128,7 +136,7 @@ where
 }
 
 /// Keys are taken as they stand where every known one is among them: one that was cut is another key under the same id.
-fn keys_first_seen<K: PartialEq>(known: &Vec<K>, read: Vec<K>) -> FirstSight<Vec<K>> {
+fn keys_first_seen<K: PartialEq>(known: &[K], read: Vec<K>) -> FirstSight<Vec<K>> {
     if known.iter().all(|key| read.contains(key)) { FirstSight::Whole(read) } else { FirstSight::Nothing }
 }
 

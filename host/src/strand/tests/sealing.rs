@@ -242,7 +242,7 @@ fn k1_a_lost_key_of_audit_fingerprints_hinders_no_rotation_once_a_newer_one_is_i
     let path = folder.path().join("cashier.db");
     let recorded = |keys: &str, seq| {
         let mut store = Sqlite::open(&path, sealing(keys)).unwrap();
-        write_all(&mut store, &[commit(seq, Vec::new(), vec![super::audit::record(1, "secret")])]);
+        write_all(&mut store, &[commit(seq, Vec::new(), vec![audit::record(1, "secret")])]);
         store.close().unwrap();
     };
     let judged = |keys: &str| {

@@ -239,9 +239,9 @@ fn k3_a_jwk_that_is_gone_or_altered_counts_when_it_is_found_twice() {
             r#"{{"kty":"OKP","crv":"Ed25519","kid":"{kid}","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","signs":"{signs}"}}"#
         )
     };
-    let set = |keys: &[String]| format!(r#"{{"keys":[{}]}}"#, keys.join(","));
+    let set = |keys: &[&str]| format!(r#"{{"keys":[{}]}}"#, keys.join(","));
     let (first, second) = (jwk("a", "customer"), jwk("b", "customer"));
-    let mut site = Site::open(&[("session.key", &line("1", "01")), ("keys.json", &set(&[first.clone()]))]);
+    let mut site = Site::open(&[("session.key", &line("1", "01")), ("keys.json", &set(&[&first]))]);
     let mut kids = |text: &str| {
         site.write("keys.json", text);
         site.look();
@@ -250,11 +250,11 @@ fn k3_a_jwk_that_is_gone_or_altered_counts_when_it_is_found_twice() {
             .map(|key| format!("{}{}", key.kid, if key.signs == Signs::Customers { "" } else { "!" }))
             .collect::<String>()
     };
-    let both = set(&[first, second.clone()]);
+    let both = set(&[&first, &second]);
     assert_eq!(kids(&both), "ab", "an addition counts at once");
-    let altered = set(&[jwk("a", "manager"), second.clone()]);
-    assert_eq!([&altered, &both, &set(&[second.clone()]), &altered].map(|text| kids(text)), ["ab"; 4]);
-    assert_eq!([kids(&altered), kids(&set(&[second.clone()])), kids(&set(&[second]))], ["a!b", "a!b", "b"]);
+    let altered = set(&[&jwk("a", "manager"), &second]);
+    assert_eq!([&altered, &both, &set(&[&second]), &altered].map(|text| kids(text)), ["ab"; 4]);
+    assert_eq!([kids(&altered), kids(&set(&[&second])), kids(&set(&[&second]))], ["a!b", "a!b", "b"]);
 }
 
 #[test]
