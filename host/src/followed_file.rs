@@ -1,6 +1,6 @@
 //! A file that an operator changes while the server runs: key files, JWK sets, lists of tokens. It is looked at again and again; a
-//! new content is taken, an empty one at the second look, and one that cannot be read or understood changes nothing. It does
-//! not know what the content means.
+//! new content is taken, at once where it adds alone and at a second look that finds the same where something is gone: a file is
+//! read while it is being written too. One that cannot be read or understood changes nothing. It does not know what it means.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,8 +39,9 @@ impl FileProblems {
     }
 }
 
-/// Takes a text over and returns how many entries it has. One without entries is taken only where the second argument says so.
-pub(crate) type Take = Box<dyn Fn(&str, bool) -> Result<usize, Fault> + Send + Sync>;
+/// Takes a text over and returns how many entries it has. Where entries are gone or altered that is done only if the second
+/// argument says so; until then the answer is `None`, and what it adds may be taken.
+pub(crate) type Take = Box<dyn Fn(&str, bool) -> Result<Option<usize>, Fault> + Send + Sync>;
 
 /// What a file is, for those who follow it.
 pub(crate) struct FileRules {
@@ -62,8 +63,8 @@ pub(crate) struct FollowedFile {
     problems: Arc<FileProblems>,
     /// The digest of the text last taken or refused, with the reason of a refusal.
     known: Option<([u8; 32], Option<String>)>,
-    /// The last look found no entries, which was not taken yet: a file that is being written is empty for a moment.
-    empty_before: bool,
+    /// The digest of what the last look found and did not take: a file that is being written has lost entries for a moment.
+    waits: Option<[u8; 32]>,
     /// The warning about its permissions that was last logged.
     warned: Option<String>,
 }
@@ -80,7 +81,7 @@ impl FollowedFile {
         problems: &Arc<FileProblems>,
     ) -> Result<Self, Fault> {
         let problems = Arc::clone(problems);
-        let mut file = Self { rules, path, take, problems, known: None, empty_before: true, warned: None };
+        let mut file = Self { rules, path, take, problems, known: None, waits: None, warned: None };
         file.look();
         let setting = file.rules.setting;
         let failed = file.problems.0.lock().unwrap_or_else(PoisonError::into_inner).get(setting).cloned();
@@ -95,12 +96,10 @@ impl FollowedFile {
     /// Looks at the file once.
     pub(crate) fn look(&mut self) {
         let FileRules { setting, content, bytes_max, .. } = self.rules;
+        let waited = self.waits.take();
         let text = match read(&self.path, bytes_max) {
             Ok(text) => text,
-            Err(error) => {
-                self.empty_before = self.known.is_none();
-                return self.problem(Some(format!("cannot be read: {error}{}", self.kept())));
-            }
+            Err(error) => return self.problem(Some(format!("cannot be read: {error}{}", self.kept()))),
         };
         let judged = file_access::judge(&self.path, content);
         if let Some(sentence) = judged.as_ref().filter(|_| self.rules.strict) {
@@ -117,15 +116,13 @@ impl FollowedFile {
         if let Some((known, refusal)) = &self.known
             && *known == digest
         {
-            self.empty_before = false;
             let refusal = refusal.clone();
             return self.problem(refusal);
         }
         let first = self.known.is_none();
-        match (self.take)(&text, self.empty_before) {
-            Ok(0) if !self.empty_before => self.empty_before = true,
-            Ok(entries) => {
-                self.empty_before = false;
+        match (self.take)(&text, first || waited == Some(digest)) {
+            Ok(None) => self.waits = Some(digest),
+            Ok(Some(entries)) => {
                 if !first {
                     let file = self.path.display();
                     tracing::warn!(target: "security", setting, %file, entries, "changed file was taken over");
@@ -135,7 +132,6 @@ impl FollowedFile {
                 self.problem(empty);
             }
             Err(fault) => {
-                self.empty_before = false;
                 let refusal = Some(format!("was refused: {fault}{}", self.kept()));
                 self.known = Some((digest, refusal.clone()));
                 self.problem(refusal);

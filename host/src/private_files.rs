@@ -2,7 +2,7 @@
 //! Copies of modules are made in `plugins/loading/library.rs`, because they are executable.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::ports::Fault;
 
@@ -15,6 +15,10 @@ pub(crate) fn open(path: &Path) -> Result<File, Fault> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open_no_link(path).map_err(failed)?;
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::nlink(&file.metadata().map_err(failed)?) > 1 {
+        return Err(failed(std::io::Error::other("it is a hard link: the file has another name too")));
+    }
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(failed)?;
     file.sync_all().map_err(failed)?;
@@ -39,6 +43,16 @@ pub(crate) fn refuse_links(database: &Path) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// The path by which SQLite opens a database without following a link: it refuses links in the folder's path too, which an
+/// operator may have, so that they are resolved here.
+pub(crate) fn without_links(database: &Path) -> Result<PathBuf, Fault> {
+    refuse_links(database)?;
+    let (Some(folder), Some(name)) = (database.parent(), database.file_name()) else { return Ok(database.to_owned()) };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = folder.canonicalize();
+    folder.map(|it| it.join(name)).map_err(|error| Fault::new(format!("cannot open {}: {error}", database.display())))
 }
 
 /// Opens a file for reading, as it is; not a link, and not what another user may have placed.
@@ -128,6 +142,19 @@ mod tests {
         assert_eq!(open_to_read(&link).unwrap_err().to_string(), "it is a symbolic link");
         assert_eq!(std::fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o644);
         assert!(open_to_read(parent.path()).is_err());
+    }
+
+    #[test]
+    fn k6_a_file_that_has_another_name_too_is_refused_and_unchanged() {
+        let parent = tempfile::tempdir().unwrap();
+        let (target, link) = (parent.path().join("target"), parent.path().join("cashier.lock"));
+        std::fs::write(&target, "content").unwrap();
+        std::fs::set_permissions(&target, PermissionsExt::from_mode(0o644)).unwrap();
+        std::fs::hard_link(&target, &link).unwrap();
+        assert!(open(&link).unwrap_err().what.ends_with("it is a hard link: the file has another name too"));
+        assert_eq!(std::fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o644);
+        std::fs::remove_file(&target).unwrap();
+        open(&link).unwrap();
     }
 
     #[test]

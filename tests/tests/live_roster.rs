@@ -140,6 +140,26 @@ async fn n8_a_roster_is_imported_while_the_server_runs_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn n8_a_roster_is_imported_under_every_rule_that_the_settings_have_for_tokens() {
+    let rules = "session_issuers = [\"shop\", \"crm\"]\nsession_audiences = [\"cashier\"]\nsession_lifetime_max = 5\n\
+                 require_brand_claim = true\n";
+    let server = Server::start(rules).await;
+    let folder = server.folder.path();
+    let roster = json!({"customers": [roster::customer(50, "ion4")]});
+    let imported = import(folder, &roster).await;
+    assert_eq!((imported.code, &*imported.err), (Some(0), ""), "{}", server.log());
+    let admin = server.manager(&["--role", "admin", "--id", "3", "--every-brand", "--ttl", "5s"]).await;
+    admin.run("MngUpdateCustomer", &roster::customer(51, "ion4")).await;
+
+    let key = std::fs::read_to_string(folder.join("session.key")).unwrap();
+    let scoped = key.lines().map(|line| line.replacen(':', ":customer:", 1)).collect::<String>();
+    std::fs::write(folder.join("session.key"), scoped).unwrap();
+    let refused = import(folder, &roster).await;
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("may sign for a manager") && refused.err.contains("stopped"), "{}", refused.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn n8_a_server_behind_tls_is_given_the_roster_and_another_certificate_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = |name: &str| {

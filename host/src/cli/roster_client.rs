@@ -11,6 +11,7 @@ use bytes::Bytes;
 use cashier_core::ids::ManagerId;
 use cashier_core::roster::{ImportReport, Tally};
 use cashier_core::session::Role;
+use cashier_core::time::UnixTime as Moment;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -26,9 +27,11 @@ use tokio_rustls::TlsConnector;
 
 use super::serve::runtime;
 use super::terminal::CliError;
-use crate::http::session::{SessionKeys, issue_token};
+use super::token;
+use crate::app::session_rules;
+use crate::http::session::NewToken;
 use crate::manager::{MESSAGE_LENGTH_MAX, roster};
-use crate::ports::Clock;
+use crate::ports::{Clock, Fault};
 use crate::settings::Settings;
 use crate::system::SystemClock;
 use crate::text_file::{read_pem, read_text_up_to};
@@ -47,8 +50,7 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 pub(super) fn import(settings: &Settings, file: &Path, by: ManagerId) -> Result<ImportReport, CliError> {
     let text = read_text_up_to(file, FILE_BYTES_MAX).map_err(CliError)?;
     let message = message(&text).map_err(|problem| CliError(format!("{}: {problem}", file.display())))?;
-    let keys = SessionKeys::parse(&settings.session_keys)?;
-    let token = issue_token(&keys, Role::Admin, by.0, None, TOKEN_SECONDS, SystemClock::new().now())?;
+    let token = own_token(settings, by, SystemClock::new().now())?;
     let address = reachable(settings.manager_listen);
     let url = format!("{}://{address}/manager", settings.scheme());
     let failed =
@@ -58,6 +60,18 @@ pub(super) fn import(settings: &Settings, file: &Path, by: ManagerId) -> Result<
         sent.await.unwrap_or_else(|_| Err("no answer in time: it is not known whether it was imported".into()))
     });
     read_answer(&answer.map_err(failed)?)
+}
+
+/// A token of every brand that the server of these settings accepts.
+fn own_token(settings: &Settings, by: ManagerId, now: Moment) -> Result<String, Fault> {
+    let ttl_seconds = session_rules(settings).lifetime_max.min(TOKEN_SECONDS);
+    let new = NewToken { role: Role::Admin, id: by.0, brand: None, every_brand: true, ttl_seconds, jti: None };
+    token::keys(settings).and_then(|keys| keys.issue(new, now)).map_err(|fault| {
+        Fault::new(format!(
+            "{fault}: a running server takes a roster under a session key of the settings; without one that may sign for a \
+             manager, import while it is stopped"
+        ))
+    })
 }
 
 /// The message of a roster; its lines stay as they are where it is small enough, so that mistakes name those of the file.

@@ -11,7 +11,8 @@ use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_error, print_line};
 use crate::app::session_rules;
 use crate::http::session::{NewToken, SessionKeys};
-use crate::ports::{Clock, Entropy};
+use crate::ports::{Clock, Entropy, Fault};
+use crate::settings::Settings;
 use crate::system::{SystemClock, SystemEntropy};
 
 /// Longest lifetime of a token made here: a year, so that a forgotten one expires.
@@ -31,6 +32,9 @@ pub(super) struct TokenArgs {
     /// Scope a manager token to one brand.
     #[arg(long, value_parser = code)]
     brand: Option<String>,
+    /// Say in a manager token that it is of every brand, where the settings ask for a brand.
+    #[arg(long, conflicts_with = "brand")]
+    every_brand: bool,
     /// Print on standard error by which name the token can be revoked.
     #[arg(long)]
     show_jti: bool,
@@ -83,14 +87,20 @@ fn jti(entropy: &dyn Entropy) -> String {
     format!("{:032x}", entropy.bits())
 }
 
+/// The secrets of the settings, with the rules that their server checks: what they sign is valid there.
+pub(super) fn keys(settings: &Settings) -> Result<SessionKeys, Fault> {
+    Ok(SessionKeys::parse(&settings.session_keys)?.with_rules(session_rules(settings)))
+}
+
 pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {
     let settings = args.settings.read()?;
-    let keys = SessionKeys::parse(&settings.session_keys)?.with_rules(session_rules(&settings));
+    let keys = keys(&settings)?;
     let jti = jti(&SystemEntropy);
     let new = NewToken {
         role: args.role.role(),
         id: args.id,
         brand: args.brand.as_deref(),
+        every_brand: args.every_brand,
         ttl_seconds: i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX),
         jti: Some(&jti),
     };

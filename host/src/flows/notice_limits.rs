@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cashier_core::ids::ConfigId;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ports::Clock;
 
@@ -36,6 +36,9 @@ const FORGED_BYTES_PER_SECOND_MAX: u64 = 16 * 1024 * 1024;
 /// The same at once: the largest webhook for 64 configs.
 const FORGED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// What is counted of it: every config is asked again four seconds after a flood, however much it cost.
+const SPENT_MAX: u64 = 2 * FORGED_BYTES_MAX;
+
 /// What showing a webhook to one config costs besides its bytes: two changes of threads.
 const TRY_BYTES: u64 = 4 * 1024;
 
@@ -46,7 +49,7 @@ pub const SMALL_NOTICE_LENGTH_MAX: usize = 64 * 1024;
 /// for the same config, never wait for more than one of them.
 const LARGE_JUDGED_MAX: usize = 1;
 
-/// Small webhooks beyond a limit that are verified at one time.
+/// Small webhooks of one provider, from senders beyond a limit, that are verified at one time.
 const RESTRICTED_JUDGED_MAX: usize = 4;
 
 /// And that may wait for it.
@@ -76,10 +79,8 @@ pub(super) struct NoticeLimits {
     rules: NoticeRules,
     clock: Arc<dyn Clock>,
     state: Mutex<NoticeCounts>,
-    large_of_known: Semaphore,
-    large_of_others: Semaphore,
-    restricted: Semaphore,
-    restricted_waiting: Semaphore,
+    large_of_known: Arc<Semaphore>,
+    large_of_others: Arc<Semaphore>,
     rejected: AtomicU64,
     limited: AtomicU64,
 }
@@ -117,6 +118,11 @@ impl NoticeSender {
         self.is_known || !(self.is_restricted || self.is_spent)
     }
 
+    /// Whether it waits its turn: what it may be is not known, and either it or everybody together failed too often.
+    fn waits(&self) -> bool {
+        self.is_restricted || (self.is_spent && !self.is_known)
+    }
+
     /// Whether it is shown to every config, and not only to those that it probably belongs to.
     pub(super) fn is_shown_to_all(&self) -> bool {
         self.is_known || !self.is_spent
@@ -125,7 +131,27 @@ impl NoticeSender {
 
 /// The right to be verified now.
 #[expect(dead_code, reason = "permits are held, not read")]
-pub(super) struct JudgingPermit<'l>(Option<SemaphorePermit<'l>>, Option<SemaphorePermit<'l>>);
+pub(super) struct JudgingPermit(Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
+
+/// In which the small webhooks of one provider wait whose senders are beyond a limit.
+#[derive(Debug)]
+struct RestrictedLane {
+    judged: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl Default for RestrictedLane {
+    fn default() -> Self {
+        let judged = Arc::new(Semaphore::new(RESTRICTED_JUDGED_MAX));
+        Self { judged, waiting: Arc::new(Semaphore::new(RESTRICTED_WAITING_MAX)) }
+    }
+}
+
+impl RestrictedLane {
+    fn is_empty(&self) -> bool {
+        self.waiting.available_permits() == RESTRICTED_WAITING_MAX
+    }
+}
 
 impl NoticeLimits {
     pub(super) fn new(rules: NoticeRules, clock: Arc<dyn Clock>) -> Self {
@@ -133,10 +159,8 @@ impl NoticeLimits {
             rules,
             clock,
             state: Mutex::default(),
-            large_of_known: Semaphore::new(LARGE_JUDGED_MAX),
-            large_of_others: Semaphore::new(LARGE_JUDGED_MAX),
-            restricted: Semaphore::new(RESTRICTED_JUDGED_MAX),
-            restricted_waiting: Semaphore::new(RESTRICTED_WAITING_MAX),
+            large_of_known: Arc::new(Semaphore::new(LARGE_JUDGED_MAX)),
+            large_of_others: Arc::new(Semaphore::new(LARGE_JUDGED_MAX)),
             rejected: AtomicU64::new(0),
             limited: AtomicU64::new(0),
         }
@@ -158,18 +182,22 @@ impl NoticeLimits {
         NoticeSender { address, provider, is_known, is_restricted: !is_exempt && (beyond || many), is_spent }
     }
 
-    /// Waits until it may be verified; `None` where too many wait. Small ones that are not restricted never wait.
-    pub(super) async fn lane(&self, sender: &NoticeSender, length: usize) -> Option<JudgingPermit<'_>> {
-        let lane = if length > SMALL_NOTICE_LENGTH_MAX {
+    /// Waits until it may be verified; `None` where too many wait. Small ones wait only where their sender is beyond a limit, or
+    /// is not known while forged ones of the provider may cost no more.
+    pub(super) async fn lane(&self, sender: &NoticeSender, length: usize) -> Option<JudgingPermit> {
+        if length > SMALL_NOTICE_LENGTH_MAX {
             let lane = if sender.is_known { &self.large_of_known } else { &self.large_of_others };
-            JudgingPermit(lane.acquire().await.ok(), None)
-        } else if sender.is_restricted {
-            let waiting = self.restricted_waiting.try_acquire().ok()?;
-            JudgingPermit(self.restricted.acquire().await.ok(), Some(waiting))
-        } else {
-            JudgingPermit(None, None)
+            return Some(JudgingPermit(Arc::clone(lane).acquire_owned().await.ok(), None));
+        }
+        if !sender.waits() {
+            return Some(JudgingPermit(None, None));
+        }
+        let (judged, waiting) = {
+            let mut state = self.lock();
+            let lane = state.providers.entry(sender.provider).or_default().lane.get_or_insert_default();
+            (Arc::clone(&lane.judged), Arc::clone(&lane.waiting).try_acquire_owned().ok()?)
         };
-        Some(lane)
+        Some(JudgingPermit(judged.acquire_owned().await.ok(), Some(waiting)))
     }
 
     /// Notes a webhook that this config verified.
@@ -235,7 +263,8 @@ impl NoticeLimits {
         known.retain(|_, at| is_recent(*at, now));
         providers.retain(|_, cost| {
             cost.refill(now);
-            cost.spent > 0 || cost.window.count(now) > 0
+            let is_waited_for = cost.lane.as_ref().is_some_and(|lane| !lane.is_empty());
+            is_waited_for || cost.spent > 0 || cost.window.count(now) > 0
         });
     }
 
@@ -277,9 +306,10 @@ impl Window {
 #[derive(Debug, Default)]
 struct ProviderCost {
     window: Window,
-    /// Bytes times configs; beyond [`FORGED_BYTES_MAX`] by what the last one cost.
+    /// Bytes times configs; at most [`SPENT_MAX`], so that a flood is over soon after its last webhook.
     spent: u64,
     refilled: Duration,
+    lane: Option<Box<RestrictedLane>>,
 }
 
 impl ProviderCost {
@@ -291,7 +321,8 @@ impl ProviderCost {
 
     fn charge(&mut self, now: Duration, length: usize, tries: usize) {
         self.refill(now);
-        self.spent = self.spent.saturating_add((length as u64 + TRY_BYTES).saturating_mul(tries as u64));
+        let cost = (length as u64 + TRY_BYTES).saturating_mul(tries as u64);
+        self.spent = self.spent.saturating_add(cost).min(SPENT_MAX);
     }
 }
 

@@ -109,10 +109,11 @@ async fn process(
             let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
             keep(cashier, *webhook, context).await
         }
-        Verification::NotVerified { config_id, signature, reason } => {
-            match signature {
-                SignatureStatus::Unknown => limits.charge(&sender, length, tries),
-                SignatureStatus::Invalid | SignatureStatus::Valid => limits.failed(&sender, provider, length, tries),
+        Verification::NotVerified { config_id, signature, is_failure, reason } => {
+            if is_failure {
+                limits.failed(&sender, provider, length, tries);
+            } else {
+                limits.charge(&sender, length, tries);
             }
             if sender.is_restricted() {
                 return Err(limited(cashier));

@@ -31,9 +31,6 @@ pub(super) fn routes(context: Arc<CustomerContext>, origins: &[Box<str>]) -> Box
 
 type Handler = for<'a> fn(&'a CustomerContext, Request, &[&'a str]) -> BoxFuture<'a, Result<Reply, Refusal>>;
 
-/// What the paths of webhooks begin with.
-const WEBHOOKS: &str = "/cashier/webhook/";
-
 const fn at(method: Method, path: &'static str) -> Route {
     Route { listener: "customer", method, path }
 }
@@ -78,7 +75,7 @@ pub(super) struct Found<'p> {
 
 /// The endpoint at this path, if it takes the method. Providers' dashboards put a slash behind the path of a webhook.
 pub(super) fn found<'p>(method: &Method, path: &'p str) -> Result<Found<'p>, Reply> {
-    let is_webhook = path.starts_with(WEBHOOKS);
+    let is_webhook = path.starts_with(webhook::PATHS);
     let named = path.strip_suffix('/').filter(|_| is_webhook).unwrap_or(path);
     let matching = ENDPOINTS.iter().find_map(|(route, handler)| Some((route, *handler, route.parameters(named)?)));
     let (route, handler, parameters) = matching.ok_or_else(Reply::not_found)?;

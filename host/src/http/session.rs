@@ -204,7 +204,7 @@ pub fn issue_token(
     ttl_seconds: i64,
     now: UnixTime,
 ) -> Result<String, Fault> {
-    keys.issue(NewToken { role, id, brand, ttl_seconds, jti: None }, now)
+    keys.issue(NewToken { role, id, brand, every_brand: false, ttl_seconds, jti: None }, now)
 }
 
 /// The token of a header or a message; none is no sign-in.

@@ -15,6 +15,9 @@ use crate::http::sender::Proof;
 use crate::ports::{NoticeBody, RawNotice};
 use crate::wire::webhook::WebhookAnswer;
 
+/// What the paths of webhooks begin with.
+pub(super) const PATHS: &str = "/cashier/webhook/";
+
 /// Bytes of a notice (API.md section 3).
 pub(super) const NOTICE_LENGTH_MAX: usize = 1024 * 1024;
 

@@ -7,7 +7,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::columns::sql_fault;
-use super::connection::{BUSY_WAIT, connect_read_only};
+use super::connection::{self, BUSY_WAIT, connect_read_only};
 use crate::ports::Fault;
 use crate::private_files;
 
@@ -19,9 +19,8 @@ pub struct WriteHold {
 impl WriteHold {
     /// Waits for the transaction that is being written.
     pub fn take(path: &Path) -> Result<Self, Fault> {
-        private_files::refuse_links(path)?;
         let hold = || {
-            let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            let connection = connection::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
             connection.busy_timeout(BUSY_WAIT)?;
             connection.execute_batch("BEGIN IMMEDIATE")?;
             Ok(Self { connection })
@@ -58,7 +57,7 @@ impl DatabaseSnapshot {
     pub fn copy_to(&self, target: &Path) -> Result<(), Fault> {
         private_files::open(target)?;
         let copy = || {
-            let mut to = Connection::open(target)?;
+            let mut to = connection::open(target, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
             let step = Backup::new(&self.connection, &mut to)?.step(-1)?;
             to.close().map_err(|(_, error)| error)?;
             Ok(step)

@@ -21,10 +21,16 @@ pub(super) const LOG_BYTES_KEPT: u64 = 64 * 1024 * 1024;
 /// More than the number of different statements of the strand, so that each is prepared once.
 const STATEMENTS_MAX: usize = 32;
 
+/// Opens a database that exists. No link is followed in its place, also where one was put there a moment ago.
+pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {
+    let path = private_files::without_links(path).map_err(|fault| rusqlite::Error::InvalidPath(fault.what.into()))?;
+    Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NOFOLLOW)
+}
+
 /// The writing connection, with its schema up to date.
 pub(super) fn connect(path: &Path) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(sql_fault("opening"))?;
+    let mut connection = open(path, flags).map_err(sql_fault("opening"))?;
     schema::version(&connection)?;
     write_ahead(&connection)?;
     prepare(&connection).map_err(sql_fault("setting the pragmas"))?;
@@ -98,9 +104,8 @@ pub(super) fn move_log(connection: &Connection) -> Result<(i64, i64), Fault> {
 
 /// A connection that can only read, for the loader and the archive.
 pub(super) fn connect_read_only(path: &Path) -> Result<Connection, rusqlite::Error> {
-    private_files::refuse_links(path).map_err(|fault| rusqlite::Error::InvalidPath(fault.what.into()))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = open(path, flags)?;
     connection.busy_timeout(BUSY_WAIT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)

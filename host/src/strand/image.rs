@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 pub use self::file::ImageDraft;
 use self::file::ImageFile;
 use super::columns::sql_fault;
-use super::connection::BUSY_WAIT;
+use super::connection::{self, BUSY_WAIT};
 use crate::ports::Fault;
 
 /// Notes that are deleted in one transaction: the strand waits for it some milliseconds.
@@ -55,7 +55,7 @@ pub(super) fn remove(database: &Path) -> Result<(), Fault> {
 
 fn connect(database: &Path) -> Result<Connection, Fault> {
     let open = || {
-        let connection = Connection::open_with_flags(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let connection = connection::open(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.busy_timeout(BUSY_WAIT)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         Ok(connection)

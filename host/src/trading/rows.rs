@@ -7,9 +7,10 @@ use cashier_core::account::{Account, Customer, Group};
 use cashier_core::ids::{CustomerId, Login, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::operation::{OperationKey, PostingOutcome};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use crate::ports::{Fault, Posting};
+use crate::private_files;
 
 /// Every schema in order; `PRAGMA user_version` counts the applied ones.
 pub(super) const SCHEMAS: &[&str] = &[
@@ -27,7 +28,9 @@ const LOG_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 
 /// Opens the database, brings its schema up to date and makes every commit durable.
 pub(super) fn open(path: &Path) -> Result<Connection, DiskFault> {
-    let mut connection = Connection::open(path)?;
+    let path = &private_files::without_links(path).map_err(|fault| DiskFault::new(fault.what))?;
+    let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_WAIT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -8,12 +8,14 @@ use cashier_core::ids::ConfigId;
 use cashier_core::notice::Update;
 use cashier_core::refusal::RefusalCode;
 use cashier_core::transaction::Transaction;
+use futures_util::FutureExt as _;
 
 use crate::flows::FAILED_NOTICES_PER_PROVIDER_PER_MINUTE;
 use crate::ports::RawNotice;
 use crate::test_cashier::{AMOUNT, FAILED_NOTICES_PER_MINUTE, TestCashier, deposit_request, lock, paid};
 
 const MIB: usize = 1024 * 1024;
+const SMALL: usize = 64 * 1024;
 const CONFIGS: u64 = 40;
 
 async fn with_forty_configs() -> TestCashier {
@@ -200,4 +202,73 @@ async fn a_notice_whose_module_does_not_work_counts_as_no_failure() {
     }
     lock(&env.provider.not_working).clear();
     assert_eq!(answer(&env, "203.0.113.9", Some(1), raw()).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_forged_notices_that_our_own_limit_leaves_undecided_count_as_failures() {
+    let env = with_forty_configs().await;
+    flood(&env, 0).await;
+    let (rejected, limited_before) = env.cashier.counted_notices();
+    let mut answers = Vec::new();
+    for _ in 0..200 {
+        answers.push(answer(&env, "203.0.113.9", None, forged(&env, SMALL)).await.unwrap_err());
+    }
+    let (counted, limited) = answers.split_at(FAILED_NOTICES_PER_MINUTE as usize);
+    assert!(counted.iter().all(|code| *code == RefusalCode::ProviderUnavailable), "not every config was asked");
+    assert!(limited.iter().all(|code| *code == RefusalCode::Frequent), "{limited:?}");
+    let counted = (rejected + 200, limited_before + limited.len() as u64);
+    assert_eq!(env.cashier.counted_notices(), counted);
+    // A module that does not work is no limit of ours: what the other configs reject may be its own.
+    lock(&env.provider.not_working).push(ConfigId(2));
+    let raw = || RawNotice { body: "x".into(), ..env.request("forged") };
+    for _ in 0..=FAILED_NOTICES_PER_MINUTE {
+        assert_eq!(answer(&env, "203.0.113.10", Some(2), raw()).await, Err(RefusalCode::ProviderUnavailable));
+    }
+    assert_eq!(env.cashier.counted_notices(), counted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_what_forged_notices_cost_is_over_seconds_after_the_last_one() {
+    let env = with_forty_configs().await;
+    let (waiting, other) = (deposit(&env, 39).await, deposit(&env, 38).await);
+    let signed_of = |config, event, made: &Transaction| signed(&env, config, vec![paid(event, &made.reference)]);
+    let known = signed_of(38, "e1", &other);
+    assert_eq!(answer(&env, "198.51.100.1", Some(38), known).await, Ok(()));
+    for round in 0..4 {
+        let sent = (0..500).map(|n| {
+            let ip = format!("203.{round}.{}.{}", n / 250, n % 250);
+            let env = &env;
+            async move { answer(env, &ip, None, forged(env, SMALL)).await.unwrap_err() }
+        });
+        let answers = futures_util::future::join_all(sent).await;
+        assert!(answers.iter().all(|code| *code == RefusalCode::InvalidSignature || is_to_be_sent_again(*code)));
+    }
+    let large = RawNotice { body: "x".repeat(MIB).into(), ..env.request("forged") };
+    assert_eq!(answer(&env, "198.51.100.9", None, large).await, Err(RefusalCode::Frequent), "it is used up");
+    env.run_for(5).await;
+    let raw = signed_of(39, "e2", &waiting);
+    assert_eq!(answer(&env, "198.51.100.3", None, raw).await, Ok(()), "five seconds after the last forged one");
+    env.run_for(5).await;
+    assert_eq!((env.status(waiting.id), env.status(other.id), env.trading.balance()), (3, 3, 2 * AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_while_the_work_is_used_up_unknown_senders_wait_their_turn_for_this_provider_alone() {
+    let env = with_forty_configs().await;
+    let made = deposit(&env, 38).await;
+    let raw = signed(&env, 38, vec![paid("e1", &made.reference)]);
+    assert_eq!(answer(&env, "198.51.100.1", Some(38), raw).await, Ok(()));
+    let limits = &env.cashier.limits.notices;
+    // How many of ten are verified at one time.
+    let at_once = |provider: &str, ip: &str| {
+        let sender = limits.sender(provider, ip);
+        let permits: Vec<_> = (0..10).map(|_| limits.lane(&sender, 10).now_or_never()).collect();
+        permits.iter().flatten().flatten().count()
+    };
+    assert_eq!((at_once("stripe", "198.51.100.2"), at_once("stripe", "198.51.100.1")), (10, 10));
+    flood(&env, 0).await;
+    assert_eq!((at_once("stripe", "198.51.100.2"), at_once("stripe", "198.51.100.1")), (4, 10), "one is known");
+    assert_eq!(at_once("another", "198.51.100.2"), 10, "another provider");
+    env.run_for(5).await;
+    assert_eq!(at_once("stripe", "198.51.100.2"), 10);
 }

@@ -25,6 +25,9 @@ const NETWORK_CONFIGS_MAX: usize = 16;
 /// Why a config was not asked.
 const NOT_SHOWN: &str = "not shown to every config: too many forged webhooks of this provider";
 
+/// Why its provider was not asked.
+const BEYOND_PACE: &str = "the config's limit of network verifications is reached";
+
 /// A notice that a gateway verified, with the body as it will be stored.
 pub(super) struct VerifiedWebhook {
     pub(super) notice: VerifiedNotice,
@@ -49,8 +52,11 @@ pub(super) enum Verification {
     Unreadable(Box<UnreadableWebhook>),
     NotVerified {
         config_id: ConfigId,
-        /// `Unknown` where a module is not working, so that the provider must send the notice again.
+        /// `Unknown` where a module is not working or not every config was asked, so that the provider must send the notice
+        /// again.
         signature: SignatureStatus,
+        /// Every config that could judge it rejected it: where it is `Unknown` all the same, that is by a limit of ours.
+        is_failure: bool,
         reason: String,
     },
 }
@@ -75,7 +81,7 @@ pub(super) async fn verify(
             Ok(gateway) if round.accepts(gateway.receiver().config_id) => match tries.verdict(&**gateway).await {
                 Some(Verdict::NeedsNetwork) => by_network.push(gateway),
                 Some(verdict) => round.take(cashier, &configs, cashier.receiver(&**gateway), verdict, Duration::ZERO),
-                None => round.unavailable(gateway.receiver().config_id, NOT_SHOWN.into()),
+                None => round.not_asked(gateway.receiver().config_id, NOT_SHOWN.into()),
             },
             Ok(_) => {}
             Err(config_id) => round.unavailable(*config_id, "the module is not loaded".into()),
@@ -96,11 +102,14 @@ pub(super) async fn verify(
                 configs = asked,
                 "webhook may belong to further configs: register the path of one config"
             );
-            round.unavailable(config_id, "its provider was not asked: too many configs verify with theirs".into());
+            round.not_asked(config_id, "its provider was not asked: too many configs verify with theirs".into());
             break;
         }
         asked += 1;
-        let (verdict, provider_time) = verify_with_provider(cashier, &**gateway, raw).await;
+        let Some((verdict, provider_time)) = verify_with_provider(cashier, &**gateway, raw).await else {
+            round.not_asked(config_id, BEYOND_PACE.into());
+            continue;
+        };
         round.take(cashier, &configs, cashier.receiver(&**gateway), verdict, provider_time);
     }
     for candidate in &candidates {
@@ -156,6 +165,10 @@ struct Round {
     ownership: Ownership,
     tried: Vec<ConfigId>,
     unavailable: Vec<ConfigId>,
+    /// Some gateway rejected it.
+    is_rejected: bool,
+    /// Some module could not judge it.
+    is_unjudged: bool,
     /// Why it is not verified; an unavailable module weighs more than a rejection, since the notice may be valid.
     rejection: Option<(ConfigId, SignatureStatus, String)>,
 }
@@ -230,13 +243,21 @@ impl Round {
     }
 
     fn rejected(&mut self, receiver: &ReceivingConfig, reason: String) {
+        self.is_rejected = true;
         let weightier = matches!(&self.rejection, Some((_, SignatureStatus::Unknown, _)));
         if !weightier {
             self.rejection = Some((receiver.config_id, SignatureStatus::Invalid, reason));
         }
     }
 
+    /// Its module is not working.
     fn unavailable(&mut self, config_id: ConfigId, reason: String) {
+        self.is_unjudged = true;
+        self.not_asked(config_id, reason);
+    }
+
+    /// A limit of ours kept it from being judged.
+    fn not_asked(&mut self, config_id: ConfigId, reason: String) {
         self.unavailable.push(config_id);
         self.rejection = Some((config_id, SignatureStatus::Unknown, reason));
     }
@@ -245,6 +266,7 @@ impl Round {
         let account = self.verified.as_ref().map(|(notice, ..)| notice.receiver().merchant_account.clone());
         let awaited =
             |config: &&ConfigId| self.ownership.awaits(cashier, **config, account.as_deref().unwrap_or_default());
+        let (is_rejected, is_unjudged) = (self.is_rejected, self.is_unjudged);
         let unavailable_owner = self.unavailable.iter().find(awaited).copied();
         let (verified, accepted) = match (self.verified, self.accepted) {
             (None, Some((Accepted::Ignored(notice), acknowledgement, time))) => {
@@ -261,6 +283,7 @@ impl Round {
             let webhook = UnreadableWebhook { receiver, notice, received, acknowledgement, provider_time };
             return Verification::Unreadable(Box::new(webhook));
         }
+        let is_authentic = verified.is_some();
         let (config_id, signature, reason) = match (verified, unavailable_owner) {
             (Some((notice, acknowledgement, provider_time)), None) => {
                 // Hashing and copying a body takes longer than any decision: done before the ledger's lock is taken.
@@ -278,7 +301,9 @@ impl Round {
                 .rejection
                 .unwrap_or_else(|| (ConfigId(0), SignatureStatus::Invalid, "no config of this provider".into())),
         };
-        Verification::NotVerified { config_id, signature, reason }
+        let is_invalid = signature == SignatureStatus::Invalid;
+        let is_failure = is_invalid || (is_rejected && !is_unjudged && !is_authentic);
+        Verification::NotVerified { config_id, signature, is_failure, reason }
     }
 }
 
@@ -289,14 +314,15 @@ fn references_in(body: &[u8]) -> impl Iterator<Item = Reference> {
 }
 
 /// What a module cannot determine offline it verifies with its provider, within a rate limit, so that unauthenticated senders
-/// cannot make us call providers. That time is the provider's.
-async fn verify_with_provider(cashier: &Cashier, gateway: &dyn Gateway, raw: &RawNotice) -> (Verdict, Duration) {
-    // Beyond its pace nothing is known about the notice: it may be the provider's, so it must come again.
-    if cashier.limits.network_verifications.check(gateway.receiver().config_id).is_err() {
-        let reason = "the config's limit of network verifications is reached".to_owned();
-        return (Verdict::NotWorking(reason), Duration::ZERO);
-    }
+/// cannot make us call providers. That time is the provider's. `None` beyond its pace: nothing is known about the notice then, it
+/// may be the provider's, so it must come again.
+async fn verify_with_provider(
+    cashier: &Cashier,
+    gateway: &dyn Gateway,
+    raw: &RawNotice,
+) -> Option<(Verdict, Duration)> {
+    cashier.limits.network_verifications.check(gateway.receiver().config_id).ok()?;
     let began = cashier.clock.monotonic();
     let verdict = gateway.verify(raw, false).await;
-    (verdict, cashier.clock.monotonic().saturating_sub(began))
+    Some((verdict, cashier.clock.monotonic().saturating_sub(began)))
 }

@@ -51,6 +51,9 @@ pub(super) struct Claims {
     /// A brand that is stated is a text: one that is null would be a session of every brand by mistake.
     #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
     pub(super) brand: Option<Box<str>>,
+    /// **Ours**: says on purpose that a manager's session has no brand.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) every_brand: bool,
     #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
     pub(super) iss: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,7 +125,9 @@ impl Claims {
         }
         match &self.brand {
             Some(brand) if brand.trim().is_empty() => return Err(TokenProblem::EmptyBrand),
-            None if rules.brand_required => return Err(TokenProblem::MissingBrand),
+            None if rules.brand_required && !(self.every_brand && self.role != i64::from(Role::Customer.number())) => {
+                return Err(TokenProblem::MissingBrand);
+            }
             Some(_) | None => {}
         }
         let known = (1..=ID_MAX).contains(&self.id);

@@ -1,5 +1,5 @@
 //! The files that session keys come from: secrets, a JWK set, revoked tokens. Each is followed while the server runs: what is
-//! added or removed counts with the next request.
+//! added counts with the next request, what is gone or altered when a second look finds the same.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -69,10 +69,10 @@ pub fn open(sources: KeySources) -> Result<(Arc<SessionKeys>, KeyFiles), Fault> 
     }
     let of_secrets =
         key_file("session_keys_file", FileUse::Secret, "has no keys: every token under its keys has ended");
-    open(of_secrets, secrets_file, taking(&keys, |keys| &keys.secrets, parse_keys, Vec::len))?;
+    open(of_secrets, secrets_file, taking(&keys, |keys| &keys.secrets, parse_keys, keys_first_seen))?;
     let of_issuers =
         key_file("session_jwks_file", FileUse::Public, "has no keys: every token under its keys has ended");
-    open(of_issuers, jwks_file, taking(&keys, |keys| &keys.public, parse_jwks, Vec::len))?;
+    open(of_issuers, jwks_file, taking(&keys, |keys| &keys.public, parse_jwks, keys_first_seen))?;
     let of_revoked = FileRules {
         setting: "revoked_tokens_file",
         content: FileUse::Public,
@@ -80,29 +80,64 @@ pub fn open(sources: KeySources) -> Result<(Arc<SessionKeys>, KeyFiles), Fault> 
         when_empty: None,
         strict,
     };
-    open(of_revoked, revoked_file, taking(&keys, |keys| &keys.revoked, parse_revoked, BTreeSet::len))?;
+    open(of_revoked, revoked_file, taking(&keys, |keys| &keys.revoked, parse_revoked, revoked_first_seen))?;
     if keys.secrets.load().is_empty() && keys.public.load().is_empty() {
         return Err(Fault::new("at least one session key is needed"));
     }
     Ok((keys, KeyFiles(files)))
 }
 
-/// Reads a text and stores what it holds, unless that is nothing and the caller does not believe it yet.
-fn taking<T: Send + Sync + 'static>(
+/// What is taken of a content that is seen for the first time.
+enum FirstSight<T> {
+    Whole(T),
+    /// What was known before, with what is new.
+    Joined(T),
+    Nothing,
+}
+
+/// Reads a text and stores what it holds; where the caller is not sure of it yet, what `first_seen` leaves of it.
+fn taking<E, T>(
     keys: &Arc<SessionKeys>,
     cell: fn(&SessionKeys) -> &ArcSwap<T>,
     parse: fn(&str) -> Result<T, Fault>,
-    count: fn(&T) -> usize,
-) -> Take {
+    first_seen: fn(&T, T) -> FirstSight<T>,
+) -> Take
+where
+    E: 'static,
+    T: Send + Sync + 'static,
+    for<'t> &'t T: IntoIterator<Item = &'t E>,
+{
     let keys = Arc::clone(keys);
-    Box::new(move |text, take_empty| {
+    Box::new(move |text, is_sure| {
         let read = parse(text)?;
-        let count = count(&read);
-        if count > 0 || take_empty {
-            cell(&keys).store(Arc::new(read));
-        }
-        Ok(count)
+        let count = (&read).into_iter().count();
+        let cell = cell(&keys);
+        let seen = if is_sure { FirstSight::Whole(read) } else { first_seen(&cell.load(), read) };
+        Ok(match seen {
+            FirstSight::Whole(read) => {
+                cell.store(Arc::new(read));
+                Some(count)
+            }
+            FirstSight::Joined(both) => {
+                cell.store(Arc::new(both));
+                None
+            }
+            FirstSight::Nothing => None,
+        })
     })
+}
+
+/// Keys are taken as they stand where every known one is among them: one that was cut is another key under the same id.
+fn keys_first_seen<K: PartialEq>(known: &Vec<K>, read: Vec<K>) -> FirstSight<Vec<K>> {
+    if known.iter().all(|key| read.contains(key)) { FirstSight::Whole(read) } else { FirstSight::Nothing }
+}
+
+/// What is revoked is revoked at once, beside what was.
+fn revoked_first_seen(known: &BTreeSet<Box<str>>, read: BTreeSet<Box<str>>) -> FirstSight<BTreeSet<Box<str>>> {
+    if known.is_subset(&read) {
+        return FirstSight::Whole(read);
+    }
+    FirstSight::Joined(known.union(&read).cloned().collect())
 }
 
 /// One `jti` a line; `#` begins a comment where it begins the line.

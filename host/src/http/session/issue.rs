@@ -18,6 +18,8 @@ pub struct NewToken<'t> {
     pub role: Role,
     pub id: u64,
     pub brand: Option<&'t str>,
+    /// Whether a manager's token without a brand says so; needed where the settings ask for a brand.
+    pub every_brand: bool,
     pub ttl_seconds: i64,
     /// By which it can be revoked.
     pub jti: Option<&'t str>,
@@ -38,18 +40,19 @@ pub(super) fn sign(
     now: UnixTime,
 ) -> Result<String, Fault> {
     let fault = || Fault::new("a token could not be signed");
-    let NewToken { role, id, brand, ttl_seconds, jti } = new;
+    let NewToken { role, id, brand, every_brand, ttl_seconds, jti } = new;
     if brand.is_some_and(|brand| brand.trim().is_empty()) {
         return Err(Fault::new("a token's brand cannot be empty"));
     }
-    if brand.is_none() && rules.brand_required {
+    let customer = role == Role::Customer;
+    let every_brand = every_brand && brand.is_none() && !customer;
+    if brand.is_none() && !every_brand && rules.brand_required {
         return Err(Fault::new("require_brand_claim is set: a token needs a brand"));
     }
     if ttl_seconds > rules.lifetime_max {
         let most = rules.lifetime_max;
         return Err(Fault::new(format!("a token lives for at most {most} s, which session_lifetime_max says")));
     }
-    let customer = role == Role::Customer;
     let key = keys.iter().find(|key| key.signs.covers(customer)).ok_or_else(|| {
         let whose = if customer { "a customer" } else { "a manager" };
         Fault::new(format!("no session key may sign for {whose}"))
@@ -61,6 +64,7 @@ pub(super) fn sign(
         nbf: None,
         iat: Some(now.0.into()),
         brand: brand.map(Into::into),
+        every_brand,
         iss: rules.issuers.first().cloned(),
         aud: rules.audiences.first().cloned().map(TokenAudience::One),
         jti: jti.map(Into::into),

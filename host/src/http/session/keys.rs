@@ -44,6 +44,7 @@ impl Signs {
 }
 
 /// A key that signs and verifies session tokens. It has no Debug.
+#[derive(PartialEq)]
 pub struct SessionKey {
     pub(super) kid: Box<str>,
     pub(super) signs: Signs,

@@ -36,6 +36,14 @@ pub(super) struct PublicKey {
     pub(super) signs: Signs,
     pub(super) algorithm: Algorithm,
     key: DecodingKey,
+    /// As the set states it.
+    jwk: Box<str>,
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.jwk == other.jwk
+    }
 }
 
 /// The name of an algorithm in a token's header, where public keys may have it.
@@ -84,6 +92,7 @@ pub(super) fn parse_jwks(text: &str) -> Result<Vec<PublicKey>, Fault> {
         if own.d.is_some() || own.k.is_some() || &*own.kty == "oct" {
             return Err(wrong(kid, "is secret: a JWK set has public keys alone"));
         }
+        let stated = jwk.to_string();
         let jwk: Jwk = serde_json::from_value(jwk).map_err(|_| wrong(kid, "is no JWK"))?;
         if !verifies(&jwk) {
             continue;
@@ -101,7 +110,7 @@ pub(super) fn parse_jwks(text: &str) -> Result<Vec<PublicKey>, Fault> {
         };
         let key = DecodingKey::from_jwk(&jwk).map_err(|_| wrong(Some(kid), "cannot be read"))?;
         strong(&key, algorithm).map_err(|what| wrong(Some(kid), &what))?;
-        keys.push(PublicKey { kid: kid.into(), signs, algorithm, key });
+        keys.push(PublicKey { kid: kid.into(), signs, algorithm, key, jwk: stated.into() });
     }
     distinct(keys.iter().map(|key| &*key.kid), JWKS_KEYS_MAX)?;
     Ok(keys)

@@ -177,6 +177,8 @@ fn k4_an_empty_brand_is_refused_and_a_missing_one_where_the_settings_ask_for_it(
         (r#""bramd":"ion4""#, true, false),
         (r#""Brand":"ion4""#, true, false),
         (r#""x":1"#, true, false),
+        // A customer has no other brand than its own.
+        (r#""every_brand":true"#, true, false),
     ];
     for (brand, valid, valid_where_required) in table {
         let claims = format!(r#"{{"id":5,"role":9,"exp":1779273600,{brand}}}"#);
@@ -188,6 +190,27 @@ fn k4_an_empty_brand_is_refused_and_a_missing_one_where_the_settings_ask_for_it(
     let refused = |brand| issue_token(&keys, Role::Customer, 5, brand, 60, NOW).unwrap_err().what;
     assert_eq!(refused(None), "require_brand_claim is set: a token needs a brand");
     assert_eq!(refused(Some("")), "a token's brand cannot be empty");
+}
+
+#[test]
+fn n8_a_manager_token_says_on_purpose_that_it_is_of_every_brand() {
+    let keys = keys().with_rules(SessionRules { brand_required: true, ..SessionRules::default() });
+    let issued = |role, brand, every_brand| {
+        keys.issue(NewToken { role, id: 7, brand, every_brand, ttl_seconds: 60, jti: None }, NOW)
+    };
+    let brand_of = |token: &str| {
+        let session = keys.manager(Some(token), FROM, NOW);
+        session.ok().map(|session| session.brand().map(str::to_owned))
+    };
+    assert_eq!(brand_of(&issued(Role::Admin, None, true).unwrap()), Some(None));
+    assert_eq!(
+        brand_of(&issued(Role::Admin, Some("ion4"), true).unwrap()),
+        Some(Some("ion4".into())),
+        "a brand limits"
+    );
+    for (role, every_brand) in [(Role::Admin, false), (Role::Customer, true)] {
+        assert!(issued(role, None, every_brand).unwrap_err().what.contains("require_brand_claim"));
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::super::sqlite::Sqlite;
 use super::super::writing::Store;
 use super::*;
 
-fn record(config: u64, secret: &str) -> Body {
+pub(super) fn record(config: u64, secret: &str) -> Body {
     let hidden = |text: &str| AuditedValue::Hidden(Secret::new(text));
     let change = FieldChange {
         field: "webhook_secret".into(),

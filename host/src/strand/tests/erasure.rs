@@ -227,3 +227,38 @@ fn a_webhook_that_is_still_to_be_read_stays_and_an_overrides_comment_goes() {
     assert_eq!(found(folder.path(), 5), [canary("body", 5)]);
     assert_eq!(found(folder.path(), 6), [canary("comment", 6)]);
 }
+
+#[cfg(unix)]
+#[test]
+fn k6_no_command_follows_a_link_in_place_of_the_database() {
+    use super::super::backup::{DatabaseSnapshot, WriteHold};
+    let parent = tempfile::tempdir().unwrap();
+    let (target, folder) = (parent.path().join("target"), parent.path().join("bases"));
+    std::fs::create_dir_all(&target).unwrap();
+    let (strand, _listener) = opened(&target);
+    let real = strand.path().to_owned();
+    drop(strand);
+    std::fs::create_dir(&folder).unwrap();
+    let database = folder.join("cashier.db");
+    std::os::unix::fs::symlink(&real, &database).unwrap();
+    let before = std::fs::read(&real).unwrap();
+    let refused = [
+        erased(&database).err(),
+        super::super::connection::connect(&database).err(),
+        image::state(&database).err(),
+        WriteHold::take(&database).err(),
+        DatabaseSnapshot::begin(&database).err(),
+    ];
+    for (index, refused) in refused.into_iter().enumerate() {
+        let what = refused.unwrap().what;
+        assert!(what.contains("it is a symbolic link"), "{index}: {what}");
+    }
+    assert_eq!(std::fs::read(&real).unwrap(), before);
+    // A link in the path of the folder is the operator's.
+    let linked = parent.path().join("linked");
+    std::os::unix::fs::symlink(real.parent().unwrap(), &linked).unwrap();
+    erased(&linked.join("cashier.db")).unwrap();
+    // SQLite itself refuses one that is put there after the question.
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    assert!(rusqlite::Connection::open_with_flags(&database, flags).is_err());
+}

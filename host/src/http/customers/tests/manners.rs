@@ -118,12 +118,45 @@ async fn n4_pages_of_listed_origins_may_call_the_customer_paths() {
         let exposed = response.header("access-control-expose-headers").unwrap_or_default();
         assert!(exposed.contains("x-request-id") && exposed.contains("retry-after"), "{exposed}");
     }
-    let foreign =
-        listener.send("GET /cashier/transactions", &format!("{token}origin: https://evil.example\r\n"), "").await;
-    assert_eq!((foreign.status, foreign.error().as_str()), (403, "PERMISSION_DENIED"));
-    // Nobody needs an origin who is no browser.
+    // Whoever is not listed is answered as without an origin, and a browser shows the answer to no page: this server's own
+    // pages, apps and programs are no pages of other origins.
+    for origin in ["https://evil.example", "https://pay.example", "null", "capacitor://localhost", "file://", "-"] {
+        let lines = format!("{token}origin: {origin}\r\n");
+        let answered = listener.send("GET /cashier/transactions", &lines, "").await;
+        assert_eq!((answered.status, answered.header("access-control-allow-origin")), (200, None), "{origin}");
+        let lines = format!("origin: {origin}\r\n");
+        assert_eq!(listener.send("OPTIONS /cashier/deposit", &lines, "").await.status, 405, "no preflight: {origin}");
+    }
     assert_eq!(listener.send("GET /cashier/transactions", &token, "").await.status, 200);
     assert_eq!(listener.send("OPTIONS /cashier/deposit", "", "").await.status, 405);
+}
+
+#[tokio::test]
+async fn n4_listed_origins_change_nothing_for_webhooks() {
+    let api = CustomerApi::open().await;
+    let listener = with_origins(&api).await;
+    api.deposit("k", "250.0").await;
+    let signed = "x-signature: config 1\r\n";
+    for (n, origin) in ["https://psp.example", "null", "https://shop.example", "-"].into_iter().enumerate() {
+        let notice = api.env.provider.notice_body(vec![update(&format!("evt_{n}"), ProviderStatus::Confirmed)]);
+        let lines = format!("{signed}origin: {origin}\r\n");
+        for path in ["stripe/1", "stripe/1/", "stripe"] {
+            let answered = listener.send(&format!("POST /cashier/webhook/{path}"), &lines, &notice).await;
+            assert_eq!(answered.status, 200, "{origin} {path}: {}", answered.body);
+            assert_eq!(answered.header("access-control-allow-origin"), None, "{origin} {path}");
+        }
+        let lines = format!("origin: {origin}\r\n");
+        let forged = listener.send("POST /cashier/webhook/stripe/1", &lines, "{}").await;
+        assert_eq!((forged.status, forged.error().as_str()), (401, "INVALID_SIGNATURE"), "{origin}");
+        assert_eq!(listener.send("GET /cashier/webhook/stripe", &lines, "").await.status, 200, "{origin}");
+        let asks = format!("{lines}access-control-request-method: POST\r\n");
+        assert_eq!(listener.send("OPTIONS /cashier/webhook/stripe", &asks, "").await.status, 405, "{origin}");
+    }
+    assert_eq!(api.env.cashier.counted_notices().0, 4, "forged ones are counted whatever their origin");
+    let routes = starting::customer_routes(Arc::clone(&api.env.cashier.clock), &ORIGINS.map(Box::from));
+    let starting = TestListener::open(routes, Arc::clone(&api.env.clock)).await;
+    let waiting = starting.send("POST /cashier/webhook/stripe/1", "origin: https://psp.example\r\n", "{}").await;
+    assert_eq!(waiting.status, 503, "to be sent again");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use cashier_core::session::Role;
 use cashier_core::time::UnixTime;
 
 use super::*;
+use crate::http::session::keys::Signs;
 use crate::http::session::{NewToken, issue_token};
 
 const NOW: UnixTime = UnixTime(1_779_270_000);
@@ -53,7 +54,8 @@ impl Site {
     }
 
     fn token(&self, jti: &str) -> String {
-        let new = NewToken { role: Role::Customer, id: 5, brand: None, ttl_seconds: 60, jti: Some(jti) };
+        let new =
+            NewToken { role: Role::Customer, id: 5, brand: None, every_brand: false, ttl_seconds: 60, jti: Some(jti) };
         self.keys.issue(new, NOW).unwrap()
     }
 
@@ -126,6 +128,7 @@ fn k3_a_key_file_that_is_missing_or_unreadable_or_broken_keeps_its_keys_and_is_l
     assert!(site.is_valid(&token) && site.problem().is_empty(), "it is back as it was");
     site.write("session.key", &line("2", "02"));
     site.look();
+    site.look();
     assert!(!site.is_valid(&token), "a removed line ends its tokens");
 }
 
@@ -148,6 +151,7 @@ fn k3_a_link_is_followed_to_what_it_leads_to_now_as_containers_change_mounted_se
     std::os::unix::fs::symlink("..2", &next).unwrap();
     std::fs::rename(&next, &data).unwrap();
     site.look();
+    site.look();
     assert!(!site.is_valid(&token) && site.problem().is_empty());
 }
 
@@ -160,6 +164,8 @@ fn a_line_that_is_added_makes_a_key_valid_and_a_new_first_line_signs() {
     let after = site.token("a");
     assert!(before != after && site.is_valid(&before) && site.is_valid(&after));
     site.write("session.key", &line("new", "02"));
+    site.look();
+    assert!(site.is_valid(&before), "one look: it may be being written");
     site.look();
     assert!(!site.is_valid(&before) && site.is_valid(&after));
 }
@@ -185,6 +191,70 @@ fn a_revoked_token_is_refused_while_its_jti_is_listed() {
     site.write("revoked", &(0..=REVOKED_TOKENS_MAX).map(|number| format!("{number}\n")).collect::<String>());
     site.look();
     assert!(site.problem().contains("at most 100000 tokens"), "{}", site.problem());
+}
+
+#[test]
+fn k3_a_list_that_is_read_while_it_is_being_written_makes_no_revoked_token_valid() {
+    let mut site = Site::open(&[("session.key", &line("1", "01")), ("revoked", "4f\n50\n")]);
+    let [first, second, third] = ["4f", "50", "51"].map(|jti| site.token(jti));
+    for part in ["4f\n", "4f\n5", "4f\n51\n", "", "# of today\n4f\n"] {
+        site.write("revoked", part);
+        site.look();
+        assert!(!site.is_valid(&first) && !site.is_valid(&second), "{part:?}: no two looks found the same");
+    }
+    assert!(!site.is_valid(&third), "what was added in between counted at once, and stays until it is surely gone");
+    site.look();
+    assert!(!site.is_valid(&first) && site.is_valid(&second) && site.is_valid(&third), "found twice");
+    site.write("revoked", "4f\n51\n");
+    site.look();
+    assert!(!site.is_valid(&third), "an addition counts at once");
+}
+
+#[test]
+fn k3_a_key_that_was_cut_is_no_other_key_until_a_second_look_finds_it_again() {
+    let long = |byte: &str| format!("1:{}\n", byte.repeat(64));
+    let mut site = Site::open(&[("session.key", &long("01"))]);
+    let token = site.token("a");
+    let (whole, cut) = (format!("{}{}", long("01"), line("2", "02")), &long("01")[..2 + 80]);
+    for text in [cut, &whole, cut, &line("2", "02"), &whole] {
+        site.write("session.key", text);
+        site.look();
+        assert!(site.is_valid(&token) && site.problem().is_empty(), "{text}");
+    }
+    site.write("session.key", cut);
+    site.look();
+    std::fs::remove_file(site.folder.path().join("session.key")).unwrap();
+    site.look();
+    site.write("session.key", cut);
+    site.look();
+    assert!(site.is_valid(&token), "the two looks do not follow each other");
+    site.look();
+    assert!(!site.is_valid(&token), "a key is replaced under its id");
+}
+
+#[test]
+fn k3_a_jwk_that_is_gone_or_altered_counts_when_it_is_found_twice() {
+    let jwk = |kid: &str, signs: &str| {
+        format!(
+            r#"{{"kty":"OKP","crv":"Ed25519","kid":"{kid}","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","signs":"{signs}"}}"#
+        )
+    };
+    let set = |keys: &[String]| format!(r#"{{"keys":[{}]}}"#, keys.join(","));
+    let (first, second) = (jwk("a", "customer"), jwk("b", "customer"));
+    let mut site = Site::open(&[("session.key", &line("1", "01")), ("keys.json", &set(&[first.clone()]))]);
+    let mut kids = |text: &str| {
+        site.write("keys.json", text);
+        site.look();
+        let keys = site.keys.public.load();
+        keys.iter()
+            .map(|key| format!("{}{}", key.kid, if key.signs == Signs::Customers { "" } else { "!" }))
+            .collect::<String>()
+    };
+    let both = set(&[first, second.clone()]);
+    assert_eq!(kids(&both), "ab", "an addition counts at once");
+    let altered = set(&[jwk("a", "manager"), second.clone()]);
+    assert_eq!([&altered, &both, &set(&[second.clone()]), &altered].map(|text| kids(text)), ["ab"; 4]);
+    assert_eq!([kids(&altered), kids(&set(&[second.clone()])), kids(&set(&[second]))], ["a!b", "a!b", "b"]);
 }
 
 #[test]
@@ -224,6 +294,8 @@ fn k2_strict_permissions_refuse_a_key_that_others_may_read_at_the_start_and_when
     files.0.iter_mut().for_each(FollowedFile::look);
     assert!(keys.problems().concat().contains("what it held before stays valid"), "{:?}", keys.problems());
     mode(&path, 0o600);
-    files.0.iter_mut().for_each(FollowedFile::look);
+    for _ in 0..2 {
+        files.0.iter_mut().for_each(FollowedFile::look);
+    }
     assert!(keys.problems().is_empty());
 }
