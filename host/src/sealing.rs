@@ -13,7 +13,7 @@ use crate::ledger::Watermark;
 use crate::ports::{Entropy, Fault};
 use crate::reload_signal::ReloadAsked;
 use crate::settings::Settings;
-use crate::strand::reseal::{self, ResealCursor, SealUse};
+use crate::strand::reseal::{self, ResealCursor, SealUse, UnreadableRows};
 use crate::strand::seal::{SealKeys, SealRing};
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::SystemEntropy;
@@ -110,8 +110,12 @@ async fn resealed(strand: &Strand) -> Result<u64, Fault> {
 /// Logs which keys of the file nothing needs any more, and which are needed still.
 async fn report(strand: &Strand) {
     let (path, ring) = (strand.path().to_owned(), Arc::clone(strand.ring()));
-    let counted = tokio::task::spawn_blocking(move || reseal::used_keys(&path)).await;
-    let used = match counted {
+    let sealed_with = Arc::clone(&ring);
+    let counted = tokio::task::spawn_blocking(move || {
+        let rows = reseal::unreadable_rows(&path, &sealed_with, Arc::new(SystemEntropy))?;
+        reseal::used_keys(&path, &rows.lost)
+    });
+    let used = match counted.await {
         Ok(Ok(used)) => used,
         Ok(Err(fault)) => return tracing::warn!(%fault, "sealed columns were not counted"),
         Err(_) => return,
@@ -121,7 +125,11 @@ async fn report(strand: &Strand) {
     }
     let newest = ring.newest();
     for (key, columns) in used.by_key.iter().filter(|(key, _)| **key != newest) {
-        tracing::warn!(key, columns, "sealed columns do not open and keep their key, see /readyz?verbose");
+        tracing::warn!(
+            key,
+            columns,
+            "sealed columns do not open and keep their key: `cashier reseal --check` names them"
+        );
     }
 }
 
@@ -142,6 +150,8 @@ pub struct ResealReport {
     pub idle: Vec<u32>,
     /// A sentence for each row that does not open.
     pub unreadable: Vec<String>,
+    /// A sentence for each key of audit fingerprints that does not open and that a newer one has replaced.
+    pub lost: Vec<String>,
 }
 
 impl ResealReport {
@@ -172,11 +182,12 @@ pub async fn reseal(settings: &Settings) -> Result<ResealReport, Fault> {
 pub fn seal_use(settings: &Settings) -> Result<ResealReport, Fault> {
     let path: &Path = &settings.bases.join("cashier.db");
     let keys = SealKeys::parse(&settings.seal_keys)?;
-    let ring = SealRing::new(keys.clone());
+    let ring = Arc::new(SealRing::new(keys));
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let used = reseal::used_keys(path)?;
+    let UnreadableRows { found: unreadable, lost } = reseal::unreadable_rows(path, &ring, entropy)?;
+    let used = reseal::used_keys(path, &lost)?;
     let (newest, idle) = (ring.newest(), idle(&ring, &used));
-    Ok(ResealReport { rows: 0, newest, idle, used, unreadable: reseal::unreadable_rows(path, keys, entropy)? })
+    Ok(ResealReport { rows: 0, newest, idle, used, unreadable, lost: lost.into_values().collect() })
 }
 
 #[cfg(test)]

@@ -179,6 +179,14 @@ async fn k1_lost_secrets_are_given_again() {
     deployment.manager().run("MngUpdateCashierProviderConfig", &again).await;
     pay(&deployment, "its secrets were given again").await;
     assert_eq!(verbose(&deployment).await, "ready\n");
+    deployment.stop().await;
+    let check = reseal(&deployment, &["--check"]).await;
+    assert_eq!(check.code, Some(0), "{check:?}");
+    assert!(
+        check.out.contains("audit_key 1: key: sealed with key 1") && check.out.contains("it is lost"),
+        "{}",
+        check.out
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

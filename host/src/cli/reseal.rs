@@ -33,6 +33,9 @@ pub(super) fn reseal(args: &ResealArgs) -> Result<(), CliError> {
         print_line(&format!("key {key} is not used any more: its line can be removed from the seal key file"));
     }
     report.unreadable.iter().for_each(|row| print_line(row));
+    for row in &report.lost {
+        print_line(&format!("{row}: it is lost, and a newer one is in its place; nothing is to be done"));
+    }
     if report.is_all_newest() { Ok(()) } else { Err(CliError(reason(&report))) }
 }
 

@@ -8,15 +8,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cashier_core::approval::ApprovalState;
+use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Params};
 
 use super::audit_key;
 use super::columns::{ColumnReader, for_each_row, sql_fault};
 use super::connection::connect_read_only;
 use super::rows::{RowWriter, approval, config};
 use super::schema;
-use super::seal::{Seal, SealKeys, SealRing, sealed_by};
+use super::seal::{Seal, SealRing, sealed_by};
 use crate::ports::{Entropy, Fault};
 
 /// Rows of one step, each with up to four columns: well under a millisecond of encrypting, so that payments do not wait.
@@ -159,9 +159,19 @@ impl fmt::Display for SealUse {
     }
 }
 
-/// A sentence for each row with columns that these keys do not open, on a connection of its own.
-pub fn unreadable_rows(path: &Path, keys: SealKeys, entropy: Arc<dyn Entropy>) -> Result<Vec<String>, Fault> {
-    let seal = Seal::new(Arc::new(SealRing::new(keys)), entropy);
+/// A sentence for each row with columns that do not open.
+#[derive(Debug, Default)]
+pub struct UnreadableRows {
+    /// What somebody gives again or rejects.
+    pub found: Vec<String>,
+    /// Keys of audit fingerprints that a newer one has replaced, by their number: nothing needs them or can bring them back,
+    /// except the key that encrypted them.
+    pub lost: BTreeMap<u64, String>,
+}
+
+/// Reads every encrypted row on a connection of its own.
+pub fn unreadable_rows(path: &Path, ring: &Arc<SealRing>, entropy: Arc<dyn Entropy>) -> Result<UnreadableRows, Fault> {
+    let seal = Seal::new(Arc::clone(ring), entropy);
     let connection = current(path)?;
     let mut found = Vec::new();
     for_each_row(&connection, config::READ_ALL, [], config::TABLE, |columns| {
@@ -173,13 +183,18 @@ pub fn unreadable_rows(path: &Path, keys: SealKeys, entropy: Arc<dyn Entropy>) -
         found.extend(approval::read(columns, &seal)?.broken());
         Ok(())
     })?;
+    let (mut closed, mut lost) = (BTreeMap::new(), BTreeMap::new());
     for_each_row(&connection, audit_key::READ, [], audit_key::TABLE, |columns| {
         let id: u64 = columns.value()?;
-        let opened = audit_key::open(&seal, id, columns.blob()?);
-        found.extend(opened.err().map(|why| format!("{} {id}: key: {why}", audit_key::TABLE)));
+        match audit_key::open(&seal, id, columns.blob()?) {
+            // Nothing will be recorded under an older one again.
+            Ok(_) => lost.append(&mut closed),
+            Err(why) => drop(closed.insert(id, format!("{} {id}: key: {why}", audit_key::TABLE))),
+        }
         Ok(())
     })?;
-    Ok(found)
+    found.extend(closed.into_values());
+    Ok(UnreadableRows { found, lost })
 }
 
 /// A reader of a database with every table.
@@ -191,22 +206,30 @@ fn current(path: &Path) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
-/// Counts, without opening anything, on a connection of its own.
-pub fn used_keys(path: &Path) -> Result<SealUse, Fault> {
+/// Counts, without opening anything, on a connection of its own; but not the keys of audit fingerprints that are lost.
+pub fn used_keys(path: &Path, lost: &BTreeMap<u64, String>) -> Result<SealUse, Fault> {
     let connection = current(path)?;
     let mut used = SealUse::default();
-    let tables = [config::READ_HEADERS, approval::READ_HEADERS, audit_key::READ_HEADERS];
-    for sql in tables {
-        count(&connection, sql, [], &mut used).map_err(sql_fault("counting sealed columns"))?;
+    for sql in [config::READ_HEADERS, approval::READ_HEADERS] {
+        count(&connection, sql, &BTreeMap::new(), &mut used).map_err(sql_fault("counting sealed columns"))?;
     }
+    count(&connection, audit_key::READ_HEADERS, lost, &mut used).map_err(sql_fault("counting sealed columns"))?;
     Ok(used)
 }
 
-fn count(connection: &Connection, sql: &str, params: impl Params, used: &mut SealUse) -> Result<(), rusqlite::Error> {
+fn count(
+    connection: &Connection,
+    sql: &str,
+    lost: &BTreeMap<u64, String>,
+    used: &mut SealUse,
+) -> Result<(), rusqlite::Error> {
     let mut statement = connection.prepare(sql)?;
     let columns = statement.column_count();
-    let mut rows = statement.query(params)?;
+    let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
+        if !lost.is_empty() && lost.contains_key(&row.get::<_, i64>(0)?.cast_unsigned()) {
+            continue;
+        }
         for column in 1..columns {
             let header = match row.get_ref(column)? {
                 ValueRef::Blob(header) => sealed_by(header),

@@ -1,12 +1,14 @@
 //! Seal keys that come and go, and sealed columns that do not open, on a real disk.
 
+use std::collections::BTreeMap;
+
 use cashier_core::approval::ApprovalState;
 use cashier_core::ids::{ApprovalId, ManagerId};
 use cashier_core::provider_config::{ReplacedSecret, Secret};
 use rusqlite::Connection;
 
 use super::super::reseal::{ResealCursor, unreadable_rows, used_keys};
-use super::super::seal::{SealContext, Terms};
+use super::super::seal::{SealContext, SealRing, Terms};
 use super::*;
 use crate::ports::{FaultKind, Recorder};
 
@@ -74,7 +76,11 @@ fn reseal_all(path: &Path, ring: &str) -> u64 {
 }
 
 fn keys_of(path: &Path) -> Vec<(u32, u64)> {
-    used_keys(path).unwrap().by_key.into_iter().collect()
+    used_keys(path, &BTreeMap::new()).unwrap().by_key.into_iter().collect()
+}
+
+fn ring(keys: &str) -> Arc<SealRing> {
+    Arc::new(SealRing::new(SealKeys::parse(keys).unwrap()))
 }
 
 fn a_config(row: ProviderConfig) -> Change {
@@ -97,9 +103,7 @@ fn k1_reseal_brings_every_row_under_the_newest_key_in_steps_and_changes_nothing_
     assert_eq!(reseal_all(&path, BOTH), 0, "there is nothing left to do");
     let (configs_after, approvals_after) = read(&path, TWO);
     assert_eq!((configs_after, approvals_after), (configs, approvals[300 - 256..].to_vec()));
-    assert!(
-        unreadable_rows(&path, SealKeys::parse(TWO).unwrap(), Arc::new(CountingEntropy::default())).unwrap().is_empty()
-    );
+    assert!(unreadable_rows(&path, &ring(TWO), Arc::new(CountingEntropy::default())).unwrap().found.is_empty());
 }
 
 #[test]
@@ -116,8 +120,10 @@ fn k1_a_key_that_is_missing_leaves_a_row_as_it_is_stored_and_opens_it_when_it_is
     assert!(configs[0].secret_key.is_empty() && configs[0].config_json.is_empty());
     let request = "approval 1: request: sealed with key 1, which is not in the key ring";
     assert_eq!(approvals[0].broken().as_deref(), Some(request));
-    let keys = SealKeys::parse(TWO).unwrap();
-    assert_eq!(unreadable_rows(&path, keys, Arc::new(CountingEntropy::default())).unwrap(), [expected, request]);
+    assert_eq!(
+        unreadable_rows(&path, &ring(TWO), Arc::new(CountingEntropy::default())).unwrap().found,
+        [expected, request]
+    );
     // An edit of another field, and resealing, keep the stored bytes.
     let disabled = ProviderConfig { enabled: false, version: 6, ..configs[0].clone() };
     stored(&path, TWO, 3, vec![a_config(disabled), Change::Approval(Box::new(approvals[0].clone()))]);
@@ -153,8 +159,7 @@ fn k1_a_sealed_column_opens_beside_the_clear_terms_alone_that_it_was_sealed_with
         let path = folder.path().join("cashier.db");
         stored(&path, ONE, 1, vec![a_config(config(1)), Change::Approval(Box::new(approval(1, ApprovalState::Open)))]);
         Connection::open(&path).unwrap().execute_batch(swap).unwrap();
-        let found =
-            unreadable_rows(&path, SealKeys::parse(ONE).unwrap(), Arc::new(CountingEntropy::default())).unwrap();
+        let found = unreadable_rows(&path, &ring(ONE), Arc::new(CountingEntropy::default())).unwrap().found;
         assert_eq!(found.len(), 1, "{swap}: {found:?}");
         assert!(found[0].starts_with(broken), "{swap}: {found:?}");
         let (configs, _) = read(&path, ONE);
@@ -197,10 +202,10 @@ fn k1_the_layout_without_terms_is_read_and_resealed_with_them_also_under_the_sam
     connection.execute("UPDATE approval SET request_sealed = ?", [request]).unwrap();
     drop(connection);
     assert_eq!(read(&path, ONE).0, [config(1)], "it opens");
-    let used = used_keys(&path).unwrap();
+    let used = used_keys(&path, &BTreeMap::new()).unwrap();
     assert!(used.older_layout == 4 && !used.is_all_of(1), "{used}");
     assert_eq!(reseal_all(&path, ONE), 2);
-    let used = used_keys(&path).unwrap();
+    let used = used_keys(&path, &BTreeMap::new()).unwrap();
     assert!(used.older_layout == 0 && used.is_all_of(1), "{used}");
     let (configs, approvals) = read(&path, ONE);
     assert_eq!(configs, [config(1)]);
@@ -229,4 +234,28 @@ fn k1_a_step_that_another_program_prevents_changes_nothing_and_may_be_tried_agai
     assert_eq!(block_on(strand.configuration()).unwrap().configs, [config(1), config(2)]);
     strand.close().unwrap();
     assert!(block_on(strand.reseal(ResealCursor::default())).is_err(), "a closed strand answers");
+}
+
+#[test]
+fn k1_a_lost_key_of_audit_fingerprints_hinders_no_rotation_once_a_newer_one_is_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let recorded = |keys: &str, seq| {
+        let mut store = Sqlite::open(&path, sealing(keys)).unwrap();
+        write_all(&mut store, &[commit(seq, Vec::new(), vec![super::audit::record(1, "secret")])]);
+        store.close().unwrap();
+    };
+    let judged = |keys: &str| {
+        let rows = unreadable_rows(&path, &ring(keys), Arc::new(CountingEntropy::default())).unwrap();
+        let used = used_keys(&path, &rows.lost).unwrap();
+        (rows.found.len(), rows.lost.len(), used.by_key.into_iter().collect::<Vec<_>>())
+    };
+    recorded(ONE, 1);
+    assert_eq!(judged(TWO), (1, 0, vec![(1, 1)]), "there is no newer one: the next record makes one");
+    recorded(TWO, 2);
+    assert_eq!(judged(TWO), (0, 1, vec![(2, 1)]));
+    assert_eq!(judged(BOTH), (0, 0, vec![(1, 1), (2, 1)]), "its key is back: it is needed");
+    assert_eq!(judged(ONE), (1, 0, vec![(1, 1), (2, 1)]), "what is recorded under next is not lost");
+    assert_eq!(reseal_all(&path, BOTH), 1);
+    assert_eq!(judged(TWO), (0, 0, vec![(2, 2)]));
 }
