@@ -35,7 +35,9 @@ pub use self::customer_limits::CustomerLimits;
 pub use self::list_limits::{
     CUSTOMER_LISTS_MAX, EXPORT_ROWS_MIN, EXPORTS_MAX, ListPermit, ListReader, MANAGER_LISTS_MAX,
 };
-pub use self::notice_limits::{FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, NoticeRules, SMALL_NOTICE_LENGTH_MAX};
+pub use self::notice_limits::{
+    FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, NoticeRules, NoticeSender, SMALL_NOTICE_LENGTH_MAX,
+};
 pub use self::rate_limit::{NETWORK_VERIFICATIONS_PER_MINUTE, WITHDRAWALS_PER_MINUTE};
 pub use self::request_context::RequestContext;
 pub use self::return_hosts::ReturnHosts;

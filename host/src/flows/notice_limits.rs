@@ -113,6 +113,11 @@ impl NoticeSender {
         self.is_restricted
     }
 
+    /// A webhook from there verified lately.
+    pub fn is_known(&self) -> bool {
+        self.is_known
+    }
+
     /// Whether a large body of it is read.
     pub fn may_send_large(&self) -> bool {
         self.is_known || !(self.is_restricted || self.is_spent)
@@ -147,12 +152,6 @@ impl Default for RestrictedLane {
     }
 }
 
-impl RestrictedLane {
-    fn is_empty(&self) -> bool {
-        self.waiting.available_permits() == RESTRICTED_WAITING_MAX
-    }
-}
-
 impl NoticeLimits {
     pub(super) fn new(rules: NoticeRules, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -182,8 +181,7 @@ impl NoticeLimits {
         NoticeSender { address, provider, is_known, is_restricted: !is_exempt && (beyond || many), is_spent }
     }
 
-    /// Waits until it may be verified; `None` where too many wait. Small ones wait only where their sender is beyond a limit, or
-    /// is not known while forged ones of the provider may cost no more.
+    /// Waits until it may be verified; `None` where too many wait. Small ones wait only if [`NoticeSender::waits`].
     pub(super) async fn lane(&self, sender: &NoticeSender, length: usize) -> Option<JudgingPermit> {
         if length > SMALL_NOTICE_LENGTH_MAX {
             let lane = if sender.is_known { &self.large_of_known } else { &self.large_of_others };
@@ -226,6 +224,15 @@ impl NoticeLimits {
                 "webhooks that fail verification reached the provider's limit: the next ones are answered 429"
             );
         }
+        self.count_address(&mut state, sender, now);
+    }
+
+    /// Notes a webhook whose body did not arrive whole: it took capacity like one that fails verification.
+    pub(super) fn unfinished(&self, sender: &NoticeSender) {
+        self.count_address(&mut self.lock(), sender, self.clock.monotonic());
+    }
+
+    fn count_address(&self, state: &mut NoticeCounts, sender: &NoticeSender, now: Duration) {
         let Some(address) = sender.address.filter(|address| self.counts(*address)) else { return };
         let has_space = state.failing.len() < FAILING_ADDRESSES_MAX || state.failing.contains_key(&address);
         if has_space && state.failing.entry(address).or_default().add(now) == self.rules.failed_per_minute {
@@ -263,7 +270,7 @@ impl NoticeLimits {
         known.retain(|_, at| is_recent(*at, now));
         providers.retain(|_, cost| {
             cost.refill(now);
-            let is_waited_for = cost.lane.as_ref().is_some_and(|lane| !lane.is_empty());
+            let is_waited_for = cost.lane.as_ref().is_some_and(|lane| Arc::strong_count(&lane.waiting) > 1);
             is_waited_for || cost.spent > 0 || cost.window.count(now) > 0
         });
     }

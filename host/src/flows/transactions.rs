@@ -23,16 +23,16 @@ use crate::ports::{Fault, TEXTS_AT_ONCE_MAX};
 /// How long a list may take in all, to a customer or a manager's screen: the largest page takes a phone half of it.
 pub const LIST_TIME_MAX: Duration = Duration::from_secs(120);
 
-/// How long an export may take: a slow line gets its fifty thousand rows.
+/// How long an export may take once its rows were found: a slow line gets its fifty thousand rows.
 pub const EXPORT_TIME_MAX: Duration = Duration::from_secs(600);
 
-/// Bytes of an export that its reader takes in a second, on average since it began.
+/// Bytes of an export that its reader takes in a second, on average over the time that the server waits for it.
 pub const EXPORT_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
 
 /// Bytes of the part of an answer that is being sent, beside its packed rows: what is made whole, and one piece.
 const SENT_BYTES: usize = 1024 * 1024;
 
-/// What an export may take before its progress is judged.
+/// How long the server waits for the reader of an export before its progress is judged.
 const EXPORT_GRACE: Duration = Duration::from_secs(10);
 
 /// The page of a list, whose rows are taken one piece after the other.
@@ -43,7 +43,12 @@ pub struct TransactionPage {
     reader: ListReader,
     /// The reloads of the books in which the page was found: no others can unpack it.
     reloads: u64,
+    /// When it was asked for; of an export, when its rows were found.
     began: Duration,
+    /// Since when the reader has what was made until now.
+    given: Option<Duration>,
+    /// How long the reader let the server wait. What the server itself takes, to search, to read texts, is not in it.
+    waited: Duration,
     _permit: ListPermit,
 }
 
@@ -71,7 +76,11 @@ impl TransactionPage {
     /// # Errors
     /// Why the answer breaks off: its reader is too slow, or the books were read again.
     pub async fn next_rows(&mut self, sent: u64) -> Result<Vec<Transaction>, Fault> {
-        self.check_time(sent)?;
+        let now = self.cashier.clock.monotonic();
+        if let Some(given) = self.given.take() {
+            self.waited = self.waited.saturating_add(now.saturating_sub(given));
+        }
+        self.check_time(now, sent)?;
         while !self.page.is_finished() {
             let (filter, page) = (&self.filter, &mut *self.page);
             let rows = self.cashier.ledger.peek(|books| books.take_rows(filter, page));
@@ -87,13 +96,19 @@ impl TransactionPage {
         Ok(Vec::new())
     }
 
-    fn check_time(&self, sent: u64) -> Result<(), Fault> {
-        let took = self.cashier.clock.monotonic().saturating_sub(self.began);
-        let is_late = match self.reader {
-            ListReader::Customer(_) | ListReader::Manager(_) => took > LIST_TIME_MAX,
+    /// From now on it is for the reader to take what was made of the rows.
+    pub fn give(&mut self) {
+        self.given = Some(self.cashier.clock.monotonic());
+    }
+
+    fn check_time(&self, now: Duration, sent: u64) -> Result<(), Fault> {
+        let took = now.saturating_sub(self.began);
+        let (took, is_late) = match self.reader {
+            ListReader::Customer(_) | ListReader::Manager(_) => (took, took > LIST_TIME_MAX),
             ListReader::Export(_) => {
-                let due = took.saturating_sub(EXPORT_GRACE).as_secs().saturating_mul(EXPORT_BYTES_PER_SECOND_MIN);
-                took > EXPORT_TIME_MAX || sent < due
+                let judged = self.waited.saturating_sub(EXPORT_GRACE).as_secs();
+                let due = judged.saturating_mul(EXPORT_BYTES_PER_SECOND_MIN);
+                (self.waited, took > EXPORT_TIME_MAX || sent < due)
             }
         };
         if is_late { Err(Fault::new(format!("its reader took {sent} bytes in {} s", took.as_secs()))) } else { Ok(()) }
@@ -127,8 +142,13 @@ pub async fn list(
         match progress {
             Progress::Found(page) => {
                 permit.hold(page.bytes() + SENT_BYTES)?;
-                let cashier = Arc::clone(cashier);
-                return Ok(TransactionPage { cashier, filter, page, reader, reloads, began, _permit: permit });
+                let began = match reader {
+                    ListReader::Customer(_) | ListReader::Manager(_) => began,
+                    ListReader::Export(_) => cashier.clock.monotonic(),
+                };
+                let (cashier, given, waited) = (Arc::clone(cashier), None, Duration::ZERO);
+                let _permit = permit;
+                return Ok(TransactionPage { cashier, filter, page, reader, reloads, began, given, waited, _permit });
             }
             Progress::More(scan) => resume = Some(scan),
             Progress::TooLarge => return Err(Refusal::invalid("limit: the rows take more than 32 MiB, ask for fewer")),

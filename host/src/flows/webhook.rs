@@ -64,6 +64,11 @@ pub fn sender(cashier: &Cashier, provider: &str, context: &RequestContext) -> No
     cashier.limits.notices.sender(provider, &context.ip)
 }
 
+/// Notes a webhook whose body did not arrive whole.
+pub fn count_unfinished(cashier: &Cashier, sender: &NoticeSender) {
+    cashier.limits.notices.unfinished(sender);
+}
+
 /// The answer to a webhook beyond a limit.
 pub fn beyond_limit() -> Refusal {
     Refusal::new(RefusalCode::Frequent, "too many webhooks failed verification lately, send it again later")

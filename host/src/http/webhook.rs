@@ -7,7 +7,7 @@ use cashier_core::ids::ConfigId;
 use cashier_core::printable::check_code;
 use cashier_core::refusal::{Refusal, RefusalCode};
 
-use crate::flows::{SMALL_NOTICE_LENGTH_MAX, webhook};
+use crate::flows::{Cashier, NoticeSender, SMALL_NOTICE_LENGTH_MAX, webhook};
 use crate::http::customer_context::CustomerContext;
 use crate::http::reply::Reply;
 use crate::http::request::{BodyLimits, Request};
@@ -34,14 +34,19 @@ pub(super) async fn answer(
     let sender = webhook::sender(cashier, provider, &origin);
     // Before the body is read: what a sender beyond its limit sends costs nothing, unless it is small.
     let limits = match sender.may_send_large() {
+        true if sender.is_known() => NOTICE_LENGTH_MAX.into(),
         true => BodyLimits::of_anybody(NOTICE_LENGTH_MAX),
         false => BodyLimits::of_anybody(SMALL_NOTICE_LENGTH_MAX).answering(webhook::beyond_limit),
     };
-    let body = request.read_body(limits, &*cashier.clock).await.inspect_err(|refusal| {
-        if refusal.code == RefusalCode::Frequent {
-            webhook::count_limited(cashier);
-        }
-    })?;
+    let mut arriving = Arriving { cashier, sender, is_unfinished: true };
+    let read = request.read_body(limits, &*cashier.clock).await;
+    let code = read.as_ref().err().map(|refusal| refusal.code);
+    arriving.is_unfinished = matches!(code, Some(RefusalCode::RequestTimeout | RefusalCode::InvalidData));
+    drop(arriving);
+    if code == Some(RefusalCode::Frequent) {
+        webhook::count_limited(cashier);
+    }
+    let body = read?;
     // Text that is not an id matches no config and gets the same answer as an unknown id.
     let addressed = config.map(|text| ConfigId(text.parse().unwrap_or(0)));
     let notice = RawNotice {
@@ -60,6 +65,21 @@ pub(super) async fn answer(
         None => Reply::success(&WebhookAnswer::new(&outcome.events, outcome.transaction.as_ref(), outcome.duplicate)),
     };
     Ok(reply.after(outcome.provider_time))
+}
+
+/// A body that is read: where it does not arrive whole, also because its sender disconnects, that counts for its sender.
+struct Arriving<'c> {
+    cashier: &'c Cashier,
+    sender: NoticeSender,
+    is_unfinished: bool,
+}
+
+impl Drop for Arriving<'_> {
+    fn drop(&mut self) {
+        if self.is_unfinished {
+            webhook::count_unfinished(self.cashier, &self.sender);
+        }
+    }
 }
 
 fn headers(request: &Request) -> Arc<[(Box<str>, Box<str>)]> {

@@ -1,9 +1,10 @@
 //! The file for security events that can wait for the reader no longer: `security.log` in `var`, for its owner alone. Whoever
-//! reads the log learns how many lines are in it.
+//! reads the log learns how many lines are in it, and may remove, move or empty it at any time: each line goes where the path
+//! leads when it is written.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::private_files;
@@ -19,7 +20,6 @@ pub(super) struct OverflowFile(Mutex<Overflow>);
 struct Overflow {
     path: Option<PathBuf>,
     file: Option<File>,
-    length: u64,
 }
 
 impl OverflowFile {
@@ -38,20 +38,35 @@ impl OverflowFile {
 impl Overflow {
     fn append(&mut self, line: &[u8]) -> std::io::Result<bool> {
         let Some(path) = &self.path else { return Ok(false) };
-        if self.file.is_none() {
-            let mut file = private_files::open(path).map_err(|fault| std::io::Error::other(fault.to_string()))?;
-            self.length = file.seek(SeekFrom::End(0))?;
-            self.file = Some(file);
+        // What was removed or moved is somebody else's now: a line in it would be read by nobody.
+        let file = match self.file.take().filter(|file| is_at(file, path)) {
+            Some(file) => file,
+            None => private_files::open(path).map_err(|fault| std::io::Error::other(fault.to_string()))?,
+        };
+        let file = self.file.insert(file);
+        let length = file.seek(SeekFrom::End(0))?;
+        if length.saturating_add(line.len() as u64) > OVERFLOW_BYTES_MAX {
+            return Ok(false);
         }
-        let length = self.length.saturating_add(line.len() as u64);
-        let Some(file) = self.file.as_mut().filter(|_| length <= OVERFLOW_BYTES_MAX) else { return Ok(false) };
         if let Err(error) = file.write_all(line) {
             // Part of a line must not begin the next one.
-            let _ = file.set_len(self.length);
-            let _ = file.seek(SeekFrom::Start(self.length));
+            let _ = file.set_len(length);
             return Err(error);
         }
-        self.length = length;
         Ok(true)
+    }
+}
+
+/// Whether the path leads to this file, not following a link.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(opened), Ok(there)) = (file.metadata(), std::fs::symlink_metadata(path)) else { return false };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        (opened.dev(), opened.ino()) == (there.dev(), there.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        opened.is_file() && there.is_file()
     }
 }

@@ -108,6 +108,48 @@ fn k7_security_events_beyond_the_queue_are_in_the_file_and_the_reader_learns_how
 }
 
 #[test]
+fn k7_a_file_that_was_read_and_removed_moved_or_emptied_gets_the_next_security_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, moved) = (folder.path().join("security.log"), folder.path().join("security.log.1"));
+    let (_unopened, queue, _guard) = Gate::stalled();
+    queue.overflow_to(path.clone());
+    let line = format!("security {}\n", "x".repeat(SECURITY_BYTES_MAX / 8));
+    while queue.state().overflowed == 0 {
+        queue.put(line.as_bytes(), true);
+    }
+    let read = || std::fs::read_to_string(&path).unwrap();
+    assert_eq!(read(), line);
+    // Shorter lines would still find place in the queue.
+    let overflow = |name: &str| {
+        let named = format!("{name}{line}");
+        queue.put(named.as_bytes(), true);
+        assert_eq!(read(), named, "{name}");
+    };
+    std::fs::remove_file(&path).unwrap();
+    overflow("after its removal ");
+    std::fs::rename(&path, &moved).unwrap();
+    overflow("after it was moved ");
+    std::fs::write(&path, "").unwrap();
+    overflow("after it was emptied ");
+    std::fs::copy(&moved, folder.path().join("other")).unwrap();
+    std::fs::rename(folder.path().join("other"), &path).unwrap();
+    let before = read();
+    queue.put(line.as_bytes(), true);
+    assert_eq!(read(), format!("{before}{line}"), "after another file took its place");
+    // A full file that was removed is no longer full.
+    let full = std::fs::File::options().write(true).open(&path).unwrap();
+    full.set_len(overflow::OVERFLOW_BYTES_MAX).unwrap();
+    queue.put(line.as_bytes(), true);
+    let (overflowed, lost) = {
+        let state = queue.state();
+        (state.overflowed, state.security_lost)
+    };
+    assert_eq!((overflowed, lost), (5, 1));
+    std::fs::remove_file(&path).unwrap();
+    overflow("after it was full ");
+}
+
+#[test]
 fn k7_the_end_waits_for_a_stalled_reader_only_so_long_and_saves_the_security_events() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("security.log");

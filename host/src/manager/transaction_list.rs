@@ -54,6 +54,7 @@ impl TransactionList {
             piece.extend(self.after.take().unwrap_or_default());
         }
         self.given += piece.len() as u64;
+        self.page.give();
         Ok(Some(piece))
     }
 

@@ -57,8 +57,31 @@ impl Content {
     }
 }
 
-/// Appends the record of a commit to the chain.
-pub(super) fn put(connection: &Connection, seal: &Seal, commit: &Commit, record: &AuditRecord) -> Result<(), Fault> {
+/// A record that was written, perhaps in a transaction that is still open.
+#[derive(Debug)]
+pub(super) struct WrittenRecord {
+    id: i64,
+    manager: i64,
+    config: i64,
+    outcome: String,
+    hash: Hash,
+}
+
+impl WrittenRecord {
+    /// Logs its hash, to be noted elsewhere: for those alone whose transaction has ended well.
+    pub(super) fn is_durable(&self) {
+        let Self { id, manager, config, outcome, hash } = self;
+        security_log::audit_recorded(*id, *manager, *config, outcome, &hex::encode(hash));
+    }
+}
+
+/// Appends the record of a commit to the chain. Until the transaction has ended, nothing may say that it is there.
+pub(super) fn put(
+    connection: &Connection,
+    seal: &Seal,
+    commit: &Commit,
+    record: &AuditRecord,
+) -> Result<WrittenRecord, Fault> {
     let fault = sql_fault(TABLE);
     let newest =
         connection.prepare_cached(NEWEST).and_then(|mut query| query.query_row([], |row| row.get(0)).optional());
@@ -93,8 +116,7 @@ pub(super) fn put(connection: &Connection, seal: &Seal, commit: &Commit, record:
     ];
     // A record that is there already means that the chain has another writer: nothing that the commit holds is at fault.
     statement.execute(row).map_err(|error| fault(error).with_kind(FaultKind::Other))?;
-    security_log::audit_recorded(id, manager, config, &outcome, &hex::encode(hash));
-    Ok(())
+    Ok(WrittenRecord { id, manager, config, outcome, hash })
 }
 
 fn changes_json(connection: &Connection, seal: &Seal, record: &AuditRecord) -> Result<String, Fault> {

@@ -14,6 +14,7 @@ use cashier_core::status::TransactionStatus;
 use cashier_core::time::UnixTime;
 use rusqlite::{Connection, params};
 
+use super::audit::WrittenRecord;
 use super::columns::{for_each_row, sql_fault};
 use super::connection::connect;
 use super::image;
@@ -72,8 +73,10 @@ pub fn erase(order: &ErasureOrder<'_>, keys: SealKeys, entropy: Arc<dyn Entropy>
         let fault = sql_fault("erasing");
         let transaction = connection.transaction().map_err(&fault)?;
         let erased = rows_of(&transaction, order)?;
-        record(&transaction, &Seal::new(Arc::new(SealRing::new(keys)), entropy), order, erased)?;
+        let seal = Seal::new(Arc::new(SealRing::new(keys)), entropy);
+        let recorded = record(&transaction, &seal, order, erased)?;
         transaction.commit().map_err(&fault)?;
+        recorded.iter().for_each(WrittenRecord::is_durable);
         erased
     };
     let Erased { transactions, texts, answers, orders, notices, .. } = erased;
@@ -163,7 +166,12 @@ fn ids(connection: &Connection, sql: &str) -> Result<Vec<i64>, rusqlite::Error> 
 }
 
 /// Adds the record of what was erased to the chain, as a commit of its own number.
-fn record(connection: &Connection, seal: &Seal, order: &ErasureOrder<'_>, erased: Erased) -> Result<(), Fault> {
+fn record(
+    connection: &Connection,
+    seal: &Seal,
+    order: &ErasureOrder<'_>,
+    erased: Erased,
+) -> Result<Vec<WrittenRecord>, Fault> {
     let mut known = Counters::default();
     for_each_row(connection, counters::READ, [], counters::TABLE, |columns| {
         known = counters::read(columns)?;
@@ -213,7 +221,8 @@ fn record(connection: &Connection, seal: &Seal, order: &ErasureOrder<'_>, erased
     let (mut quarantine, mut scratch) = (Quarantine::default(), Scratch::default());
     let mut writer = RowWriter { connection, seal, quarantine: &mut quarantine, scratch: &mut scratch };
     rows::write(&mut writer, &commit)?;
-    counters::put(&mut writer, &counters)
+    counters::put(&mut writer, &counters)?;
+    Ok(scratch.audited)
 }
 
 /// Moves the log into the database and cuts it to nothing.

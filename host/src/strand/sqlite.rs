@@ -96,6 +96,7 @@ impl Sqlite {
 impl Store for Sqlite {
     fn begin(&mut self) -> Result<(), Fault> {
         self.before = self.quarantine;
+        self.scratch.audited.clear();
         run(self.opened()?, "BEGIN IMMEDIATE")
     }
 
@@ -107,7 +108,7 @@ impl Store for Sqlite {
     }
 
     fn write_alone(&mut self, commit: &Commit) -> Result<(), Fault> {
-        let before = self.quarantine;
+        let (before, audited) = (self.quarantine, self.scratch.audited.len());
         run(self.opened()?, "SAVEPOINT alone")?;
         let written = self.write(commit);
         let connection = self.opened()?;
@@ -121,6 +122,7 @@ impl Store for Sqlite {
         run(connection, "RELEASE alone")?;
         if written.is_err() {
             self.quarantine = before;
+            self.scratch.audited.truncate(audited);
         }
         written
     }
@@ -138,6 +140,8 @@ impl Store for Sqlite {
         }
         quarantine.trim(connection).map_err(sql_fault("deleting the oldest quarantined rows"))?;
         run(connection, "COMMIT")?;
+        // Not before: what is reverted, or tried again under another hash, is not in the chain.
+        scratch.audited.drain(..).for_each(|record| record.is_durable());
         self.log.look(connection);
         Ok(())
     }

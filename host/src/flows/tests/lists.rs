@@ -1,5 +1,6 @@
 //! Lists whose readers are slow: what is held is bounded, and what takes too long ends.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ async fn b2_a_list_ends_at_its_deadline_and_an_export_when_its_reader_is_too_slo
     assert!(late.unwrap_err().contains("40000 bytes in 121 s"));
     let export = async |after: Duration, sent: u64| {
         let mut page = page(&env, ListReader::Export(ManagerId(1))).await;
+        page.next_rows(0).await.unwrap();
+        page.give();
         tokio::time::sleep(after).await;
         page.next_rows(sent).await.is_ok()
     };
@@ -72,6 +75,35 @@ async fn b2_a_list_ends_at_its_deadline_and_an_export_when_its_reader_is_too_slo
     assert!(export(minutes, enough).await && !export(minutes, enough - 1).await);
     assert!(export(Duration::from_secs(10), 0).await, "the first seconds are not judged");
     assert!(!export(EXPORT_TIME_MAX + Duration::from_secs(1), u64::MAX).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn b2_the_clock_of_an_export_runs_while_its_reader_takes_what_was_made_and_not_in_the_search_before() {
+    let env = with_deposits(200).await;
+    let slow = Duration::from_secs(100);
+    // A row that the list shows waits for its commit, and the list with it.
+    env.disk.held.store(true, Ordering::SeqCst);
+    let later = tokio::spawn(env.deposit("later"));
+    env.run_for(1).await;
+    let cashier = Arc::clone(&env.cashier);
+    let export = tokio::spawn(async move {
+        list(&cashier, ListReader::Export(ManagerId(1)), &Scope::default(), filter(5_000)).await.ok()
+    });
+    tokio::time::sleep(slow).await;
+    assert!(!export.is_finished());
+    env.disk.held.store(false, Ordering::SeqCst);
+    let mut page = export.await.unwrap().unwrap();
+    later.await.unwrap().unwrap();
+    assert_eq!((page.count(), page.next_rows(0).await.unwrap().len()), (201, 16), "nobody could read until now");
+    // Neither is what the server takes to read texts and to write JSON the reader's.
+    tokio::time::sleep(slow).await;
+    page.give();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    page.next_rows(0).await.unwrap();
+    page.give();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let late = page.next_rows(EXPORT_BYTES_PER_SECOND_MIN - 1).await.unwrap_err().to_string();
+    assert!(late.contains("8191 bytes in 11 s"), "{late}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -55,7 +55,11 @@ fn write_body(writer: &mut RowWriter<'_>, commit: &Commit, body: &Body) -> Resul
         }
         Body::Order { transaction_id, details } => bodies::put_order(writer, *transaction_id, details),
         Body::Texts { transaction_id, texts } => bodies::put_texts(writer, *transaction_id, texts),
-        Body::Audit(record) => audit::put(writer.connection, writer.seal, commit, record),
+        Body::Audit(record) => {
+            let written = audit::put(writer.connection, writer.seal, commit, record)?;
+            writer.scratch.audited.push(written);
+            Ok(())
+        }
     }
 }
 

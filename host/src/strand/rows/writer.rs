@@ -7,6 +7,7 @@ use cashier_core::status::SignatureStatus;
 use rusqlite::Connection;
 
 use crate::ports::Fault;
+use crate::strand::audit::WrittenRecord;
 use crate::strand::columns::{Put, sql_fault};
 use crate::strand::quarantine::Quarantine;
 use crate::strand::seal::Seal;
@@ -41,6 +42,8 @@ pub(in crate::strand) struct Scratch {
     /// Rows that the current commit touched, for the journal.
     pub(super) touched: String,
     json: Vec<u8>,
+    /// Records of the open transaction.
+    pub(in crate::strand) audited: Vec<WrittenRecord>,
 }
 
 impl RowWriter<'_> {

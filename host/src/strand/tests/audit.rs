@@ -58,6 +58,82 @@ fn m14_a_secret_that_is_put_back_is_recorded_without_showing_it() {
     assert_ne!(texts[0], texts[3], "equal secrets of two configs are not seen to be equal");
 }
 
+/// Hashes of the records that the log says to be on disk, in the order of the lines.
+fn logged(write: impl FnOnce()) -> Vec<String> {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, write);
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let recorded = text.lines().filter(|line| line.contains("audit_recorded"));
+    recorded.map(|line| line.split_once(" hash=\"").unwrap().1[..64].to_owned()).collect()
+}
+
+/// Hashes of the records that are on disk.
+fn stored(path: &Path) -> Vec<String> {
+    let connection = Connection::open(path).unwrap();
+    let mut read = connection.prepare("SELECT lower(hex(hash)) FROM audit_record ORDER BY id").unwrap();
+    read.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn k7_a_record_is_logged_once_its_transaction_has_ended_well_and_never_when_it_was_reverted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let mut store = Sqlite::open(&path, sealing(RING)).unwrap();
+    let audit = |seq: u64| commit(seq, Vec::new(), vec![record(seq, "canary-a")]);
+    let counters = audit(9).counters;
+    let reverted = logged(|| {
+        store.begin().unwrap();
+        store.write(&audit(1)).unwrap();
+        store.undo().unwrap();
+    });
+    assert!(reverted.is_empty() && stored(&path).is_empty(), "{reverted:?}");
+    // The same record again in a batch from which the database refuses another one: its hash is another than the first time.
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "CREATE TRIGGER rule AFTER INSERT ON audit_record WHEN NEW.config_id = 2 \
+             BEGIN SELECT RAISE(ABORT, 'a rule of the database'); END",
+        )
+        .unwrap();
+    let before_the_end = std::cell::RefCell::new(Vec::new());
+    let all = logged(|| {
+        let early = logged(|| {
+            store.begin().unwrap();
+            store.write_alone(&audit(1)).unwrap();
+            store.write_alone(&audit(2)).unwrap_err();
+            store.write_alone(&audit(3)).unwrap();
+        });
+        before_the_end.borrow_mut().extend(early);
+        store.sync(Some(&counters)).unwrap();
+    });
+    assert_eq!((before_the_end.take(), all.len()), (Vec::<String>::new(), 2));
+    assert_eq!(all, stored(&path));
+    let failed = logged(|| {
+        store.begin().unwrap();
+        store.write(&audit(4)).unwrap();
+        store.abandon();
+    });
+    assert!(failed.is_empty(), "{failed:?}");
+    let next = logged(|| {
+        store.load().unwrap();
+        write_all(&mut store, &[audit(5)]);
+    });
+    assert_eq!([all, next].concat(), stored(&path));
+}
+
 /// The fingerprints of records, in their order.
 fn fingerprints(path: &Path) -> Vec<String> {
     let connection = Connection::open(path).unwrap();

@@ -1,13 +1,27 @@
 //! Senders of webhooks that fail verification, behind a trusted proxy: what is answered, and what is read for it.
 
 use super::*;
-use crate::test_cashier::FAILED_NOTICES_PER_MINUTE;
+use crate::http::connection_limits::ConnectionLimits;
+use crate::test_cashier::{FAILED_NOTICES_PER_MINUTE, lock};
+
+const MIB: usize = 1024 * 1024;
+
+fn from(ip: &str) -> String {
+    format!("x-forwarded-for: {ip}\r\n")
+}
+
+/// A request whose body lacks its last byte.
+fn unfinished(path: &str, ip: &str) -> String {
+    let body = "x".repeat(MIB - 1);
+    format!("POST {path} HTTP/1.1\r\nhost: x\r\n{}content-length: {MIB}\r\n\r\n{body}", from(ip))
+}
 
 /// The customer listener behind a proxy on this machine.
 async fn behind_a_proxy() -> CustomerApi {
     let api = CustomerApi::open().await;
     let routes = crate::http::customer_routes(&api.env.cashier, &api.keys, &[]);
-    let (clock, limits) = (Arc::clone(&api.env.clock), TestListener::LIMITS);
+    let limits = ConnectionLimits { all: 256, per_address: 128, ..TestListener::LIMITS };
+    let clock = Arc::clone(&api.env.clock);
     let listener = TestListener::open_with(routes, clock, limits, None, &["127.0.0.1/32"]).await;
     CustomerApi { listener, ..api }
 }
@@ -15,7 +29,6 @@ async fn behind_a_proxy() -> CustomerApi {
 #[tokio::test]
 async fn b4_a_sender_beyond_its_limit_is_answered_before_its_large_body_is_read_and_others_are_not_bound() {
     let api = behind_a_proxy().await;
-    let from = |ip: &str| format!("x-forwarded-for: {ip}\r\n");
     for path in ["/cashier/webhook/stripe/1", "/cashier/webhook/nobody"] {
         let line = format!("POST {path}");
         let flooding = from(if path.ends_with('1') { "203.0.113.9" } else { "203.0.113.10" });
@@ -44,4 +57,48 @@ async fn b4_a_sender_beyond_its_limit_is_answered_before_its_large_body_is_read_
     let body = api.env.provider.notice_body(vec![Update { amount, ..paid("e1", &reference) }]);
     let signed = format!("{}x-signature: any config\r\n", from("203.0.113.9"));
     assert_eq!(api.listener.send("POST /cashier/webhook/stripe/1", &signed, &body).await.status, 200);
+}
+
+#[tokio::test]
+async fn b4_bodies_that_never_end_leave_space_for_a_sender_whose_webhook_verified_lately() {
+    let api = behind_a_proxy().await;
+    api.deposit("k", "250.00").await;
+    let reference = api.env.provider.references().pop().unwrap();
+    let amount = Some(StatedAmount::Exact(usd(25_000)));
+    let update = |event| Update { amount: amount.clone(), ..paid(event, &reference) };
+    let (line, known) =
+        ("POST /cashier/webhook/stripe/1", format!("{}x-signature: config 1\r\n", from("198.51.100.7")));
+    let small = api.env.provider.notice_body(vec![update("e1")]);
+    assert_eq!(api.listener.send(line, &known, &small).await.status, 200);
+    let mut stalled = Vec::new();
+    for _ in 0..60 {
+        let mut client = api.listener.connect().await;
+        let request = unfinished("/cashier/webhook/stripe/1", "203.0.113.9");
+        tokio::io::AsyncWriteExt::write_all(&mut client.stream, request.as_bytes()).await.unwrap();
+        stalled.push(client);
+    }
+    // Until the listener has read them.
+    let large = "x".repeat(MIB);
+    let mut others = (1..=250).map(|n| from(&format!("203.0.114.{n}")));
+    loop {
+        let sender = others.next().expect("what anybody may hold is used up");
+        match api.listener.send("POST /cashier/webhook/nobody", &sender, &large).await.status {
+            401 => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            status => break assert_eq!(status, 429),
+        }
+    }
+    lock(&api.env.provider.understood).insert(large.clone(), vec![update("e2")]);
+    let answered = api.listener.send(line, &known, &large).await;
+    assert_eq!(answered.status, 200, "{}", answered.body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_a_body_that_does_not_arrive_whole_counts_as_a_failure_of_its_sender() {
+    let api = behind_a_proxy().await;
+    let path = "/cashier/webhook/stripe/1";
+    for _ in 0..FAILED_NOTICES_PER_MINUTE {
+        assert_eq!(api.listener.request(&unfinished(path, "203.0.113.9")).await.status, 408);
+    }
+    assert_eq!(api.listener.request(&unfinished(path, "203.0.113.9")).await.status, 429, "before its body is read");
+    assert_eq!(api.listener.request(&unfinished(path, "203.0.113.10")).await.status, 408, "another address");
 }
