@@ -1,6 +1,7 @@
 //! Looks for card data in what people and integrators write freely: comments, codes and metadata. The cashier must not store
 //! it, so it is refused with a sentence that repeats nothing of it. What is a name or a number of a card, the core decides.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use cashier_core::card_data::{holds_card_number, is_card_field};
@@ -33,7 +34,7 @@ pub(super) fn check_text(text: &str) -> Result<(), Problem> {
 /// It holds card data, or cannot be read as deep as it is nested.
 pub(super) fn check_object(text: &str) -> Result<(), Problem> {
     check_text(text)?;
-    match serde_json::from_str::<Scanned>(text) {
+    match scan(text) {
         Ok(_) => Ok(()),
         Err(_) => Err(Problem::Borrowed(UNREAD)),
     }
@@ -45,8 +46,41 @@ fn judge(text: &str, levels: u8) -> Option<&'static str> {
     }
     let levels = levels.checked_sub(1)?;
     // A text that only looks like JSON is a text.
-    let found = text.trim_start().starts_with(['{', '[']).then(|| serde_json::from_str::<Scanned>(text).ok())??;
+    let found = text.trim_start().starts_with(['{', '[']).then(|| scan(text).ok())??;
     found.problem.or_else(|| found.texts.iter().find_map(|inner| judge(inner, levels)))
+}
+
+fn scan(text: &str) -> Result<Scanned, serde_json::Error> {
+    serde_json::from_str(&without_halves(text))
+}
+
+/// The same JSON with U+FFFD for each escaped half of a character whose other half is missing: what writes a text that was
+/// cut within an emoji makes them, JSON allows them, and a Rust string cannot hold them.
+fn without_halves(text: &str) -> Cow<'_, str> {
+    let unit = |at: usize| {
+        let digits = text.get(at..at.checked_add(6)?)?.strip_prefix("\\u")?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let (mut written, mut taken, mut at) = (String::new(), 0, 0);
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find('\\')) {
+        at += found;
+        at += match (unit(at), unit(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                written.push_str(text.get(taken..at).unwrap_or_default());
+                written.push_str("\\ufffd");
+                taken = at + 6;
+                6
+            }
+            // What is escaped may have several bytes only where this is no JSON.
+            _ => 1 + text.get(at + 1..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8),
+        };
+    }
+    if taken == 0 {
+        return Cow::Borrowed(text);
+    }
+    written.push_str(text.get(taken..).unwrap_or_default());
+    Cow::Owned(written)
 }
 
 /// What a JSON value holds: the first problem of its names, and the texts that are still to be judged.
@@ -170,6 +204,26 @@ mod tests {
         }
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
         assert_eq!(check_object(&deep), Err(Problem::Borrowed(UNREAD)));
+    }
+
+    #[test]
+    fn k8_half_a_character_is_accepted_as_ever_and_hides_no_card_data() {
+        for fine in [
+            r#"{"name":"Ann \ud83d"}"#,
+            r#"{"name":"\ude00 \ud83d\ude00 \ud83d\ud83d\n"}"#,
+            r#"{"\ud83d":"\\ud83d","x":"{\"y\":\"\\ud83d\"}"}"#,
+        ] {
+            assert_eq!(check_object(fine), Ok(()), "{fine}");
+        }
+        for hidden in [
+            r#"{"y":"\ud83d","cvv":"987"}"#,
+            r#"{"y":"\ude00\\","a":[{"cvv":"987","z":"\ud83dx"}]}"#,
+            r#"{"x":"{\"cvv\":\"987\",\"y\":\"\\ud83d\"}"}"#,
+        ] {
+            assert_eq!(check_object(hidden), Err(Problem::Borrowed(FIELD)), "{hidden}");
+        }
+        let number = r#"{"y":"\ud83d","note":"4111\u00201111 1111 1111"}"#;
+        assert_eq!(check_object(number), Err(Problem::Borrowed(NUMBER)));
     }
 
     #[test]
