@@ -29,6 +29,7 @@ pub mod inbox;
 pub mod lengths;
 pub mod lookups;
 pub mod money;
+pub mod network;
 pub mod notice;
 mod numbered;
 pub mod operation;

@@ -3,12 +3,13 @@
 //! called forged because of a limit. It verifies nothing.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cashier_core::ids::ConfigId;
+use cashier_core::network::network_of;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -333,14 +334,9 @@ impl ProviderCost {
     }
 }
 
-/// The address that failures are counted by: one customer of a network provider has a whole /64 of IPv6.
+/// The address that failures are counted by.
 fn network(ip: &str) -> Option<IpAddr> {
-    match ip.parse::<IpAddr>().ok()?.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            Some(IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))))
-        }
-        address => Some(address),
-    }
+    ip.parse().ok().map(network_of)
 }
 
 /// A name that nobody configured is counted like a provider's, in a table of limited size.

@@ -3,11 +3,9 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use cashier_core::network::network_of;
 use http::HeaderMap;
 use ipnet::IpNet;
-
-/// Bits of an IPv6 address that count: one sender usually has all addresses below them (RFC 6177).
-const IPV6_BITS_COUNTED: u32 = 64;
 
 /// An address as limits count it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,13 +13,7 @@ pub(super) struct AddressKey(IpAddr);
 
 impl From<IpAddr> for AddressKey {
     fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(v6) => {
-                let network = v6.to_bits() & (u128::MAX << (u128::BITS - IPV6_BITS_COUNTED));
-                Self(IpAddr::V6(Ipv6Addr::from_bits(network)))
-            }
-            v4 @ IpAddr::V4(_) => Self(v4),
-        }
+        Self(network_of(address))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Lines about requests of anyone: so many a minute for each address and in all, the rest counted.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
+use cashier_core::network::network_of;
 use cashier_core::time::UnixTime;
 
 /// Lines of one address in a minute: enough to see what it tries.
@@ -26,7 +26,7 @@ struct CountedMinute {
 
 impl AnonymousLines {
     /// Whether one more line of this address is logged, and how many were not in the minutes before, to be logged once.
-    pub(super) fn admit(&self, from: &str, now: UnixTime) -> (bool, u64) {
+    pub fn admit(&self, from: &str, now: UnixTime) -> (bool, u64) {
         let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = now.0.div_euclid(60);
         let mut before = 0;
@@ -48,12 +48,8 @@ impl AnonymousLines {
     }
 }
 
-/// A subscriber to IPv6 has a network of 64 bits, so one sender could use a new address for each request.
 fn network(from: &str) -> Box<str> {
-    match from.parse::<IpAddr>().map(|address| address.to_canonical()) {
-        Ok(IpAddr::V6(v6)) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).to_string().into(),
-        Ok(IpAddr::V4(_)) | Err(_) => from.into(),
-    }
+    from.parse().map_or_else(|_| from.into(), |address| network_of(address).to_string().into())
 }
 
 #[cfg(test)]
@@ -72,6 +68,8 @@ mod tests {
         assert_eq!(of_one_network, ANONYMOUS_PER_ADDRESS_MAX);
         let of_all = admitted(&lines, |number| format!("10.0.{}.{}", number / 256, number % 256), 5_000, 119);
         assert_eq!(of_all, ANONYMOUS_PER_MINUTE - 2 * ANONYMOUS_PER_ADDRESS_MAX);
+        let known = lines.0.lock().unwrap().of_address.len();
+        assert_eq!(known, 582, "memory is bounded with the lines");
         let suppressed = u64::from(170_000 + 5_000 + 5_000 - ANONYMOUS_PER_MINUTE);
         assert_eq!(lines.admit("192.0.2.1", UnixTime(120)), (true, suppressed));
         assert_eq!(lines.admit("192.0.2.1", UnixTime(120)), (true, 0), "counted once");

@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "http",
         &[
             "log_lines",
+            "security_log",
             "manager",
             "flows",
             "wire",
