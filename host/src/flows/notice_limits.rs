@@ -1,6 +1,6 @@
-//! What webhooks that fail verification may cost: so many a minute from one client address and to one provider, and so many
-//! bytes times configs of one provider. An address whose webhooks verified lately is bound by none of it, and no webhook is
-//! called forged because of a limit. It verifies nothing.
+//! What webhooks that are not verified may cost: so many a minute from one client address and to one provider, and so many
+//! bytes times configs of one provider. Addresses whose webhooks verified lately have limits of their own, four times as high,
+//! and no webhook is called forged because of a limit. It verifies nothing.
 
 mod cost;
 mod known;
@@ -14,10 +14,12 @@ use std::time::Duration;
 
 use cashier_core::ids::ConfigId;
 use cashier_core::network::network_of;
-use sha2::{Digest, Sha256};
+use cashier_core::notice::ReceivingConfig;
 
-use self::cost::{Cost, Window};
+pub use self::cost::NoticeFailure;
+use self::cost::{Cost, Failures, FailuresMax};
 use self::known::KnownSenders;
+pub use self::known::NoticeScope;
 use self::lanes::{JudgingPermit, LargeLanes, RestrictedLane};
 use crate::ports::Clock;
 
@@ -62,29 +64,49 @@ pub(super) struct NoticeLimits {
 
 #[derive(Default)]
 struct NoticeCounts {
-    failing: BTreeMap<IpAddr, Window>,
-    providers: BTreeMap<u16, ProviderUse>,
+    failing: BTreeMap<IpAddr, Failures>,
+    scopes: BTreeMap<NoticeScope, ScopeUse>,
     known: KnownSenders,
     /// When each config last verified one.
     verified: BTreeMap<ConfigId, Duration>,
 }
 
-/// What webhooks of one provider used lately.
+/// What webhooks for one provider used lately.
 #[derive(Default)]
-struct ProviderUse {
-    failed: Window,
+struct ScopeUse {
+    by_known: SendersUse,
+    by_others: SendersUse,
+}
+
+/// The same of senders that are known, or of the others.
+#[derive(Default)]
+struct SendersUse {
+    failures: Failures,
     cost: Cost,
     lane: Option<Box<RestrictedLane>>,
+}
+
+impl ScopeUse {
+    fn by(&mut self, is_known: bool) -> &mut SendersUse {
+        if is_known { &mut self.by_known } else { &mut self.by_others }
+    }
+}
+
+impl SendersUse {
+    fn is_over(&mut self, now: Duration) -> bool {
+        let is_waited_for = self.lane.as_ref().is_some_and(|lane| lane.is_waited_for());
+        !is_waited_for && self.cost.is_over(now) && self.failures.are_over(now)
+    }
 }
 
 /// Who sends a webhook, as far as limits go.
 #[derive(Debug, Clone, Copy)]
 pub struct NoticeSender {
     address: Option<IpAddr>,
-    provider: u16,
+    scope: NoticeScope,
     is_known: bool,
     is_restricted: bool,
-    /// What forged webhooks of the provider may cost is used up.
+    /// What webhooks that are not verified may cost its like is used up.
     is_spent: bool,
 }
 
@@ -102,17 +124,12 @@ impl NoticeSender {
 
     /// Whether a large body of it is read.
     pub fn may_send_large(&self) -> bool {
-        self.is_known || !(self.is_restricted || self.is_spent)
+        !self.waits()
     }
 
-    /// Whether it waits its turn: what it may be is not known, and either it or everybody together failed too often.
+    /// Whether it waits its turn: either it or everybody together failed too often.
     fn waits(&self) -> bool {
-        self.is_restricted || (self.is_spent && !self.is_known)
-    }
-
-    /// Whether it is shown to every config, and not only to those that it probably belongs to.
-    pub(super) fn is_shown_to_all(&self) -> bool {
-        self.is_known || !self.is_spent
+        self.is_restricted || self.is_spent
     }
 }
 
@@ -128,19 +145,22 @@ impl NoticeLimits {
         }
     }
 
-    /// What is known now of who sends a webhook from `ip` to `provider`.
-    pub(super) fn sender(&self, provider: &str, ip: &str) -> NoticeSender {
-        let (address, provider, now) = (network(ip), slot(provider), self.clock.monotonic());
+    /// What is known now of who sends a webhook from `ip`.
+    pub(super) fn sender(&self, scope: NoticeScope, ip: &str) -> NoticeSender {
+        let (address, now) = (ip.parse().ok().map(network_of), self.clock.monotonic());
         let mut state = self.lock();
-        let is_known = address.is_some_and(|address| state.known.is_known(address, now));
+        let is_known = address.is_some_and(|address| state.known.is_known(scope, address, now));
         let counted = address.filter(|address| self.counts(*address));
-        let failed = counted.and_then(|address| state.failing.get(&address)).map_or(0, |window| window.count(now));
-        let of_provider = state.providers.entry(provider).or_default();
-        let beyond = failed >= self.rules.failed_per_minute && self.rules.failed_per_minute > 0;
-        let many = of_provider.failed.count(now) >= FAILED_NOTICES_PER_PROVIDER_PER_MINUTE;
-        let is_spent = of_provider.cost.is_spent(now);
-        let is_exempt = is_known || address.is_some_and(|address| !self.counts(address));
-        NoticeSender { address, provider, is_known, is_restricted: !is_exempt && (beyond || many), is_spent }
+        let failing = counted.and_then(|address| state.failing.get(&address));
+        let beyond = failing.is_some_and(|failures| failures.are_beyond(now, self.of_address(is_known)));
+        let (mut many, mut is_spent) = (false, false);
+        if let Some(of_scope) = state.scopes.get_mut(&scope) {
+            let used = of_scope.by(is_known);
+            many = used.failures.are_beyond(now, of_provider(is_known));
+            is_spent = used.cost.is_spent(now);
+        }
+        let is_exempt = address.is_some_and(|address| !self.counts(address));
+        NoticeSender { address, scope, is_known, is_restricted: !is_exempt && (beyond || many), is_spent }
     }
 
     /// Waits until it may be verified; `None` where too many wait. Small ones wait only if [`NoticeSender::waits`].
@@ -151,53 +171,65 @@ impl NoticeLimits {
         if !sender.waits() {
             return Some(JudgingPermit::default());
         }
-        let lane = self.lock().providers.entry(sender.provider).or_default().lane.get_or_insert_default().clone();
+        let lane = used(&mut self.lock(), sender).lane.get_or_insert_default().clone();
         lane.turn().await
     }
 
-    /// Notes a webhook that this config verified.
-    pub(super) fn verified(&self, sender: &NoticeSender, config: ConfigId) {
+    /// Whether webhooks of its like are shown to those configs alone that they probably belong to.
+    pub(super) fn is_spent(&self, sender: &NoticeSender) -> bool {
+        let now = self.clock.monotonic();
+        used(&mut self.lock(), sender).cost.is_spent(now)
+    }
+
+    /// Counts a webhook that is shown to a config: what it costs, unless it is verified.
+    pub(super) fn charge(&self, sender: &NoticeSender, length: usize) {
+        let now = self.clock.monotonic();
+        used(&mut self.lock(), sender).cost.charge(now, length, sender.is_known);
+    }
+
+    /// Notes a webhook that this config verified, after it was shown to so many.
+    pub(super) fn verified(&self, sender: &NoticeSender, receiver: &ReceivingConfig, length: usize, tries: usize) {
         let now = self.clock.monotonic();
         let mut state = self.lock();
-        state.verified.insert(config, now);
+        used(&mut state, sender).cost.refund(length, tries, sender.is_known);
+        state.verified.insert(receiver.config_id, now);
         if let Some(address) = sender.address {
-            state.known.proved(address, now);
+            state.known.proved(sender.scope.of_mode(receiver.sandbox), address, now);
         }
     }
 
-    /// Notes a webhook that no config verified, and what it cost: it was shown to so many configs.
-    pub(super) fn failed(&self, sender: &NoticeSender, provider: &str, length: usize, tries: usize) {
-        self.rejected.fetch_add(1, Ordering::Relaxed);
+    /// Notes a webhook that no config verified.
+    pub(super) fn failed(&self, sender: &NoticeSender, provider: &str, failure: NoticeFailure) {
+        match failure {
+            NoticeFailure::Rejected => drop(self.rejected.fetch_add(1, Ordering::Relaxed)),
+            NoticeFailure::Unjudged => {}
+        }
         let now = self.clock.monotonic();
         let mut state = self.lock();
-        let of_provider = state.providers.entry(sender.provider).or_default();
-        of_provider.cost.charge(now, length, tries);
-        if of_provider.failed.add(now) == FAILED_NOTICES_PER_PROVIDER_PER_MINUTE {
+        if used(&mut state, sender).failures.add(now, failure, of_provider(sender.is_known)) {
+            let known = sender.is_known;
             tracing::warn!(
                 provider,
-                "webhooks that fail verification reached the provider's limit: the next ones are answered 429"
+                known,
+                "webhooks that are not verified reached the provider's limit: the next ones are answered 429"
             );
         }
-        self.count_address(&mut state, sender, now);
+        self.count_address(&mut state, sender, failure);
     }
 
-    /// Notes a webhook whose body did not arrive whole: it took capacity like one that fails verification.
+    /// Notes a webhook whose body did not arrive whole: it took capacity like one that is rejected.
     pub(super) fn unfinished(&self, sender: &NoticeSender) {
-        self.count_address(&mut self.lock(), sender, self.clock.monotonic());
+        self.count_address(&mut self.lock(), sender, NoticeFailure::Rejected);
     }
 
-    fn count_address(&self, state: &mut NoticeCounts, sender: &NoticeSender, now: Duration) {
+    fn count_address(&self, state: &mut NoticeCounts, sender: &NoticeSender, failure: NoticeFailure) {
         let Some(address) = sender.address.filter(|address| self.counts(*address)) else { return };
-        let has_space = state.failing.len() < FAILING_ADDRESSES_MAX || state.failing.contains_key(&address);
-        if has_space && state.failing.entry(address).or_default().add(now) == self.rules.failed_per_minute {
-            tracing::warn!(%address, "webhooks that fail verification reached the address's limit: the next ones are answered 429");
-        }
-    }
-
-    /// Notes the cost of a webhook about which nothing is known yet.
-    pub(super) fn charge(&self, sender: &NoticeSender, length: usize, tries: usize) {
         let now = self.clock.monotonic();
-        self.lock().providers.entry(sender.provider).or_default().cost.charge(now, length, tries);
+        let has_space = state.failing.len() < FAILING_ADDRESSES_MAX || state.failing.contains_key(&address);
+        let most = self.of_address(sender.is_known);
+        if has_space && state.failing.entry(address).or_default().add(now, failure, most) {
+            tracing::warn!(%address, "webhooks that are not verified reached the address's limit: the next ones are answered 429");
+        }
     }
 
     /// Counts a webhook that is answered 429.
@@ -219,13 +251,14 @@ impl NoticeLimits {
     /// Forgets what counts no more.
     pub(super) fn forget_idle(&self) {
         let now = self.clock.monotonic();
-        let NoticeCounts { failing, providers, known, .. } = &mut *self.lock();
-        failing.retain(|_, window| window.count(now) > 0);
+        let NoticeCounts { failing, scopes, known, .. } = &mut *self.lock();
+        failing.retain(|_, failures| !failures.are_over(now));
         known.forget_idle(now);
-        providers.retain(|_, of_provider| {
-            let is_waited_for = of_provider.lane.as_ref().is_some_and(|lane| lane.is_waited_for());
-            is_waited_for || !of_provider.cost.is_over(now) || of_provider.failed.count(now) > 0
-        });
+        scopes.retain(|_, of_scope| !(of_scope.by_known.is_over(now) && of_scope.by_others.is_over(now)));
+    }
+
+    fn of_address(&self, is_known: bool) -> FailuresMax {
+        FailuresMax::new(self.rules.failed_per_minute, is_known)
     }
 
     fn counts(&self, address: IpAddr) -> bool {
@@ -237,13 +270,10 @@ impl NoticeLimits {
     }
 }
 
-/// The address that failures are counted by.
-fn network(ip: &str) -> Option<IpAddr> {
-    ip.parse().ok().map(network_of)
+fn of_provider(is_known: bool) -> FailuresMax {
+    FailuresMax::new(FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, is_known)
 }
 
-/// A name that nobody configured is counted like a provider's, in a table of limited size.
-fn slot(provider: &str) -> u16 {
-    let [first, second, ..] = <[u8; 32]>::from(Sha256::digest(provider));
-    u16::from_be_bytes([first, second])
+fn used<'s>(state: &'s mut NoticeCounts, sender: &NoticeSender) -> &'s mut SendersUse {
+    state.scopes.entry(sender.scope).or_default().by(sender.is_known)
 }
