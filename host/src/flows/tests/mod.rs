@@ -20,6 +20,7 @@ mod postings;
 mod reviews;
 mod sealing;
 mod texts;
+mod unjudged_notices;
 mod unreadable;
 mod wanted_queries;
 mod webhook_answers;
