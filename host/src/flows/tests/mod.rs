@@ -17,6 +17,7 @@ mod orders;
 mod pace;
 mod postings;
 mod reviews;
+mod rosters;
 mod sealing;
 mod texts;
 mod unreadable;
