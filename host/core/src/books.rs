@@ -52,7 +52,7 @@ use order_keys::OrderKeys;
 use rows::{Row, Rows};
 use touches::Touches;
 
-pub use customer_use::CustomerUse;
+pub use customer_use::{CustomerUse, STORED_PERIOD_DAYS, StoredBy, StoredBytes};
 pub use events::{PendingSize, Unread};
 pub use image::{IMAGE_FORMAT, ImageCopy};
 pub use image_loading::{ImageBlock, ImageLoader, ImageRows, LoadedImage};

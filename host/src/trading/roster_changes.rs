@@ -59,9 +59,9 @@ fn rebound(before: &Holdings, after: &Holdings, account: &Account) -> Option<Reb
     Some(Rebound { login: account.login, field })
 }
 
-type Fields = Vec<(&'static str, String)>;
+type RowFields = Vec<(&'static str, String)>;
 
-fn group_fields(group: &Group) -> Fields {
+fn group_fields(group: &Group) -> RowFields {
     vec![
         ("brand", group.brand.to_string()),
         ("currency", group.currency.code().to_string()),
@@ -70,7 +70,7 @@ fn group_fields(group: &Group) -> Fields {
     ]
 }
 
-fn customer_fields(customer: &Customer) -> Fields {
+fn customer_fields(customer: &Customer) -> RowFields {
     vec![
         ("country", customer.country.to_string()),
         ("brand", customer.brand.to_string()),
@@ -81,7 +81,7 @@ fn customer_fields(customer: &Customer) -> Fields {
 }
 
 /// All but the balance: a roster moves none.
-fn account_fields(account: &Account) -> Fields {
+fn account_fields(account: &Account) -> RowFields {
     vec![
         ("customer_id", account.customer_id.to_string()),
         ("group", account.group.to_string()),
@@ -89,7 +89,7 @@ fn account_fields(account: &Account) -> Fields {
     ]
 }
 
-fn compare(found: &mut Vec<RosterChange>, row: &str, before: Option<Fields>, after: Fields) {
+fn compare(found: &mut Vec<RosterChange>, row: &str, before: Option<RowFields>, after: RowFields) {
     let Some(before) = before else {
         let all: Vec<String> = after.iter().map(|(name, value)| format!("{name} {value}")).collect();
         let (field, after) = (row.into(), all.join(", ").into());
