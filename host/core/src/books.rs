@@ -287,6 +287,11 @@ impl Books {
         self.uses.of(customer)
     }
 
+    /// How many customers stored so many bytes or more, and the lowest ids of them; looks at each, for a start.
+    pub fn customers_storing(&self, bytes: u64, now: UnixTime, shown: usize) -> (usize, Vec<CustomerId>) {
+        self.uses.storing(bytes, now, shown)
+    }
+
     /// A customer's transactions, the last inserted first.
     pub fn of_customer(&self, customer: CustomerId) -> impl Iterator<Item = TransactionId> {
         let head = self.customers.get(&customer.0).map(|head| head.newest);

@@ -1,7 +1,6 @@
 //! What each customer takes of what is limited: deposits that are open, and bytes that the customer's requests stored lately.
 //! Derived from the rows, so that it is right after a start, an image and a row that was put back, and found in one step.
 
-use super::Books;
 use super::growing_table::GrowingTable;
 use super::hash_index::key_hash;
 use super::rows::Row;
@@ -13,6 +12,7 @@ use crate::time::UnixTime;
 /// the one before. So what was stored counts for 30 to 60 days, in two numbers.
 pub const STORED_PERIOD_DAYS: i64 = 30;
 
+/// The same in seconds.
 const PERIOD_SECONDS: i64 = STORED_PERIOD_DAYS * 24 * 60 * 60;
 
 fn period(time: UnixTime) -> i64 {
@@ -154,25 +154,21 @@ impl CustomerUses {
         }
     }
 
-    pub(super) fn moved(&self) -> u64 {
-        self.0.moved()
-    }
-}
-
-impl Books {
-    /// Customers whose requests of one kind stored so many bytes or more: how many, and the lowest ids of them. Looks at
-    /// every customer, for a start.
-    pub fn customers_storing(&self, bytes: u64, now: UnixTime, shown: usize) -> (usize, Vec<CustomerId>) {
+    /// Customers whose requests of one kind stored so many bytes or more: how many, and the lowest ids of them.
+    pub(super) fn storing(&self, bytes: u64, now: UnixTime, shown: usize) -> (usize, Vec<CustomerId>) {
         let stores = |taken: &CustomerUse| {
             [StoredBy::Deposits, StoredBy::Withdrawals].iter().any(|by| taken.stored(*by, now).sum() >= bytes)
         };
-        let table = &self.uses.0;
-        let all = (0..table.segments()).flat_map(|index| table.segment_at(index));
+        let all = (0..self.0.segments()).flat_map(|index| self.0.segment_at(index));
         let mut found: Vec<_> = all.filter(|(_, taken)| stores(taken)).map(|(id, _)| CustomerId(*id)).collect();
         found.sort_unstable();
         let count = found.len();
         found.truncate(shown);
         (count, found)
+    }
+
+    pub(super) fn moved(&self) -> u64 {
+        self.0.moved()
     }
 }
 
