@@ -12,6 +12,7 @@ use super::ownership::Ownership;
 use super::received::{CaptureLimits, Received};
 use super::tries::Tries;
 use crate::flows::Cashier;
+use crate::flows::notice_limits::{NoticeFailure, NoticeSender};
 use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
 use crate::snapshot::{NoGateway, Served};
 
@@ -55,25 +56,25 @@ pub(super) enum Verification {
         /// `Unknown` where a module is not working or not every config was asked, so that the provider must send the notice
         /// again.
         signature: SignatureStatus,
-        /// Every config that could judge it rejected it: where it is `Unknown` all the same, that is by a limit of ours.
-        is_failure: bool,
+        /// `Rejected` where every config that was asked rejected it, also if a limit of ours kept others from being asked.
+        failure: NoticeFailure,
         reason: String,
     },
 }
 
 /// Lets the gateways that the webhook may be meant for verify it, and says how many did. Their verdicts count in the order of
-/// the config ids, whichever were asked first; unless it is shown `to_all`, only those that it probably belongs to are asked.
+/// the config ids, whichever were asked first; where too much was spent, only those that it probably belongs to are asked.
 pub(super) async fn verify(
     cashier: &Cashier,
     provider: &str,
     addressed: Option<ConfigId>,
     raw: &RawNotice,
-    to_all: bool,
+    sender: &NoticeSender,
 ) -> (Verification, usize) {
     let candidates = candidates(cashier, provider);
     let configs: Vec<ConfigId> = candidates.iter().map(config_of).collect();
     let meant = || candidates.iter().filter(|candidate| addressed.is_none_or(|id| config_of(candidate) == id));
-    let mut tries = Tries::likely_first(cashier, meant().flatten().collect(), raw, to_all).await;
+    let mut tries = Tries::likely_first(cashier, meant().flatten().collect(), raw, sender).await;
     let mut round = Round::default();
     let mut by_network = Vec::new();
     for candidate in meant() {
@@ -303,7 +304,8 @@ impl Round {
         };
         let is_invalid = signature == SignatureStatus::Invalid;
         let is_failure = is_invalid || (is_rejected && !is_unjudged && !is_authentic);
-        Verification::NotVerified { config_id, signature, is_failure, reason }
+        let failure = if is_failure { NoticeFailure::Rejected } else { NoticeFailure::Unjudged };
+        Verification::NotVerified { config_id, signature, failure, reason }
     }
 }
 
