@@ -11,6 +11,7 @@ mod identity;
 mod janitor;
 mod lists;
 mod logs;
+mod lost_accounts;
 mod network_verified;
 mod notice_floods;
 mod orders;
