@@ -1,6 +1,7 @@
 //! What the flows need from outside, as traits: clock, randomness, tasks, disk, trading server, providers.
 //! Adapters implement them; a simulator can own them all. Nothing here knows how any of them works.
 
+mod account_marks;
 mod fault;
 mod machine;
 mod notice_body;
@@ -31,6 +32,7 @@ use cashier_core::texts::Texts;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
+pub use self::account_marks::{ACCOUNT_MARKS_MAX, FingerprintKey};
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
 pub use self::notice_body::NoticeBody;
@@ -115,6 +117,7 @@ pub struct Loaded {
     pub overrides: Vec<CustomerOverride>,
     /// The newest ones, by id.
     pub approvals: Vec<Approval>,
+    pub fingerprints: FingerprintKey,
     /// Made once, with the database; distinguishes these books from all others.
     pub identity: Box<str>,
     /// Over the operations that were posted.
@@ -139,13 +142,14 @@ pub struct Configuration {
     pub configs: Vec<ProviderConfig>,
     pub overrides: Vec<CustomerOverride>,
     pub approvals: Vec<Approval>,
+    pub fingerprints: FingerprintKey,
 }
 
 impl Loaded {
     /// The books, and what the snapshot is made of.
     pub fn split(self) -> (Books, Configuration) {
-        let Self { books, configs, overrides, approvals, .. } = self;
-        (books, Configuration { configs, overrides, approvals })
+        let Self { books, configs, overrides, approvals, fingerprints, .. } = self;
+        (books, Configuration { configs, overrides, approvals, fingerprints })
     }
 }
 

@@ -20,6 +20,7 @@ mod image;
 mod image_loading;
 mod indexing;
 mod interner;
+mod list_page;
 mod order_keys;
 mod query;
 mod restore;
@@ -56,7 +57,8 @@ pub use customer_use::{CustomerUse, STORED_PERIOD_DAYS, StoredBy, StoredBytes};
 pub use events::{PendingSize, Unread};
 pub use image::{IMAGE_FORMAT, ImageCopy};
 pub use image_loading::{ImageBlock, ImageLoader, ImageRows, LoadedImage};
-pub use query::{LIST_BYTES_MAX, ListPage, Progress, Scan, Scope};
+pub use list_page::ListPage;
+pub use query::{LIST_BYTES_MAX, Progress, Scan, Scope};
 pub use restore::StoredEvent;
 
 /// The transactions of one config; decides how long it keeps its gateway.

@@ -143,9 +143,14 @@ impl Cashier {
         self.limits.notices.counted()
     }
 
+    /// Bytes that lists hold until their readers have taken them.
+    pub fn list_bytes_held(&self) -> usize {
+        self.lists.held_bytes()
+    }
+
     /// Waits shortly until this reader may have another list; a list of transactions does so by itself.
     pub async fn list_permit(&self, reader: ListReader) -> Result<ListPermit, Refusal> {
-        self.lists.begin(reader, &*self.clock).await
+        self.lists.begin(reader, &self.clock).await
     }
 
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {

@@ -56,7 +56,8 @@ pub(super) async fn end_secrets(cashier: &Cashier) {
         return;
     }
     for config in ended_configs(cashier, now) {
-        let wiped = config.without_secrets(now);
+        let account_marks = cashier.snapshot().account_marks(&config);
+        let wiped = ProviderConfig { account_marks, ..config.without_secrets(now) };
         let (stored, changes) = (wiped.clone(), wiped_columns(&config));
         let stamp = cashier.stamp(Actor::System, REQUEST_ID);
         let ticket = cashier.ledger.decide(&stamp, |drafting| {

@@ -47,8 +47,8 @@ pub async fn initial_snapshot(
     money_modes: MoneyModes,
     now: UnixTime,
 ) -> Snapshot {
-    let Configuration { configs, overrides, approvals } = configuration;
-    let mut snapshot = Snapshot::new(modules.catalog(), money_modes);
+    let Configuration { configs, overrides, approvals, fingerprints } = configuration;
+    let mut snapshot = Snapshot::new(modules.catalog(), money_modes, fingerprints);
     let opened = futures_util::future::join_all(configs.into_iter().map(|config| serve(ledger, modules, config, now)));
     for served in opened.await {
         if let Err(NoGateway::Broken(reason)) = &served.gateway {

@@ -135,7 +135,7 @@ pub(in crate::flows) async fn reloaded(cashier: &Cashier, configuration: Configu
 }
 
 pub(super) async fn show_reloaded(cashier: &Cashier, configuration: Configuration) {
-    let Configuration { configs, overrides, approvals } = configuration;
+    let Configuration { configs, overrides, approvals, fingerprints: _ } = configuration;
     for row in approvals {
         super::approvals::show(cashier, row);
     }

@@ -33,7 +33,7 @@ async fn listed(env: &TestCashier) -> Vec<Texts> {
     let mut page = transactions::list(&env.cashier, reader, &scope, filter.build()).await.unwrap();
     let mut listed = Vec::new();
     while !page.is_finished() {
-        let rows = page.next_rows(0).await.unwrap();
+        let rows = page.next_rows().await.unwrap();
         listed.extend(page.texts_of(&rows).await.unwrap().iter().map(|texts| (**texts).clone()));
     }
     listed
