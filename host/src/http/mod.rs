@@ -20,6 +20,7 @@ pub mod reply;
 mod request;
 mod route;
 mod sender;
+mod sending;
 pub mod serve;
 pub mod session;
 mod stall;

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::Phase;
 use super::connection_limits::AdmittedConnection;
+use super::sending::AnswerInMaking;
 
 /// The stream of a connection: the first bytes after an answer begin another head.
 pub(super) struct ObservedStream<S> {
@@ -69,11 +70,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
 pub(super) struct ObservedBody<B> {
     body: B,
     admitted: Arc<AdmittedConnection>,
+    _making: AnswerInMaking,
 }
 
 impl<B> ObservedBody<B> {
-    pub(super) fn new(body: B, admitted: Arc<AdmittedConnection>) -> Self {
-        Self { body, admitted }
+    pub(super) fn new(body: B, admitted: Arc<AdmittedConnection>, making: AnswerInMaking) -> Self {
+        Self { body, admitted, _making: making }
     }
 }
 
