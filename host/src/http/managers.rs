@@ -75,6 +75,7 @@ mod tests {
     use cashier_core::session::Role;
 
     use super::*;
+    use crate::http::request::RequestOrigin;
     use crate::http::session::{SessionKey, issue_token};
     use crate::http::testing::TestListener;
     use crate::test_cashier::TestCashier;
@@ -85,11 +86,9 @@ mod tests {
         let keys = Arc::new(SessionKeys::new(vec![SessionKey::new("k", &[7; 32]).unwrap()]).unwrap());
         let of_all = routes(&env.cashier, &keys);
         // Others send large bodies meanwhile, to all but eight of the 64 MiB.
-        let routes = request()
-            .map(|request: Request| {
-                let others = Arc::clone(&request.origin.large_bodies).try_acquire_many_owned(56 * 1024).unwrap();
-                drop(request);
-                Arc::new(others)
+        let routes = warp::ext::get::<RequestOrigin>()
+            .map(|origin: RequestOrigin| {
+                Arc::new(Arc::clone(&origin.large_bodies).try_acquire_many_owned(56 * 1024).unwrap())
             })
             .and(of_all)
             .map(|_others, reply: Reply| reply);
