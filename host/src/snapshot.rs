@@ -15,7 +15,7 @@ use cashier_core::ids::{ApprovalId, ConfigId, CustomerId, OverrideId};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::time::UnixTime;
 
-use crate::ports::{CatalogLine, Gateway};
+use crate::ports::{CatalogLine, FingerprintKey, Gateway};
 
 use merchants::Marks;
 
@@ -50,6 +50,7 @@ pub struct Snapshot {
     approvals: BTreeMap<ApprovalId, Arc<Approval>>,
     catalog: Arc<[CatalogLine]>,
     money_modes: MoneyModes,
+    fingerprints: Arc<FingerprintKey>,
 }
 
 /// The brands for which the server's settings let money of one mode reach accounts of the other.
@@ -65,14 +66,14 @@ pub struct MoneyModes {
 pub type SnapshotCell = ArcSwap<Snapshot>;
 
 impl Snapshot {
-    pub fn new(catalog: Arc<[CatalogLine]>, money_modes: MoneyModes) -> Self {
-        Self { catalog, money_modes, ..Self::default() }
+    pub fn new(catalog: Arc<[CatalogLine]>, money_modes: MoneyModes, fingerprints: FingerprintKey) -> Self {
+        Self { catalog, money_modes, fingerprints: Arc::new(fingerprints), ..Self::default() }
     }
 
     /// The snapshot with one config served differently.
     pub fn with_config(mut self, served: Served) -> Self {
         let (id, provider) = (served.config.id, served.config.provider.clone());
-        self.marks.insert(id, Marks::of(&served.config));
+        self.marks.insert(id, Marks::of(&served.config, &self.fingerprints));
         if let Some(before) = self.configs.insert(id, served)
             && before.config.provider != provider
             && let Some(ids) = self.by_provider.get_mut(&before.config.provider)
@@ -144,6 +145,11 @@ impl Snapshot {
 
     pub fn config(&self, id: ConfigId) -> Option<&Served> {
         self.configs.get(&id)
+    }
+
+    /// What a config is stored with, so that its merchant account is known without its secrets.
+    pub fn account_marks(&self, config: &ProviderConfig) -> Vec<Box<str>> {
+        self.fingerprints.account_marks(config)
     }
 
     /// The configs that share this one's merchant account, itself included, by id.

@@ -153,6 +153,7 @@ pub fn config(id: u64, provider: &str) -> ProviderConfig {
         version: 1,
         unapproved: Vec::new(),
         deleted_time: UnixTime::UNSET,
+        account_marks: Vec::new(),
         unreadable: Vec::new(),
     }
 }

@@ -32,6 +32,26 @@ impl RawConnection {
         Self { stream: socket.connect(address).await.expect("the listener is open") }
     }
 
+    /// With the smallest buffer for what it does not read.
+    pub async fn connect_reading_little(url: &str) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4_096).expect("a socket takes options");
+        let address = url.trim_start_matches("http://").parse().expect("an address");
+        Self { stream: socket.connect(address).await.expect("the listener is open") }
+    }
+
+    /// What comes, until it is so much or the answer of a refusal is whole.
+    pub async fn read_up_to(&mut self, bytes: usize) -> String {
+        let mut read = Vec::new();
+        while read.len() < bytes && !is_whole(&read) {
+            let more = tokio::time::timeout(ANSWER_TIME_MAX, self.stream.read_buf(&mut read)).await;
+            if !matches!(more, Ok(Ok(1..))) {
+                break;
+            }
+        }
+        String::from_utf8_lossy(&read).into_owned()
+    }
+
     /// Writes; returns false when the other side has closed already.
     pub async fn write(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok()

@@ -43,6 +43,8 @@ const IDLE_CONNECTIONS: usize = 2_000;
 struct LoadedCashier {
     process: CashierProcess,
     customer: CustomerClient,
+    manager: ManagerClient,
+    watch: String,
     sandbox: TestSandbox,
     folder: TempDir,
 }
@@ -73,7 +75,8 @@ impl LoadedCashier {
             "secret_key": sandbox::API_KEY, "webhook_secret": sandbox::WEBHOOK_SECRET,
             "settings_json": json!({"api_base": sandbox.url()}).to_string()});
         manager.save_config(&config).await;
-        let cashier = Self { process, customer, sandbox, folder };
+        let watch = format!("http://{}", addresses.watch);
+        let cashier = Self { process, customer, manager, watch, sandbox, folder };
         // Memory that every cashier uses once does not count as growth.
         for _ in 0..20 {
             cashier.deposit().await;
@@ -85,6 +88,13 @@ impl LoadedCashier {
     async fn deposit(&self) {
         let answer = self.customer.deposit(&order("sandbox", "25")).await.expect_ok();
         assert!(answer["redirect_url"].as_str().unwrap().starts_with(self.sandbox.url()), "{answer}");
+    }
+
+    /// What lists hold, by the metric.
+    async fn list_bytes_held(&self) -> usize {
+        let metrics = self.customer.http.get(&format!("{}/metrics", self.watch), &[]).await.text();
+        let value = metrics.lines().find_map(|line| line.strip_prefix("cashier_list_bytes_held "));
+        value.unwrap().parse().unwrap()
     }
 
     fn resident_bytes(&self) -> u64 {
@@ -292,4 +302,48 @@ async fn b1_metadata_of_deposits_takes_no_memory_before_and_after_a_restart() {
     cashier.process.start().await;
     let grown = cashier.resident_bytes().saturating_sub(before);
     assert!(grown < texts / 2, "after a restart memory is {grown} bytes larger with {texts} bytes of metadata");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b2_forty_connections_that_read_nothing_or_little_hold_two_lists_and_a_named_number_of_bytes() {
+    const READERS: usize = 40;
+    // Six megabytes: more than the system holds for a reader.
+    const ROWS: usize = 400;
+    const READER_BYTES_MAX: usize = 48 * 1024 * 1024;
+    let cashier = LoadedCashier::start().await;
+    let mut long = order("sandbox", "25");
+    long["metadata_json"] = json!({"note": "x".repeat(15_000)}).to_string().into();
+    for _ in 0..ROWS / READERS {
+        join_all((0..READERS).map(|_| cashier.customer.deposit(&long))).await.iter().for_each(|done| {
+            done.expect_ok();
+        });
+    }
+    let token = &cashier.customer.token;
+    let request = format!("GET /cashier/transactions?limit=1000 HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\n\r\n");
+    for bytes in [0, 64 * 1024] {
+        let asked = join_all((0..READERS).map(async |_| {
+            let mut reader = RawConnection::connect_reading_little(&cashier.customer.url).await;
+            assert!(reader.write(request.as_bytes()).await);
+            let read = if bytes > 0 { reader.read_up_to(bytes).await } else { String::new() };
+            (reader, read)
+        }));
+        let readers = asked.await;
+        let refused = cashier.customer.transactions("limit=1").await;
+        assert_eq!(refused.refusal(), (429, "RET_ERR_FREQUENT".to_owned()));
+        assert!(refused.text().contains("2 lists are being sent to this session"), "{}", refused.text());
+        let held = cashier.list_bytes_held().await;
+        assert!(held > 1024 * 1024 && held < READER_BYTES_MAX, "{held}");
+        let statuses =
+            |status| readers.iter().filter(|(_, read)| !read.is_empty() && status_of(read) == status).count();
+        if bytes > 0 {
+            assert_eq!((statuses(200), statuses(429)), (2, READERS - 2));
+        }
+        cashier.manager.run("MngGetCashierTransactionsByFilter", &json!({"limit": 5})).await;
+        cashier.deposit().await;
+        drop(readers);
+        while cashier.list_bytes_held().await > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    cashier.customer.transactions("limit=1").await.expect_ok();
 }

@@ -119,15 +119,7 @@ impl<'a> Draft<'a> {
     pub fn by_reversed_payment(&self, configs: &[ConfigId], payment: &str) -> Vec<TransactionId> {
         self.notes.provider_id(payment);
         let reverses = |row: &Transaction| configs.contains(&row.config_id) && row.facts.reverses_unconfirmed(payment);
-        let drafted = self.changes.iter().filter_map(|change| match change {
-            Change::Transaction(row) => Some(row.id),
-            Change::Operation(_)
-            | Change::Event(_)
-            | Change::Config(_)
-            | Change::ConfigDeleted(_)
-            | Change::Override(_)
-            | Change::Approval(_) => None,
-        });
+        let drafted = self.drafted_rows().map(|row| row.id);
         let mut all: Vec<TransactionId> = self.books.by_reversed_payment(configs, payment).chain(drafted).collect();
         all.sort_unstable();
         all.dedup();
@@ -149,8 +141,13 @@ impl<'a> Draft<'a> {
 
     /// The first transaction among the changes of this draft that passes the test.
     fn drafted(&self, test: impl Fn(&Transaction) -> bool) -> Option<TransactionId> {
-        self.changes.iter().find_map(|change| match change {
-            Change::Transaction(row) => (test(row) && self.leaves(row.id, &test)).then_some(row.id),
+        self.drafted_rows().find(|row| test(row) && self.leaves(row.id, &test)).map(|row| row.id)
+    }
+
+    /// The transactions among the changes of this draft, in the order in which they were made.
+    fn drafted_rows(&self) -> impl Iterator<Item = &Transaction> {
+        self.changes.iter().filter_map(|change| match change {
+            Change::Transaction(row) => Some(&**row),
             Change::Operation(_)
             | Change::Event(_)
             | Change::Config(_)

@@ -112,6 +112,8 @@ pub struct ProviderConfig {
     pub unapproved: Vec<Box<str>>,
     /// When it was deleted; enabling it ends that. Its secrets are wiped once no update of its payments may still arrive.
     pub deleted_time: UnixTime,
+    /// Fingerprints of what identifies its merchant account, which stay when the secrets are lost or wiped. Nobody edits them.
+    pub account_marks: Vec<Box<str>>,
     /// Sealed columns that do not open; each is empty above. The config has no gateway while there are any.
     pub unreadable: Vec<UnreadableColumn>,
 }
@@ -233,6 +235,7 @@ impl ProviderConfig {
             version: 0,
             unapproved: Vec::new(),
             deleted_time: UnixTime::UNSET,
+            account_marks: Vec::new(),
             unreadable: Vec::new(),
         }
     }

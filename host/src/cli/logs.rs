@@ -1,6 +1,8 @@
 //! Where logs go: readable lines on a terminal, JSON otherwise. The level is set by CASHIER_LOG (`info` by default). Lines
 //! are written by a thread of their own (`log_lines`), so that a slow reader loses lines instead of blocking deposits.
 
+#[cfg(test)]
+mod captured;
 mod escaping;
 mod json;
 mod levels;

@@ -143,9 +143,14 @@ impl Cashier {
         self.limits.notices.counted()
     }
 
+    /// Bytes that lists hold until their readers have taken them.
+    pub fn list_bytes_held(&self) -> usize {
+        self.lists.held_bytes()
+    }
+
     /// Waits shortly until this reader may have another list; a list of transactions does so by itself.
     pub async fn list_permit(&self, reader: ListReader) -> Result<ListPermit, Refusal> {
-        self.lists.begin(reader, &*self.clock).await
+        self.lists.begin(reader, &self.clock).await
     }
 
     pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
@@ -165,6 +170,13 @@ impl Cashier {
 
     pub(super) fn stamp(&self, actor: Actor, request_id: &str) -> Stamp {
         Stamp { actor, request_id: request_id.into(), now: self.clock.now() }
+    }
+
+    /// Logs, at a start, who is near a limit that a customer has.
+    pub fn report_limits(&self) {
+        let (limits, now) = (self.rules.customer_limits, self.clock.now());
+        // A ledger that is closed already says so itself.
+        let _ = self.ledger.peek(|books| limits.report(books, now));
     }
 
     /// The facts of a login that belongs to this customer. Another customer's login and an unknown one get the same

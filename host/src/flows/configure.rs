@@ -199,6 +199,7 @@ async fn write_config(
             draft.postpone_windows(now);
         }
         let is_draft = !has_transactions && !draft.enabled && stored.as_ref().is_none_or(|stored| !stored.enabled);
+        draft.account_marks = account_marks(&snapshot, stored.as_deref(), &draft, has_transactions);
         let changes = changed_fields(stored.as_deref(), &draft, &context)?;
         let earlier = put_into_service(stored.as_deref(), &draft, &changes, &context);
         (changes, earlier, draft, is_draft)
@@ -299,6 +300,19 @@ async fn publish_override(
         tracing::warn!(customer_override = %saved.id, %warning, "a saved override names what is not there");
     }
     Ok(saved)
+}
+
+/// The account of what was credited stays known whatever becomes of the secrets. A draft has credited nothing: only what it
+/// holds counts.
+fn account_marks(
+    snapshot: &Snapshot,
+    stored: Option<&ProviderConfig>,
+    draft: &ProviderConfig,
+    has_transactions: bool,
+) -> Vec<Box<str>> {
+    let stored = stored.filter(|stored| has_transactions || stored.enabled || !stored.unreadable.is_empty());
+    let earlier = stored.map(|stored| snapshot.account_marks(stored)).unwrap_or_default();
+    snapshot.account_marks(&ProviderConfig { account_marks: earlier, ..draft.clone() })
 }
 
 /// A loaded module validates the config. A disabled config without any credential yet may be

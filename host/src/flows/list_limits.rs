@@ -1,5 +1,5 @@
 //! How many lists one customer or manager may have at once, and what they hold: a permit lives until the answer is sent, so that
-//! readers who read nothing hold a named number of bytes. It knows no list.
+//! readers who read nothing hold a named number of bytes. Bytes are counted before rows are copied. It knows no list.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +30,10 @@ const READER_KIB_MAX: usize = 48 * 1024;
 /// Kilobytes that all lists of the server hold.
 const LISTS_KIB_MAX: usize = 512 * 1024;
 
-/// How long a list waits for an earlier one of the same reader to end.
+/// Of these, what the lists of customers leave to managers.
+const MANAGERS_KIB_MIN: usize = 128 * 1024;
+
+/// How long a list waits for others to end: earlier ones of the same reader, or those that hold the bytes it needs.
 const LIST_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Who reads a list.
@@ -56,6 +59,7 @@ impl ListReader {
 pub(super) struct ListLimits {
     readers: Arc<Mutex<BTreeMap<ListReader, ReaderLists>>>,
     all: Arc<Semaphore>,
+    of_customers: Arc<Semaphore>,
 }
 
 /// One reader's capacity; it is forgotten with its last list.
@@ -65,17 +69,50 @@ struct ReaderLists {
     uses: usize,
 }
 
-/// The right to answer a list, and the capacity that its rows take.
+/// The right to answer a list, and the capacity that it holds.
 pub struct ListPermit {
-    lists: Arc<Semaphore>,
-    held: Vec<OwnedSemaphorePermit>,
-    usage: Usage,
+    clock: Arc<dyn Clock>,
+    _place: OwnedSemaphorePermit,
+    held: Vec<Capacity>,
+    _usage: Usage,
 }
 
+/// Kilobytes of one limit.
+struct Capacity {
+    of: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+    beyond: &'static str,
+}
+
+impl Capacity {
+    const READERS: &str = "what is being sent to this session at once in lists takes 48 MiB, which is the limit: read \
+                           those to their end, or ask for fewer rows";
+    const ALL: &str = "what is being sent to all sessions at once in lists takes as much as it may: try again shortly";
+
+    fn new(of: &Arc<Semaphore>, beyond: &'static str) -> Self {
+        Self { of: Arc::clone(of), held: None, beyond }
+    }
+
+    async fn resize(&mut self, kib: usize) -> Result<(), ()> {
+        let has = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        if let Some(less) = has.checked_sub(kib) {
+            drop(self.held.as_mut().and_then(|held| held.split(less)));
+            return Ok(());
+        }
+        let more = u32::try_from(kib - has).map_err(drop)?;
+        let more = Arc::clone(&self.of).acquire_many_owned(more).await.map_err(drop)?;
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// Counts the lists of its reader.
 struct Usage {
     readers: Arc<Mutex<BTreeMap<ListReader, ReaderLists>>>,
     reader: ListReader,
-    kib: Arc<Semaphore>,
 }
 
 impl Drop for Usage {
@@ -92,7 +129,8 @@ impl Drop for Usage {
 
 impl Default for ListLimits {
     fn default() -> Self {
-        Self { readers: Arc::default(), all: Arc::new(Semaphore::new(LISTS_KIB_MAX)) }
+        let of_customers = Arc::new(Semaphore::new(LISTS_KIB_MAX - MANAGERS_KIB_MIN));
+        Self { readers: Arc::default(), all: Arc::new(Semaphore::new(LISTS_KIB_MAX)), of_customers }
     }
 }
 
@@ -101,11 +139,19 @@ impl ListLimits {
     ///
     /// # Errors
     /// 429 naming the limit.
-    pub(super) async fn begin(&self, reader: ListReader, clock: &dyn Clock) -> Result<ListPermit, Refusal> {
-        let (at_once, usage) = self.use_of(reader);
+    pub(super) async fn begin(&self, reader: ListReader, clock: &Arc<dyn Clock>) -> Result<ListPermit, Refusal> {
+        let (at_once, kib, usage) = self.use_of(reader);
         let wait = future::select(Box::pin(at_once.acquire_owned()), clock.sleep(LIST_WAIT_MAX));
         match wait.await {
-            Either::Left((Ok(place), _)) => Ok(ListPermit { lists: Arc::clone(&self.all), held: vec![place], usage }),
+            Either::Left((Ok(place), _)) => {
+                // In this order: what others share is taken last.
+                let mut held = vec![Capacity::new(&kib, Capacity::READERS)];
+                if let ListReader::Customer(_) = reader {
+                    held.push(Capacity::new(&self.of_customers, Capacity::ALL));
+                }
+                held.push(Capacity::new(&self.all, Capacity::ALL));
+                Ok(ListPermit { clock: Arc::clone(clock), _place: place, held, _usage: usage })
+            }
             Either::Left((Err(_), _)) | Either::Right(_) => {
                 let (what, most) = match reader {
                     ListReader::Customer(_) | ListReader::Manager(_) => ("lists", reader.at_once()),
@@ -116,7 +162,7 @@ impl ListLimits {
         }
     }
 
-    fn use_of(&self, reader: ListReader) -> (Arc<Semaphore>, Usage) {
+    fn use_of(&self, reader: ListReader) -> (Arc<Semaphore>, Arc<Semaphore>, Usage) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let known = readers.entry(reader).or_insert_with(|| ReaderLists {
             at_once: Arc::new(Semaphore::new(reader.at_once())),
@@ -124,31 +170,39 @@ impl ListLimits {
             uses: 0,
         });
         known.uses += 1;
-        let kib = Arc::clone(&known.kib);
-        (Arc::clone(&known.at_once), Usage { readers: Arc::clone(&self.readers), reader, kib })
+        let usage = Usage { readers: Arc::clone(&self.readers), reader };
+        (Arc::clone(&known.at_once), Arc::clone(&known.kib), usage)
+    }
+
+    /// Bytes that all lists hold.
+    pub(super) fn held_bytes(&self) -> usize {
+        (LISTS_KIB_MAX - self.all.available_permits()) * 1024
     }
 
     /// Readers that have a list at present, and the kilobytes that all lists hold.
     #[cfg(test)]
     pub(super) fn held(&self) -> (usize, usize) {
         let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner).len();
-        (readers, LISTS_KIB_MAX - self.all.available_permits())
+        (readers, self.held_bytes() / 1024)
     }
 }
 
 impl ListPermit {
-    /// Takes capacity for this many bytes, until the permit is dropped.
+    /// Holds capacity for so many bytes from now on, until the permit is dropped. More than before may have to be waited for.
     ///
     /// # Errors
     /// 429 naming the limit.
-    pub fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let beyond =
-            |what: &str| too_many(&format!("{what} hold as many bytes as they may: ask for fewer rows, or later"));
-        let kib = u32::try_from(bytes.div_ceil(1024)).map_err(|_| beyond("the lists"))?;
-        let own = Arc::clone(&self.usage.kib).try_acquire_many_owned(kib);
-        self.held.push(own.map_err(|_| beyond("the lists of this session"))?);
-        let all = Arc::clone(&self.lists).try_acquire_many_owned(kib);
-        self.held.push(all.map_err(|_| beyond("the lists of all sessions"))?);
+    pub async fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let kib = bytes.div_ceil(1024);
+        let clock = Arc::clone(&self.clock);
+        let mut over = clock.sleep(LIST_WAIT_MAX);
+        for capacity in &mut self.held {
+            let resized = match future::select(Box::pin(capacity.resize(kib)), &mut over).await {
+                Either::Left((resized, _)) => resized,
+                Either::Right(_) => Err(()),
+            };
+            resized.map_err(|()| too_many(capacity.beyond))?;
+        }
         Ok(())
     }
 }
@@ -162,9 +216,13 @@ mod tests {
     use super::*;
     use crate::test_cashier::TestClock;
 
+    fn limits() -> (ListLimits, Arc<dyn Clock>) {
+        (ListLimits::default(), Arc::new(TestClock::running()))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn b2_a_reader_has_so_many_lists_at_once_and_gets_another_when_one_ends() {
-        let (limits, clock) = (ListLimits::default(), TestClock::running());
+        let (limits, clock) = limits();
         let (one, other) = (CustomerId(5), CustomerId(6));
         let readers = [
             (ListReader::Customer(one), CUSTOMER_LISTS_MAX),
@@ -187,21 +245,41 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn b2_the_bytes_of_one_reader_and_of_all_are_bounded() {
-        let (limits, clock) = (ListLimits::default(), TestClock::running());
+    async fn b2_the_bytes_of_one_reader_and_of_all_are_bounded_and_customers_leave_some_to_managers() {
+        const MIB: usize = 1024 * 1024;
+        let (limits, clock) = limits();
         let mut held = Vec::new();
-        let mut refused = 0;
+        let mut refusals = Vec::new();
         for customer in 1..=20 {
             let reader = ListReader::Customer(CustomerId(customer));
             for _ in 0..2 {
                 let mut permit = limits.begin(reader, &clock).await.unwrap();
-                refused += usize::from(permit.hold(30 * 1024 * 1024).is_err());
-                held.push(permit);
+                match permit.hold(30 * MIB).await {
+                    Ok(()) => held.push(permit),
+                    Err(refusal) => refusals.push(refusal.message.to_string()),
+                }
             }
         }
-        // One list of 30 MiB for each reader, and seventeen in all.
-        assert_eq!((refused, limits.held()), (20 + 3, (20, 17 * 30 * 1024)));
-        held.clear();
+        // One list of 30 MiB for each reader, and twelve of customers in all.
+        let of_session = refusals.iter().filter(|why| why.contains("to this session at once in lists takes 48 MiB"));
+        assert_eq!((of_session.count(), refusals.len(), limits.held()), (12, 28, (12, 12 * 30 * 1024)));
+        assert!(refusals.iter().any(|why| why.contains("all sessions") && why.contains("try again shortly")));
+        let mut managers = limits.begin(ListReader::Manager(ManagerId(1)), &clock).await.unwrap();
+        managers.hold(40 * MIB).await.unwrap();
+        // What a permit holds is what was made.
+        let [first, ..] = &mut held[..] else { panic!("twelve") };
+        for (mib, all) in [(1, 12 * 30 + 40 - 29), (30, 12 * 30 + 40), (0, 12 * 30 + 40 - 30)] {
+            first.hold(mib * MIB).await.unwrap();
+            assert_eq!(limits.held_bytes(), all * MIB);
+        }
+        // Another waits for the bytes of those that end.
+        let mut waiting = limits.begin(ListReader::Customer(CustomerId(99)), &clock).await.unwrap();
+        let ending = async {
+            tokio::time::sleep(LIST_WAIT_MAX / 2).await;
+            held.clear();
+        };
+        assert!(tokio::join!(waiting.hold(60 * MIB / 2 + 18 * MIB), ending).0.is_ok());
+        drop((waiting, managers));
         assert_eq!(limits.held(), (0, 0));
     }
 }

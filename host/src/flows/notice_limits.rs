@@ -1,6 +1,10 @@
-//! What webhooks that fail verification may cost: so many a minute from one client address and to one provider, and so many
-//! bytes times configs of one provider. An address whose webhooks verified lately is bound by none of it, and no webhook is
-//! called forged because of a limit. It verifies nothing.
+//! What webhooks that are not verified may cost: so many a minute from one client address and to one provider, and so many
+//! bytes times configs of one provider. Addresses whose webhooks verified lately have limits of their own, four times as high,
+//! and no webhook is called forged because of a limit. It verifies nothing.
+
+mod cost;
+mod known;
+mod lanes;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,51 +14,25 @@ use std::time::Duration;
 
 use cashier_core::ids::ConfigId;
 use cashier_core::network::network_of;
-use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use cashier_core::notice::ReceivingConfig;
 
+pub use self::cost::NoticeFailure;
+use self::cost::{Cost, Failures, FailuresMax};
+use self::known::KnownSenders;
+pub use self::known::NoticeScope;
+use self::lanes::Lanes;
+pub(super) use self::lanes::{NoTurn, Turn};
 use crate::ports::Clock;
 
 /// Webhooks to one provider, in a minute, that may fail verification before the next ones are looked at more sparingly: far
 /// more than a wrong secret makes, far fewer than a flood.
 pub const FAILED_NOTICES_PER_PROVIDER_PER_MINUTE: u32 = 1_200;
 
-/// In which failures are counted.
-const WINDOW: Duration = Duration::from_mins(1);
-
 /// Addresses whose failures are counted at one time; those beyond count towards their provider alone.
 const FAILING_ADDRESSES_MAX: usize = 16_384;
 
-/// Addresses that are remembered because a webhook of theirs verified; providers send from tens.
-const KNOWN_ADDRESSES_MAX: usize = 4_096;
-
-/// How long an address is known after a webhook of it verified: a provider with one payment a day stays known.
-const KNOWN_ADDRESS_TIME: Duration = Duration::from_hours(24);
-
-/// Bytes times configs that forged webhooks of one provider may take in a second: a few percent of one processor.
-const FORGED_BYTES_PER_SECOND_MAX: u64 = 16 * 1024 * 1024;
-
-/// The same at once: the largest webhook for 64 configs.
-const FORGED_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
-/// What is counted of it: every config is asked again four seconds after a flood, however much it cost.
-const SPENT_MAX: u64 = 2 * FORGED_BYTES_MAX;
-
-/// What showing a webhook to one config costs besides its bytes: two changes of threads.
-const TRY_BYTES: u64 = 4 * 1024;
-
 /// Bytes of a webhook up to which it is small; providers' own are nearly all smaller.
 pub const SMALL_NOTICE_LENGTH_MAX: usize = 64 * 1024;
-
-/// Large webhooks that are verified at one time, from addresses that are known, and as many from others: small ones, also those
-/// for the same config, never wait for more than one of them.
-const LARGE_JUDGED_MAX: usize = 1;
-
-/// Small webhooks of one provider, from senders beyond a limit, that are verified at one time.
-const RESTRICTED_JUDGED_MAX: usize = 4;
-
-/// And that may wait for it.
-const RESTRICTED_WAITING_MAX: usize = 256;
 
 /// What the settings say about webhooks that fail verification.
 #[derive(Debug, Clone, Copy)]
@@ -80,30 +58,55 @@ pub(super) struct NoticeLimits {
     rules: NoticeRules,
     clock: Arc<dyn Clock>,
     state: Mutex<NoticeCounts>,
-    large_of_known: Arc<Semaphore>,
-    large_of_others: Arc<Semaphore>,
     rejected: AtomicU64,
     limited: AtomicU64,
 }
 
 #[derive(Default)]
 struct NoticeCounts {
-    failing: BTreeMap<IpAddr, Window>,
-    providers: BTreeMap<u16, ProviderCost>,
-    /// When a webhook from there last verified.
-    known: BTreeMap<IpAddr, Duration>,
+    failing: BTreeMap<IpAddr, Failures>,
+    scopes: BTreeMap<NoticeScope, ScopeUse>,
+    known: KnownSenders,
     /// When each config last verified one.
     verified: BTreeMap<ConfigId, Duration>,
+}
+
+/// What webhooks for one provider used lately.
+#[derive(Default)]
+struct ScopeUse {
+    by_known: SendersUse,
+    by_others: SendersUse,
+}
+
+/// The same of senders that are known, or of the others.
+#[derive(Default)]
+struct SendersUse {
+    failures: Failures,
+    cost: Cost,
+    lanes: Option<Box<Lanes>>,
+}
+
+impl ScopeUse {
+    fn by(&mut self, is_known: bool) -> &mut SendersUse {
+        if is_known { &mut self.by_known } else { &mut self.by_others }
+    }
+}
+
+impl SendersUse {
+    fn is_over(&mut self, now: Duration) -> bool {
+        let has_some = self.lanes.as_ref().is_some_and(|lanes| lanes.are_used());
+        !has_some && self.cost.is_over(now) && self.failures.are_over(now)
+    }
 }
 
 /// Who sends a webhook, as far as limits go.
 #[derive(Debug, Clone, Copy)]
 pub struct NoticeSender {
     address: Option<IpAddr>,
-    provider: u16,
+    scope: NoticeScope,
     is_known: bool,
     is_restricted: bool,
-    /// What forged webhooks of the provider may cost is used up.
+    /// What webhooks that are not verified may cost its like is used up.
     is_spent: bool,
 }
 
@@ -121,130 +124,107 @@ impl NoticeSender {
 
     /// Whether a large body of it is read.
     pub fn may_send_large(&self) -> bool {
-        self.is_known || !(self.is_restricted || self.is_spent)
+        !self.waits()
     }
 
-    /// Whether it waits its turn: what it may be is not known, and either it or everybody together failed too often.
+    /// Whether it waits its turn: either it or everybody together failed too often.
     fn waits(&self) -> bool {
-        self.is_restricted || (self.is_spent && !self.is_known)
-    }
-
-    /// Whether it is shown to every config, and not only to those that it probably belongs to.
-    pub(super) fn is_shown_to_all(&self) -> bool {
-        self.is_known || !self.is_spent
-    }
-}
-
-/// The right to be verified now.
-#[expect(dead_code, reason = "permits are held, not read")]
-pub(super) struct JudgingPermit(Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
-
-/// In which the small webhooks of one provider wait whose senders are beyond a limit.
-#[derive(Debug)]
-struct RestrictedLane {
-    judged: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
-}
-
-impl Default for RestrictedLane {
-    fn default() -> Self {
-        let judged = Arc::new(Semaphore::new(RESTRICTED_JUDGED_MAX));
-        Self { judged, waiting: Arc::new(Semaphore::new(RESTRICTED_WAITING_MAX)) }
+        self.is_restricted || self.is_spent
     }
 }
 
 impl NoticeLimits {
     pub(super) fn new(rules: NoticeRules, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            rules,
-            clock,
-            state: Mutex::default(),
-            large_of_known: Arc::new(Semaphore::new(LARGE_JUDGED_MAX)),
-            large_of_others: Arc::new(Semaphore::new(LARGE_JUDGED_MAX)),
-            rejected: AtomicU64::new(0),
-            limited: AtomicU64::new(0),
-        }
+        Self { rules, clock, state: Mutex::default(), rejected: AtomicU64::new(0), limited: AtomicU64::new(0) }
     }
 
-    /// What is known now of who sends a webhook from `ip` to `provider`.
-    pub(super) fn sender(&self, provider: &str, ip: &str) -> NoticeSender {
-        let (address, provider, now) = (network(ip), slot(provider), self.clock.monotonic());
+    /// What is known now of who sends a webhook from `ip`.
+    pub(super) fn sender(&self, scope: NoticeScope, ip: &str) -> NoticeSender {
+        let (address, now) = (ip.parse().ok().map(network_of), self.clock.monotonic());
         let mut state = self.lock();
-        let is_known = address.and_then(|address| state.known.get(&address)).is_some_and(|at| is_recent(*at, now));
+        let is_known = address.is_some_and(|address| state.known.is_known(scope, address, now));
         let counted = address.filter(|address| self.counts(*address));
-        let failed = counted.and_then(|address| state.failing.get(&address)).map_or(0, |window| window.count(now));
-        let cost = state.providers.entry(provider).or_default();
-        cost.refill(now);
-        let beyond = failed >= self.rules.failed_per_minute && self.rules.failed_per_minute > 0;
-        let many = cost.window.count(now) >= FAILED_NOTICES_PER_PROVIDER_PER_MINUTE;
-        let is_spent = cost.spent >= FORGED_BYTES_MAX;
-        let is_exempt = is_known || address.is_some_and(|address| !self.counts(address));
-        NoticeSender { address, provider, is_known, is_restricted: !is_exempt && (beyond || many), is_spent }
+        let failing = counted.and_then(|address| state.failing.get(&address));
+        let beyond = failing.is_some_and(|failures| failures.are_beyond(now, self.of_address(is_known)));
+        let (mut many, mut is_spent) = (false, false);
+        if let Some(of_scope) = state.scopes.get_mut(&scope) {
+            let used = of_scope.by(is_known);
+            many = used.failures.are_beyond(now, of_provider(is_known));
+            is_spent = used.cost.is_spent(now);
+        }
+        let is_exempt = address.is_some_and(|address| !self.counts(address));
+        NoticeSender { address, scope, is_known, is_restricted: !is_exempt && (beyond || many), is_spent }
     }
 
-    /// Waits until it may be verified; `None` where too many wait. Small ones wait only if [`NoticeSender::waits`].
-    pub(super) async fn lane(&self, sender: &NoticeSender, length: usize) -> Option<JudgingPermit> {
-        if length > SMALL_NOTICE_LENGTH_MAX {
-            let lane = if sender.is_known { &self.large_of_known } else { &self.large_of_others };
-            return Some(JudgingPermit(Arc::clone(lane).acquire_owned().await.ok(), None));
+    /// Waits until it may be verified. Small ones wait only if [`NoticeSender::waits`].
+    pub(super) async fn turn(&self, sender: &NoticeSender, length: usize) -> Result<Turn, NoTurn> {
+        let is_large = length > SMALL_NOTICE_LENGTH_MAX;
+        if !is_large && !sender.waits() {
+            return Ok(Turn::default());
         }
-        if !sender.waits() {
-            return Some(JudgingPermit(None, None));
-        }
-        let (judged, waiting) = {
+        let lane = {
             let mut state = self.lock();
-            let lane = state.providers.entry(sender.provider).or_default().lane.get_or_insert_default();
-            (Arc::clone(&lane.judged), Arc::clone(&lane.waiting).try_acquire_owned().ok()?)
+            let lanes = used(&mut state, sender).lanes.get_or_insert_default();
+            if is_large { lanes.large.clone() } else { lanes.restricted.clone() }
         };
-        Some(JudgingPermit(judged.acquire_owned().await.ok(), Some(waiting)))
+        lane.turn(&*self.clock).await
     }
 
-    /// Notes a webhook that this config verified.
-    pub(super) fn verified(&self, sender: &NoticeSender, config: ConfigId) {
+    /// Whether webhooks of its like are shown to those configs alone that they probably belong to.
+    pub(super) fn is_spent(&self, sender: &NoticeSender) -> bool {
+        let now = self.clock.monotonic();
+        used(&mut self.lock(), sender).cost.is_spent(now)
+    }
+
+    /// Counts a webhook that is shown to a config: what it costs, unless it is verified.
+    pub(super) fn charge(&self, sender: &NoticeSender, length: usize) {
+        let now = self.clock.monotonic();
+        used(&mut self.lock(), sender).cost.charge(now, length, sender.is_known);
+    }
+
+    /// Notes a webhook that this config verified, after it was shown to so many.
+    pub(super) fn verified(&self, sender: &NoticeSender, receiver: &ReceivingConfig, length: usize, tries: usize) {
         let now = self.clock.monotonic();
         let mut state = self.lock();
-        state.verified.insert(config, now);
-        let Some(address) = sender.address else { return };
-        if state.known.len() >= KNOWN_ADDRESSES_MAX && !state.known.contains_key(&address) {
-            let oldest = state.known.iter().min_by_key(|(_, at)| **at).map(|(address, _)| *address);
-            oldest.map(|oldest| state.known.remove(&oldest));
+        used(&mut state, sender).cost.refund(length, tries, sender.is_known);
+        state.verified.insert(receiver.config_id, now);
+        if let Some(address) = sender.address {
+            state.known.proved(sender.scope.of_mode(receiver.sandbox), address, now);
         }
-        state.known.insert(address, now);
     }
 
-    /// Notes a webhook that no config verified, and what it cost: it was shown to so many configs.
-    pub(super) fn failed(&self, sender: &NoticeSender, provider: &str, length: usize, tries: usize) {
-        self.rejected.fetch_add(1, Ordering::Relaxed);
+    /// Notes a webhook that no config verified.
+    pub(super) fn failed(&self, sender: &NoticeSender, provider: &str, failure: NoticeFailure) {
+        match failure {
+            NoticeFailure::Rejected => drop(self.rejected.fetch_add(1, Ordering::Relaxed)),
+            NoticeFailure::Unjudged => {}
+        }
         let now = self.clock.monotonic();
         let mut state = self.lock();
-        let cost = state.providers.entry(sender.provider).or_default();
-        cost.charge(now, length, tries);
-        if cost.window.add(now) == FAILED_NOTICES_PER_PROVIDER_PER_MINUTE {
+        if used(&mut state, sender).failures.add(now, failure, of_provider(sender.is_known)) {
+            let known = sender.is_known;
             tracing::warn!(
                 provider,
-                "webhooks that fail verification reached the provider's limit: the next ones are answered 429"
+                known,
+                "webhooks that are not verified reached the provider's limit: the next ones are answered 429"
             );
         }
-        self.count_address(&mut state, sender, now);
+        self.count_address(&mut state, sender, failure);
     }
 
-    /// Notes a webhook whose body did not arrive whole: it took capacity like one that fails verification.
+    /// Notes a webhook whose body did not arrive whole: it took capacity like one that is rejected.
     pub(super) fn unfinished(&self, sender: &NoticeSender) {
-        self.count_address(&mut self.lock(), sender, self.clock.monotonic());
+        self.count_address(&mut self.lock(), sender, NoticeFailure::Rejected);
     }
 
-    fn count_address(&self, state: &mut NoticeCounts, sender: &NoticeSender, now: Duration) {
+    fn count_address(&self, state: &mut NoticeCounts, sender: &NoticeSender, failure: NoticeFailure) {
         let Some(address) = sender.address.filter(|address| self.counts(*address)) else { return };
-        let has_space = state.failing.len() < FAILING_ADDRESSES_MAX || state.failing.contains_key(&address);
-        if has_space && state.failing.entry(address).or_default().add(now) == self.rules.failed_per_minute {
-            tracing::warn!(%address, "webhooks that fail verification reached the address's limit: the next ones are answered 429");
-        }
-    }
-
-    /// Notes the cost of a webhook about which nothing is known yet.
-    pub(super) fn charge(&self, sender: &NoticeSender, length: usize, tries: usize) {
         let now = self.clock.monotonic();
-        self.lock().providers.entry(sender.provider).or_default().charge(now, length, tries);
+        let has_space = state.failing.len() < FAILING_ADDRESSES_MAX || state.failing.contains_key(&address);
+        let most = self.of_address(sender.is_known);
+        if has_space && state.failing.entry(address).or_default().add(now, failure, most) {
+            tracing::warn!(%address, "webhooks that are not verified reached the address's limit: the next ones are answered 429");
+        }
     }
 
     /// Counts a webhook that is answered 429.
@@ -266,14 +246,14 @@ impl NoticeLimits {
     /// Forgets what counts no more.
     pub(super) fn forget_idle(&self) {
         let now = self.clock.monotonic();
-        let NoticeCounts { failing, providers, known, .. } = &mut *self.lock();
-        failing.retain(|_, window| window.count(now) > 0);
-        known.retain(|_, at| is_recent(*at, now));
-        providers.retain(|_, cost| {
-            cost.refill(now);
-            let is_waited_for = cost.lane.as_ref().is_some_and(|lane| Arc::strong_count(&lane.waiting) > 1);
-            is_waited_for || cost.spent > 0 || cost.window.count(now) > 0
-        });
+        let NoticeCounts { failing, scopes, known, .. } = &mut *self.lock();
+        failing.retain(|_, failures| !failures.are_over(now));
+        known.forget_idle(now);
+        scopes.retain(|_, of_scope| !(of_scope.by_known.is_over(now) && of_scope.by_others.is_over(now)));
+    }
+
+    fn of_address(&self, is_known: bool) -> FailuresMax {
+        FailuresMax::new(self.rules.failed_per_minute, is_known)
     }
 
     fn counts(&self, address: IpAddr) -> bool {
@@ -285,62 +265,10 @@ impl NoticeLimits {
     }
 }
 
-fn is_recent(at: Duration, now: Duration) -> bool {
-    now.saturating_sub(at) < KNOWN_ADDRESS_TIME
+fn of_provider(is_known: bool) -> FailuresMax {
+    FailuresMax::new(FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, is_known)
 }
 
-/// Failures since a moment.
-#[derive(Debug, Clone, Copy, Default)]
-struct Window {
-    began: Duration,
-    failed: u32,
-}
-
-impl Window {
-    fn count(&self, now: Duration) -> u32 {
-        if now.saturating_sub(self.began) < WINDOW { self.failed } else { 0 }
-    }
-
-    fn add(&mut self, now: Duration) -> u32 {
-        match self.count(now) {
-            0 => *self = Self { began: now, failed: 1 },
-            failed => self.failed = failed.saturating_add(1),
-        }
-        self.failed
-    }
-}
-
-/// What forged webhooks of one provider cost lately.
-#[derive(Debug, Default)]
-struct ProviderCost {
-    window: Window,
-    /// Bytes times configs; at most [`SPENT_MAX`], so that a flood is over soon after its last webhook.
-    spent: u64,
-    refilled: Duration,
-    lane: Option<Box<RestrictedLane>>,
-}
-
-impl ProviderCost {
-    fn refill(&mut self, now: Duration) {
-        let elapsed = u64::try_from(now.saturating_sub(self.refilled).as_micros()).unwrap_or(u64::MAX);
-        self.spent = self.spent.saturating_sub(elapsed.saturating_mul(FORGED_BYTES_PER_SECOND_MAX) / 1_000_000);
-        self.refilled = now;
-    }
-
-    fn charge(&mut self, now: Duration, length: usize, tries: usize) {
-        self.refill(now);
-        let cost = (length as u64 + TRY_BYTES).saturating_mul(tries as u64);
-        self.spent = self.spent.saturating_add(cost).min(SPENT_MAX);
-    }
-}
-
-/// The address that failures are counted by.
-fn network(ip: &str) -> Option<IpAddr> {
-    ip.parse().ok().map(network_of)
-}
-
-/// A name that nobody configured is counted like a provider's, in a table of limited size.
-fn slot(provider: &str) -> u16 {
-    let [first, second, ..] = <[u8; 32]>::from(Sha256::digest(provider));
-    u16::from_be_bytes([first, second])
+fn used<'s>(state: &'s mut NoticeCounts, sender: &NoticeSender) -> &'s mut SendersUse {
+    state.scopes.entry(sender.scope).or_default().by(sender.is_known)
 }

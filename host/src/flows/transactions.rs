@@ -23,17 +23,17 @@ use crate::ports::{Fault, TEXTS_AT_ONCE_MAX};
 /// How long a list may take in all, to a customer or a manager's screen: the largest page takes a phone half of it.
 pub const LIST_TIME_MAX: Duration = Duration::from_secs(120);
 
-/// How long an export may take once its rows were found: a slow line gets its fifty thousand rows.
+/// How long the server may wait in all for the reader of an export: a slow line gets its fifty thousand rows.
 pub const EXPORT_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// Bytes of an export that its reader takes in a second, on average over the time that the server waits for it.
 pub const EXPORT_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
 
-/// Bytes of the part of an answer that is being sent, beside its packed rows: what is made whole, and one piece.
-const SENT_BYTES: usize = 1024 * 1024;
-
 /// How long the server waits for the reader of an export before its progress is judged.
-const EXPORT_GRACE: Duration = Duration::from_secs(10);
+pub const EXPORT_GRACE: Duration = Duration::from_secs(10);
+
+/// Bytes that a list holds until its rows are sized: they suffice for most, rows and answer.
+const SIZED_BYTES: usize = 1024 * 1024;
 
 /// The page of a list, whose rows are taken one piece after the other.
 pub struct TransactionPage {
@@ -43,13 +43,9 @@ pub struct TransactionPage {
     reader: ListReader,
     /// The reloads of the books in which the page was found: no others can unpack it.
     reloads: u64,
-    /// When it was asked for; of an export, when its rows were found.
+    /// When it was asked for.
     began: Duration,
-    /// Since when the reader has what was made until now.
-    given: Option<Duration>,
-    /// How long the reader let the server wait. What the server itself takes, to search, to read texts, is not in it.
-    waited: Duration,
-    _permit: ListPermit,
+    permit: ListPermit,
 }
 
 impl TransactionPage {
@@ -71,16 +67,30 @@ impl TransactionPage {
         texts_of(&self.cashier, rows).await
     }
 
-    /// The next rows; none once all were taken. `sent`: the bytes of the answer that the reader took so far.
+    /// How much of its time a list has left; `None` where it is an export, whose reader has a pace to keep instead.
+    pub fn time_left(&self) -> Option<Duration> {
+        match self.reader {
+            ListReader::Customer(_) | ListReader::Manager(_) => {
+                Some(LIST_TIME_MAX.saturating_sub(self.cashier.clock.monotonic().saturating_sub(self.began)))
+            }
+            ListReader::Export(_) => None,
+        }
+    }
+
+    /// From now on it holds its rows that are not taken yet, and so many bytes of the answer.
     ///
     /// # Errors
-    /// Why the answer breaks off: its reader is too slow, or the books were read again.
-    pub async fn next_rows(&mut self, sent: u64) -> Result<Vec<Transaction>, Fault> {
-        let now = self.cashier.clock.monotonic();
-        if let Some(given) = self.given.take() {
-            self.waited = self.waited.saturating_add(now.saturating_sub(given));
-        }
-        self.check_time(now, sent)?;
+    /// They are more than may be held now.
+    pub async fn holds(&mut self, answer: usize) -> Result<(), Refusal> {
+        let rows = if self.page.is_finished() { 0 } else { self.page.bytes() };
+        self.permit.hold(rows.saturating_add(answer)).await
+    }
+
+    /// The next rows; none once all were taken.
+    ///
+    /// # Errors
+    /// Why the answer breaks off: the books were read again.
+    pub async fn next_rows(&mut self) -> Result<Vec<Transaction>, Fault> {
         while !self.page.is_finished() {
             let (filter, page) = (&self.filter, &mut *self.page);
             let rows = self.cashier.ledger.peek(|books| books.take_rows(filter, page));
@@ -95,24 +105,6 @@ impl TransactionPage {
         }
         Ok(Vec::new())
     }
-
-    /// From now on it is for the reader to take what was made of the rows.
-    pub fn give(&mut self) {
-        self.given = Some(self.cashier.clock.monotonic());
-    }
-
-    fn check_time(&self, now: Duration, sent: u64) -> Result<(), Fault> {
-        let took = now.saturating_sub(self.began);
-        let (took, is_late) = match self.reader {
-            ListReader::Customer(_) | ListReader::Manager(_) => (took, took > LIST_TIME_MAX),
-            ListReader::Export(_) => {
-                let judged = self.waited.saturating_sub(EXPORT_GRACE).as_secs();
-                let due = judged.saturating_mul(EXPORT_BYTES_PER_SECOND_MIN);
-                (self.waited, took > EXPORT_TIME_MAX || sent < due)
-            }
-        };
-        if is_late { Err(Fault::new(format!("its reader took {sent} bytes in {} s", took.as_secs()))) } else { Ok(()) }
-    }
 }
 
 /// A page of transactions within a scope, once everything it shows is on disk.
@@ -124,15 +116,15 @@ pub async fn list(
 ) -> Result<TransactionPage, Refusal> {
     let began = cashier.clock.monotonic();
     let mut permit = cashier.list_permit(reader).await?;
+    let mut capacity = SIZED_BYTES;
+    permit.hold(capacity).await?;
     let mut resume: Option<Box<Scan>> = None;
     let (epoch, reloads) = (cashier.ledger.epoch(), cashier.ledger.reloads());
     loop {
-        let ticket = cashier.ledger.read(|books| match books.query(&filter, scope, resume.take()) {
-            Progress::Found(page) => {
-                let newest = page.newest();
-                (Progress::Found(page), newest)
-            }
-            unfinished @ (Progress::More(_) | Progress::Restless | Progress::TooLarge) => (unfinished, Seq(0)),
+        let ticket = cashier.ledger.read(|books| {
+            let progress = books.query(&filter, scope, capacity, resume.take());
+            let newest = if let Progress::Found(page) = &progress { page.newest() } else { Seq(0) };
+            (progress, newest)
         })?;
         let progress = ticket.durable().await?.into_inner();
         // A scan belongs to the books it began in; after a reload it must begin again, and the asker decides that.
@@ -141,16 +133,23 @@ pub async fn list(
         }
         match progress {
             Progress::Found(page) => {
-                permit.hold(page.bytes() + SENT_BYTES)?;
-                let began = match reader {
-                    ListReader::Customer(_) | ListReader::Manager(_) => began,
-                    ListReader::Export(_) => cashier.clock.monotonic(),
-                };
-                let (cashier, given, waited) = (Arc::clone(cashier), None, Duration::ZERO);
-                let _permit = permit;
-                return Ok(TransactionPage { cashier, filter, page, reader, reloads, began, given, waited, _permit });
+                return Ok(TransactionPage {
+                    cashier: Arc::clone(cashier),
+                    filter,
+                    page,
+                    reader,
+                    reloads,
+                    began,
+                    permit,
+                });
             }
             Progress::More(scan) => resume = Some(scan),
+            Progress::NeedsCapacity(scan, bytes) => {
+                // A little more than what was found, as rows change meanwhile.
+                capacity = bytes.saturating_add(bytes / 16);
+                permit.hold(capacity).await?;
+                resume = Some(scan);
+            }
             Progress::TooLarge => return Err(Refusal::invalid("limit: the rows take more than 32 MiB, ask for fewer")),
             Progress::Restless => return Err(storage_unavailable()),
         }

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 pub(super) use self::quarantine::{Quarantined, store as store_quarantined};
 use self::verification::{UnreadableWebhook, Verification, VerifiedWebhook};
-use super::notice_limits::{NoticeSender, SMALL_NOTICE_LENGTH_MAX};
+use super::notice_limits::{NoTurn, NoticeScope, NoticeSender, SMALL_NOTICE_LENGTH_MAX};
 use super::settle::{self, Settled};
 use super::{Cashier, RequestContext, provider_query};
 use crate::ledger::{Estimate, storage_unavailable};
@@ -60,8 +60,17 @@ pub async fn receive(
 }
 
 /// Who sends a webhook, before its body is read.
-pub fn sender(cashier: &Cashier, provider: &str, context: &RequestContext) -> NoticeSender {
-    cashier.limits.notices.sender(provider, &context.ip)
+pub fn sender(
+    cashier: &Cashier,
+    provider: &str,
+    addressed: Option<ConfigId>,
+    context: &RequestContext,
+) -> NoticeSender {
+    let snapshot = cashier.snapshot();
+    let mut meant = snapshot.configs_of(provider).filter(|known| addressed.is_none_or(|id| known.config.id == id));
+    // One that may be meant for a live config is counted with those.
+    let is_sandbox = meant.next().is_some_and(|first| first.config.sandbox) && meant.all(|known| known.config.sandbox);
+    cashier.limits.notices.sender(NoticeScope::new(provider, is_sandbox), &context.ip)
 }
 
 /// Notes a webhook whose body did not arrive whole.
@@ -92,33 +101,35 @@ async fn process(
     context: &RequestContext,
 ) -> Result<WebhookOutcome, Refusal> {
     let (limits, length) = (&cashier.limits.notices, raw.body.len());
-    let Some(lane) = limits.lane(&sender(cashier, provider, context), length).await else {
-        return Err(limited(cashier));
+    let turn = match limits.turn(&sender(cashier, provider, addressed, context), length).await {
+        Ok(turn) => turn,
+        Err(NoTurn::TooManyWait) => return Err(limited(cashier)),
+        Err(NoTurn::TooLong) => {
+            let message = "webhooks of this provider take too long to verify now, send it again";
+            return Err(Refusal::new(RefusalCode::ProviderUnavailable, message));
+        }
     };
     // Others may have failed while it waited.
-    let sender = sender(cashier, provider, context);
+    let sender = sender(cashier, provider, addressed, context);
     if length > SMALL_NOTICE_LENGTH_MAX && !sender.may_send_large() {
         return Err(limited(cashier));
     }
-    let (verification, tries) =
-        verification::verify(cashier, provider, addressed, &raw, sender.is_shown_to_all()).await;
-    drop(lane);
+    let (verification, tries) = verification::verify(cashier, provider, addressed, &raw, &sender, turn).await;
     match verification {
         Verification::Verified(webhook) => {
-            limits.verified(&sender, webhook.notice.receiver().config_id);
+            limits.verified(&sender, webhook.notice.receiver(), length, tries);
             let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
             apply(cashier, *webhook, context).await
         }
         Verification::Unreadable(webhook) => {
-            limits.verified(&sender, webhook.receiver.config_id);
+            limits.verified(&sender, &webhook.receiver, length, tries);
             let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
             keep(cashier, *webhook, context).await
         }
-        Verification::NotVerified { config_id, signature, is_failure, reason } => {
-            if is_failure {
-                limits.failed(&sender, provider, length, tries);
-            } else {
-                limits.charge(&sender, length, tries);
+        Verification::NotVerified { config_id, signature, failure, reason } => {
+            limits.failed(&sender, provider, failure);
+            if tries == 0 {
+                limits.charge(&sender, length);
             }
             if sender.is_restricted() {
                 return Err(limited(cashier));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::known_senders::Trust;
+use super::known_addresses::Trust;
 
 /// How long the head of a request may take from its first byte: a half-sent request must not hold a connection for long.
 pub(super) const HEADER_TIME_MAX: Duration = Duration::from_secs(5);

@@ -10,6 +10,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connections::AdmittedConnection;
+use super::sending::AnswerInMaking;
 
 /// The stream of a connection: the first bytes after an answer begin another head.
 pub(super) struct ObservedStream<S> {
@@ -68,11 +69,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
 pub(super) struct ObservedBody<B> {
     body: B,
     admitted: Arc<AdmittedConnection>,
+    _making: AnswerInMaking,
 }
 
 impl<B> ObservedBody<B> {
-    pub(super) fn new(body: B, admitted: Arc<AdmittedConnection>) -> Self {
-        Self { body, admitted }
+    pub(super) fn new(body: B, admitted: Arc<AdmittedConnection>, making: AnswerInMaking) -> Self {
+        Self { body, admitted, _making: making }
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::client_address::{AddressKey, TrustedProxies};
 use super::connection_counts::{Ending, ListenerCounts};
 use super::connection_limits::{ConnectionLimits, GRACE_TIME_MAX, HEADER_TIME_MAX, HEADS_PER_ADDRESS_MAX};
-use super::known_senders::{KnownSenders, SESSION_TIME_MAX, Trust};
+use super::known_addresses::{KnownAddresses, SESSION_TIME_MAX, Trust};
 use super::phase::{Class, Phase};
 use super::sender::Proof;
 
@@ -104,7 +104,7 @@ impl AddressUse {
 pub(super) struct OpenConnections {
     limits: ConnectionLimits,
     counts: &'static ListenerCounts,
-    known: KnownSenders,
+    known: KnownAddresses,
     next: u64,
     connections: BTreeMap<u64, OpenConnection>,
     addresses: BTreeMap<AddressKey, AddressUse>,
@@ -117,7 +117,7 @@ impl OpenConnections {
     pub(super) fn new(limits: ConnectionLimits, counts: &'static ListenerCounts) -> Self {
         let (connections, addresses, order, taken) =
             (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { limits, counts, known: KnownSenders::default(), next: 0, connections, addresses, order, taken }
+        Self { limits, counts, known: KnownAddresses::default(), next: 0, connections, addresses, order, taken }
     }
 
     /// Takes a new connection in; another may end for it. Its notice says that it is to end.

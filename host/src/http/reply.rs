@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 use crate::http::piece_stream::PieceStream;
-use crate::wire::pieces::AnswerBody;
+use crate::wire::pieces::{AnswerBody, SendTime};
 use crate::wire::refusal::RefusalBody;
 use crate::wire::write;
 
@@ -32,6 +32,7 @@ pub struct Reply {
     headers: Vec<(HeaderName, HeaderValue)>,
     body: ReplyBody,
     provider_wait: ProviderWait,
+    send_time: SendTime,
 }
 
 #[derive(Debug)]
@@ -66,7 +67,8 @@ impl Reply {
             headers.push((RETRY_AFTER, RETRY_AFTER_SECONDS));
         }
         let body: AnswerBody = body.into();
-        Self { status, headers, body: body.into(), provider_wait: ProviderWait::default() }
+        let send_time = body.send_time();
+        Self { status, headers, body: body.into(), provider_wait: ProviderWait::default(), send_time }
     }
 
     /// 200 with an answer as JSON.
@@ -82,7 +84,12 @@ impl Reply {
     /// The same with the transaction that the refusal ended.
     pub fn refused_with(refusal: &Refusal, transaction: Option<(&Transaction, &Texts)>) -> Self {
         let body = write::json(&RefusalBody::new(refusal, transaction)).unwrap_or_default();
-        Self::json(refusal.code.number(), body)
+        let mut reply = Self::json(refusal.code.number(), body);
+        if refusal.retry_after_seconds > 0 {
+            reply.headers.retain(|(name, _)| name != RETRY_AFTER);
+            reply.headers.push((RETRY_AFTER, refusal.retry_after_seconds.into()));
+        }
+        reply
     }
 
     /// 405 naming the methods that the path takes.
@@ -102,7 +109,13 @@ impl Reply {
         let status = StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = vec![(CONTENT_TYPE, HeaderValue::from_static(content_type))];
         let body: Bytes = body.into();
-        Self { status, headers, body: body.into(), provider_wait: ProviderWait::default() }
+        Self {
+            status,
+            headers,
+            body: body.into(),
+            provider_wait: ProviderWait::default(),
+            send_time: SendTime::default(),
+        }
     }
 
     /// The acknowledgement that a module wants its provider to receive. Headers that HTTP cannot carry are left out and
@@ -113,6 +126,7 @@ impl Reply {
             headers: Vec::new(),
             body: body.into(),
             provider_wait: ProviderWait::default(),
+            send_time: SendTime::default(),
         };
         match StatusCode::from_u16(status) {
             Ok(known) if !known.is_informational() => reply.status = known,
@@ -151,6 +165,7 @@ impl Reply {
             response.headers_mut().append(name, value);
         }
         response.extensions_mut().insert(self.provider_wait);
+        response.extensions_mut().insert(self.send_time);
     }
 }
 

@@ -1,5 +1,5 @@
 //! The accept loop: connections, TLS handshakes and the end of both, once for every listener. It knows no request; which
-//! connections there may be is decided in `connection_limits`, what is done around a request in `answering`.
+//! connections there may be is decided in `open_connections`, what is done around a request in `answering`.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -29,6 +29,7 @@ use crate::http::parser_refusals;
 use crate::http::phase::Phase;
 use crate::http::proxy_hints::ProxyHints;
 use crate::http::request::LARGE_BODIES_KIB_MAX;
+use crate::http::sending::Sending;
 use crate::http::stall::StallGuard;
 use crate::http::switched_routes::SwitchedRoutes;
 use crate::http::tls::ServedTls;
@@ -151,20 +152,23 @@ async fn serve_connection(
 ) -> Result<(), Fault> {
     // Responses are whole and small; waiting to fill a packet costs 40 ms.
     stream.set_nodelay(true).map_err(|error| Fault::new(error.to_string()))?;
-    let stream = StallGuard::new(stream);
-    let Some(tls) = tls else { return serve_http(connection, stream, peer, watcher, admitted).await };
+    let sending = Arc::new(Sending::default());
+    let stream = StallGuard::new(stream, Arc::clone(&sending));
+    let Some(tls) = tls else { return serve_http(connection, stream, sending, peer, watcher, admitted).await };
     admitted.enter(Phase::Handshake);
     let handshake = TlsAcceptor::from(tls.current()).accept(stream);
     let stream = tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await;
     let stream = stream.map_err(|_| Fault::new("the TLS handshake timed out"))?;
     let stream = stream.map_err(|error| Fault::new(format!("TLS: {error}")))?;
     admitted.enter(Phase::Fresh);
-    serve_http(connection, stream, peer, watcher, admitted).await
+    serve_http(connection, stream, sending, peer, watcher, admitted).await
 }
 
+/// `sending`: what is known of the answers where the stream is guarded.
 async fn serve_http<S>(
     connection: ConnectionContext,
     stream: S,
+    sending: Arc<Sending>,
     peer: IpAddr,
     watcher: Watcher,
     admitted: Arc<AdmittedConnection>,
@@ -175,7 +179,7 @@ where
     let name = connection.name;
     let stream = ObservedStream::new(stream, Arc::clone(&admitted));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (connection, admitted) = (connection.clone(), Arc::clone(&admitted));
+        let (connection, admitted, sending) = (connection.clone(), Arc::clone(&admitted), Arc::clone(&sending));
         async move {
             let has_body = !Body::is_end_stream(request.body());
             if !admitted.enter(if has_body { Phase::Receiving } else { Phase::Answering }) {
@@ -184,7 +188,8 @@ where
             }
             let response = connection.answer(request, peer, &admitted).await;
             admitted.enter(Phase::Sending);
-            Ok::<_, Infallible>(response.map(|body| ObservedBody::new(body, admitted)))
+            let making = sending.begin(response.extensions().get().copied().unwrap_or_default());
+            Ok::<_, Infallible>(response.map(|body| ObservedBody::new(body, admitted, making)))
         }
     });
     let connection = http1::Builder::new()

@@ -1,43 +1,71 @@
-//! A stream whose writes may not stall: a reader that takes nothing for a while loses the connection, so that it does
-//! not hold a connection and a megabyte of response for ever.
+//! A stream whose writes may not stall, and whose answers are taken in time: a reader that takes nothing for a while, or too
+//! little in all, loses the connection, so that it does not hold a connection and a megabyte of response for ever.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::sending::Sending;
+
 /// How long one write may make no progress: longer than the worst gap of a phone between two cells.
 const STALL_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// The guarded stream.
+/// The guarded stream. It lies below TLS, where each byte that leaves is seen.
 pub(super) struct StallGuard<S> {
     stream: S,
-    /// Armed while a write waits.
-    stalled: Pin<Box<Sleep>>,
-    armed: bool,
+    sending: Arc<Sending>,
+    /// Since when a write waits.
+    waiting: Option<Instant>,
+    late: Pin<Box<Sleep>>,
 }
 
 impl<S> StallGuard<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, stalled: Box::pin(tokio::time::sleep(STALL_TIME_MAX)), armed: false }
+    pub(super) fn new(stream: S, sending: Arc<Sending>) -> Self {
+        Self { stream, sending, waiting: None, late: Box::pin(tokio::time::sleep(STALL_TIME_MAX)) }
     }
 
-    fn watched<T>(&mut self, cx: &mut Context<'_>, write: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if write.is_ready() {
-            self.armed = false;
-            return write;
+    /// `bytes`: how many of what was written left.
+    fn watched<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: Poll<io::Result<T>>,
+        bytes: impl FnOnce(&T) -> usize,
+    ) -> Poll<io::Result<T>> {
+        let now = Instant::now();
+        let taken = match &write {
+            Poll::Ready(Ok(written)) => Some(bytes(written)),
+            Poll::Ready(Err(_)) => return write,
+            Poll::Pending => None,
+        };
+        let stalled = match taken {
+            Some(taken) => {
+                let waited = self.waiting.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+                self.sending.took(taken, waited);
+                None
+            }
+            None => Some(*self.waiting.get_or_insert(now) + STALL_TIME_MAX),
+        };
+        let since = self.waiting.unwrap_or(now);
+        let Some(late) = stalled.into_iter().chain(self.sending.late_at(since)).min() else { return write };
+        if taken.is_some() {
+            return if late < now { Poll::Ready(Err(Self::too_slow())) } else { write };
         }
-        if !self.armed {
-            self.armed = true;
-            self.stalled.as_mut().reset(Instant::now() + STALL_TIME_MAX);
+        if self.late.deadline() != late {
+            self.late.as_mut().reset(late);
         }
-        match self.stalled.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+        match self.late.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(Self::too_slow())),
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    fn too_slow() -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, "its reader takes its answers too slowly")
     }
 }
 
@@ -50,7 +78,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for StallGuard<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.watched(cx, write)
+        self.watched(cx, write, |bytes| *bytes)
     }
 
     fn poll_write_vectored(
@@ -59,7 +87,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let write = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.watched(cx, write)
+        self.watched(cx, write, |bytes| *bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -68,12 +96,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flush = Pin::new(&mut self.stream).poll_flush(cx);
-        self.watched(cx, flush)
+        if let Poll::Ready(Ok(())) = flush {
+            // Whoever writes flushes once all they have was written.
+            self.sending.flushed();
+        }
+        self.watched(cx, flush, |()| 0)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shutdown = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.watched(cx, shutdown)
+        self.watched(cx, shutdown, |()| 0)
     }
 }
 
@@ -86,7 +118,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stalled_reader_loses_the_connection_and_a_slow_one_keeps_it() {
         let (near, mut far) = tokio::io::duplex(4);
-        let mut guarded = StallGuard::new(near);
+        let mut guarded = StallGuard::new(near, Arc::default());
         let slow = tokio::spawn(async move {
             let mut taken = Vec::new();
             for _ in 0..4 {

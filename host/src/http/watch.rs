@@ -189,20 +189,26 @@ mod tests {
         let notices = &format!(
             "{unmatched}# HELP cashier_webhooks_rejected Webhooks that failed verification since the start.\n# TYPE cashier_webhooks_rejected gauge\ncashier_webhooks_rejected 0\n# HELP cashier_webhooks_limited Webhooks answered 429 since the start, because too many fail verification.\n# TYPE cashier_webhooks_limited gauge\ncashier_webhooks_limited 0\n"
         );
+        let lists = "# HELP cashier_list_bytes_held Bytes that lists hold until their readers have taken them.\n# TYPE cashier_list_bytes_held gauge\ncashier_list_bytes_held 0\n";
         let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
         let modules = "# HELP cashier_modules_refused Modules that plugins.toml enables and that cannot be used.\n# TYPE cashier_modules_refused gauge\ncashier_modules_refused 0\n# HELP cashier_gateways_failing Gateways that did not open, have an open circuit breaker, refused credentials or calls that do not return.\n# TYPE cashier_gateways_failing gauge\ncashier_gateways_failing 0\n";
         let table = [
             (&ready, "GET /healthz", 200, "ok\n"),
             (&ready, "GET /healthz/", 200, "ok\n"),
             (&ready, "GET /readyz", 200, "ready\n"),
-            (&ready, "GET /metrics", 200, &format!("{open}{holds}{held}{posts}{counted}{notices}{clock}{modules}")),
+            (
+                &ready,
+                "GET /metrics",
+                200,
+                &format!("{open}{holds}{held}{posts}{counted}{notices}{lists}{clock}{modules}"),
+            ),
             (&closed, "GET /healthz", 200, "ok\n"),
             (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
             (
                 &closed,
                 "GET /metrics",
                 200,
-                &format!("{}{holds}{held}{posts}{notices}{clock}{modules}", open.replace("open 1", "open 0")),
+                &format!("{}{holds}{held}{posts}{notices}{lists}{clock}{modules}", open.replace("open 1", "open 0")),
             ),
             (&waiting, "GET /readyz", 503, "not ready: the trading server cannot write: disk full\n"),
             (

@@ -31,7 +31,9 @@ pub(super) async fn answer(
     check_code(provider).map_err(|problem| Refusal::invalid(format!("the provider {problem}")))?;
     let cashier = &context.cashier;
     let origin = request.context();
-    let sender = webhook::sender(cashier, provider, &origin);
+    // Text that is not an id matches no config and gets the same answer as an unknown id.
+    let addressed = config.map(|text| ConfigId(text.parse().unwrap_or(0)));
+    let sender = webhook::sender(cashier, provider, addressed, &origin);
     // Before the body is read: what a sender beyond its limit sends costs nothing, unless it is small.
     let limits = match sender.may_send_large() {
         true if sender.is_known() => NOTICE_LENGTH_MAX.into(),
@@ -47,8 +49,6 @@ pub(super) async fn answer(
         webhook::count_limited(cashier);
     }
     let body = read?;
-    // Text that is not an id matches no config and gets the same answer as an unknown id.
-    let addressed = config.map(|text| ConfigId(text.parse().unwrap_or(0)));
     let notice = RawNotice {
         method: request.method.as_str().into(),
         path: request.path.clone(),

@@ -109,7 +109,7 @@ async fn run(
     let call = CommandCall { cashier: Arc::clone(&manager.cashier), session, data: envelope.data, context };
     let answer = (command.run)(call).await?;
     if let Some(permit) = &mut permit {
-        permit.hold(answer.length().unwrap_or_default())?;
+        permit.hold(answer.length().unwrap_or_default()).await?;
     }
     Ok(answer.holding(permit))
 }

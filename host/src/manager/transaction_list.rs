@@ -6,9 +6,9 @@ use cashier_core::texts::Texts;
 use cashier_core::transaction::Transaction;
 use futures_util::future::BoxFuture;
 
-use crate::flows::transactions::TransactionPage;
+use crate::flows::transactions::{EXPORT_BYTES_PER_SECOND_MIN, EXPORT_GRACE, EXPORT_TIME_MAX, TransactionPage};
 use crate::wire::answer_values::{ListingOf, TableOf, rows, table_rows};
-use crate::wire::pieces::{AnswerBody, Pieces, around_rows, elements};
+use crate::wire::pieces::{AnswerBody, Pieces, SendTime, around_rows, elements};
 use crate::wire::transaction::{Audience, TransactionRecord};
 
 /// The answer to a customer.
@@ -28,21 +28,19 @@ struct TransactionList {
     before: Vec<u8>,
     after: Option<Vec<u8>>,
     to: Audience,
-    /// Bytes of the pieces that were given out.
-    given: u64,
     has_rows: bool,
 }
 
 impl TransactionList {
     fn new(page: TransactionPage, (before, after): (Vec<u8>, Vec<u8>), to: Audience) -> Self {
-        Self { page, before, after: Some(after), to, given: 0, has_rows: false }
+        Self { page, before, after: Some(after), to, has_rows: false }
     }
 
     async fn piece(&mut self) -> Result<Option<Vec<u8>>, String> {
         if self.after.is_none() {
             return Ok(None);
         }
-        let taken = self.page.next_rows(self.given).await.map_err(|fault| fault.to_string())?;
+        let taken = self.page.next_rows().await.map_err(|fault| fault.to_string())?;
         let mut piece = std::mem::take(&mut self.before);
         if !taken.is_empty() {
             if std::mem::replace(&mut self.has_rows, true) {
@@ -53,8 +51,6 @@ impl TransactionList {
         if self.page.is_finished() {
             piece.extend(self.after.take().unwrap_or_default());
         }
-        self.given += piece.len() as u64;
-        self.page.give();
         Ok(Some(piece))
     }
 
@@ -83,5 +79,20 @@ impl Pieces for TransactionList {
 
     fn is_done(&self) -> bool {
         self.after.is_none()
+    }
+
+    fn send_time(&self) -> SendTime {
+        match self.page.time_left() {
+            Some(left) => SendTime::Within(left),
+            None => SendTime::AtPace {
+                bytes_per_second: EXPORT_BYTES_PER_SECOND_MIN,
+                grace: EXPORT_GRACE,
+                waited: EXPORT_TIME_MAX,
+            },
+        }
+    }
+
+    fn holds(&mut self, bytes: usize) -> BoxFuture<'_, Result<(), Refusal>> {
+        Box::pin(self.page.holds(bytes))
     }
 }

@@ -1,19 +1,18 @@
 //! Which configs of one provider and mode share a merchant account: those with the same merchant id or the same API secret,
-//! directly or through a third. Secrets are compared as fingerprints that stay in memory; nothing here is stored or shown.
+//! now or before, directly or through a third. They are compared by the fingerprints that are stored with them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::ProviderConfig;
-use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
-/// What distinguishes a merchant account, each with the mode; no Debug.
+use crate::ports::FingerprintKey;
+
+/// What distinguishes a merchant account, each with the mode.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Mark {
-    MerchantId(bool, Box<str>),
-    Secret(bool, [u8; 32]),
+    Known(bool, Box<str>),
     /// Of every config of the mode, while one of them cannot be compared.
     Any(bool),
 }
@@ -23,28 +22,15 @@ enum Mark {
 pub(super) struct Marks {
     known: BTreeSet<Mark>,
     sandbox: bool,
-    /// Something that may identify it does not open: it may be of any merchant account. Were it of none, a payment of the
-    /// config could be credited again under another one.
-    unreadable: bool,
+    /// It may be of any merchant account. Were it of none, a payment of the config could be credited again under another one.
+    may_be_any: bool,
 }
 
 impl Marks {
-    /// `config_json` wins over the columns, as it does for the module.
-    pub(super) fn of(config: &ProviderConfig) -> Self {
-        let json: Map<String, Value> = serde_json::from_str(config.config_json.expose()).unwrap_or_default();
-        let effective = |key: &str, column: &str| match json.get(key) {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
-            None | Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => column.to_owned(),
-        };
-        let merchant_id = effective("merchant_id", &config.merchant_id);
-        let secret = zeroize::Zeroizing::new(effective("secret_key", config.secret_key.expose()));
-        let merchant_id = (!merchant_id.is_empty()).then(|| Mark::MerchantId(config.sandbox, merchant_id.into()));
-        let fingerprint =
-            |secret: &str| Sha256::new().chain_update(b"merchant account").chain_update(secret).finalize();
-        let secret = (!secret.is_empty()).then(|| Mark::Secret(config.sandbox, fingerprint(&secret).into()));
-        let unreadable = config.unreadable.iter().any(|column| matches!(column.column, "secret_key" | "config_json"));
-        Self { known: merchant_id.into_iter().chain(secret).collect(), sandbox: config.sandbox, unreadable }
+    pub(super) fn of(config: &ProviderConfig, fingerprints: &FingerprintKey) -> Self {
+        let (sandbox, marks) = (config.sandbox, fingerprints.account_marks(config));
+        let may_be_any = fingerprints.may_be_any(config, &marks);
+        Self { known: marks.into_iter().map(|mark| Mark::Known(sandbox, mark)).collect(), sandbox, may_be_any }
     }
 }
 
@@ -53,7 +39,7 @@ pub(super) fn accounts(configs: &[(ConfigId, Marks)]) -> BTreeMap<ConfigId, Arc<
     let mut accounts: Vec<(BTreeSet<ConfigId>, BTreeSet<Mark>)> = Vec::new();
     for (config, marks) in configs {
         let mut joined = (BTreeSet::from([*config]), marks.known.clone());
-        if configs.iter().any(|(_, other)| other.unreadable && other.sandbox == marks.sandbox) {
+        if configs.iter().any(|(_, other)| other.may_be_any && other.sandbox == marks.sandbox) {
             joined.1.insert(Mark::Any(marks.sandbox));
         }
         accounts.retain_mut(|(members, known)| {
@@ -80,6 +66,7 @@ mod tests {
     use cashier_core::time::UnixTime;
 
     use super::*;
+    use crate::ports::ACCOUNT_MARKS_MAX;
 
     fn config(id: u64, merchant_id: &str, secret: &str) -> ProviderConfig {
         let blank = ProviderConfig::blank("stripe".into(), UnixTime(1));
@@ -93,7 +80,8 @@ mod tests {
     }
 
     fn joined(configs: &[ProviderConfig]) -> Vec<Vec<u64>> {
-        let marks: Vec<_> = configs.iter().map(|config| (config.id, Marks::of(config))).collect();
+        let marks: Vec<_> =
+            configs.iter().map(|config| (config.id, Marks::of(config, &FingerprintKey::default()))).collect();
         let accounts: BTreeSet<_> = accounts(&marks).into_values().collect();
         accounts.iter().map(|account| account.iter().map(|id| id.0).collect()).collect()
     }
@@ -116,8 +104,49 @@ mod tests {
             let all: Vec<_> = [broken(column)].into_iter().chain(others.clone()).collect();
             assert_eq!(joined(&all), [vec![1, 2, 3], vec![4]], "{column}");
         }
-        let all: Vec<_> = [broken("webhook_secret")].into_iter().chain(others).collect();
+        let all: Vec<_> = [broken("webhook_secret")].into_iter().chain(others.clone()).collect();
         assert_eq!(joined(&all), [[1], [2], [3], [4]]);
+        // What it had is known, or known under a key that is lost.
+        let own = FingerprintKey::default().account_marks(&config(1, "", "s2"));
+        let lost_key = FingerprintKey::new(7, String::from("7").into()).account_marks(&config(1, "", "s2"));
+        for (account_marks, expected) in
+            [(own, vec![vec![1, 2], vec![3], vec![4]]), (lost_key, vec![vec![1, 2, 3], vec![4]])]
+        {
+            for first in [broken("secret_key"), config(1, "", "")] {
+                let first = ProviderConfig { account_marks: account_marks.clone(), ..first };
+                let all: Vec<_> = [first].into_iter().chain(others.clone()).collect();
+                assert_eq!(joined(&all), expected, "{account_marks:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn m20_marks_stay_when_a_secret_is_replaced_and_are_made_anew_under_another_key() {
+        let keys = [1, 2].map(|id| FingerprintKey::new(id, id.to_string().into()));
+        let mut row = config(1, "a", "s1");
+        row.account_marks = keys[0].account_marks(&row);
+        assert_eq!(row.account_marks.len(), 2);
+        assert_eq!(keys[0].account_marks(&row), row.account_marks, "nothing is missing");
+        row.secret_key = Secret::new("s2");
+        row.account_marks = keys[0].account_marks(&row);
+        assert_eq!(row.account_marks.len(), 3, "{:?}", row.account_marks);
+        assert!(row.account_marks.iter().all(|mark| mark.starts_with("k1 ") && !mark.contains("s1")));
+        let under_another = keys[1].account_marks(&row);
+        assert_eq!(under_another.len(), 2, "what it holds now: {under_another:?}");
+        assert!(under_another.iter().all(|mark| mark.starts_with("k2 ")) && !keys[1].may_be_any(&row, &under_another));
+        row.secret_key = Secret::default();
+        let wiped = keys[1].account_marks(&row);
+        assert_eq!(wiped.iter().filter(|mark| mark.starts_with("k1 secret_key ")).count(), 2, "{wiped:?}");
+        assert!(keys[1].may_be_any(&row, &wiped), "nothing can be compared with its secret");
+        for number in 0..2 * ACCOUNT_MARKS_MAX {
+            row.secret_key = Secret::new(&number.to_string());
+            row.account_marks = keys[0].account_marks(&row);
+        }
+        assert_eq!(row.account_marks.len(), ACCOUNT_MARKS_MAX);
+        assert_eq!(
+            row.account_marks.last(),
+            keys[0].account_marks(&config(1, "", &(2 * ACCOUNT_MARKS_MAX - 1).to_string())).last()
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use cashier_core::provider_config::Secret;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
-use super::audit_key::AuditKey;
+use super::audit_key;
 use super::columns::sql_fault;
 use super::connection::connect_read_only;
 use super::seal::Seal;
@@ -122,10 +122,10 @@ pub(super) fn put(
 fn changes_json(connection: &Connection, seal: &Seal, record: &AuditRecord) -> Result<String, Fault> {
     let hides = |value: &AuditedValue| matches!(value, AuditedValue::Hidden(secret) if !secret.is_empty());
     let needs_key = record.changes.iter().any(|change| hides(&change.before) || hides(&change.after));
-    let key = if needs_key { Some(AuditKey::take(connection, seal)?) } else { None };
+    let key = if needs_key { Some(audit_key::take(connection, seal)?) } else { None };
     let fingerprint = |field: &str, secret: &Secret| {
         let purpose = format!("{} {field}", record.config_id);
-        key.as_ref().map_or_else(String::new, |key| key.fingerprint(&purpose, secret.expose()))
+        key.as_ref().map_or_else(String::new, |key| audit_key::fingerprint(key, &purpose, secret.expose()))
     };
     let value = |field: &str, value: &AuditedValue| match value {
         AuditedValue::Clear(text) => text.to_string(),

@@ -1,14 +1,12 @@
 //! The fingerprints of secrets in audit records: keyed by a key of their own, which is sealed in the table audit_key like any
 //! credential, so that the same secret has the same fingerprint whichever seal key is the newest.
 
-use hmac::{Hmac, KeyInit, Mac};
 use rusqlite::Connection;
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::columns::{for_each_row, sql_fault};
 use super::seal::{Seal, SealContext, Terms};
-use crate::ports::Fault;
+use crate::ports::{Fault, FingerprintKey};
 
 pub(super) const TABLE: &str = "audit_key";
 
@@ -26,46 +24,31 @@ pub(super) const READ_HEADERS: &str = "SELECT id, substr(key_sealed, 1, 5) FROM 
 const FINGERPRINT: &[u8] = b"cashier secret fingerprint 2";
 const FINGERPRINT_BYTES: usize = 6;
 
-/// The key of fingerprints, with its number.
-pub(super) struct AuditKey {
-    id: u64,
-    key: Zeroizing<String>,
+/// The newest key that opens, or a new one.
+pub(super) fn take(connection: &Connection, seal: &Seal) -> Result<FingerprintKey, Fault> {
+    let (mut newest, mut last) = (None, 0);
+    for_each_row(connection, READ, [], TABLE, |columns| {
+        let id: u64 = columns.value()?;
+        last = id;
+        match open(seal, id, columns.blob()?) {
+            Ok(key) => newest = Some(FingerprintKey::new(id, key)),
+            Err(why) => tracing::error!(audit_key = id, why, "key of audit fingerprints does not open"),
+        }
+        Ok(())
+    })?;
+    if let Some(known) = newest {
+        return Ok(known);
+    }
+    let (id, key) = (last.saturating_add(1), Zeroizing::new(hex::encode(*seal.random_key())));
+    put(connection, seal, id, &key)?;
+    Ok(FingerprintKey::new(id, key))
 }
 
-impl AuditKey {
-    /// The newest one that opens, or a new one.
-    pub(super) fn take(connection: &Connection, seal: &Seal) -> Result<Self, Fault> {
-        let (mut newest, mut last) = (None, 0);
-        for_each_row(connection, READ, [], TABLE, |columns| {
-            let id: u64 = columns.value()?;
-            last = id;
-            match open(seal, id, columns.blob()?) {
-                Ok(key) => newest = Some(Self { id, key }),
-                Err(why) => tracing::error!(audit_key = id, why, "key of audit fingerprints does not open"),
-            }
-            Ok(())
-        })?;
-        if let Some(known) = newest {
-            return Ok(known);
-        }
-        let made = Self { id: last.saturating_add(1), key: Zeroizing::new(hex::encode(*seal.random_key())) };
-        put(connection, seal, made.id, &made.key)?;
-        Ok(made)
-    }
-
-    /// A keyed digest of a secret, short enough to be no substitute for it: equal secrets of one purpose are seen to be
-    /// equal, and without the key no guess can be checked. The key's number stands before it, since another key gives
-    /// another digest.
-    pub(super) fn fingerprint(&self, purpose: &str, secret: &str) -> String {
-        let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(self.key.as_bytes()) else { return String::new() };
-        mac.update(FINGERPRINT);
-        for part in [purpose, secret] {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
-        }
-        let digest = mac.finalize().into_bytes();
-        format!("fingerprint k{}:{}", self.id, hex::encode(digest.get(..FINGERPRINT_BYTES).unwrap_or_default()))
-    }
+/// The fingerprint of a secret, short enough to be no substitute for it: equal secrets of one purpose are seen to be equal.
+/// The key's number stands before it, since another key gives another digest.
+pub(super) fn fingerprint(key: &FingerprintKey, purpose: &str, secret: &str) -> String {
+    let digest = key.digest(FINGERPRINT, &[purpose, secret]);
+    format!("fingerprint k{}:{}", key.id(), hex::encode(digest.get(..FINGERPRINT_BYTES).unwrap_or_default()))
 }
 
 pub(super) fn open(seal: &Seal, id: u64, sealed: &[u8]) -> Result<Zeroizing<String>, String> {

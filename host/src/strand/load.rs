@@ -9,14 +9,16 @@ use std::path::Path;
 
 use cashier_core::approval::APPROVALS_MAX;
 use cashier_core::change::Counters;
+use cashier_core::provider_config::ProviderConfig;
 use rusqlite::Connection;
 
 pub(super) use self::block_queue::BlockLimits;
 pub(super) use self::sink::RowSink;
+use super::audit_key;
 use super::columns::{for_each_row, sql_fault};
 use super::rows::{approval, config, counters, customer_override, event};
 use super::seal::Seal;
-use crate::ports::{Fault, LoadProgress};
+use crate::ports::{Fault, FingerprintKey, LoadProgress};
 
 /// One row, made with the table.
 pub(super) const READ_IDENTITY: &str = "SELECT value FROM identity WHERE id = 1";
@@ -82,6 +84,23 @@ pub(super) fn read_configuration(connection: &Connection, seal: &Seal, sink: &mu
             Ok(())
         },
     )
+}
+
+/// The key of fingerprints, and the marks of configs that have none yet: from here on they outlive the secrets.
+pub(super) fn mark_accounts(
+    connection: &Connection,
+    seal: &Seal,
+    configs: &mut [ProviderConfig],
+) -> Result<FingerprintKey, Fault> {
+    let key = audit_key::take(connection, seal)?;
+    for config in configs {
+        let marks = key.account_marks(config);
+        if marks != config.account_marks {
+            config.account_marks = marks;
+            config::put_marks(connection, config)?;
+        }
+    }
+    Ok(key)
 }
 
 fn read_counters(connection: &Connection) -> Result<Counters, Fault> {

@@ -158,6 +158,7 @@ impl Store for Sqlite {
     fn configuration(&mut self) -> Result<Configuration, Fault> {
         let mut read = Loaded::default();
         load::read_configuration(self.opened()?, &self.seal, &mut read)?;
+        read.fingerprints = load::mark_accounts(self.opened()?, &self.seal, &mut read.configs)?;
         Ok(read.split().1)
     }
 
@@ -207,6 +208,7 @@ impl Store for Sqlite {
             limits,
         };
         load::read_all(&source, &mut loaded)?;
+        loaded.fingerprints = load::mark_accounts(self.opened()?, &self.seal, &mut loaded.configs)?;
         tracing::info!(
             transactions = loaded.books.transactions(),
             seq = loaded.books.counters().seq,

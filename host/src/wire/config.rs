@@ -157,6 +157,7 @@ pub(crate) mod tests {
             version: 1,
             unapproved: Vec::new(),
             deleted_time: UnixTime::UNSET,
+            account_marks: Vec::new(),
             unreadable: Vec::new(),
         }
     }

@@ -1,6 +1,8 @@
 //! Answers that are written piece by piece, as their reader takes them: what is held of a long list is one piece and its packed
 //! rows, and a permit that ends with the answer. It knows no record.
 
+use std::time::Duration;
+
 use cashier_core::refusal::{Refusal, RefusalCode};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -9,6 +11,33 @@ use crate::wire::write;
 
 /// Bytes of a list up to which it is made whole before it is sent; a page of usual length is.
 pub const WHOLE_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of the longest piece: the rows that are unpacked at once with the longest texts.
+const PIECE_BYTES_MAX: usize = 512 * 1024;
+
+/// How long an answer may take to be sent that has no rule of its own.
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// How long an answer may take to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendTime {
+    /// So long from now until its last byte was taken.
+    Within(Duration),
+    /// As long as its reader keeps a pace in the time that the server waits for it.
+    AtPace {
+        bytes_per_second: u64,
+        /// For so long it is not judged.
+        grace: Duration,
+        /// The server waits for no longer in all.
+        waited: Duration,
+    },
+}
+
+impl Default for SendTime {
+    fn default() -> Self {
+        Self::Within(ANSWER_TIME_MAX)
+    }
+}
 
 /// The parts of an answer that are made when they are needed.
 pub trait Pieces: Send {
@@ -20,6 +49,17 @@ pub trait Pieces: Send {
 
     /// Every piece was given out.
     fn is_done(&self) -> bool;
+
+    /// How long the whole may take to be sent.
+    fn send_time(&self) -> SendTime {
+        SendTime::default()
+    }
+
+    /// So many bytes of it are held at once until it is sent, beside what the next pieces are made of.
+    ///
+    /// # Errors
+    /// They are more than may be held now.
+    fn holds(&mut self, bytes: usize) -> BoxFuture<'_, Result<(), Refusal>>;
 }
 
 /// What is sent as an answer.
@@ -31,6 +71,7 @@ pub enum AnswerBody {
 /// A whole answer, with what is held until it is sent.
 pub struct WholeBody {
     bytes: Vec<u8>,
+    time: SendTime,
     held: Option<Box<dyn Send>>,
 }
 
@@ -42,7 +83,7 @@ impl AsRef<[u8]> for WholeBody {
 
 impl From<Vec<u8>> for AnswerBody {
     fn from(bytes: Vec<u8>) -> Self {
-        Self::Whole(WholeBody { bytes, held: None })
+        Self::Whole(WholeBody { bytes, time: SendTime::default(), held: None })
     }
 }
 
@@ -54,8 +95,10 @@ impl AnswerBody {
             let piece = pieces.next().await.map_err(|why| Refusal::new(RefusalCode::StorageUnavailable, why))?;
             first.extend(piece.unwrap_or_default());
         }
-        Ok(if pieces.is_done() {
-            Self::Whole(WholeBody { bytes: first, held: Some(Box::new(pieces)) })
+        let (is_whole, time) = (pieces.is_done(), pieces.send_time());
+        pieces.holds(first.len() + if is_whole { 0 } else { PIECE_BYTES_MAX }).await?;
+        Ok(if is_whole {
+            Self::Whole(WholeBody { bytes: first, time, held: Some(Box::new(pieces)) })
         } else {
             Self::Pieces(Box::new(Around { before: first, pieces, after: Vec::new() }))
         })
@@ -65,10 +108,18 @@ impl AnswerBody {
     #[must_use]
     pub fn within(self, before: Vec<u8>, after: Vec<u8>) -> Self {
         match self {
-            Self::Whole(WholeBody { bytes, held }) => {
-                Self::Whole(WholeBody { bytes: [before, bytes, after].concat(), held })
+            Self::Whole(WholeBody { bytes, time, held }) => {
+                Self::Whole(WholeBody { bytes: [before, bytes, after].concat(), time, held })
             }
             Self::Pieces(pieces) => Self::Pieces(Box::new(Around { before, pieces, after })),
+        }
+    }
+
+    /// How long it may take to be sent.
+    pub fn send_time(&self) -> SendTime {
+        match self {
+            Self::Whole(whole) => whole.time,
+            Self::Pieces(pieces) => pieces.send_time(),
         }
     }
 
@@ -84,8 +135,8 @@ impl AnswerBody {
     #[must_use]
     pub fn holding(self, held: impl Send + 'static) -> Self {
         match self {
-            Self::Whole(WholeBody { bytes, held: None }) => {
-                Self::Whole(WholeBody { bytes, held: Some(Box::new(held)) })
+            Self::Whole(whole @ WholeBody { held: None, .. }) => {
+                Self::Whole(WholeBody { held: Some(Box::new(held)), ..whole })
             }
             other => other,
         }
@@ -130,6 +181,14 @@ impl Pieces for Around {
 
     fn is_done(&self) -> bool {
         self.before.is_empty() && self.pieces.is_done() && self.after.is_empty()
+    }
+
+    fn send_time(&self) -> SendTime {
+        self.pieces.send_time()
+    }
+
+    fn holds(&mut self, bytes: usize) -> BoxFuture<'_, Result<(), Refusal>> {
+        self.pieces.holds(bytes)
     }
 }
 
@@ -177,6 +236,10 @@ mod tests {
 
         fn is_done(&self) -> bool {
             self.left == 0
+        }
+
+        fn holds(&mut self, _: usize) -> BoxFuture<'_, Result<(), Refusal>> {
+            Box::pin(std::future::ready(Ok(())))
         }
     }
 

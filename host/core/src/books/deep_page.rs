@@ -150,6 +150,13 @@ impl DeepPage {
         DeepStep::More
     }
 
+    /// The rows that a step found: the next one finds them again, with what changes until then.
+    pub(super) fn put_back(&mut self, slots: Vec<Slot>) {
+        for slot in slots {
+            self.candidates.push(slot);
+        }
+    }
+
     /// How many candidates come before the page; `None` where the page begins before all of them.
     fn ahead(&self, sought: &PageSought<'_>) -> Option<u64> {
         sought.offset.checked_sub(self.before_count)

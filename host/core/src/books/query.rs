@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use super::access_path::{BATCH, Cursor};
 use super::deep_page::{DeepPage, DeepStep, PageFound, PageSought};
 use super::hash_index::Slot;
+use super::list_page::ListPage;
 use super::rows::{BLOCK, Row};
 use super::sorted_parts::SortedParts;
 use super::touches::SlotSet;
@@ -38,44 +39,14 @@ pub struct Scope {
     pub brand: Option<Box<str>>,
 }
 
-/// A page of transactions, its rows as they were in the hold in which it was found. They stay packed until they are taken, by
-/// the books in which they were found.
-#[derive(Debug)]
-pub struct ListPage {
-    rows: SortedParts<Row>,
-    bytes: usize,
-    count: u64,
-    newest: Seq,
-}
-
-impl ListPage {
-    /// Matching rows before pagination.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// The newest commit that touched a row within the scope; the answer waits for it, and so speaks of durable rows.
-    pub fn newest(&self) -> Seq {
-        self.newest
-    }
-
-    /// What the packed rows take in memory.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Every row was taken.
-    pub fn is_finished(&self) -> bool {
-        self.rows.is_empty()
-    }
-}
-
 /// The state of a query after a hold.
 #[derive(Debug)]
 pub enum Progress {
     Found(Box<ListPage>),
     /// The rows of the page take more than [`LIST_BYTES_MAX`].
     TooLarge,
+    /// They take so many bytes, and the caller has no capacity for them yet: none was copied. To be resumed as `More` is.
+    NeedsCapacity(Box<Scan>, usize),
     /// To be resumed with the same filter, scope and books.
     More(Box<Scan>),
     /// Too much changes for an answer of one moment.
@@ -121,8 +92,15 @@ impl Scan {
 }
 
 impl Books {
-    /// Answers a filter within a scope, or returns its progress, to be given back as `resume`.
-    pub fn query(&self, filter: &Filter<TransactionField>, scope: &Scope, resume: Option<Box<Scan>>) -> Progress {
+    /// Answers a filter within a scope, or returns its progress, to be given back as `resume`. Rows are copied once those of the
+    /// page take no more bytes than `capacity`.
+    pub fn query(
+        &self,
+        filter: &Filter<TransactionField>,
+        scope: &Scope,
+        capacity: usize,
+        resume: Option<Box<Scan>>,
+    ) -> Progress {
         let mut scan = resume.unwrap_or_else(|| Box::new(self.plan(filter, scope)));
         if !self.catch_up(&mut scan, filter, scope) && !self.begin_again(&mut scan, filter, scope) {
             return Progress::Restless;
@@ -138,7 +116,7 @@ impl Books {
             Some(DeepStep::Found(PageFound { slots, skipped })) => (scan.best, scan.skipped) = (slots, skipped),
             None => {}
         }
-        self.choose_page(&mut scan, filter, scope).map_or(Progress::TooLarge, |page| Progress::Found(Box::new(page)))
+        self.choose_page(scan, filter, scope, capacity)
     }
 
     /// The next rows of a page that these books found with this filter: at most [`SHOWN_PER_HOLD`], and none in a hold that
@@ -277,28 +255,43 @@ impl Books {
         cut
     }
 
-    fn choose_page(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> Option<ListPage> {
-        self.retain_best(scan, scan.skipped.saturating_add(filter.limit()), filter);
-        let mut best = std::mem::take(&mut scan.best);
-        let skipped = scan.skipped.min(best.len());
-        if skipped > 0 && skipped < best.len() {
-            best.select_nth_unstable_by(skipped, |left, right| self.compare_slots(filter, *left, *right));
+    fn choose_page(
+        &self,
+        mut scan: Box<Scan>,
+        filter: &Filter<TransactionField>,
+        scope: &Scope,
+        capacity: usize,
+    ) -> Progress {
+        let order = |left: &Slot, right: &Slot| self.compare_slots(filter, *left, *right);
+        let end = scan.skipped.saturating_add(filter.limit()).min(scan.best.len());
+        let skipped = scan.skipped.min(end);
+        if end < scan.best.len() {
+            scan.best.select_nth_unstable_by(end, order);
         }
-        let rows = || best.iter().skip(skipped).filter_map(|slot| self.rows.get(*slot));
+        let page = scan.best.get_mut(..end).unwrap_or_default();
+        if skipped > 0 && skipped < end {
+            page.select_nth_unstable_by(skipped, order);
+        }
+        let rows = || page.iter().skip(skipped).filter_map(|slot| self.rows.get(*slot));
         let bytes = rows().map(|row| size_of::<Row>() + row.packed.len()).sum();
         if bytes > LIST_BYTES_MAX {
-            return None;
+            return Progress::TooLarge;
+        }
+        if bytes > capacity {
+            let best = std::mem::take(&mut scan.best);
+            match &mut scan.deep {
+                Some(deep) => deep.put_back(best),
+                None => scan.best = best,
+            }
+            return Progress::NeedsCapacity(scan, bytes);
         }
         let rows: Vec<Row> = rows().cloned().collect();
         let covering =
             self.paths(filter, scope.customer, scope.brand.is_none()).into_iter().find(|path| path.covers(filter));
+        let count = covering.filter(|_| scan.covered).map_or(scan.count, |path| path.count);
         let within = |slot| self.view(slot).is_none_or(|view| self.is_within(scope, &view));
-        Some(ListPage {
-            rows: SortedParts::new(rows),
-            bytes,
-            count: covering.filter(|_| scan.covered).map_or(scan.count, |path| path.count),
-            newest: Seq(self.touches.newest_of(within)),
-        })
+        let newest = Seq(self.touches.newest_of(within));
+        Progress::Found(Box::new(ListPage { rows: SortedParts::new(rows), bytes, count, newest }))
     }
 
     /// Reduces the best rows to the first `most`.

@@ -1,6 +1,6 @@
 //! Lists from the books against the definition of a filter, in one hold and in many, with rows out of order.
 
-use cashier_core::books::{Books, Progress, Scope};
+use cashier_core::books::{Books, LIST_BYTES_MAX, Progress, Scope};
 use cashier_core::change::Change;
 use cashier_core::filter::{Clause, Filter, FilterBuilder, TransactionField};
 use cashier_core::ids::{CustomerId, Login, Seq, TransactionId};
@@ -24,10 +24,10 @@ fn books_of(rows: &[Transaction]) -> Books {
 fn run(books: &Books, filter: &Filter<TransactionField>, scope: &Scope) -> (Answer, usize) {
     let mut resume = None;
     for hold in 1..100_000 {
-        match books.query(filter, scope, resume) {
+        match books.query(filter, scope, LIST_BYTES_MAX, resume) {
             Progress::Found(page) => return (Answer::of(books, filter, *page), hold),
             Progress::More(scan) => resume = Some(scan),
-            Progress::Restless | Progress::TooLarge => panic!("nothing changes"),
+            Progress::Restless | Progress::TooLarge | Progress::NeedsCapacity(..) => panic!("nothing changes"),
         }
     }
     panic!("the query does not end");

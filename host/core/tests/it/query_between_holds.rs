@@ -56,10 +56,11 @@ impl Desk {
         mut between: impl FnMut(&mut Self, u64),
     ) -> (Answer, Moments) {
         let mut moments = Vec::new();
-        let mut resume: Option<Box<Scan>> = None;
+        // No capacity at first: a page is found after one more hold.
+        let (mut capacity, mut resume): (usize, Option<Box<Scan>>) = (0, None);
         for hold in 0..10_000 {
             moments.push(self.now(filter));
-            match self.books.query(filter, &Scope::default(), resume.take()) {
+            match self.books.query(filter, &Scope::default(), capacity, resume.take()) {
                 Progress::Found(mut page) => {
                     let mut rows = Vec::new();
                     while !page.is_finished() {
@@ -69,6 +70,7 @@ impl Desk {
                     return (Answer { rows, count: page.count(), newest: page.newest() }, moments);
                 }
                 Progress::More(scan) => resume = Some(scan),
+                Progress::NeedsCapacity(scan, bytes) => (capacity, resume) = (bytes, Some(scan)),
                 Progress::Restless | Progress::TooLarge => panic!("given up"),
             }
             between(self, hold);
@@ -222,8 +224,8 @@ fn s6_a_list_that_more_and_more_changes_under_is_given_up() {
     let filter = one_and_three(by_id);
     let mut resume = None;
     for hold in 0..100 {
-        match desk.books.query(&filter, &Scope::default(), resume.take()) {
-            Progress::Found(_) | Progress::TooLarge => panic!("of no moment"),
+        match desk.books.query(&filter, &Scope::default(), LIST_BYTES_MAX, resume.take()) {
+            Progress::Found(_) | Progress::TooLarge | Progress::NeedsCapacity(..) => panic!("of no moment"),
             Progress::More(scan) => resume = Some(scan),
             Progress::Restless => {
                 assert_eq!(hold, 17, "begun again 16 times");
@@ -244,7 +246,9 @@ fn s6_a_list_waits_for_every_commit_that_touched_a_row_in_its_scope() {
     assert_eq!((answer.count, answer.newest), (9, Seq(1)), "that row 2 is missing is not durable before");
     desk.commit(Transaction { customer_id: CustomerId(99), ..deposit(11) });
     let own = Scope { customer: Some(CustomerId(5)), brand: None };
-    let Progress::Found(page) = desk.books.query(&Filter::default(), &own, None) else { panic!("one hold is enough") };
+    let Progress::Found(page) = desk.books.query(&Filter::default(), &own, LIST_BYTES_MAX, None) else {
+        panic!("one hold is enough")
+    };
     assert_eq!((page.count(), page.newest()), (10, Seq(1)), "another customer's is not waited for");
 }
 
@@ -257,11 +261,39 @@ fn b2_a_page_whose_rows_take_more_than_a_named_number_of_bytes_is_not_held() {
     let list = |limit: usize| {
         let mut builder = FilterBuilder::<TransactionField>::new();
         builder.limit(&limit.to_string()).unwrap();
-        match desk.books.query(&builder.build(), &Scope::default(), None) {
+        match desk.books.query(&builder.build(), &Scope::default(), LIST_BYTES_MAX, None) {
             Progress::Found(page) => Some((page.bytes() <= LIST_BYTES_MAX, page.count())),
             Progress::TooLarge => None,
-            Progress::More(_) | Progress::Restless => panic!("one hold is enough"),
+            Progress::More(_) | Progress::NeedsCapacity(..) | Progress::Restless => panic!("one hold is enough"),
         }
     };
     assert_eq!((list(fits), list(2_500)), (Some((true, 2_500)), None));
+}
+
+#[test]
+fn b2_the_rows_of_a_page_are_copied_once_there_is_room_for_them() {
+    let mut desk = Desk::with(turns(9_000));
+    for (offset, limit) in [(0, 3_000), (8_500, 300)] {
+        let mut builder = FilterBuilder::<TransactionField>::new();
+        builder.limit(&limit.to_string()).unwrap();
+        builder.offset(&offset.to_string()).unwrap();
+        let filter = builder.build();
+        let (mut resume, mut sized) = (None, Vec::new());
+        let page = loop {
+            let capacity = sized.last().copied().unwrap_or_default();
+            match desk.books.query(&filter, &Scope::default(), capacity, resume.take()) {
+                Progress::Found(page) => break page,
+                Progress::More(scan) => resume = Some(scan),
+                Progress::NeedsCapacity(scan, bytes) => {
+                    sized.push(bytes);
+                    resume = Some(scan);
+                    // A row changes, and the page is that of a later moment.
+                    desk.moves(9_000 - offset, TransactionStatus::Failed);
+                }
+                Progress::TooLarge | Progress::Restless => panic!("given up"),
+            }
+        };
+        assert!(!sized.is_empty() && page.bytes() <= *sized.last().unwrap(), "{sized:?} {}", page.bytes());
+        assert_eq!(page.count(), desk.now(&filter).1);
+    }
 }

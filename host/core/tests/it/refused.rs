@@ -2,7 +2,7 @@
 //! had the refused changes.
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::books::{Books, Progress, Scope, StoredEvent};
+use cashier_core::books::{Books, LIST_BYTES_MAX, Progress, Scope, StoredEvent};
 use cashier_core::change::{Body, Change, Commit, Stamp};
 use cashier_core::dependence::Refusals;
 use cashier_core::draft::Draft;
@@ -251,7 +251,9 @@ fn seen(books: &Books) -> String {
             filter.flat(Clause::Where, &condition).unwrap();
         }
         let filter = filter.build();
-        let Progress::Found(page) = books.query(&filter, &Scope::default(), None) else { panic!("few rows") };
+        let Progress::Found(page) = books.query(&filter, &Scope::default(), LIST_BYTES_MAX, None) else {
+            panic!("few rows")
+        };
         let answer = Answer::of(books, &filter, *page);
         let ids: Vec<_> = answer.rows.iter().map(|row| row.id).collect();
         write!(text, "\n{condition:?}: {ids:?} {}", answer.count).unwrap();

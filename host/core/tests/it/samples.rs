@@ -90,6 +90,7 @@ pub(crate) fn config(id: u64) -> ProviderConfig {
         version: 1,
         unapproved: Vec::new(),
         deleted_time: UnixTime::UNSET,
+        account_marks: Vec::new(),
         unreadable: Vec::new(),
     }
 }

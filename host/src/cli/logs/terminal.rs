@@ -43,26 +43,10 @@ impl Visit for TerminalFieldWriter<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use cashier_core::printable::is_obeyed;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Captured(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Captured {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::cli::logs::captured::Captured;
 
     #[test]
     fn k9_what_a_terminal_would_obey_is_escaped_in_every_kind_of_field() {
@@ -79,7 +63,7 @@ mod tests {
             let _span = tracing::info_span!("request", id = %nasty).entered();
             tracing::warn!(target: "t", given = nasty, shown = %nasty, order = %"4111111111111111", n = 7, "{nasty}");
         });
-        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        let text = captured.text();
         let shown = "a\\u{1b}[31m\\u{9b}1m\\u{202e}b\\u{a}c\\u{2066}é";
         let line = text.strip_suffix('\n').unwrap();
         assert!(!line.chars().any(is_obeyed), "{line}");

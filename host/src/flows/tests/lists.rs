@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use cashier_core::books::{LIST_BYTES_MAX, Scope};
 use cashier_core::filter::{Filter, FilterBuilder, TransactionField};
-use cashier_core::ids::ManagerId;
+use cashier_core::ids::{CustomerId, ManagerId};
 use cashier_core::refusal::RefusalCode;
 
-use crate::flows::transactions::{EXPORT_BYTES_PER_SECOND_MIN, EXPORT_TIME_MAX, LIST_TIME_MAX, TransactionPage, list};
+use crate::flows::transactions::{LIST_TIME_MAX, TransactionPage, list};
 use crate::flows::{CUSTOMER_LISTS_MAX, ListReader};
 use crate::test_cashier::{CUSTOMER, TestCashier};
 
@@ -51,72 +51,72 @@ async fn b2_forty_lists_of_one_customer_that_are_not_read_hold_a_named_number_of
 }
 
 #[tokio::test(start_paused = true)]
-async fn b2_a_list_ends_at_its_deadline_and_an_export_when_its_reader_is_too_slow() {
-    let env = with_deposits(200).await;
-    let customer = async |after: Duration| {
-        let mut page = page(&env, READER).await;
-        let first = page.next_rows(0).await.unwrap().len();
-        tokio::time::sleep(after).await;
-        (first, page.next_rows(40_000).await.map_err(|fault| fault.to_string()))
-    };
-    let (first, next) = customer(LIST_TIME_MAX - Duration::from_secs(1)).await;
-    assert_eq!((first, next.map(|rows| rows.len())), (16, Ok(16)));
-    let (_, late) = customer(LIST_TIME_MAX + Duration::from_secs(1)).await;
-    assert!(late.unwrap_err().contains("40000 bytes in 121 s"));
-    let export = async |after: Duration, sent: u64| {
-        let mut page = page(&env, ListReader::Export(ManagerId(1))).await;
-        page.next_rows(0).await.unwrap();
-        page.give();
-        tokio::time::sleep(after).await;
-        page.next_rows(sent).await.is_ok()
-    };
-    let minutes = Duration::from_mins(5);
-    let enough = (minutes.as_secs() - 10) * EXPORT_BYTES_PER_SECOND_MIN;
-    assert!(export(minutes, enough).await && !export(minutes, enough - 1).await);
-    assert!(export(Duration::from_secs(10), 0).await, "the first seconds are not judged");
-    assert!(!export(EXPORT_TIME_MAX + Duration::from_secs(1), u64::MAX).await);
-}
-
-#[tokio::test(start_paused = true)]
-async fn b2_the_clock_of_an_export_runs_while_its_reader_takes_what_was_made_and_not_in_the_search_before() {
+async fn b2_the_time_of_a_list_begins_with_its_request_and_an_export_has_a_pace_instead() {
     let env = with_deposits(200).await;
     let slow = Duration::from_secs(100);
     // A row that the list shows waits for its commit, and the list with it.
     env.disk.held.store(true, Ordering::SeqCst);
     let later = tokio::spawn(env.deposit("later"));
     env.run_for(1).await;
-    let cashier = Arc::clone(&env.cashier);
-    let export = tokio::spawn(async move {
-        list(&cashier, ListReader::Export(ManagerId(1)), &Scope::default(), filter(5_000)).await.ok()
+    let listed = [READER, ListReader::Manager(ManagerId(1)), ListReader::Export(ManagerId(1))].map(|reader| {
+        let cashier = Arc::clone(&env.cashier);
+        tokio::spawn(async move { list(&cashier, reader, &Scope::default(), filter(5_000)).await.ok() })
     });
     tokio::time::sleep(slow).await;
-    assert!(!export.is_finished());
+    // What it will hold is counted before its rows are copied, so also while they wait for the disk.
+    let (readers, kib) = env.cashier.lists.held();
+    assert!(readers == 3 && kib >= 3, "{readers} {kib}");
     env.disk.held.store(false, Ordering::SeqCst);
-    let mut page = export.await.unwrap().unwrap();
+    let mut left = Vec::new();
+    for listed in listed {
+        let mut page = listed.await.unwrap().unwrap();
+        assert_eq!((page.count(), page.next_rows().await.unwrap().len()), (201, 16));
+        left.push(page.time_left());
+    }
     later.await.unwrap().unwrap();
-    assert_eq!((page.count(), page.next_rows(0).await.unwrap().len()), (201, 16), "nobody could read until now");
-    // Neither is what the server takes to read texts and to write JSON the reader's.
-    tokio::time::sleep(slow).await;
-    page.give();
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    page.next_rows(0).await.unwrap();
-    page.give();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let late = page.next_rows(EXPORT_BYTES_PER_SECOND_MIN - 1).await.unwrap_err().to_string();
-    assert!(late.contains("8191 bytes in 11 s"), "{late}");
+    assert_eq!(left[0], left[1]);
+    assert!(left[0].is_some_and(|left| left <= LIST_TIME_MAX - slow && left > Duration::ZERO), "{left:?}");
+    assert_eq!(left[2], None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn b2_a_list_holds_what_was_made_of_it_and_asks_for_room_before_its_rows_are_copied() {
+    let env = with_deposits(200).await;
+    let mut permits = Vec::new();
+    // Others hold all that customers may, but for a megabyte.
+    for customer in 1..=12 {
+        let reader = ListReader::Customer(CustomerId(1_000 + customer));
+        let mut permit = env.cashier.list_permit(reader).await.unwrap();
+        permit.hold((32 * 1024 - 86) * 1024).await.unwrap();
+        permits.push(permit);
+    }
+    let before = env.cashier.list_bytes_held();
+    let mut shown = page(&env, READER).await;
+    shown.holds(20_000).await.unwrap();
+    let rows = env.cashier.list_bytes_held() - before;
+    assert!((16 * 1024..256 * 1024).contains(&rows), "two hundred rows and 20,000 bytes, not {rows}");
+    while !shown.is_finished() {
+        shown.next_rows().await.unwrap();
+    }
+    shown.holds(20_000).await.unwrap();
+    assert_eq!(env.cashier.list_bytes_held() - before, 20 * 1024, "no rows are left");
+    let another = list(&env.cashier, READER, &Scope::default(), filter(1_500)).await;
+    let refusal = another.err().unwrap();
+    assert!(refusal.code == RefusalCode::Frequent && refusal.message.contains("all sessions"), "{refusal}");
+    assert_eq!(page(&env, ListReader::Manager(ManagerId(1))).await.count(), 200, "managers have a part of their own");
 }
 
 #[tokio::test(start_paused = true)]
 async fn b2_the_rows_of_a_list_that_is_read_slowly_are_those_of_the_moment_in_which_it_was_found() {
     let env = with_deposits(150).await;
     let mut page = page(&env, READER).await;
-    let mut rows = page.next_rows(0).await.unwrap();
+    let mut rows = page.next_rows().await.unwrap();
     for made in env.provider.references() {
         env.notice(Some(1), vec![crate::test_cashier::paid(&made.to_string(), &made)]).await.unwrap();
     }
     env.deposit("later").await.unwrap();
     while !page.is_finished() {
-        rows.extend(page.next_rows(0).await.unwrap());
+        rows.extend(page.next_rows().await.unwrap());
     }
     let ids: Vec<u64> = rows.iter().map(|row| row.id.0).collect();
     assert_eq!((page.count(), ids), (150, (1..=150).rev().collect()));
@@ -127,9 +127,9 @@ async fn b2_the_rows_of_a_list_that_is_read_slowly_are_those_of_the_moment_in_wh
 async fn b2_a_list_breaks_off_where_the_books_are_read_again() {
     let env = with_deposits(150).await;
     let mut page = page(&env, READER).await;
-    page.next_rows(0).await.unwrap();
+    page.next_rows().await.unwrap();
     env.disk.fail_in.store(1, Ordering::SeqCst);
     let _ = env.deposit("failing").await;
     env.run_for(10).await;
-    assert!(page.next_rows(0).await.unwrap_err().to_string().contains("read again"));
+    assert!(page.next_rows().await.unwrap_err().to_string().contains("read again"));
 }

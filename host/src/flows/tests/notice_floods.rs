@@ -10,39 +10,44 @@ use cashier_core::refusal::RefusalCode;
 use cashier_core::transaction::Transaction;
 use futures_util::FutureExt as _;
 
-use crate::flows::FAILED_NOTICES_PER_PROVIDER_PER_MINUTE;
+use crate::flows::{FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, NoticeScope};
 use crate::ports::RawNotice;
 use crate::test_cashier::{AMOUNT, FAILED_NOTICES_PER_MINUTE, TestCashier, deposit_request, lock, paid};
 
-const MIB: usize = 1024 * 1024;
-const SMALL: usize = 64 * 1024;
-const CONFIGS: u64 = 40;
+pub(super) const MIB: usize = 1024 * 1024;
+pub(super) const SMALL: usize = 64 * 1024;
+pub(super) const CONFIGS: u64 = 40;
 
-async fn with_forty_configs() -> TestCashier {
+pub(super) async fn with_forty_configs() -> TestCashier {
     TestCashier::with_configs(&(1..=CONFIGS).collect::<Vec<_>>()).await
 }
 
-async fn deposit(env: &TestCashier, config: u64) -> Transaction {
+pub(super) async fn deposit(env: &TestCashier, config: u64) -> Transaction {
     let key = format!("{config} {}", env.unfinished());
     let request = DepositRequest { provider_config_id: Some(ConfigId(config)), ..deposit_request(&key) };
     env.deposit_as(request).await.unwrap().transaction
 }
 
-fn forged(env: &TestCashier, length: usize) -> RawNotice {
+pub(super) fn forged(env: &TestCashier, length: usize) -> RawNotice {
     RawNotice { body: "x".repeat(length).into(), ..env.request("forged") }
 }
 
 /// A notice that this config alone verifies.
-fn signed(env: &TestCashier, config: u64, updates: Vec<Update>) -> RawNotice {
+pub(super) fn signed(env: &TestCashier, config: u64, updates: Vec<Update>) -> RawNotice {
     let body = env.provider.notice_body(updates).into();
     RawNotice { body, ..env.request(&format!("config {config}")) }
 }
 
-fn is_to_be_sent_again(code: RefusalCode) -> bool {
+pub(super) fn is_to_be_sent_again(code: RefusalCode) -> bool {
     matches!(code, RefusalCode::Frequent | RefusalCode::ProviderUnavailable)
 }
 
-async fn answer(env: &TestCashier, ip: &str, addressed: Option<u64>, raw: RawNotice) -> Result<(), RefusalCode> {
+pub(super) async fn answer(
+    env: &TestCashier,
+    ip: &str,
+    addressed: Option<u64>,
+    raw: RawNotice,
+) -> Result<(), RefusalCode> {
     env.receive_from(ip, addressed, raw).await.map(drop).map_err(|refusal| refusal.code)
 }
 
@@ -192,19 +197,6 @@ async fn a_provider_whose_notices_fail_from_everywhere_still_gets_its_verified_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_notice_whose_module_does_not_work_counts_as_no_failure() {
-    let env = TestCashier::new().await;
-    let made = deposit(&env, 1).await;
-    lock(&env.provider.not_working).push(ConfigId(1));
-    let raw = || signed(&env, 1, vec![paid("e1", &made.reference)]);
-    for _ in 0..=2 * FAILED_NOTICES_PER_MINUTE {
-        assert_eq!(answer(&env, "203.0.113.9", Some(1), raw()).await, Err(RefusalCode::ProviderUnavailable));
-    }
-    lock(&env.provider.not_working).clear();
-    assert_eq!(answer(&env, "203.0.113.9", Some(1), raw()).await, Ok(()));
-}
-
-#[tokio::test(start_paused = true)]
 async fn b4_forged_notices_that_our_own_limit_leaves_undecided_count_as_failures() {
     let env = with_forty_configs().await;
     flood(&env, 0).await;
@@ -261,8 +253,8 @@ async fn b4_while_the_work_is_used_up_unknown_senders_wait_their_turn_for_this_p
     let limits = &env.cashier.limits.notices;
     // How many of ten are verified at one time.
     let at_once = |provider: &str, ip: &str| {
-        let sender = limits.sender(provider, ip);
-        let permits: Vec<_> = (0..10).map(|_| limits.lane(&sender, 10).now_or_never()).collect();
+        let sender = limits.sender(NoticeScope::new(provider, false), ip);
+        let permits: Vec<_> = (0..10).map(|_| limits.turn(&sender, 10).now_or_never()).collect();
         permits.iter().flatten().flatten().count()
     };
     assert_eq!((at_once("stripe", "198.51.100.2"), at_once("stripe", "198.51.100.1")), (10, 10));

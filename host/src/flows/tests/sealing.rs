@@ -14,14 +14,14 @@ use crate::flows::configure;
 use crate::snapshot::NoGateway;
 use crate::test_cashier::{AMOUNT, TestCashier, config, paid};
 
-const DAY: i64 = 86_400;
+pub(super) const DAY: i64 = 86_400;
 
 fn lost(column: &'static str) -> UnreadableColumn {
     let why = "sealed with key 1, which is not in the key ring".into();
     UnreadableColumn { column, sealed: Box::from(*b"sealed"), holds_text: true, why }
 }
 
-fn unreadable(id: u64) -> ProviderConfig {
+pub(super) fn unreadable(id: u64) -> ProviderConfig {
     ProviderConfig {
         secret_key: Secret::default(),
         webhook_secret: Secret::default(),

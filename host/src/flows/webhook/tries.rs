@@ -1,6 +1,7 @@
 //! Which configs a webhook is shown to, and in which order: first those that it names, then those that verified one lately. Each
-//! is asked once. While nobody has proven that the webhook is authentic, its sender decides what it costs; once a config has, the
-//! others are asked as they are needed. It judges no verdict.
+//! is asked once, and counted when it is asked, so that webhooks sent at once cost no more than one after the other. While nobody
+//! has proven that the webhook is authentic, its sender decides what it costs; once a config has, the others are asked as they are
+//! needed. It judges no verdict.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use cashier_core::ids::{ConfigId, Reference};
 
 use crate::flows::Cashier;
-use crate::flows::notice_limits::SMALL_NOTICE_LENGTH_MAX;
+use crate::flows::notice_limits::{NoticeSender, SMALL_NOTICE_LENGTH_MAX};
 use crate::ports::{Gateway, RawNotice, Verdict};
 
 /// Configs that a webhook is shown to while forged ones of the provider may cost no more.
@@ -24,6 +25,8 @@ const ID_WORD_LENGTH_MAX: usize = 128;
 
 /// The offline verdicts on one webhook.
 pub(super) struct Tries<'n> {
+    cashier: &'n Cashier,
+    sender: &'n NoticeSender,
     raw: &'n RawNotice,
     verdicts: BTreeMap<ConfigId, Verdict>,
     calls: usize,
@@ -34,12 +37,12 @@ pub(super) struct Tries<'n> {
 impl<'n> Tries<'n> {
     /// Asks one gateway after the other until one finds the webhook authentic, or enough were asked.
     pub(super) async fn likely_first(
-        cashier: &Cashier,
+        cashier: &'n Cashier,
         mut gateways: Vec<&Arc<dyn Gateway>>,
         raw: &'n RawNotice,
-        to_all: bool,
+        sender: &'n NoticeSender,
     ) -> Self {
-        let mut tries = Self { raw, verdicts: BTreeMap::new(), calls: 0, is_open: true };
+        let mut tries = Self { cashier, sender, raw, verdicts: BTreeMap::new(), calls: 0, is_open: true };
         if gateways.len() > 1 {
             let configs: Vec<ConfigId> = gateways.iter().map(|gateway| gateway.receiver().config_id).collect();
             let verified = cashier.limits.notices.last_verified(&configs);
@@ -51,7 +54,7 @@ impl<'n> Tries<'n> {
             });
         }
         for (place, gateway) in gateways.into_iter().enumerate() {
-            if place == LIKELY_CONFIGS_MAX && !to_all {
+            if place >= LIKELY_CONFIGS_MAX && cashier.limits.notices.is_spent(sender) {
                 tries.is_open = false;
                 break;
             }
@@ -82,6 +85,7 @@ impl<'n> Tries<'n> {
 
     async fn ask(&mut self, gateway: &dyn Gateway) -> Verdict {
         self.calls += 1;
+        self.cashier.limits.notices.charge(self.sender, self.raw.body.len());
         gateway.verify(self.raw, true).await
     }
 }

@@ -4,7 +4,7 @@ use cashier_core::ids::{CustomerId, ManagerId};
 
 use super::*;
 use crate::http::connection_limits::{GRACE_TIME_MAX, HEADER_TIME_MAX, HEADS_PER_ADDRESS_MAX};
-use crate::http::known_senders::SESSION_TIME_MAX;
+use crate::http::known_addresses::SESSION_TIME_MAX;
 
 const LIMITS: ConnectionLimits =
     ConnectionLimits { all: 20, reserved: 4, per_address: 3, idle: Duration::from_secs(75) };

@@ -23,6 +23,8 @@ use crate::http::tls;
 use crate::test_cashier::TestClock;
 use crate::text_file;
 
+mod slow_readers;
+
 /// Replies with the request: method, path, ip and body.
 fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Reply,)> {
     let clock = Arc::clone(clock);

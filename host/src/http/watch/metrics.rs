@@ -81,6 +81,11 @@ pub const METRICS: &[Metric] = &[
         value: |cashier| usize::try_from(cashier.counted_notices().1).ok(),
     },
     Metric {
+        name: "cashier_list_bytes_held",
+        help: "Bytes that lists hold until their readers have taken them.",
+        value: |cashier| Some(cashier.list_bytes_held()),
+    },
+    Metric {
         name: "cashier_clock_plausible",
         help: "Whether the system clock is believed; while it is not, nothing expires.",
         value: |cashier| Some(usize::from(cashier.clock.is_plausible())),

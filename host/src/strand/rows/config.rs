@@ -4,10 +4,11 @@
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRETS, Secret};
 use cashier_core::time::UnixTime;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::writer::RowWriter;
 use crate::ports::Fault;
-use crate::strand::columns::ColumnReader;
+use crate::strand::columns::{ColumnReader, Put, sql_fault};
 use crate::strand::json;
 use crate::strand::seal::{self, Seal, SealContext, Terms};
 
@@ -18,7 +19,7 @@ macro_rules! columns {
         "id, provider, brand, method, country, currency, merchant_id, public_key, secret_key_sealed, \
          webhook_secret_sealed, replaced_secrets_sealed, settings_json, config_json_sealed, min_amount, max_amount, \
          sandbox, enabled, sort_index, created_time, updated_time, terms_version, version, \
-         unapproved_json, deleted_time"
+         unapproved_json, deleted_time, account_marks_json"
     };
 }
 
@@ -29,8 +30,13 @@ pub(in crate::strand) const SEALED_COLUMNS: usize = SEALED.len();
 const SEALED: [(&str, &str); 4] =
     [(SECRET_KEY, ""), (WEBHOOK_SECRET, ""), (REPLACED_SECRETS, "[]"), (CONFIG_JSON, "{}")];
 
-const PUT: &str =
-    concat!("REPLACE INTO provider_config (", columns!(), ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+const PUT: &str = concat!(
+    "REPLACE INTO provider_config (",
+    columns!(),
+    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+);
+
+const PUT_MARKS: &str = "UPDATE provider_config SET account_marks_json = ? WHERE id = ?";
 
 pub(in crate::strand) const READ_ALL: &str = concat!("SELECT ", columns!(), " FROM provider_config ORDER BY id");
 
@@ -67,7 +73,7 @@ pub(in crate::strand) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -
     writer.touch('c', row.id.0);
     let terms = terms(&row.provider, &row.brand, &row.merchant_id, row.sandbox);
     let seal = |column, text: &str| match row.unreadable.iter().find(|unreadable| unreadable.column == column) {
-        Some(unreadable) => Ok(unreadable.sealed.to_vec()),
+        Some(unreadable) => kept(writer.connection, row.id, column, &unreadable.sealed),
         None => writer.seal.seal(SealContext { table: TABLE, column, row: row.id.0, terms: &terms }, text),
     };
     let secret_key = seal(SECRET_KEY, row.secret_key.expose())?;
@@ -101,7 +107,24 @@ pub(in crate::strand) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -
             .with(&row.version)
             .with(&row.unapproved)
             .with(&row.deleted_time)
+            .with(&row.account_marks)
     })
+}
+
+/// What is stored in a column that is kept: it may have been resealed since the row was read.
+fn kept(connection: &Connection, id: ConfigId, column: &str, read: &[u8]) -> Result<Vec<u8>, Fault> {
+    let sql = format!("SELECT {column}_sealed FROM provider_config WHERE id = ?");
+    let stored = connection
+        .prepare_cached(&sql)
+        .and_then(|mut find| find.query_row([id.0.cast_signed()], |row| row.get(0)).optional());
+    stored.map(|stored| stored.unwrap_or_else(|| read.to_vec())).map_err(sql_fault(TABLE))
+}
+
+/// Stores marks that were missing: no decision changes, so no version rises.
+pub(in crate::strand) fn put_marks(connection: &Connection, row: &ProviderConfig) -> Result<(), Fault> {
+    let mut buffer = Vec::new();
+    let put = Put::prepare(connection, PUT_MARKS, &mut buffer);
+    put.and_then(|put| put.with(&row.account_marks).with(&row.id).run()).map_err(sql_fault(TABLE))
 }
 
 pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -> Result<ProviderConfig, Fault> {
@@ -130,12 +153,14 @@ pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -
     row.version = columns.value()?;
     row.unapproved = columns.value()?;
     row.deleted_time = columns.value()?;
+    row.account_marks = columns.value()?;
     let terms = terms(&row.provider, &row.brand, &row.merchant_id, row.sandbox);
     for ((column, blank), sealed) in SEALED.into_iter().zip([secret_key, webhook_secret, replaced, config_json]) {
         let context = SealContext { table: TABLE, column, row: row.id.0, terms: &terms };
-        if let Err(why) = seal.open(context, sealed).and_then(|text| take(&mut row, column, &text)) {
-            row.unreadable.push(seal::unreadable(context, sealed, why, blank));
-        }
+        let taken = seal.read(context, sealed, blank).and_then(|text| {
+            take(&mut row, column, &text).map_err(|why| seal::unreadable(context, sealed, why, blank))
+        });
+        row.unreadable.extend(taken.err());
     }
     Ok(row)
 }

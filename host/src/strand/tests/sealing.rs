@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::super::reseal::{ResealCursor, unreadable_rows, used_keys};
 use super::super::seal::{SealContext, SealRing, Terms};
 use super::*;
-use crate::ports::{FaultKind, Recorder};
+use crate::ports::{FaultKind, Loaded, Recorder};
 
 const ONE: &str = "1:0101010101010101010101010101010101010101010101010101010101010101";
 const TWO: &str = "2:0202020202020202020202020202020202020202020202020202020202020202";
@@ -58,10 +58,9 @@ fn stored(path: &Path, ring: &str, seq: u64, changes: Vec<Change>) {
 }
 
 fn read(path: &Path, ring: &str) -> (Vec<ProviderConfig>, Vec<Approval>) {
-    let mut store = Sqlite::open(path, sealing(ring)).unwrap();
-    let configuration = store.configuration().unwrap();
-    store.close().unwrap();
-    (configuration.configs, configuration.approvals)
+    let mut read = Loaded::default();
+    load::read_configuration(&connect_read_only(path).unwrap(), &sealing(ring), &mut read).unwrap();
+    (read.configs, read.approvals)
 }
 
 fn reseal_all(path: &Path, ring: &str) -> u64 {
@@ -231,7 +230,8 @@ fn k1_a_step_that_another_program_prevents_changes_nothing_and_may_be_tried_agai
     strand.submit(commit(2, vec![a_config(config(2))], Vec::new()));
     listener.wait_for_synced(2);
     assert_eq!(keys_of(strand.path()), [(8, 8)]);
-    assert_eq!(block_on(strand.configuration()).unwrap().configs, [config(1), config(2)]);
+    let read = block_on(strand.configuration()).unwrap().configs;
+    assert!(read.iter().all(|row| row.unreadable.is_empty() && !row.secret_key.is_empty()) && read.len() == 2);
     strand.close().unwrap();
     assert!(block_on(strand.reseal(ResealCursor::default())).is_err(), "a closed strand answers");
 }
@@ -258,4 +258,85 @@ fn k1_a_lost_key_of_audit_fingerprints_hinders_no_rotation_once_a_newer_one_is_i
     assert_eq!(judged(ONE), (1, 0, vec![(1, 1), (2, 1)]), "what is recorded under next is not lost");
     assert_eq!(reseal_all(&path, BOTH), 1);
     assert_eq!(judged(TWO), (0, 0, vec![(2, 2)]));
+}
+
+#[test]
+fn k1_a_start_marks_the_account_of_every_config_that_opens_and_the_marks_outlive_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let started = |keys: &str| {
+        let mut store = Sqlite::open(&path, sealing(keys)).unwrap();
+        let loaded = store.load().unwrap();
+        store.close().unwrap();
+        loaded
+    };
+    stored(&path, ONE, 1, vec![a_config(config(1)), a_config(ProviderConfig { id: ConfigId(2), ..config(1) })]);
+    let marks = |row: &ProviderConfig| row.account_marks.clone();
+    let loaded = started(ONE);
+    let [one, two] = &loaded.configs[..] else { panic!("two rows") };
+    let opened = ProviderConfig { account_marks: marks(one), ..config(1) };
+    assert_eq!((one, one.account_marks.len()), (&opened, 2), "no version rises");
+    assert_eq!(marks(one), marks(two));
+    assert!(!loaded.fingerprints.may_be_any(one, &marks(one)));
+    // Row 2 is brought under the new key, with the key of fingerprints; row 1 loses its own.
+    reseal_all(&path, BOTH);
+    let old = "UPDATE provider_config SET secret_key_sealed = CAST(x'0200000001' || substr(secret_key_sealed, 6) AS BLOB) WHERE id = 1";
+    Connection::open(&path).unwrap().execute_batch(old).unwrap();
+    let loaded = started(TWO);
+    let [lost, _] = &loaded.configs[..] else { panic!("two rows") };
+    assert_eq!((lost.unreadable.len(), marks(lost)), (1, marks(two)));
+    assert!(!loaded.fingerprints.may_be_any(lost, &loaded.fingerprints.account_marks(lost)));
+    // Without the key of fingerprints nothing can be compared with it.
+    Connection::open(&path).unwrap().execute_batch("DELETE FROM audit_key").unwrap();
+    stored(&path, ONE, 2, vec![a_config(lost.clone())]);
+    let mut store = Sqlite::open(&path, sealing(TWO)).unwrap();
+    Connection::open(&path).unwrap().execute_batch("INSERT INTO audit_key VALUES (4, x'0200000001')").unwrap();
+    let loaded = store.load().unwrap();
+    assert_eq!(loaded.fingerprints.id(), 5, "a new one");
+    let [lost, two] = &loaded.configs[..] else { panic!("two rows") };
+    assert!(loaded.fingerprints.may_be_any(lost, &marks(lost)), "{lost:?}");
+    assert!(marks(two).iter().all(|mark| mark.starts_with("k5 ")), "{two:?}");
+    assert_eq!(store.configuration().unwrap().configs, loaded.configs, "they are stored");
+    store.close().unwrap();
+}
+
+#[test]
+fn k1_a_kept_column_is_not_written_over_what_was_resealed_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    stored(&path, ONE, 1, vec![a_config(config(1))]);
+    let (read_without, _) = read(&path, TWO);
+    assert_eq!(reseal_all(&path, BOTH), 1);
+    let disabled = ProviderConfig { enabled: false, version: 6, ..read_without[0].clone() };
+    stored(&path, TWO, 2, vec![a_config(disabled)]);
+    assert_eq!(keys_of(&path), [(2, 4)]);
+    assert_eq!(read(&path, TWO).0, [ProviderConfig { version: 6, ..config(1) }]);
+}
+
+#[test]
+fn k1_what_holds_no_text_is_not_missed_with_its_key_and_is_resealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let open = ProviderConfig {
+        id: ConfigId(1),
+        settings_json: "{}".into(),
+        ..ProviderConfig::blank("bank".into(), UnixTime(1))
+    };
+    let half = ProviderConfig { id: ConfigId(2), secret_key: Secret::new("sk"), ..open.clone() };
+    let decided = Approval { request: Secret::default(), ..approval(1, ApprovalState::Approved) };
+    let asked = approval(2, ApprovalState::Open);
+    let approvals = [&decided, &asked].map(|row| Change::Approval(Box::new(row.clone())));
+    stored(&path, ONE, 1, [a_config(open.clone()), a_config(half)].into_iter().chain(approvals).collect());
+    let (configs, approvals) = read(&path, TWO);
+    let blank = ProviderConfig { config_json: Secret::new("{}"), ..open.clone() };
+    assert!(configs[0] == open || configs[0] == blank, "{:?}", configs[0]);
+    let lost = |row: &ProviderConfig| row.unreadable.iter().map(|lost| lost.column).collect::<Vec<_>>();
+    assert_eq!([lost(&configs[0]), lost(&configs[1])], [vec![], vec!["secret_key"]]);
+    assert_eq!([approvals[0].broken().is_some(), approvals[1].broken().is_some()], [false, true]);
+    assert_eq!(reseal_all(&path, TWO), 3, "all but the request that is missed");
+    assert_eq!(keys_of(&path), [(1, 2), (2, 8)], "a secret and a request");
+    // With its key there, a value that does not open was changed.
+    let swap = "UPDATE provider_config SET webhook_secret_sealed = replaced_secrets_sealed WHERE id = 1";
+    Connection::open(&path).unwrap().execute_batch(swap).unwrap();
+    assert_eq!(lost(&read(&path, TWO).0[0]), ["webhook_secret"]);
 }

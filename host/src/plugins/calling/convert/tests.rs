@@ -202,6 +202,7 @@ fn row() -> ConfigRow {
         version: 1,
         unapproved: Vec::new(),
         deleted_time: UnixTime::UNSET,
+        account_marks: Vec::new(),
         unreadable: Vec::new(),
     }
 }

@@ -78,6 +78,7 @@ pub(super) fn config() -> BoxedStrategy<ProviderConfig> {
                 updated_time,
                 terms_version: version / 2,
                 version,
+                account_marks: unapproved.clone(),
                 unapproved,
                 deleted_time,
                 unreadable: Vec::new(),

@@ -43,7 +43,7 @@ impl Trust {
 }
 
 /// The addresses that are known.
-pub(super) struct KnownSenders {
+pub(super) struct KnownAddresses {
     providers: Recent<AddressKey>,
     managers: Recent<AddressKey>,
     customers: Recent<(CustomerId, AddressKey)>,
@@ -51,7 +51,7 @@ pub(super) struct KnownSenders {
     shared: BTreeMap<AddressKey, usize>,
 }
 
-impl Default for KnownSenders {
+impl Default for KnownAddresses {
     fn default() -> Self {
         Self {
             providers: Recent::new(KNOWN_PROVIDERS_MAX, PROVIDER_TIME_MAX),
@@ -62,7 +62,7 @@ impl Default for KnownSenders {
     }
 }
 
-impl KnownSenders {
+impl KnownAddresses {
     /// Notes a proof, and returns the address that is forgotten for it.
     pub(super) fn proved(&mut self, address: AddressKey, proof: Proof, now: Duration) -> Option<AddressKey> {
         match proof {
@@ -134,14 +134,14 @@ mod tests {
 
     #[test]
     fn b3_one_customer_is_known_at_eight_networks_and_a_provider_at_its_own_for_a_day() {
-        let mut known = KnownSenders::default();
+        let mut known = KnownAddresses::default();
         let (customer, other) = (Proof::Customer(CustomerId(1)), Proof::Customer(CustomerId(2)));
         assert_eq!(known.proved(key("203.0.113.7"), Proof::Notice, MINUTE), None);
         assert_eq!(known.proved(network(3), other, MINUTE), None);
         for number in 0..65_536 {
             known.proved(network(number), customer, 2 * MINUTE + Duration::from_millis(number as u64));
         }
-        let is_known = |known: &KnownSenders, number| known.trust(network(number), 4 * MINUTE) == Trust::Customer;
+        let is_known = |known: &KnownAddresses, number| known.trust(network(number), 4 * MINUTE) == Trust::Customer;
         let of_all: Vec<usize> = (0..65_536).filter(|number| is_known(&known, *number)).collect();
         let last = 65_536 - NETWORKS_PER_CUSTOMER_MAX..65_536;
         assert_eq!(of_all, [3].into_iter().chain(last).collect::<Vec<_>>(), "the third is another customer's too");

@@ -1,0 +1,170 @@
+//! The merchant account of a config is known when its secrets are lost or wiped: a payment id is credited once all the same.
+
+use cashier_core::deposit::DepositRequest;
+use cashier_core::edit::ConfigEdit;
+use cashier_core::ids::{ConfigId, Reference};
+use cashier_core::notice::Update;
+use cashier_core::provider_config::{ProviderConfig, Secret};
+use cashier_core::reason::ReasonCode;
+use cashier_core::refs::ProviderRef;
+use cashier_core::refusal::RefusalCode;
+use cashier_core::status::ProviderStatus;
+use cashier_core::transaction::Transaction;
+
+use super::config_edits::{first, save};
+use super::sealing::{DAY, unreadable};
+use crate::test_cashier::{AMOUNT, TestCashier, config, deposit_request, paid, update};
+
+async fn deposit(env: &TestCashier, config: u64) -> Transaction {
+    let request =
+        DepositRequest { provider_config_id: Some(ConfigId(config)), ..deposit_request(&format!("of {config}")) };
+    env.deposit_as(request).await.unwrap().transaction
+}
+
+fn account(env: &TestCashier, id: u64) -> Vec<u64> {
+    env.cashier.snapshot().merchant_account(ConfigId(id)).iter().map(|id| id.0).collect()
+}
+
+/// Config 3 has another secret.
+async fn siblings() -> (TestCashier, [Transaction; 2]) {
+    let apart = ProviderConfig { secret_key: Secret::new("CANARY of another account"), ..config(3) };
+    let env = TestCashier::with_rows(vec![config(1), config(2), apart]).await;
+    let made = [deposit(&env, 1).await, deposit(&env, 2).await];
+    (env, made)
+}
+
+async fn pay_the_first(env: &TestCashier, first: &Transaction) {
+    env.notice_signed_by(1, Some(1), vec![paid("e1", &first.reference)]).await.unwrap();
+    env.run_for(5).await;
+    assert_eq!((env.status(first.id), env.trading.balance()), (3, AMOUNT));
+}
+
+/// Config 1's payment under the reference of config 2's transaction, which config 2 alone verifies.
+async fn reuse(env: &TestCashier, [first, second]: &[Transaction; 2]) {
+    let reused = Update { payment_id: paid("", &first.reference).payment_id, ..paid("e2", &second.reference) };
+    env.notice_signed_by(2, Some(2), vec![reused]).await.unwrap();
+    env.run_for(200).await;
+    assert_eq!((env.status(first.id), env.status(second.id), env.trading.balance()), (3, 9, AMOUNT));
+    assert_eq!(env.aggregate(second.id).transaction.reason.code, ReasonCode::PaymentIdReused);
+}
+
+fn marked(env: &TestCashier, id: u64) -> Vec<Box<str>> {
+    env.cashier.snapshot().account_marks(&config(id))
+}
+
+fn wipe(name: &str) -> ConfigEdit {
+    ConfigEdit { enabled: Some(false), wipe: vec![name.into()], ..first() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m20_a_payment_of_a_config_that_does_not_open_is_credited_once() {
+    for is_marked in [true, false] {
+        let (mut env, made) = siblings().await;
+        pay_the_first(&env, &made[0]).await;
+        let account_marks = if is_marked { marked(&env, 1) } else { Vec::new() };
+        let lost = ProviderConfig { account_marks, ..unreadable(1) };
+        let others = env.disk.configs().into_iter().skip(1);
+        env.disk.replace_configs([lost].into_iter().chain(others).collect());
+        env.crash().await;
+        let expected = if is_marked { [vec![1, 2], vec![3]] } else { [vec![1, 2, 3], vec![1, 2, 3]] };
+        assert_eq!([account(&env, 2), account(&env, 3)], expected, "{is_marked}");
+        reuse(&env, &made).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m20_a_payment_of_a_config_whose_secret_was_wiped_by_command_is_credited_once_also_after_a_start() {
+    for crashes in [false, true] {
+        let (mut env, made) = siblings().await;
+        pay_the_first(&env, &made[0]).await;
+        save(&env, wipe("secret_key")).await.unwrap();
+        if crashes {
+            env.crash().await;
+        }
+        assert_eq!([account(&env, 2), account(&env, 3)], [vec![1, 2], vec![3]], "{crashes}");
+        reuse(&env, &made).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m20_a_payment_of_a_config_whose_config_json_was_wiped_or_whose_secret_was_replaced_is_credited_once() {
+    let edits = [wipe("config_json"), ConfigEdit { secret_key: Some(Secret::new("CANARY rolled")), ..first() }];
+    for (case, edit) in edits.into_iter().enumerate() {
+        let by_json = |id: u64| {
+            let own = ProviderConfig { secret_key: Secret::new(&format!("CANARY {id}")), ..config(id) };
+            ProviderConfig { config_json: Secret::new(r#"{"secret_key":"CANARY of both"}"#), ..own }
+        };
+        let rows = if case == 0 { vec![by_json(1), by_json(2)] } else { vec![config(1), config(2)] };
+        let mut env = TestCashier::with_rows(rows).await;
+        let made = [deposit(&env, 1).await, deposit(&env, 2).await];
+        pay_the_first(&env, &made[0]).await;
+        save(&env, edit).await.unwrap();
+        env.crash().await;
+        assert_eq!(account(&env, 2), [1, 2], "{case}");
+        reuse(&env, &made).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn k1_a_draft_is_of_the_account_of_what_it_holds_alone() {
+    let mistyped = ProviderConfig { enabled: false, ..config(1) };
+    let env = TestCashier::with_rows(vec![mistyped, config(2)]).await;
+    assert_eq!(account(&env, 1), [1, 2]);
+    save(&env, ConfigEdit { secret_key: Some(Secret::new("CANARY as it should be")), ..first() }).await.unwrap();
+    assert_eq!(account(&env, 1), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn m20_a_payment_of_a_deleted_config_that_lost_its_secrets_is_credited_once() {
+    let (mut env, [first_made, _]) = siblings().await;
+    pay_the_first(&env, &first_made).await;
+    save(&env, ConfigEdit { delete: true, ..first() }).await.unwrap();
+    env.clock.jump(541 * DAY);
+    env.clock.accept();
+    env.run_for(60).await;
+    let row = env.cashier.snapshot().config(ConfigId(1)).unwrap().config.clone();
+    assert!(!row.holds_secrets() && !row.account_marks.is_empty(), "{row:?}");
+    env.crash().await;
+    let request = DepositRequest { provider_config_id: Some(ConfigId(2)), ..deposit_request("late") };
+    let second = env.deposit_as(request).await.unwrap().transaction;
+    reuse(&env, &[first_made, second]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn k1_an_early_notice_is_retried_while_a_config_of_the_account_does_not_open() {
+    for is_marked in [true, false] {
+        let (mut env, _) = siblings().await;
+        let account_marks = if is_marked { marked(&env, 1) } else { Vec::new() };
+        let lost = ProviderConfig { account_marks, ..unreadable(1) };
+        let others = env.disk.configs().into_iter().skip(1);
+        env.disk.replace_configs([lost].into_iter().chain(others).collect());
+        env.crash().await;
+        let early = Update {
+            reference: None,
+            refs: vec![ProviderRef::new("payment_intent", "pi_early")],
+            payment_id: "pi_early".into(),
+            ..paid("e9", &Reference::from_random(1))
+        };
+        let refusal = env.notice(Some(2), vec![early.clone()]).await.unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::ProviderUnavailable, "{is_marked}");
+        // Of another account, where that is known.
+        assert_eq!(env.notice_signed_by(3, Some(3), vec![early]).await.is_ok(), is_marked);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn k1_a_dispute_of_a_payment_of_a_config_that_does_not_open_is_retried() {
+    let (mut env, [first_made, second]) = siblings().await;
+    pay_the_first(&env, &first_made).await;
+    let lost = ProviderConfig { account_marks: marked(&env, 1), ..unreadable(1) };
+    let others = env.disk.configs().into_iter().skip(1);
+    env.disk.replace_configs([lost].into_iter().chain(others).collect());
+    env.crash().await;
+    let payment_id = paid("", &first_made.reference).payment_id;
+    for reference in [None, Some(second.reference)] {
+        let disputed = Update { payment_id: payment_id.clone(), reference, ..update("d1", ProviderStatus::Chargeback) };
+        let refusal = env.notice_signed_by(2, Some(2), vec![disputed]).await.unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::ProviderUnavailable);
+    }
+    assert_eq!((env.status(first_made.id), env.trading.balance()), (3, AMOUNT));
+}
