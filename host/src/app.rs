@@ -300,6 +300,7 @@ impl Start {
             return_hosts: settings.return_hosts.into(),
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
+        cashier.report_limits();
         ended_calls::take_over(&cashier).await;
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));

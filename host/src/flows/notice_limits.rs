@@ -20,7 +20,8 @@ pub use self::cost::NoticeFailure;
 use self::cost::{Cost, Failures, FailuresMax};
 use self::known::KnownSenders;
 pub use self::known::NoticeScope;
-use self::lanes::{JudgingPermit, LargeLanes, RestrictedLane};
+use self::lanes::Lanes;
+pub(super) use self::lanes::{NoTurn, Turn};
 use crate::ports::Clock;
 
 /// Webhooks to one provider, in a minute, that may fail verification before the next ones are looked at more sparingly: far
@@ -57,7 +58,6 @@ pub(super) struct NoticeLimits {
     rules: NoticeRules,
     clock: Arc<dyn Clock>,
     state: Mutex<NoticeCounts>,
-    large: LargeLanes,
     rejected: AtomicU64,
     limited: AtomicU64,
 }
@@ -83,7 +83,7 @@ struct ScopeUse {
 struct SendersUse {
     failures: Failures,
     cost: Cost,
-    lane: Option<Box<RestrictedLane>>,
+    lanes: Option<Box<Lanes>>,
 }
 
 impl ScopeUse {
@@ -94,8 +94,8 @@ impl ScopeUse {
 
 impl SendersUse {
     fn is_over(&mut self, now: Duration) -> bool {
-        let is_waited_for = self.lane.as_ref().is_some_and(|lane| lane.is_waited_for());
-        !is_waited_for && self.cost.is_over(now) && self.failures.are_over(now)
+        let has_some = self.lanes.as_ref().is_some_and(|lanes| lanes.are_used());
+        !has_some && self.cost.is_over(now) && self.failures.are_over(now)
     }
 }
 
@@ -135,14 +135,7 @@ impl NoticeSender {
 
 impl NoticeLimits {
     pub(super) fn new(rules: NoticeRules, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            rules,
-            clock,
-            state: Mutex::default(),
-            large: LargeLanes::default(),
-            rejected: AtomicU64::new(0),
-            limited: AtomicU64::new(0),
-        }
+        Self { rules, clock, state: Mutex::default(), rejected: AtomicU64::new(0), limited: AtomicU64::new(0) }
     }
 
     /// What is known now of who sends a webhook from `ip`.
@@ -163,16 +156,18 @@ impl NoticeLimits {
         NoticeSender { address, scope, is_known, is_restricted: !is_exempt && (beyond || many), is_spent }
     }
 
-    /// Waits until it may be verified; `None` where too many wait. Small ones wait only if [`NoticeSender::waits`].
-    pub(super) async fn lane(&self, sender: &NoticeSender, length: usize) -> Option<JudgingPermit> {
-        if length > SMALL_NOTICE_LENGTH_MAX {
-            return Some(self.large.turn(sender.is_known).await);
+    /// Waits until it may be verified. Small ones wait only if [`NoticeSender::waits`].
+    pub(super) async fn turn(&self, sender: &NoticeSender, length: usize) -> Result<Turn, NoTurn> {
+        let is_large = length > SMALL_NOTICE_LENGTH_MAX;
+        if !is_large && !sender.waits() {
+            return Ok(Turn::default());
         }
-        if !sender.waits() {
-            return Some(JudgingPermit::default());
-        }
-        let lane = used(&mut self.lock(), sender).lane.get_or_insert_default().clone();
-        lane.turn().await
+        let lane = {
+            let mut state = self.lock();
+            let lanes = used(&mut state, sender).lanes.get_or_insert_default();
+            if is_large { lanes.large.clone() } else { lanes.restricted.clone() }
+        };
+        lane.turn(&*self.clock).await
     }
 
     /// Whether webhooks of its like are shown to those configs alone that they probably belong to.

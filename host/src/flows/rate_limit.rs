@@ -21,14 +21,17 @@ pub const WITHDRAWALS_PER_MINUTE: u32 = 30;
 
 /// Webhooks of one config, in a minute, that may be verified by calling its provider: senders who are not authenticated
 /// must not make us call providers.
-pub const NETWORK_VERIFICATIONS_PER_MINUTE: u32 = 120;
+pub const NETWORK_VERIFICATIONS_PER_MINUTE: u32 = 100;
+
+/// The same of addresses that are known to the provider, which those of others never use up.
+const NETWORK_VERIFICATIONS_OF_KNOWN_PER_MINUTE: u32 = 400;
 
 /// Every rate limit of the flows.
 pub(super) struct RateLimits {
     /// Deposits of one customer; the operator sets how many.
     pub(super) deposits: RateLimit<CustomerId>,
     pub(super) withdrawals: RateLimit<CustomerId>,
-    pub(super) network_verifications: RateLimit<ConfigId>,
+    pub(super) network_verifications: NetworkVerifications,
     /// Webhooks that fail verification.
     pub(super) notices: NoticeLimits,
 }
@@ -38,7 +41,10 @@ impl RateLimits {
         Self {
             deposits: RateLimit::new(deposits_per_minute, Arc::clone(clock)),
             withdrawals: RateLimit::new(WITHDRAWALS_PER_MINUTE, Arc::clone(clock)),
-            network_verifications: RateLimit::new(NETWORK_VERIFICATIONS_PER_MINUTE, Arc::clone(clock)),
+            network_verifications: NetworkVerifications {
+                by_known: RateLimit::new(NETWORK_VERIFICATIONS_OF_KNOWN_PER_MINUTE, Arc::clone(clock)),
+                by_others: RateLimit::new(NETWORK_VERIFICATIONS_PER_MINUTE, Arc::clone(clock)),
+            },
             notices: NoticeLimits::new(notices, Arc::clone(clock)),
         }
     }
@@ -47,8 +53,23 @@ impl RateLimits {
     pub(super) fn forget_idle(&self) {
         self.deposits.forget_idle();
         self.withdrawals.forget_idle();
-        self.network_verifications.forget_idle();
+        self.network_verifications.by_known.forget_idle();
+        self.network_verifications.by_others.forget_idle();
         self.notices.forget_idle();
+    }
+}
+
+/// How often webhooks of one config may be verified by calling its provider.
+pub(super) struct NetworkVerifications {
+    by_known: RateLimit<ConfigId>,
+    by_others: RateLimit<ConfigId>,
+}
+
+impl NetworkVerifications {
+    /// # Errors
+    /// 429 RET_ERR_FREQUENT when senders of this kind have used up the config's allowance.
+    pub(super) fn check(&self, config: ConfigId, is_known: bool) -> Result<(), Refusal> {
+        if is_known { self.by_known.check(config) } else { self.by_others.check(config) }
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 pub(super) use self::quarantine::{Quarantined, store as store_quarantined};
 use self::verification::{UnreadableWebhook, Verification, VerifiedWebhook};
-use super::notice_limits::{NoticeScope, NoticeSender, SMALL_NOTICE_LENGTH_MAX};
+use super::notice_limits::{NoTurn, NoticeScope, NoticeSender, SMALL_NOTICE_LENGTH_MAX};
 use super::settle::{self, Settled};
 use super::{Cashier, RequestContext, provider_query};
 use crate::ledger::{Estimate, storage_unavailable};
@@ -101,16 +101,20 @@ async fn process(
     context: &RequestContext,
 ) -> Result<WebhookOutcome, Refusal> {
     let (limits, length) = (&cashier.limits.notices, raw.body.len());
-    let Some(lane) = limits.lane(&sender(cashier, provider, addressed, context), length).await else {
-        return Err(limited(cashier));
+    let turn = match limits.turn(&sender(cashier, provider, addressed, context), length).await {
+        Ok(turn) => turn,
+        Err(NoTurn::TooManyWait) => return Err(limited(cashier)),
+        Err(NoTurn::TooLong) => {
+            let message = "webhooks of this provider take too long to verify now, send it again";
+            return Err(Refusal::new(RefusalCode::ProviderUnavailable, message));
+        }
     };
     // Others may have failed while it waited.
     let sender = sender(cashier, provider, addressed, context);
     if length > SMALL_NOTICE_LENGTH_MAX && !sender.may_send_large() {
         return Err(limited(cashier));
     }
-    let (verification, tries) = verification::verify(cashier, provider, addressed, &raw, &sender).await;
-    drop(lane);
+    let (verification, tries) = verification::verify(cashier, provider, addressed, &raw, &sender, turn).await;
     match verification {
         Verification::Verified(webhook) => {
             limits.verified(&sender, webhook.notice.receiver(), length, tries);

@@ -30,7 +30,7 @@ impl Tokens for TokensOfMessage {
         // The listener's own text of an address.
         let from = from.ip.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let session = self.keys.manager(token, from, now)?;
-        self.sender.proved(Proof::Session);
+        self.sender.proved(Proof::Manager(session.manager_id()));
         Ok(session)
     }
 }

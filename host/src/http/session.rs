@@ -182,9 +182,7 @@ impl SessionKeys {
         if signs.is_empty() {
             return Err(TokenProblem::Signature);
         }
-        let (_, claims) = message.split_once('.').ok_or(TokenProblem::Malformed)?;
-        let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| TokenProblem::Malformed)?;
-        Ok((signs, serde_json::from_slice(&claims).map_err(|_| TokenProblem::Claims)?))
+        Ok((signs, Claims::of(message)?))
     }
 
     /// The same for public keys; a token names its key.

@@ -75,8 +75,11 @@ pub(crate) struct TestProvider {
     pub(crate) tries: Mutex<Vec<(ConfigId, usize)>>,
     /// How long a gateway takes to verify a body of more than 64 KiB, and how many do at one time, now and at most.
     pub(crate) slow_large_ms: AtomicU64,
-    /// How long it takes to verify a smaller one.
+    /// How long it takes to verify a smaller one, and one of any length with the provider.
     pub(crate) slow_small_ms: AtomicU64,
+    pub(crate) slow_network_ms: AtomicU64,
+    /// How many were verified with the provider.
+    pub(crate) network_tries: AtomicU64,
     pub(crate) large_now: AtomicU64,
     pub(crate) large_most: AtomicU64,
     /// What the loaded build reads of notices that begin with `unreadable`: nothing, unless it is here.
@@ -223,6 +226,11 @@ impl Gateway for TestGateway {
             }
             Some(_) | None => Verdict::Rejected("signature invalid".to_owned()),
         };
+        if !offline {
+            self.provider.network_tries.fetch_add(1, Ordering::SeqCst);
+            let took = Duration::from_millis(self.provider.slow_network_ms.load(Ordering::SeqCst));
+            return Box::pin(tokio::time::sleep(took).map(|()| verdict));
+        }
         if notice.body.len() <= SMALL_NOTICE_LENGTH_MAX {
             return match self.provider.slow_small_ms.load(Ordering::SeqCst) {
                 0 => Box::pin(ready(verdict)),

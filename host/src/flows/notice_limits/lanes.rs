@@ -1,66 +1,90 @@
-//! Lanes in which webhooks wait their turn to be verified.
+//! Lanes in which webhooks of one provider wait their turn to be verified, for a limited time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Large webhooks that are verified at one time, from addresses that are known, and as many from others: small ones, also those
-/// for the same config, never wait for more than one of them.
+use crate::ports::Clock;
+
+/// Large webhooks of one provider that are verified at one time: small ones, also those for the same config, never wait for
+/// more than one of them.
 const LARGE_JUDGED_MAX: usize = 1;
+
+/// And that are in memory, waiting or while their provider is asked: a quarter of what bodies may take, so that no provider that
+/// is slow takes it from the others.
+const LARGE_HELD_MAX: usize = 16;
 
 /// Small webhooks of one provider, from senders beyond a limit, that are verified at one time.
 const RESTRICTED_JUDGED_MAX: usize = 4;
 
-/// And that may wait for it.
-const RESTRICTED_WAITING_MAX: usize = 256;
+/// And that wait or are verified.
+const RESTRICTED_HELD_MAX: usize = 256;
 
-/// The right to be verified now.
+/// How long one waits for its turn: a module that hangs holds it for each of its configs, and senders hang up after some 10 s.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// The right to be in memory, and to be verified now.
 #[derive(Default)]
-#[expect(dead_code, reason = "permits are held, not read")]
-pub(in crate::flows) struct JudgingPermit(Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
-
-/// In which large webhooks wait.
-pub(super) struct LargeLanes {
-    of_known: Arc<Semaphore>,
-    of_others: Arc<Semaphore>,
+pub(in crate::flows) struct Turn {
+    judging: Option<OwnedSemaphorePermit>,
+    #[expect(dead_code, reason = "held, not read")]
+    held: Option<OwnedSemaphorePermit>,
 }
 
-impl Default for LargeLanes {
+impl Turn {
+    /// Lets the next one be verified; this one waits for a provider's network meanwhile.
+    pub(in crate::flows) fn end_judging(&mut self) {
+        self.judging = None;
+    }
+}
+
+/// Why there is no turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::flows) enum NoTurn {
+    TooManyWait,
+    TooLong,
+}
+
+/// The lanes of one provider's webhooks, from senders that are known or from the others.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    pub(super) large: Lane,
+    pub(super) restricted: Lane,
+}
+
+impl Default for Lanes {
     fn default() -> Self {
-        let lane = || Arc::new(Semaphore::new(LARGE_JUDGED_MAX));
-        Self { of_known: lane(), of_others: lane() }
+        Self {
+            large: Lane::new(LARGE_JUDGED_MAX, LARGE_HELD_MAX),
+            restricted: Lane::new(RESTRICTED_JUDGED_MAX, RESTRICTED_HELD_MAX),
+        }
     }
 }
 
-impl LargeLanes {
-    pub(super) async fn turn(&self, is_known: bool) -> JudgingPermit {
-        let lane = if is_known { &self.of_known } else { &self.of_others };
-        JudgingPermit(Arc::clone(lane).acquire_owned().await.ok(), None)
+impl Lanes {
+    pub(super) fn are_used(&self) -> bool {
+        [&self.large, &self.restricted].iter().any(|lane| Arc::strong_count(&lane.held) > 1)
     }
 }
 
-/// In which the small webhooks of one provider wait whose senders are beyond a limit.
 #[derive(Debug, Clone)]
-pub(super) struct RestrictedLane {
-    judged: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+pub(super) struct Lane {
+    judging: Arc<Semaphore>,
+    held: Arc<Semaphore>,
 }
 
-impl Default for RestrictedLane {
-    fn default() -> Self {
-        let judged = Arc::new(Semaphore::new(RESTRICTED_JUDGED_MAX));
-        Self { judged, waiting: Arc::new(Semaphore::new(RESTRICTED_WAITING_MAX)) }
-    }
-}
-
-impl RestrictedLane {
-    /// `None` where too many wait.
-    pub(super) async fn turn(self) -> Option<JudgingPermit> {
-        let waiting = self.waiting.try_acquire_owned().ok()?;
-        Some(JudgingPermit(self.judged.acquire_owned().await.ok(), Some(waiting)))
+impl Lane {
+    fn new(judging: usize, held: usize) -> Self {
+        Self { judging: Arc::new(Semaphore::new(judging)), held: Arc::new(Semaphore::new(held)) }
     }
 
-    pub(super) fn is_waited_for(&self) -> bool {
-        Arc::strong_count(&self.waiting) > 1
+    pub(super) async fn turn(self, clock: &dyn Clock) -> Result<Turn, NoTurn> {
+        let held = self.held.try_acquire_owned().map_err(|_| NoTurn::TooManyWait)?;
+        match select(Box::pin(self.judging.acquire_owned()), clock.sleep(TURN_WAIT_MAX)).await {
+            Either::Left((judging, _)) => Ok(Turn { judging: judging.ok(), held: Some(held) }),
+            Either::Right(_) => Err(NoTurn::TooLong),
+        }
     }
 }

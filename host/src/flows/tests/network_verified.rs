@@ -1,16 +1,18 @@
 //! Webhooks that a module can verify with its provider alone: on the path of one config, and on the published path, where
 //! nothing but the provider's answer says whose they are.
 
+use std::sync::atomic::Ordering;
+
 use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::notice::Update;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::transaction::Transaction;
 
-use crate::flows::rate_limit::NETWORK_VERIFICATIONS_PER_MINUTE;
 use crate::flows::webhook::WebhookOutcome;
+use crate::flows::{NETWORK_VERIFICATIONS_PER_MINUTE, SMALL_NOTICE_LENGTH_MAX};
 use crate::ports::RawNotice;
-use crate::test_cashier::{AMOUNT, TestCashier, deposit_request, lock, paid};
+use crate::test_cashier::{AMOUNT, FAILED_NOTICES_PER_MINUTE, TestCashier, deposit_request, lock, paid};
 
 async fn deposit(env: &TestCashier, config: u64) -> Transaction {
     let key = format!("{config} {}", env.unfinished());
@@ -83,6 +85,54 @@ async fn beyond_the_pace_of_a_config_the_notice_is_to_be_sent_again_and_is_credi
     unaddressed(&env, "config 2", &body).await.unwrap();
     env.run_for(5).await;
     assert_eq!((env.status(made.id), env.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_forged_notices_leave_a_known_address_its_own_pace_and_a_sender_that_fails_too_often_asks_no_provider() {
+    let env = TestCashier::new().await;
+    let (first, second) = (deposit(&env, 1).await, deposit(&env, 1).await);
+    let sent = async |ip: &str, signature: &str, body: &str| {
+        let raw = RawNotice { body: body.to_owned().into(), ..env.request(signature) };
+        env.receive_from(ip, Some(1), raw).await.map(drop).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(sent("198.51.100.1", "config 1", &confirmed(&env, "e1", &first.reference)).await, Ok(()));
+    let asked = || env.provider.network_tries.swap(0, Ordering::SeqCst);
+    asked();
+    // One address: beyond its limit of failures its provider is asked no more.
+    for n in 0..20 {
+        let refused = if n < FAILED_NOTICES_PER_MINUTE { RefusalCode::InvalidSignature } else { RefusalCode::Frequent };
+        assert_eq!(sent("203.0.113.1", "forged", "network 99").await, Err(refused), "{n}");
+    }
+    assert_eq!(asked(), u64::from(FAILED_NOTICES_PER_MINUTE));
+    // Many addresses: they use up what others than the known ones have.
+    for n in 2..=NETWORK_VERIFICATIONS_PER_MINUTE {
+        sent(&format!("203.0.113.{n}"), "forged", "network 99").await.unwrap_err();
+    }
+    assert_eq!(asked(), u64::from(NETWORK_VERIFICATIONS_PER_MINUTE - FAILED_NOTICES_PER_MINUTE) - 1);
+    let body = confirmed(&env, "e2", &second.reference);
+    assert_eq!(sent("198.51.100.2", "config 1", &body).await, Err(RefusalCode::ProviderUnavailable));
+    assert_eq!(sent("198.51.100.1", "config 1", &body).await, Ok(()));
+    env.run_for(5).await;
+    assert_eq!((env.status(first.id), env.status(second.id), env.trading.balance()), (3, 3, 2 * AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_a_large_notice_whose_provider_is_asked_lets_the_next_one_be_verified() {
+    let env = TestCashier::new().await;
+    let made = deposit(&env, 1).await;
+    env.provider.slow_network_ms.store(30_000, Ordering::SeqCst);
+    let padding = " ".repeat(2 * SMALL_NOTICE_LENGTH_MAX);
+    let large = |body: String, signature: &str| RawNotice { body: body.into(), ..env.request(signature) };
+    let forged = env.receive_from("203.0.113.1", Some(1), large(format!("network 99{padding}"), "forged"));
+    let signed = format!("signed{padding}");
+    lock(&env.provider.understood).insert(signed.clone(), vec![paid("e1", &made.reference)]);
+    let (slow, asked) = (tokio::spawn(forged), &env.provider.network_tries);
+    while asked.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    env.receive_from("198.51.100.1", Some(1), large(signed, "config 1")).await.unwrap();
+    assert!(!slow.is_finished(), "answered while the first one's provider is asked");
+    assert_eq!(slow.await.unwrap().unwrap_err().code, RefusalCode::InvalidSignature);
 }
 
 #[tokio::test(start_paused = true)]

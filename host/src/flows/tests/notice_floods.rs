@@ -254,7 +254,7 @@ async fn b4_while_the_work_is_used_up_unknown_senders_wait_their_turn_for_this_p
     // How many of ten are verified at one time.
     let at_once = |provider: &str, ip: &str| {
         let sender = limits.sender(NoticeScope::new(provider, false), ip);
-        let permits: Vec<_> = (0..10).map(|_| limits.lane(&sender, 10).now_or_never()).collect();
+        let permits: Vec<_> = (0..10).map(|_| limits.turn(&sender, 10).now_or_never()).collect();
         permits.iter().flatten().flatten().count()
     };
     assert_eq!((at_once("stripe", "198.51.100.2"), at_once("stripe", "198.51.100.1")), (10, 10));

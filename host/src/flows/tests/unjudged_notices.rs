@@ -6,8 +6,10 @@ use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::RefusalCode;
 use cashier_core::transaction::Transaction;
+use futures_util::FutureExt as _;
 
 use super::notice_floods::{MIB, SMALL, answer, deposit, forged, is_to_be_sent_again, signed, with_forty_configs};
+use crate::flows::notice_limits::NoTurn;
 use crate::flows::{FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, NoticeFailure, NoticeScope};
 use crate::ports::RawNotice;
 use crate::test_cashier::{AMOUNT, FAILED_NOTICES_PER_MINUTE, TestCashier, config, lock, paid};
@@ -129,6 +131,46 @@ async fn a_known_address_may_fail_four_times_as_often_and_is_then_limited_too() 
     }
     let tries = lock(&env.provider.tries).len();
     assert!((240..=256 + 40).contains(&tries), "{tries} calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_large_notices_wait_for_those_of_their_own_provider_alone_some_of_them_and_not_for_ever() {
+    let env = TestCashier::new().await;
+    let limits = &env.cashier.limits.notices;
+    let sender = |provider: &str| limits.sender(NoticeScope::new(provider, false), "203.0.113.9");
+    let (one, other) = (sender("stripe"), sender("other"));
+    let first = limits.turn(&one, MIB).now_or_never().unwrap().unwrap();
+    assert!(limits.turn(&other, MIB).now_or_never().unwrap().is_ok(), "another provider");
+    assert!(limits.turn(&one, 10).now_or_never().unwrap().is_ok(), "a small one");
+    let mut waiting: Vec<_> = (0..15).map(|_| Box::pin(limits.turn(&one, MIB))).collect();
+    assert!(waiting.iter_mut().all(|turn| turn.now_or_never().is_none()));
+    assert_eq!(limits.turn(&one, MIB).now_or_never().unwrap().err(), Some(NoTurn::TooManyWait));
+    drop(first);
+    let second = waiting.remove(0).await.unwrap();
+    let began = tokio::time::Instant::now();
+    for turn in waiting {
+        assert_eq!(turn.await.err(), Some(NoTurn::TooLong));
+    }
+    assert_eq!(began.elapsed().as_secs(), 5);
+    drop(second);
+    assert!(limits.turn(&one, MIB).now_or_never().unwrap().is_ok(), "who gave up holds nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn b4_a_large_notice_behind_a_module_that_hangs_is_to_be_sent_again_soon() {
+    let env = TestCashier::new().await;
+    let made = deposit(&env, 1).await;
+    env.provider.slow_large_ms.store(600_000, Ordering::SeqCst);
+    let large = RawNotice { body: "x".repeat(MIB).into(), ..env.request("forged") };
+    let hanging = tokio::spawn(env.receive_from("203.0.113.9", Some(1), large));
+    tokio::task::yield_now().await;
+    let began = tokio::time::Instant::now();
+    let raw = || naming(&env, 1, "e1", &made, MIB - 200);
+    assert_eq!(answer(&env, "198.51.100.1", Some(1), raw()).await, Err(RefusalCode::ProviderUnavailable));
+    assert_eq!(began.elapsed().as_secs(), 5);
+    env.provider.slow_large_ms.store(0, Ordering::SeqCst);
+    assert!(hanging.await.unwrap().is_err());
+    assert_eq!(answer(&env, "198.51.100.1", Some(1), raw()).await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]

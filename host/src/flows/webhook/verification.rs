@@ -12,7 +12,7 @@ use super::ownership::Ownership;
 use super::received::{CaptureLimits, Received};
 use super::tries::Tries;
 use crate::flows::Cashier;
-use crate::flows::notice_limits::{NoticeFailure, NoticeSender};
+use crate::flows::notice_limits::{NoticeFailure, NoticeSender, Turn};
 use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
 use crate::snapshot::{NoGateway, Served};
 
@@ -27,7 +27,7 @@ const NETWORK_CONFIGS_MAX: usize = 16;
 const NOT_SHOWN: &str = "not shown to every config: too many forged webhooks of this provider";
 
 /// Why its provider was not asked.
-const BEYOND_PACE: &str = "the config's limit of network verifications is reached";
+const BEYOND_PACE: &str = "the config's or the sender's limit of network verifications is reached";
 
 /// A notice that a gateway verified, with the body as it will be stored.
 pub(super) struct VerifiedWebhook {
@@ -70,6 +70,7 @@ pub(super) async fn verify(
     addressed: Option<ConfigId>,
     raw: &RawNotice,
     sender: &NoticeSender,
+    mut turn: Turn,
 ) -> (Verification, usize) {
     let candidates = candidates(cashier, provider);
     let configs: Vec<ConfigId> = candidates.iter().map(config_of).collect();
@@ -91,6 +92,7 @@ pub(super) async fn verify(
             break;
         }
     }
+    turn.end_judging();
     let mut asked = 0;
     for gateway in by_network {
         let config_id = gateway.receiver().config_id;
@@ -107,7 +109,7 @@ pub(super) async fn verify(
             break;
         }
         asked += 1;
-        let Some((verdict, provider_time)) = verify_with_provider(cashier, &**gateway, raw).await else {
+        let Some((verdict, provider_time)) = verify_with_provider(cashier, &**gateway, raw, sender).await else {
             round.not_asked(config_id, BEYOND_PACE.into());
             continue;
         };
@@ -316,14 +318,18 @@ fn references_in(body: &[u8]) -> impl Iterator<Item = Reference> {
 }
 
 /// What a module cannot determine offline it verifies with its provider, within a rate limit, so that unauthenticated senders
-/// cannot make us call providers. That time is the provider's. `None` beyond its pace: nothing is known about the notice then, it
-/// may be the provider's, so it must come again.
+/// cannot make us call providers: known ones have one of their own, and those beyond their limit of failures none. That time is
+/// the provider's. `None` beyond its pace: nothing is known about the notice then, it may be the provider's, so it must come again.
 async fn verify_with_provider(
     cashier: &Cashier,
     gateway: &dyn Gateway,
     raw: &RawNotice,
+    sender: &NoticeSender,
 ) -> Option<(Verdict, Duration)> {
-    cashier.limits.network_verifications.check(gateway.receiver().config_id).ok()?;
+    if sender.is_restricted() {
+        return None;
+    }
+    cashier.limits.network_verifications.check(gateway.receiver().config_id, sender.is_known()).ok()?;
     let began = cashier.clock.monotonic();
     let verdict = gateway.verify(raw, false).await;
     Some((verdict, cashier.clock.monotonic().saturating_sub(began)))
