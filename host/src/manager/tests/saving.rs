@@ -99,7 +99,7 @@ async fn i7_an_override_that_names_what_is_not_there_is_refused_or_saved_with_wa
     assert_eq!(api.warned(OVERRIDE, &format!(r#"{{"id":2,"expires_time":{until}}}"#)).await, Value::Null);
     api.env.clock.advance(Duration::from_secs(60));
     let over = [format!("expires_time {until}: it is over")];
-    assert_eq!(api.warned(OVERRIDE, r#"{"id":2,"comment":"x"}"#).await, json!(over), "who saves it is told");
+    assert_eq!(api.warned(OVERRIDE, r#"{"id":2,"comment":"x"}"#).await, json!(over), "whoever saves it reads so");
     assert_eq!(rows_without_match(&api.env.cashier), [""; 0], "one that is over has done its work");
 }
 
@@ -113,7 +113,7 @@ async fn i16_a_live_config_that_only_demo_accounts_could_use_is_listed_logged_an
     let listed: Vec<String> = [1, 2, 3].map(|id| format!("config {id} can match nothing: {why}")).into();
     assert_eq!(rows_without_match(&api.env.cashier), listed);
     let warnings = api.warned(UPDATE, r#"{"id":1,"sort_index":4}"#).await;
-    assert_eq!(warnings, json!([why]), "whoever saves it is told");
+    assert_eq!(warnings, json!([why]), "whoever saves it reads why");
     lock(&api.env.trading.allow_live_on_demo).extend(["ion4".into(), "other".into()]);
     api.env.crash().await;
     assert_eq!(rows_without_match(&api.env.cashier), [""; 0], "the setting names its brand");
