@@ -27,6 +27,7 @@ use cashier_core::printable::Printable;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
+use cashier_core::roster::{ImportReport, RosterPlan};
 use cashier_core::texts::Texts;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
@@ -35,7 +36,7 @@ pub use self::account_marks::{ACCOUNT_MARKS_MAX, FingerprintKey};
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
 pub use self::notice_body::NoticeBody;
-pub use self::roster::{RosterMistake, RosterOutcome};
+pub use self::roster::{RosterMistake, RosterRefusal};
 pub use self::start::{LoadProgress, StartPhase, StartProgress};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
@@ -199,14 +200,16 @@ pub trait Archive: Send + Sync {
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>>;
 }
 
-/// A balance operation for the trading server to post. It refuses atomically when the account is not this customer's or
-/// not of this currency, and refuses a known key with other values.
+/// A balance operation for the trading server to post. It refuses atomically when the account is not this customer's, not
+/// of this currency or not of a mode that may receive it, and refuses a known key with other values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
     pub operation: BalanceOperation,
     /// The transaction's; the key is made of it.
     pub reference: Reference,
     pub customer_id: CustomerId,
+    /// Sandbox money that no real account may receive, whatever the account was when the order was taken.
+    pub demo_only: bool,
     pub comment: Box<str>,
 }
 
@@ -252,10 +255,19 @@ pub trait TradingServer: Send + Sync {
     fn customer_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
         Err(Fault::new(format!("the trading server does not list customer {customer}")))
     }
-    /// Adds and updates groups, customers and accounts, all or nothing, from the JSON text of a roster.
-    fn import_roster(&self, text: String) -> BoxFuture<'static, RosterOutcome> {
+    /// What the JSON text of a roster of groups, customers and accounts would change; nothing is written.
+    fn judge_roster(&self, text: Arc<str>) -> BoxFuture<'static, Result<RosterPlan, RosterRefusal>> {
         drop(text);
-        Box::pin(std::future::ready(RosterOutcome::Unsupported))
+        Box::pin(std::future::ready(Err(RosterRefusal::Unsupported)))
+    }
+    /// Adds and updates them, all or nothing, provided that this changes what was judged and nothing else.
+    fn import_roster(
+        &self,
+        text: Arc<str>,
+        judged: RosterPlan,
+    ) -> BoxFuture<'static, Result<ImportReport, RosterRefusal>> {
+        drop((text, judged));
+        Box::pin(std::future::ready(Err(RosterRefusal::Unsupported)))
     }
     /// Whether it can take postings now; the fault is a sentence for the operator.
     fn readiness(&self) -> Result<(), Fault>;

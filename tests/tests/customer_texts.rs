@@ -9,6 +9,7 @@ use cashier_tests::cashier_process::run;
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan, NO_RATE_LIMIT};
 use cashier_tests::pending_deposit::PendingDeposit;
+use cashier_tests::roster::LOGIN;
 use cashier_tests::signing;
 use cashier_tests::stripe_stub;
 use cashier_tests::waiting::eventually;
@@ -84,6 +85,16 @@ async fn b1_a_customer_beyond_a_limit_gets_429_naming_it_also_after_a_restart() 
     assert_eq!(refused.refusal(), (429, "RET_ERR_FREQUENT".into()));
     let message = refused.json()["message"].clone();
     assert!(message.as_str().unwrap().starts_with("stored_bytes_per_customer_max: "), "{message}");
+    // The two of today count in this period of 30 days and in the next one.
+    let month = 30 * 24 * 60 * 60;
+    let seconds: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((month..=2 * month).contains(&seconds), "{seconds}");
+    let manager = deployment.manager();
+    let withdrawal =
+        json!({"login": LOGIN, "method": "bank", "amount": 5, "currency": "USD", "metadata_json": metadata(3)});
+    let waiting = deployment.customer().withdraw(&withdrawal).await.expect_ok()["transaction"]["id"].clone();
+    let read = manager.run("MngGetCashierTransaction", &json!({"id": waiting})).await;
+    assert_eq!(read["transaction"]["metadata_json"], json!(metadata(3)), "how it is paid out is not refused for it");
     deployment.customer().deposit(&order("sandbox", "50")).await.expect_ok();
 }
 

@@ -26,6 +26,9 @@ fn blocks(readme: &str, from: &str, to: &str) -> Vec<String> {
     begun.map(|rest| rest.split_once("```").unwrap().0.to_owned()).collect()
 }
 
+/// What the shell prints of a command that failed.
+const FAILED: &str = "line-failed with";
+
 /// A shell that is given its lines one after another, as a person types them.
 struct Shell {
     child: Child,
@@ -42,7 +45,9 @@ impl Shell {
             command.env_remove(variable);
         }
         let mut child = command.spawn().unwrap();
-        let input = child.stdin.take().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        // Each command that fails says so, also one before the last of its block or within a pipe.
+        writeln!(input, "set -E -o pipefail; trap 'echo; echo \"{FAILED} $?: $BASH_COMMAND\"' ERR").unwrap();
         Self { child, input, output, steps: 0 }
     }
 
@@ -50,19 +55,26 @@ impl Shell {
         std::fs::read_to_string(&self.output).unwrap()
     }
 
-    /// Runs lines to their end, and returns what they printed.
+    /// Runs lines to their end, each of which must succeed, and returns what they printed.
     fn run(&mut self, lines: &str) -> String {
+        self.try_run(lines).unwrap_or_else(|printed| panic!("{lines}\n{printed}"))
+    }
+
+    /// What was printed; an error where a line failed.
+    fn try_run(&mut self, lines: &str) -> Result<String, String> {
         let before = self.output().len();
         self.steps += 1;
         let mark = format!("step-{}-ended", self.steps);
-        write!(self.input, "{lines}\necho; echo {mark} $?\n").unwrap();
+        write!(self.input, "{lines}\ncode=$?; echo; echo {mark} $code\n").unwrap();
         let begun = Instant::now();
         loop {
             let output = self.output();
             let printed = &output[before..];
-            if let Some((printed, code)) = printed.split_once(&mark) {
-                assert!(code.trim_start().starts_with('0'), "{lines}\n{printed}");
-                return printed.to_owned();
+            if let Some((lines, code)) = printed.split_once(&mark)
+                && let Some((code, _)) = code.split_once('\n')
+            {
+                let succeeded = code.trim() == "0" && !lines.contains(FAILED);
+                return if succeeded { Ok(lines.to_owned()) } else { Err(printed.to_owned()) };
             }
             assert!(begun.elapsed() < WAIT_MAX, "{lines}\n{printed}");
             std::thread::sleep(Duration::from_millis(20));
@@ -171,4 +183,21 @@ fn n10_the_path_of_the_readme_leads_to_a_credited_deposit_and_through_a_restart(
         .filter(|line| !line.contains("trusted_proxies") && !line.contains("\"security\""))
         .collect();
     assert!(warnings.is_empty(), "nothing else to warn about: {warnings:?}");
+}
+
+#[test]
+fn n10_a_line_that_fails_is_seen_wherever_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    if Command::new("bash").arg("--version").output().is_err() {
+        return skipped("no bash");
+    }
+    let mut shell = Shell::start(Command::new("bash"), folder.path(), folder.path().join("output"));
+    let well = "mkdir one\nuntil mkdir one/two; do sleep 1; done\nfalse || echo fine\nsleep 60 &";
+    assert!(shell.run(well).contains("fine"));
+    for fails in ["false", "mkdir one\ntrue", "made=$(cat nothing)\ntrue", "cat nothing | sort\ntrue", "(exit 3)\ntrue"]
+    {
+        let printed = shell.try_run(fails).unwrap_err();
+        assert!(printed.contains(FAILED), "{fails}: {printed}");
+    }
+    shell.run("true");
 }

@@ -53,7 +53,7 @@ use order_keys::OrderKeys;
 use rows::{Row, Rows};
 use touches::Touches;
 
-pub use customer_use::CustomerUse;
+pub use customer_use::{CustomerUse, STORED_PERIOD_DAYS, StoredBy, StoredBytes};
 pub use events::{PendingSize, Unread};
 pub use image::{IMAGE_FORMAT, ImageCopy};
 pub use image_loading::{ImageBlock, ImageLoader, ImageRows, LoadedImage};
@@ -287,6 +287,11 @@ impl Books {
     /// What a customer takes of what is limited.
     pub fn customer_use(&self, customer: CustomerId) -> CustomerUse {
         self.uses.of(customer)
+    }
+
+    /// How many customers stored so many bytes or more, and the lowest ids of them; looks at each, for a start.
+    pub fn customers_storing(&self, bytes: u64, now: UnixTime, shown: usize) -> (usize, Vec<CustomerId>) {
+        self.uses.storing(bytes, now, shown)
     }
 
     /// A customer's transactions, the last inserted first.

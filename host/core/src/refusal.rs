@@ -59,11 +59,13 @@ codes! {
 pub struct Refusal {
     pub code: RefusalCode,
     pub message: String,
+    /// When a repetition may succeed, where that is known; 0 is as soon as can be.
+    pub retry_after_seconds: u64,
 }
 
 impl Refusal {
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), retry_after_seconds: 0 }
     }
 
     /// 400 INVALID_DATA naming the field that is wrong.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::ids::Login;
+
 /// How many entries of one list were added, updated or unchanged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -36,4 +38,29 @@ impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lists().into_iter().try_for_each(|(name, tally)| writeln!(f, "{name}: {tally}"))
     }
+}
+
+/// One field of a row before and after; a new row is one change, from nothing to all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RosterChange {
+    /// Such as `account 2000009 customer_id`.
+    pub field: Box<str>,
+    pub before: Box<str>,
+    pub after: Box<str>,
+}
+
+/// An account that was known before and that changes what its orders were taken under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rebound {
+    pub login: Login,
+    /// `customer_id`, `currency` or `account_mode`, by its own row or by its group's.
+    pub field: &'static str,
+}
+
+/// What a roster would change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RosterPlan {
+    pub report: ImportReport,
+    pub changes: Vec<RosterChange>,
+    pub rebound: Vec<Rebound>,
 }

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use cashier_core::books::Books;
+use cashier_core::books::{Books, StoredBy};
 use cashier_core::change::{Change, Stamp};
 use cashier_core::draft::Draft;
 use cashier_core::facts::{Facts, ProviderFact};
@@ -172,7 +172,8 @@ fn held_with(deposits: u64, metadata_json: &str) -> usize {
     let held = HELD.load(Ordering::Relaxed) - before;
     let metadata = if metadata_json == "{}" { 0 } else { metadata_json.len() };
     let expected = deposits * u64::try_from(URLS + metadata).unwrap();
-    let stored: u64 = (0..=deposits / 4).map(|customer| books.customer_use(CustomerId(customer)).stored_bytes).sum();
+    let of = |customer| books.customer_use(customer).stored(StoredBy::Deposits, UnixTime(1_779_270_000)).sum();
+    let stored: u64 = (0..=deposits / 4).map(|customer| of(CustomerId(customer))).sum();
     assert_eq!(stored, expected);
     held
 }

@@ -172,6 +172,13 @@ impl Cashier {
         Stamp { actor, request_id: request_id.into(), now: self.clock.now() }
     }
 
+    /// Logs, at a start, who is near a limit that a customer has.
+    pub fn report_limits(&self) {
+        let (limits, now) = (self.rules.customer_limits, self.clock.now());
+        // A ledger that is closed already says so itself.
+        let _ = self.ledger.peek(|books| limits.report(books, now));
+    }
+
     /// The facts of a login that belongs to this customer. Another customer's login and an unknown one get the same
     /// refusal.
     pub async fn own_account(&self, session: &CustomerSession, login: Login) -> Result<AccountFacts, Refusal> {

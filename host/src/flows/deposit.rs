@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::{Aggregate, CreateEnding};
+use cashier_core::books::StoredBy;
 use cashier_core::change::Body;
 use cashier_core::deposit::{self, DepositRequest};
 use cashier_core::duty::ProviderQuery;
@@ -82,9 +83,13 @@ async fn make(
         return repeat(cashier, &request, earlier).await;
     }
     // Decided when the transaction is opened; here it spares the module a call.
-    cashier.rules.customer_limits.check(taken, true, request.stored_bytes())?;
+    let (stores, stored) = (request.stored_bytes(), taken.stored(StoredBy::Deposits, cashier.clock.now()));
+    cashier.rules.customer_limits.check(Some(taken.open_deposits), stored, stores)?;
     let _admitted = cashier.ledger.admit(Estimate::deposit(request.metadata_json.len() as u64))?;
-    begin(cashier, account, request, context).await
+    let (customer, limits) = (request.customer_id, cashier.rules.customer_limits);
+    let made = begin(cashier, account, request, context).await?;
+    limits.note(customer, stored, stores);
+    Ok(made)
 }
 
 async fn begin(

@@ -193,7 +193,7 @@ async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -
     let (aggregate, operation) = due.get();
     let keyed = cashier.trading.keyed_by_operation();
     if operation.status == OperationStatus::Unknown {
-        let found = cashier.trading.find(posting(due).get()).await.ok()?;
+        let found = cashier.trading.find(posting(cashier, due).get()).await.ok()?;
         // Only a server that keys by our key may be sent it again.
         if found.is_some() || !keyed {
             return found;
@@ -205,14 +205,14 @@ async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -
         // Whether it may be posted is not known, but it may have been posted.
         Err(fault) => {
             tracing::warn!(%fault, operation = %operation.id, "account lookup at the trading server failed");
-            return cashier.trading.find(posting(due).get()).await.ok()?;
+            return cashier.trading.find(posting(cashier, due).get()).await.ok()?;
         }
     }
     // After a crash it must not look planned when it may have been posted: such a server cannot be sent it again.
     if !keyed && record(cashier, aggregate.transaction.id, operation.id, &PostingOutcome::Unknown).await.is_none() {
         return None;
     }
-    Some(cashier.trading.post(posting(due)).await)
+    Some(cashier.trading.post(posting(cashier, due)).await)
 }
 
 /// Why the cashier itself does not want the operation posted now.
@@ -228,12 +228,16 @@ async fn objection(
     let Some(facts) = cashier.trading.account(operation.login).await? else {
         return Ok(Some(ReasonCode::AccountNotFound));
     };
+    let is_real = facts.group.account_mode == AccountMode::Real;
+    Ok((is_real && is_demo_only(cashier, aggregate, operation)).then_some(ReasonCode::SandboxOnRealAccount))
+}
+
+/// Sandbox money that no real account of the brand may receive.
+fn is_demo_only(cashier: &Cashier, aggregate: &Aggregate, operation: &BalanceOperation) -> bool {
     let transaction = &aggregate.transaction;
-    let sandbox_money = transaction.sandbox
+    transaction.sandbox
         && operation.cmd == OperationCmd::BalanceIn
-        && facts.group.account_mode == AccountMode::Real
-        && !cashier.snapshot().allows_sandbox_credit(&transaction.brand);
-    Ok(sandbox_money.then_some(ReasonCode::SandboxOnRealAccount))
+        && !cashier.snapshot().allows_sandbox_credit(&transaction.brand)
 }
 
 /// The only place where the cashier itself refuses an operation. "Planned" means "may have been sent": a process that
@@ -245,7 +249,7 @@ async fn refuse(
     reason: ReasonCode,
 ) -> Option<PostingOutcome> {
     let (_, operation) = due.get();
-    match cashier.trading.void(posting(due), reason).await {
+    match cashier.trading.void(posting(cashier, due), reason).await {
         Ok(Voiding::Settled(outcome)) => Some(outcome),
         // A server that cannot key is sent nothing before the operation is recorded as possibly sent.
         Ok(Voiding::Undecided { .. })
@@ -265,11 +269,13 @@ async fn refuse(
     }
 }
 
-fn posting(due: &Durable<(Aggregate, BalanceOperation)>) -> Durable<Posting> {
+fn posting(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -> Durable<Posting> {
     due.with(|(aggregate, operation)| Posting {
         operation: operation.clone(),
         reference: aggregate.transaction.reference.clone(),
         customer_id: aggregate.transaction.customer_id,
+        // Judged again at the posting: a roster may turn the group real between the look-up and that.
+        demo_only: is_demo_only(cashier, aggregate, operation),
         comment: format!("cashier {}", aggregate.transaction.id).into(),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cashier_core::books::Books;
+use cashier_core::books::{Books, StoredBy};
 use cashier_core::change::Change;
 use cashier_core::deposit;
 use cashier_core::ids::Reference;
@@ -31,6 +31,8 @@ pub async fn withdraw(
     let _admitted = cashier.ledger.admit(Estimate::single(request.metadata_json.len() as u64))?;
     let random = [cashier.entropy.bits(), cashier.entropy.bits()];
     let stamp = cashier.stamp(Actor::Customer(request.customer_id), &context.request_id);
+    let (limits, stores) = (cashier.rules.customer_limits, request.stored_bytes());
+    let mut opened_beside = None;
     let ticket = cashier.ledger.decide(&stamp, |draft| {
         if let Some(earlier) =
             bound(draft.books_by_key(request.customer_id, KeySpace::Customer, &request.idempotency_key), &request)
@@ -38,8 +40,9 @@ pub async fn withdraw(
             let same = withdrawal::same_order(&earlier, &request);
             return if same { Ok(earlier) } else { Err(deposit::key_conflict()) };
         }
-        let taken = draft.customer_use(request.customer_id);
-        cashier.rules.customer_limits.check(taken, false, request.stored_bytes())?;
+        let stored = draft.customer_use(request.customer_id).stored(StoredBy::Withdrawals, draft.now());
+        limits.check(None, stored, stores)?;
+        opened_beside = Some(stored);
         let reference = random.map(Reference::from_random).into_iter().find(|new| draft.by_reference(new).is_none());
         let reference = reference.ok_or_else(|| Refusal::invalid("try again"))?;
         let fresh = Fresh { id: draft.next_transaction(), reference, now: draft.now() };
@@ -49,6 +52,9 @@ pub async fn withdraw(
         Ok(transaction)
     })?;
     let transaction = ticket.durable().await?.into_inner()?;
+    if let Some(stored) = opened_beside {
+        limits.note(transaction.customer_id, stored, stores);
+    }
     let texts = transactions::texts(cashier, &transaction).await?;
     Ok((transaction, texts))
 }

@@ -84,7 +84,12 @@ impl Reply {
     /// The same with the transaction that the refusal ended.
     pub fn refused_with(refusal: &Refusal, transaction: Option<(&Transaction, &Texts)>) -> Self {
         let body = write::json(&RefusalBody::new(refusal, transaction)).unwrap_or_default();
-        Self::json(refusal.code.number(), body)
+        let mut reply = Self::json(refusal.code.number(), body);
+        if refusal.retry_after_seconds > 0 {
+            reply.headers.retain(|(name, _)| name != RETRY_AFTER);
+            reply.headers.push((RETRY_AFTER, refusal.retry_after_seconds.into()));
+        }
+        reply
     }
 
     /// 405 naming the methods that the path takes.

@@ -74,7 +74,7 @@ async fn apply(
         return Err(Refusal::new(RefusalCode::PermissionDenied, "roster commands are for sessions of every brand"));
     }
     let cashier = Arc::clone(&call.cashier);
-    let request = RosterRequest { session: call.session, command, text, context: call.context };
+    let request = RosterRequest { session: call.session, command, text: text.into(), context: call.context };
     let applied = roster::apply(&cashier, request).await?;
     applied.map_err(|mistakes| {
         let shown: Vec<&str> = mistakes.iter().map(shown).collect();

@@ -1,19 +1,17 @@
 //! Groups, customers and accounts that a trading server of ours is given, and what came of it. It reads no text and judges no
 //! row.
 
-use cashier_core::roster::ImportReport;
-
 use super::Fault;
 
-/// What came of a roster.
+/// Why nothing of a roster was written, or why that is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RosterOutcome {
-    Imported(ImportReport),
-    /// Nothing of it was written.
+pub enum RosterRefusal {
     Mistakes(Vec<RosterMistake>),
     /// This trading server keeps its customers, accounts and groups itself.
     Unsupported,
-    /// It is not known whether it was written.
+    /// It would change something else than what was judged: rows changed in between.
+    Stale,
+    /// It is not known whether it was written; where it was only judged, it was not.
     Fault(Fault),
 }
 

@@ -118,10 +118,14 @@ impl TestCashier {
 
     /// Over real databases: its books and postings are on disk, and the embedded server has them.
     pub(crate) async fn with_bases(ids: &[u64]) -> Self {
+        Self::with_bases_and_rows(ids.iter().map(|id| config(*id)).collect()).await
+    }
+
+    pub(crate) async fn with_bases_and_rows(configs: Vec<ProviderConfig>) -> Self {
         let entropy = Arc::new(TestEntropy::default());
         let (trading, bases) = (TestTrading::default(), Arc::new(Bases::new(Arc::clone(&entropy))));
         trading.bases.get_or_init(|| Arc::clone(&bases));
-        let disk = TestDisk::new(ids.iter().map(|id| config(*id)).collect(), Some(bases));
+        let disk = TestDisk::new(configs, Some(bases));
         Self::open_over(disk, Arc::new(trading), entropy, TestClock::running(), 0).await
     }
 

@@ -11,11 +11,12 @@ use cashier_core::ids::{CustomerId, Login, TransactionId};
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
+use cashier_core::roster::{ImportReport, RosterPlan};
 use futures_util::future::BoxFuture;
 
 use super::bases::{Bases, wait};
 use super::{CUSTOMER, lock, usd};
-use crate::ports::{Durable, Fault, Posting, TradingServer, Voiding};
+use crate::ports::{Durable, Fault, Posting, RosterRefusal, TradingServer, Voiding};
 use crate::trading::embedded::Embedded;
 
 /// What the trading server does with the next posting.
@@ -171,6 +172,24 @@ impl TradingServer for TradingPort {
 
     fn customer_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
         Ok([CUSTOMER, CustomerId(6)].contains(&customer).then(|| "ion4".into()))
+    }
+
+    fn judge_roster(&self, text: Arc<str>) -> BoxFuture<'static, Result<RosterPlan, RosterRefusal>> {
+        match self.0.embedded() {
+            Some(embedded) => Box::pin(ready(wait(embedded.judge_roster(text)))),
+            None => Box::pin(ready(Err(RosterRefusal::Unsupported))),
+        }
+    }
+
+    fn import_roster(
+        &self,
+        text: Arc<str>,
+        judged: RosterPlan,
+    ) -> BoxFuture<'static, Result<ImportReport, RosterRefusal>> {
+        match self.0.embedded() {
+            Some(embedded) => Box::pin(ready(wait(embedded.import_roster(text, judged)))),
+            None => Box::pin(ready(Err(RosterRefusal::Unsupported))),
+        }
     }
 
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome> {

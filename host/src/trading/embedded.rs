@@ -12,7 +12,7 @@ use cashier_core::money::Money;
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
-use cashier_core::roster::ImportReport;
+use cashier_core::roster::{ImportReport, RosterPlan};
 use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
@@ -21,12 +21,13 @@ use super::books::{self, BooksMark};
 use super::jobs::deliver;
 pub use super::requests::RosterError;
 use super::requests::{QueuedRequest, TradingRequest};
-use super::roster::{Contested, Holdings, Roster};
+use super::roster::{self, Contested, Holdings, Roster};
+use super::roster_changes;
 use super::roster_text::apply_text;
 use super::rows::{self, DiskFault};
 use super::thread::{BATCH_MAX, Published, TradingThread};
 use crate::lock::Lock;
-use crate::ports::{Durable, Fault, Posting, RosterOutcome, TradingServer, Voiding};
+use crate::ports::{Durable, Fault, Posting, RosterRefusal, TradingServer, Voiding};
 use crate::private_files;
 
 /// The most requests in the queue; the next one waits for a slot. Eight full batches take less than 100 ms.
@@ -64,7 +65,7 @@ impl Embedded {
     /// to be called on the runtime.
     pub fn apply_roster(&self, roster: Roster) -> Result<ImportReport, RosterError> {
         let roster = Box::new(roster);
-        let answer = self.blocking_request(|answer| TradingRequest::ApplyRoster { roster, answer });
+        let answer = self.blocking_request(|answer| TradingRequest::ApplyRoster { roster, judged: None, answer });
         answer.unwrap_or_else(|| Err(RosterError::Fault(not_answered())))
     }
 
@@ -236,26 +237,36 @@ impl TradingServer for Embedded {
         self.read(|holdings| holdings.customers.get(&customer).map(|known| known.brand.clone()))
     }
 
-    /// The text is read on a thread of its own: a roster of a megabyte takes longer than the runtime may wait.
-    fn import_roster(&self, text: String) -> BoxFuture<'static, RosterOutcome> {
+    /// Judged over what is durable, on a thread of its own: a roster of a megabyte takes longer than the runtime may wait.
+    fn judge_roster(&self, text: Arc<str>) -> BoxFuture<'static, Result<RosterPlan, RosterRefusal>> {
+        let holdings = self.published.durable.load_full();
+        off_the_runtime(move || {
+            let holdings = holdings.ok_or_else(|| RosterRefusal::Fault(not_answered()))?;
+            let judge = |roster| {
+                let changes = roster::apply(&holdings, &roster).map_err(RosterError::Mistakes)?;
+                Ok(roster_changes::plan(&holdings, &changes))
+            };
+            Ok(apply_text(&text, judge)?)
+        })
+    }
+
+    fn import_roster(
+        &self,
+        text: Arc<str>,
+        judged: RosterPlan,
+    ) -> BoxFuture<'static, Result<ImportReport, RosterRefusal>> {
         let (slots, requests) = (Arc::clone(&self.slots), self.requests.clone());
         Box::pin(async move {
-            let Ok(permit) = slots.acquire_owned().await else { return RosterOutcome::Fault(not_answered()) };
-            let imported = tokio::task::spawn_blocking(move || {
-                apply_text(&text, |roster| {
-                    let (answer, answered) = oneshot::channel();
-                    let request = TradingRequest::ApplyRoster { roster: Box::new(roster), answer };
-                    let sent = requests.send(QueuedRequest { request, _slot: Some(permit) });
-                    let no_answer = || RosterError::Fault(not_answered());
-                    sent.map_err(|_| no_answer())?;
-                    answered.blocking_recv().unwrap_or_else(|_| Err(no_answer()))
-                })
-            });
-            match imported.await {
-                Ok(Ok(report)) => RosterOutcome::Imported(report),
-                Ok(Err(error)) => error.into(),
-                Err(_) => RosterOutcome::Fault(not_answered()),
-            }
+            let permit = slots.acquire_owned().await.map_err(|_| RosterRefusal::Fault(not_answered()))?;
+            let apply = move |roster| {
+                let (answer, answered) = oneshot::channel();
+                let request = TradingRequest::ApplyRoster { roster: Box::new(roster), judged: Some(judged), answer };
+                let sent = requests.send(QueuedRequest { request, _slot: Some(permit) });
+                let no_answer = || RosterError::Fault(not_answered());
+                sent.map_err(|_| no_answer())?;
+                answered.blocking_recv().unwrap_or_else(|_| Err(no_answer()))
+            };
+            off_the_runtime(move || Ok(apply_text(&text, apply)?)).await
         })
     }
 
@@ -269,6 +280,13 @@ impl TradingServer for Embedded {
             None => Ok(()),
         }
     }
+}
+
+fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RosterRefusal> + Send + 'static,
+) -> BoxFuture<'static, Result<T, RosterRefusal>> {
+    let working = tokio::task::spawn_blocking(work);
+    Box::pin(async move { working.await.unwrap_or_else(|_| Err(RosterRefusal::Fault(not_answered()))) })
 }
 
 fn not_answered() -> Fault {

@@ -7,14 +7,15 @@ use cashier_core::account::Account;
 use cashier_core::ids::Login;
 use cashier_core::money::Money;
 use cashier_core::operation::PostingOutcome;
-use cashier_core::roster::ImportReport;
+use cashier_core::roster::{ImportReport, RosterPlan};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::books::BooksMark;
 use super::posting::{PostingRefusal, judge};
 use super::requests::{PendingAnswer, QueuedRequest, RosterError, TradingRequest};
-use super::roster::{self, Contested, Holdings, Mistake, Roster};
+use super::roster::{self, Contested, Holdings, Roster};
+use super::roster_changes;
 use super::rows::{self, DiskFault, WriteCounters};
 use crate::ports::Posting;
 
@@ -53,9 +54,8 @@ impl TradingState {
             TradingRequest::Account { login, answer } => {
                 Ok(Some(deliver(answer, self.holdings.facts(login).map_err(Contested::clone))))
             }
-            TradingRequest::ApplyRoster { roster, answer } => {
-                let outcome = self.apply_roster(connection, &roster)?;
-                Ok(Some(deliver(answer, outcome.map_err(RosterError::Mistakes))))
+            TradingRequest::ApplyRoster { roster, judged, answer } => {
+                Ok(Some(deliver(answer, self.apply_roster(connection, &roster, judged.as_ref())?)))
             }
             TradingRequest::SettleBalance { login, put_back, answer } => {
                 Ok(Some(deliver(answer, self.settle_balance(connection, login, put_back)?)))
@@ -98,11 +98,15 @@ impl TradingState {
         &mut self,
         connection: &Connection,
         roster: &Roster,
-    ) -> Result<Result<ImportReport, Vec<Mistake>>, DiskFault> {
+        judged: Option<&RosterPlan>,
+    ) -> Result<Result<ImportReport, RosterError>, DiskFault> {
         let changes = match roster::apply(&self.holdings, roster) {
             Ok(changes) => changes,
-            Err(mistakes) => return Ok(Err(mistakes)),
+            Err(mistakes) => return Ok(Err(RosterError::Mistakes(mistakes))),
         };
+        if judged.is_some_and(|judged| roster_changes::plan(&self.holdings, &changes) != *judged) {
+            return Ok(Err(RosterError::Stale));
+        }
         for group in &changes.groups {
             rows::put_group(connection, group)?;
         }

@@ -9,6 +9,7 @@ mod load;
 pub mod posting;
 mod requests;
 pub mod roster;
+mod roster_changes;
 mod roster_text;
 mod rows;
 #[cfg(test)]

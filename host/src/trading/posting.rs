@@ -1,7 +1,8 @@
 //! The decision whether a posting may move a balance. Pure; the caller has looked for an earlier posting under its key.
 
-use cashier_core::account::Account;
+use cashier_core::account::{Account, AccountMode};
 use cashier_core::money::Money;
+use cashier_core::reason::ReasonCode;
 use cashier_core::status::{OperationCmd, OperationReason};
 
 use super::roster::Holdings;
@@ -16,6 +17,8 @@ pub enum PostingRefusal {
     /// The account has another currency.
     CurrencyMismatch,
     AccountDisabled,
+    /// Sandbox money, and the account's group is a real one.
+    SandboxOnRealAccount,
     /// The balance would fall below zero.
     InsufficientBalance,
     /// Zero, a sign that contradicts the command, or a balance beyond 64 bits.
@@ -29,6 +32,7 @@ impl PostingRefusal {
             Self::OwnerMismatch => "OWNER_MISMATCH",
             Self::CurrencyMismatch => "CURRENCY_MISMATCH",
             Self::AccountDisabled => "ACCOUNT_DISABLED",
+            Self::SandboxOnRealAccount => ReasonCode::SandboxOnRealAccount.name(),
             Self::InsufficientBalance => "INSUFFICIENT_BALANCE",
             Self::InvalidAmount => "INVALID_AMOUNT",
         }
@@ -56,6 +60,9 @@ pub fn judge(holdings: &Holdings, posting: &Posting) -> Result<Account, PostingR
     }
     if account.balance.currency != operation.amount.currency {
         return Err(PostingRefusal::CurrencyMismatch);
+    }
+    if posting.demo_only && group.account_mode == AccountMode::Real {
+        return Err(PostingRefusal::SandboxOnRealAccount);
     }
     let needs_open_account = match operation.reason {
         OperationReason::Withdrawal => true,

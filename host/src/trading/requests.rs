@@ -5,7 +5,7 @@ use cashier_core::ids::Login;
 use cashier_core::money::Money;
 use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
-use cashier_core::roster::ImportReport;
+use cashier_core::roster::{ImportReport, RosterPlan};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -18,6 +18,8 @@ use crate::ports::{Fault, Posting};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RosterError {
     Mistakes(Vec<Mistake>),
+    /// It would change something else than what was judged.
+    Stale,
     Fault(Fault),
 }
 
@@ -29,13 +31,37 @@ pub(super) struct QueuedRequest {
 }
 
 pub(super) enum TradingRequest {
-    Post { posting: Box<Posting>, answer: oneshot::Sender<PostingOutcome> },
-    Void { posting: Box<Posting>, reason: ReasonCode, answer: oneshot::Sender<PostingOutcome> },
-    Find { posting: Box<Posting>, answer: oneshot::Sender<Option<PostingOutcome>> },
-    Account { login: Login, answer: oneshot::Sender<Result<Option<AccountFacts>, Contested>> },
-    Inspect { writes: bool, work: Inspection },
-    ApplyRoster { roster: Box<Roster>, answer: oneshot::Sender<Result<ImportReport, RosterError>> },
-    SettleBalance { login: Login, put_back: bool, answer: oneshot::Sender<Option<Money>> },
+    Post {
+        posting: Box<Posting>,
+        answer: oneshot::Sender<PostingOutcome>,
+    },
+    Void {
+        posting: Box<Posting>,
+        reason: ReasonCode,
+        answer: oneshot::Sender<PostingOutcome>,
+    },
+    Find {
+        posting: Box<Posting>,
+        answer: oneshot::Sender<Option<PostingOutcome>>,
+    },
+    Account {
+        login: Login,
+        answer: oneshot::Sender<Result<Option<AccountFacts>, Contested>>,
+    },
+    Inspect {
+        writes: bool,
+        work: Inspection,
+    },
+    ApplyRoster {
+        roster: Box<Roster>,
+        judged: Option<RosterPlan>,
+        answer: oneshot::Sender<Result<ImportReport, RosterError>>,
+    },
+    SettleBalance {
+        login: Login,
+        put_back: bool,
+        answer: oneshot::Sender<Option<Money>>,
+    },
     Close,
 }
 

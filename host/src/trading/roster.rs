@@ -223,6 +223,11 @@ pub fn apply(holdings: &Holdings, roster: &Roster) -> Result<RosterChanges, Vec<
     }
     for (index, entry) in roster.accounts.iter().enumerate() {
         match stated_account(next, entry, index) {
+            // Its row stays what it is but for what is stated, and nobody sees the account until it can be read.
+            Ok(account) if is_unreadable(next, entry.login) => {
+                report.accounts.updated += 1;
+                changes.accounts.push(Arc::new(account));
+            }
             Ok(account) => {
                 changes.accounts.extend(put(&mut report.accounts, &mut next.accounts, &entry.login, &account))
             }
@@ -246,9 +251,13 @@ fn stated_account(holdings: &Holdings, entry: &AccountEntry, index: usize) -> Re
         mistakes.push(mistake("group", format!("there is no group {:?}", entry.group)));
         return Err(mistakes);
     };
+    if let Some(why @ Contested::Removed { .. }) = holdings.contested.get(&entry.login) {
+        mistakes.push(mistake("login", format!("is of an account that was changed outside the cashier: {why}")));
+    }
+    let is_contested = holdings.contested.contains_key(&entry.login);
     let opening = opening_minor(&entry.opening_balance, group.currency);
     let minor = match (holdings.accounts.get(&entry.login), opening) {
-        (Some(known), _) if known.balance.minor != 0 && known.balance.currency != group.currency => {
+        (Some(known), _) if (is_contested || known.balance.minor != 0) && known.balance.currency != group.currency => {
             let problem = format!("the balance of {} cannot become {}", known.balance, group.currency);
             mistakes.push(mistake("group", problem));
             0
@@ -272,6 +281,10 @@ fn stated_account(holdings: &Holdings, entry: &AccountEntry, index: usize) -> Re
     })
 }
 
+fn is_unreadable(holdings: &Holdings, login: Login) -> bool {
+    matches!(holdings.contested.get(&login), Some(Contested::Unreadable(_))) && !holdings.accounts.contains_key(&login)
+}
+
 fn opening_minor(text: &str, currency: Currency) -> Result<i64, cashier_core::money::AmountError> {
     match text.strip_prefix('-') {
         _ if text.is_empty() => Ok(0),
@@ -293,7 +306,8 @@ fn change_currency(holdings: &mut Holdings, groups: &HashMap<&str, (usize, Curre
     affected.sort_by_key(|(index, _, account)| (*index, account.login));
     let mut mistakes: Vec<Mistake> = Vec::new();
     for (index, currency, account) in affected {
-        if account.balance.minor == 0 {
+        // What was recorded of a contested balance may be put back, in the currency it was recorded in.
+        if account.balance.minor == 0 && !holdings.contested.contains_key(&account.login) {
             let emptied = Account { balance: Money::new(0, currency), ..Account::clone(&account) };
             holdings.accounts.insert(account.login, Arc::new(emptied));
         } else if mistakes.last().is_none_or(|last| last.index != index) {

@@ -5,13 +5,12 @@ use std::fmt;
 
 use cashier_core::account::{Customer, Group};
 use cashier_core::ids::{CustomerId, Login};
-use cashier_core::roster::ImportReport;
 use serde_json::value::RawValue;
 
 use super::requests::RosterError;
 use super::roster::{AccountEntry, Mistake, Roster, Section};
 use crate::json_object::{Members, Problem, RequestBody};
-use crate::ports::{Fault, RosterMistake, RosterOutcome};
+use crate::ports::{Fault, RosterMistake, RosterRefusal};
 use crate::wire::roster::{AccountLine, CustomerEntry, GroupEntry};
 
 /// The most mistakes in one report: further ones often follow from the first.
@@ -26,6 +25,8 @@ pub enum ImportError {
     NotARoster(String),
     /// What is wrong with which entry, at most [`MISTAKES_MAX`].
     Mistakes(Vec<Mistake>),
+    /// It would change something else than what was judged.
+    Stale,
     /// The trading server could not write.
     Fault(Fault),
 }
@@ -38,6 +39,7 @@ impl fmt::Display for ImportError {
                 f.write_str("nothing was imported:")?;
                 mistakes.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
             }
+            Self::Stale => f.write_str("nothing was imported: rows changed in between"),
             Self::Fault(fault) => fault.fmt(f),
         }
     }
@@ -45,23 +47,24 @@ impl fmt::Display for ImportError {
 
 impl std::error::Error for ImportError {}
 
-impl From<ImportError> for RosterOutcome {
+impl From<ImportError> for RosterRefusal {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Unreadable(what) | ImportError::NotARoster(what) => {
                 Self::Mistakes(vec![RosterMistake { with_row: what.clone(), what }])
             }
             ImportError::Mistakes(mistakes) => Self::Mistakes(mistakes.iter().map(Mistake::shown).collect()),
+            ImportError::Stale => Self::Stale,
             ImportError::Fault(fault) => Self::Fault(fault),
         }
     }
 }
 
-/// Reads the text, and has it applied.
-pub(super) fn apply_text(
+/// Reads the text, and has it applied or judged.
+pub(super) fn apply_text<T>(
     text: &str,
-    apply: impl FnOnce(Roster) -> Result<ImportReport, RosterError>,
-) -> Result<ImportReport, ImportError> {
+    apply: impl FnOnce(Roster) -> Result<T, RosterError>,
+) -> Result<T, ImportError> {
     let lists = RosterLists::read(text)?;
     let mut mistakes = Vec::new();
     let roster = Roster {
@@ -78,6 +81,7 @@ pub(super) fn apply_text(
             }
             ImportError::Mistakes(mistakes)
         }
+        RosterError::Stale => ImportError::Stale,
         RosterError::Fault(fault) => ImportError::Fault(fault),
     })
 }

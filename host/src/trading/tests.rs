@@ -62,7 +62,8 @@ fn posting(key: u64, login: u64, minor: i64, code: &str, reason: OperationReason
         created_time: UnixTime(1_700_000_000),
         updated_time: UnixTime(1_700_000_000),
     };
-    Posting { operation, reference: reference(key), customer_id: CustomerId(5), comment: "deposit".into() }
+    let (reference, comment) = (reference(key), "deposit".into());
+    Posting { operation, reference, customer_id: CustomerId(5), demo_only: false, comment }
 }
 
 fn reference(key: u64) -> Reference {

@@ -1,19 +1,125 @@
-//! What each customer takes of what is limited: deposits that are open, and bytes that the customer's requests stored. Derived
-//! from the rows, so that it is right after a start, an image and a row that was put back, and found in one step.
+//! What each customer takes of what is limited: deposits that are open, and bytes that the customer's requests stored lately.
+//! Derived from the rows, so that it is right after a start, an image and a row that was put back, and found in one step.
 
 use super::growing_table::GrowingTable;
 use super::hash_index::key_hash;
 use super::rows::Row;
 use crate::ids::CustomerId;
 use crate::status::{Source, TransactionStatus, TransactionType};
+use crate::time::UnixTime;
 
-/// What one customer, or one row of a customer, takes.
+/// Stored bytes are counted by periods of so many days, which begin at multiples of it: those of the period that it is and of
+/// the one before. So what was stored counts for 30 to 60 days, in two numbers.
+pub const STORED_PERIOD_DAYS: i64 = 30;
+
+/// The same in seconds.
+const PERIOD_SECONDS: i64 = STORED_PERIOD_DAYS * 24 * 60 * 60;
+
+fn period(time: UnixTime) -> i64 {
+    time.0.div_euclid(PERIOD_SECONDS)
+}
+
+/// Whose requests store: each has its own sum, so that deposits leave no withdrawal without place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredBy {
+    Deposits,
+    Withdrawals,
+}
+
+/// Bytes that count at one time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoredBytes {
+    /// Of the period before: they count until this one ends.
+    pub before: u64,
+    pub current: u64,
+    /// Seconds until this period ends.
+    pub seconds_left: i64,
+}
+
+impl StoredBytes {
+    pub fn sum(&self) -> u64 {
+        self.before.saturating_add(self.current)
+    }
+
+    /// Seconds until `wanted` more bytes fit beside what counts then; `None` where they never do.
+    pub fn seconds_until(&self, wanted: u64, limit: u64) -> Option<i64> {
+        let fits = |taken: u64| taken.saturating_add(wanted) <= limit;
+        match () {
+            () if fits(self.sum()) => Some(0),
+            () if fits(self.current) => Some(self.seconds_left),
+            () if fits(0) => Some(self.seconds_left + PERIOD_SECONDS),
+            () => None,
+        }
+    }
+}
+
+/// What one customer takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CustomerUse {
     /// Deposits through a provider of which no payment or end is known.
     pub open_deposits: u32,
-    /// Comments, metadata and return URLs.
-    pub stored_bytes: u64,
+    /// The period of the newest rows, and comments, metadata and return URLs of the one before and of it.
+    period: i64,
+    deposits: [u64; 2],
+    withdrawals: [u64; 2],
+}
+
+impl CustomerUse {
+    pub fn stored(&self, by: StoredBy, now: UnixTime) -> StoredBytes {
+        let [before, newest] = match by {
+            StoredBy::Deposits => self.deposits,
+            StoredBy::Withdrawals => self.withdrawals,
+        };
+        let current = period(now);
+        let (before, current) = match current.saturating_sub(self.period) {
+            ..=0 => (before, newest),
+            1 => (newest, 0),
+            2.. => (0, 0),
+        };
+        let seconds_left = PERIOD_SECONDS - now.0.rem_euclid(PERIOD_SECONDS);
+        StoredBytes { before, current, seconds_left }
+    }
+
+    fn add(&mut self, row: &RowUse) {
+        self.open_deposits += u32::from(row.is_open);
+        match row.period.saturating_sub(self.period) {
+            ..=0 => {}
+            1 => [self.deposits, self.withdrawals] = [self.deposits, self.withdrawals].map(|[_, newest]| [newest, 0]),
+            2.. => [self.deposits, self.withdrawals] = Default::default(),
+        }
+        self.period = self.period.max(row.period);
+        if let Some(bytes) = self.bytes_of(row) {
+            *bytes = bytes.saturating_add(row.bytes);
+        }
+    }
+
+    fn take_out(&mut self, row: &RowUse) {
+        self.open_deposits = self.open_deposits.saturating_sub(row.is_open.into());
+        if let Some(bytes) = self.bytes_of(row) {
+            *bytes = bytes.saturating_sub(row.bytes);
+        }
+    }
+
+    fn bytes_of(&mut self, row: &RowUse) -> Option<&mut u64> {
+        let [before, newest] = match row.by {
+            StoredBy::Deposits => &mut self.deposits,
+            StoredBy::Withdrawals => &mut self.withdrawals,
+        };
+        match self.period.saturating_sub(row.period) {
+            0 => Some(newest),
+            1 => Some(before),
+            _ => None,
+        }
+    }
+}
+
+/// What one row takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RowUse {
+    is_open: bool,
+    by: StoredBy,
+    period: i64,
+    bytes: u64,
 }
 
 #[derive(Default)]
@@ -28,18 +134,37 @@ impl CustomerUses {
     }
 
     /// One row of a customer takes `after` in place of `before`.
-    pub(super) fn replace(&mut self, customer: u64, before: CustomerUse, after: CustomerUse) {
+    pub(super) fn replace(&mut self, customer: u64, before: Option<RowUse>, after: Option<RowUse>) {
         if before == after {
             return;
         }
         let hash = key_hash(customer);
-        match self.0.find_mut(hash, |(known, _)| *known == customer) {
-            Some((_, taken)) => {
-                taken.open_deposits = (taken.open_deposits + after.open_deposits).saturating_sub(before.open_deposits);
-                taken.stored_bytes = (taken.stored_bytes + after.stored_bytes).saturating_sub(before.stored_bytes);
-            }
-            None => self.0.insert_new(hash, (customer, after), |(known, _)| key_hash(known)),
+        let known = self.0.find_mut(hash, |(known, _)| *known == customer);
+        let mut new = CustomerUse::default();
+        let is_new = known.is_none();
+        let taken = known.map_or(&mut new, |(_, taken)| taken);
+        if let Some(before) = &before {
+            taken.take_out(before);
         }
+        if let Some(after) = &after {
+            taken.add(after);
+        }
+        if is_new {
+            self.0.insert_new(hash, (customer, new), |(known, _)| key_hash(known));
+        }
+    }
+
+    /// Customers whose requests of one kind stored so many bytes or more: how many, and the lowest ids of them.
+    pub(super) fn storing(&self, bytes: u64, now: UnixTime, shown: usize) -> (usize, Vec<CustomerId>) {
+        let stores = |taken: &CustomerUse| {
+            [StoredBy::Deposits, StoredBy::Withdrawals].iter().any(|by| taken.stored(*by, now).sum() >= bytes)
+        };
+        let all = (0..self.0.segments()).flat_map(|index| self.0.segment_at(index));
+        let mut found: Vec<_> = all.filter(|(_, taken)| stores(taken)).map(|(id, _)| CustomerId(*id)).collect();
+        found.sort_unstable();
+        let count = found.len();
+        found.truncate(shown);
+        (count, found)
     }
 
     pub(super) fn moved(&self) -> u64 {
@@ -48,10 +173,12 @@ impl CustomerUses {
 }
 
 impl Row {
-    pub(super) fn taken(&self) -> CustomerUse {
+    pub(super) fn taken(&self) -> RowUse {
         let is_open = self.kind == TransactionType::Deposit.number()
             && self.source == Source::Provider.number()
             && TransactionStatus::from_number(self.status.into()).is_some_and(TransactionStatus::is_unpaid);
-        CustomerUse { open_deposits: is_open.into(), stored_bytes: self.stored_bytes().into() }
+        let is_deposit = self.kind == TransactionType::Deposit.number();
+        let by = if is_deposit { StoredBy::Deposits } else { StoredBy::Withdrawals };
+        RowUse { is_open, by, period: period(UnixTime(self.created_time)), bytes: self.stored_bytes().into() }
     }
 }

@@ -12,13 +12,13 @@ use crate::status::TransactionStatus;
 use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
+use super::Books;
 use super::hash_index::{Slot, SlotIndex};
 use super::heads::{Head, Heads};
 use super::image::{UNRECORDED, UNSETTLED, add_posted, has_unrecorded, kind, remove_posted};
 use super::indexing::reference_hash;
 use super::interner::Labels;
 use super::rows::{Chain, NO_ID, NO_SLOT, Row};
-use super::{Books, CustomerUse};
 
 /// A block with its rows in memory of their own.
 pub enum ImageBlock {
@@ -200,7 +200,7 @@ impl ImageLoader {
         self.statuses.get_mut(number)?.push(slot);
         self.books.count_activity(config, UnixTime(row.created_time), status, None);
         self.books.note_displaced(row.id, slot);
-        self.books.uses.replace(row.customer_id, CustomerUse::default(), row.taken());
+        self.books.uses.replace(row.customer_id, None, Some(row.taken()));
         self.books.rows.push(row);
         Some(())
     }

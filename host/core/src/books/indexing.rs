@@ -77,8 +77,8 @@ impl Books {
                 (slot, None)
             }
         };
-        let taken = self.rows.get(slot).map(Row::taken).unwrap_or_default();
-        self.uses.replace(row.customer_id, taken, row.taken());
+        let taken = self.rows.get(slot).map(Row::taken);
+        self.uses.replace(row.customer_id, taken, Some(row.taken()));
         self.index(slot, transaction, before);
         self.touches.note(seq.0, slot);
         if duty::has_work(transaction, operations) {

@@ -1,9 +1,9 @@
 //! Puts rows back to what the database holds, where the commits that changed them were refused. A row that was never stored
 //! leaves the books, with every trace that an index has of it.
 
+use super::Books;
 use super::hash_index::{Slot, key_hash};
 use super::rows::{NO_SLOT, Row};
-use super::{Books, CustomerUse};
 use crate::aggregate::Aggregate;
 use crate::ids::{ConfigId, EventId, OperationId, Seq, TransactionId};
 use crate::notice::ProviderEvent;
@@ -66,8 +66,8 @@ impl Books {
         self.by_key.slots.remove(key, slot);
         self.by_reference.remove(key_hash(row.reference.as_str()), slot);
         self.displaced.remove(key_hash(row.id.0), slot);
-        let taken = self.rows.get(slot).map(Row::taken).unwrap_or_default();
-        self.uses.replace(customer, taken, CustomerUse::default());
+        let taken = self.rows.get(slot).map(Row::taken);
+        self.uses.replace(customer, taken, None);
         self.unchain(slot);
         if let Some(activity) = self.configs.get_mut(&row.config_id) {
             activity.transactions = activity.transactions.saturating_sub(1);

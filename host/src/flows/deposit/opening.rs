@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::Aggregate;
-use cashier_core::books::Books;
+use cashier_core::books::{Books, StoredBy};
 use cashier_core::change::{Body, Change, OrderDetails};
 use cashier_core::deposit::{self, DepositRequest};
 use cashier_core::eligibility::Eligible;
@@ -94,7 +94,9 @@ impl<'a> Opening<'a> {
                 return Opened::Earlier(earlier);
             }
             let taken = draft.customer_use(request.customer_id);
-            if let Err(refusal) = cashier.rules.customer_limits.check(taken, true, request.stored_bytes()) {
+            let (limits, stores) = (cashier.rules.customer_limits, request.stored_bytes());
+            let stored = taken.stored(StoredBy::Deposits, draft.now());
+            if let Err(refusal) = limits.check(Some(taken.open_deposits), stored, stores) {
                 return Opened::BeyondLimit(refusal);
             }
             let config = cashier.snapshot().config(eligible.config_id()).map(|served| Arc::clone(&served.config));

@@ -18,6 +18,7 @@ mod orders;
 mod pace;
 mod postings;
 mod reviews;
+mod rosters;
 mod sealing;
 mod texts;
 mod unjudged_notices;

@@ -2,8 +2,9 @@
 //! limits that hold across restarts, refused commits and reloads.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use cashier_core::books::{CustomerUse, Scope};
+use cashier_core::books::{STORED_PERIOD_DAYS, Scope, StoredBy};
 use cashier_core::deposit::DepositRequest;
 use cashier_core::filter::FilterBuilder;
 use cashier_core::ids::CustomerId;
@@ -13,6 +14,7 @@ use cashier_core::texts::Texts;
 use cashier_core::withdrawal::WithdrawalRequest;
 
 use crate::flows::{CustomerLimits, ListReader, transactions, withdrawal};
+use crate::ports::Clock;
 use crate::test_cashier::{CUSTOMER, LOGIN, OnCreate, TestCashier, context, deposit_request, lock, paid, usd};
 
 fn long() -> Box<str> {
@@ -37,8 +39,11 @@ async fn listed(env: &TestCashier) -> Vec<Texts> {
     listed
 }
 
-fn used(env: &TestCashier) -> CustomerUse {
-    env.cashier.ledger.peek(|books| books.customer_use(CUSTOMER)).unwrap()
+/// Open deposits, and what deposits and withdrawals stored.
+fn used(env: &TestCashier) -> (u32, [u64; 2]) {
+    let (taken, now) = (env.cashier.ledger.peek(|books| books.customer_use(CUSTOMER)).unwrap(), env.clock.now());
+    let stored = [StoredBy::Deposits, StoredBy::Withdrawals].map(|by| taken.stored(by, now).sum());
+    (taken.open_deposits, stored)
 }
 
 fn named(refused: Result<impl Sized, Refusal>) -> Option<(RefusalCode, String)> {
@@ -139,7 +144,7 @@ async fn b1_concurrent_deposits_do_not_pass_the_limit_together() {
     for one in all {
         taken += u32::from(one.await.unwrap().is_ok());
     }
-    assert_eq!((taken, used(&env).open_deposits), (5, 5));
+    assert_eq!((taken, used(&env).0), (5, 5));
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,9 +156,13 @@ async fn b1_a_customer_stores_so_many_bytes_in_all() {
     for key in ["a", "b"] {
         env.deposit_as(with_metadata(key, &long())).await.unwrap();
     }
-    assert_eq!(used(&env), CustomerUse { open_deposits: 2, stored_bytes: 2 * each });
+    assert_eq!(used(&env), (2, [2 * each, 0]));
     let beyond = Some((RefusalCode::Frequent, "stored_bytes_per_customer_max".to_owned()));
-    assert_eq!(named(env.deposit_as(with_metadata("c", &long())).await), beyond);
+    let refused = env.deposit_as(with_metadata("c", &long())).await;
+    let seconds = refused.as_ref().err().unwrap().retry_after_seconds;
+    assert_eq!(named(refused), beyond);
+    env.deposit_as(with_metadata("d", "{}")).await.unwrap();
+
     let withdrawal = |metadata_json: &str| WithdrawalRequest {
         customer_id: CUSTOMER,
         login: LOGIN,
@@ -167,13 +176,21 @@ async fn b1_a_customer_stores_so_many_bytes_in_all() {
     let withdraw = async |env: &TestCashier, metadata: &str| {
         withdrawal::withdraw(&env.cashier, &session, withdrawal(metadata), context()).await
     };
-    assert_eq!(named(withdraw(&env, r#"{"a":12345}"#).await), beyond);
-    let (_, texts) = withdraw(&env, r#"{"a":1234}"#).await.unwrap();
-    assert_eq!(&*texts.metadata_json, r#"{"a":1234}"#, "exactly up to the limit");
+    let (_, texts) = withdraw(&env, &long()).await.expect("what deposits stored takes no place of a withdrawal");
+    assert_eq!(&*texts.metadata_json, &*long());
+    withdraw(&env, &long()).await.unwrap();
+    assert_eq!(named(withdraw(&env, &long()).await), beyond, "its own sum has the same limit");
     env.crash().await;
-    assert_eq!(used(&env).stored_bytes, 2 * each + 10);
-    assert_eq!(named(withdraw(&env, r#"{"a":1}"#).await), beyond);
-    withdraw(&env, "{}").await.unwrap();
+    assert_eq!(named(env.deposit_as(with_metadata("e", &long())).await), beyond);
+
+    // What was stored lately counts in the next period, and no longer after it.
+    let period = 24 * 60 * 60 * STORED_PERIOD_DAYS.unsigned_abs();
+    assert!((period..=2 * period).contains(&seconds), "{seconds}");
+    env.clock.advance(Duration::from_secs(seconds - period));
+    assert_eq!(named(env.deposit_as(with_metadata("f", &long())).await), beyond);
+    env.clock.advance(Duration::from_secs(period));
+    assert_eq!(used(&env).1, [0, 0]);
+    env.deposit_as(with_metadata("g", &long())).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

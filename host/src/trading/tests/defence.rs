@@ -282,6 +282,38 @@ async fn an_import_updates_a_contested_account_without_deciding_about_its_balanc
     assert_eq!(trading.durable_account(Login(100)).unwrap().unwrap().account.customer_id, CustomerId(6));
 }
 
+/// What an import of one account says, with what is known of it afterwards.
+fn import_account(trading: &Embedded, row: &str) -> String {
+    let text = format!("{{\"accounts\": [{row}]}}");
+    let imported = std::thread::scope(|scope| scope.spawn(|| import_text(&text, trading)).join().unwrap());
+    imported.map_or_else(|error| error.to_string(), |report| report.accounts.to_string())
+}
+
+#[tokio::test]
+async fn n8_an_import_says_truly_what_it_did_to_an_account_that_is_contested() {
+    let (folder, trading) = cashier();
+    let other = other_program(&folder);
+    let edits = "UPDATE account SET group_name = 'nowhere' WHERE login = 101; DELETE FROM account WHERE login = 105";
+    other.execute_batch(edits).unwrap();
+    until_ready_is(&trading, "others: 1");
+    let row = |login| {
+        format!("{{\"login\": {login}, \"customer_id\": 5, \"group\": \"real\\\\USD\", \"enable\": 0, \"balance\": 7}}")
+    };
+    assert_eq!(import_account(&trading, &row(101)), "0 added, 1 updated, 0 unchanged", "its row was there");
+    assert!(trading.durable_account(Login(101)).is_err(), "and still cannot be read");
+    assert!(import_account(&trading, &row(105)).contains("the account was removed with a balance of 0.0 USD"));
+
+    // What may be put back is of the currency it was recorded in.
+    other.execute("UPDATE account SET balance_minor = 0 WHERE login = 100", []).unwrap();
+    until_ready_is(&trading, "account 100: the balance was changed from 100.5 USD to 0.0 USD");
+    let moved = row(100).replace("real\\\\USD", "real\\\\BTC");
+    assert!(import_account(&trading, &moved).contains("the balance of 0.0 USD cannot become BTC"));
+    let group = ROSTER.replacen("\"USD\"", "\"EUR\"", 1);
+    let group = std::thread::scope(|scope| scope.spawn(|| import_text(&group, &trading)).join().unwrap());
+    assert!(group.unwrap_err().to_string().contains("account 100 holds 0.0 USD, which cannot become EUR"));
+    assert_eq!(settle(&trading, 100, true).as_deref(), Some("100.5 USD"));
+}
+
 #[tokio::test]
 async fn a_database_of_the_previous_release_opens_with_its_balances_recorded() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,10 +4,16 @@ use std::path::Path;
 
 use cashier_core::ids::{CustomerId, Login};
 use expect_test::expect;
+use tokio::sync::oneshot;
 
 use super::super::import::{FILE_BYTES_MAX, ImportError, import, import_text};
-use super::{Embedded, ROSTER, balance, cashier};
+use super::super::jobs::TradingState;
+use super::super::requests::{QueuedRequest, TradingRequest};
+use super::super::roster_text::apply_text;
+use super::super::{books, load, rows};
+use super::{Embedded, Posting, ROSTER, TradingServer, balance, cashier, deposit, post, text};
 use crate::json_object::validation::assert_request;
+use crate::ports::RosterRefusal;
 use crate::wire::roster::schema as roster_schema;
 
 #[test]
@@ -129,4 +135,39 @@ fn a_file_that_is_not_a_roster_is_refused_whole() {
     let file = folder.path().join("roster.json");
     std::fs::write(&file, ROSTER).unwrap();
     assert_eq!(import(&file, &trading).unwrap().accounts.unchanged, 6);
+}
+
+#[tokio::test]
+async fn i16_money_for_demo_accounts_alone_is_refused_behind_a_roster_of_the_same_batch_that_turned_the_group_real() {
+    let (folder, trading) = cashier();
+    let demo = ROSTER.replace("\"account_mode\": 1", "\"account_mode\": 0");
+    let judged = trading.judge_roster(demo.as_str().into()).await.unwrap();
+    assert!(judged.rebound.iter().all(|rebound| rebound.field == "account_mode") && judged.rebound.len() == 6);
+    trading.import_roster(demo.into(), judged.clone()).await.unwrap();
+    let sandbox = |key| Posting { demo_only: true, ..deposit(key, 1_000) };
+    assert_eq!(post(&trading, sandbox(1)).await, "posted 1");
+    let stale = trading.import_roster(ROSTER.into(), judged).await;
+    assert_eq!(stale, Err(RosterRefusal::Stale), "it is not what was judged");
+    trading.close();
+
+    let mut connection = rows::open(&folder.path().join("trading.db")).unwrap();
+    let batch = connection.transaction().unwrap();
+    let holdings = load::load(&batch).unwrap();
+    let (counters, mark) = (rows::counters(&batch).unwrap(), books::load(&batch).unwrap());
+    let mut state = TradingState { holdings, counters, mark };
+    let roster = Box::new(apply_text(ROSTER, Ok).unwrap());
+    let (answer, imported) = oneshot::channel();
+    let real = TradingRequest::ApplyRoster { roster, judged: None, answer };
+    let (answer, first) = oneshot::channel();
+    let of_sandbox = TradingRequest::Post { posting: Box::new(sandbox(2)), answer };
+    let (answer, second) = oneshot::channel();
+    let of_any = TradingRequest::Post { posting: Box::new(deposit(3, 1_000)), answer };
+    for request in [real, of_sandbox, of_any] {
+        state.execute(&batch, QueuedRequest { request, _slot: None }).unwrap().unwrap()();
+    }
+    assert!(imported.await.unwrap().is_ok());
+    assert_eq!(
+        [first.await, second.await].map(|outcome| text(outcome.unwrap())),
+        ["SANDBOX_ON_REAL_ACCOUNT", "posted 2"]
+    );
 }

@@ -1,0 +1,105 @@
+//! What a roster changes: each field of each row before and after, and the accounts whose owner, currency or mode becomes
+//! another. Pure.
+
+use std::collections::BTreeSet;
+
+use cashier_core::account::{Account, Customer, Group};
+use cashier_core::roster::{Rebound, RosterChange, RosterPlan};
+
+use super::roster::{Holdings, RosterChanges};
+
+/// The changes of a roster that was judged over these holdings.
+pub(super) fn plan(before: &Holdings, changes: &RosterChanges) -> RosterPlan {
+    let mut found = Vec::new();
+    let mut groups = BTreeSet::new();
+    for group in &changes.groups {
+        let known = before.groups.get(&group.group).map(|known| group_fields(known));
+        if known.is_some() {
+            groups.insert(&*group.group);
+        }
+        compare(&mut found, &format!("group {}", group.group), known, group_fields(group));
+    }
+    for customer in &changes.customers {
+        let known = before.customers.get(&customer.customer_id).map(|known| customer_fields(known));
+        compare(&mut found, &format!("customer {}", customer.customer_id), known, customer_fields(customer));
+    }
+    for account in &changes.accounts {
+        let known = before.accounts.get(&account.login);
+        let mut fields = account_fields(account);
+        if known.is_none() {
+            fields.push(("balance", account.balance.to_string()));
+        }
+        let known = known.map(|known| account_fields(known));
+        compare(&mut found, &format!("account {}", account.login), known, fields);
+    }
+    let own = changes.accounts.iter().filter_map(|account| before.accounts.get(&account.login));
+    let of_groups = || before.accounts.values().filter(|account| groups.contains(&*account.group));
+    // Only a changed group needs a look at every account.
+    let of_groups = (!groups.is_empty()).then(of_groups).into_iter().flatten();
+    let mut rebound: Vec<Rebound> =
+        own.chain(of_groups).filter_map(|account| rebound(before, &changes.holdings, account)).collect();
+    rebound.sort_by_key(|rebound| rebound.login);
+    rebound.dedup();
+    RosterPlan { report: changes.report, changes: found, rebound }
+}
+
+/// Which of the terms of a known account becomes another.
+fn rebound(before: &Holdings, after: &Holdings, account: &Account) -> Option<Rebound> {
+    let next = after.accounts.get(&account.login)?;
+    let mode = |holdings: &Holdings, group: &str| holdings.groups.get(group).map(|group| group.account_mode);
+    let field = if account.customer_id != next.customer_id {
+        "customer_id"
+    } else if account.balance.currency != next.balance.currency {
+        "currency"
+    } else if mode(before, &account.group) != mode(after, &next.group) {
+        "account_mode"
+    } else {
+        return None;
+    };
+    Some(Rebound { login: account.login, field })
+}
+
+type RowFields = Vec<(&'static str, String)>;
+
+fn group_fields(group: &Group) -> RowFields {
+    vec![
+        ("brand", group.brand.to_string()),
+        ("currency", group.currency.code().to_string()),
+        ("account_mode", group.account_mode.number().to_string()),
+        ("enable", u8::from(group.enabled).to_string()),
+    ]
+}
+
+fn customer_fields(customer: &Customer) -> RowFields {
+    vec![
+        ("country", customer.country.to_string()),
+        ("brand", customer.brand.to_string()),
+        ("status", customer.status.to_string()),
+        ("deposit_allowed", u8::from(customer.deposit_allowed).to_string()),
+        ("withdrawal_allowed", u8::from(customer.withdrawal_allowed).to_string()),
+    ]
+}
+
+/// All but the balance: a roster moves none.
+fn account_fields(account: &Account) -> RowFields {
+    vec![
+        ("customer_id", account.customer_id.to_string()),
+        ("group", account.group.to_string()),
+        ("enable", u8::from(account.enabled).to_string()),
+    ]
+}
+
+fn compare(found: &mut Vec<RosterChange>, row: &str, before: Option<RowFields>, after: RowFields) {
+    let Some(before) = before else {
+        let all: Vec<String> = after.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let (field, after) = (row.into(), all.join(", ").into());
+        found.push(RosterChange { field, before: Box::default(), after });
+        return;
+    };
+    let changed = before.into_iter().zip(after).filter(|((_, before), (_, after))| before != after);
+    found.extend(changed.map(|((name, before), (_, after))| RosterChange {
+        field: format!("{row} {name}").into(),
+        before: before.into(),
+        after: after.into(),
+    }));
+}
