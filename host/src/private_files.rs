@@ -15,14 +15,22 @@ pub(crate) fn open(path: &Path) -> Result<File, Fault> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open_no_link(path).map_err(failed)?;
-    #[cfg(unix)]
-    if std::os::unix::fs::MetadataExt::nlink(&file.metadata().map_err(failed)?) > 1 {
-        return Err(failed(std::io::Error::other("it is a hard link: the file has another name too")));
+    if has_other_names(&file.metadata().map_err(failed)?) {
+        return Err(failed(std::io::Error::other(HARD_LINK)));
     }
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     Ok(file)
+}
+
+const HARD_LINK: &str = "it is a hard link: the file has another name too";
+
+fn has_other_names(file: &std::fs::Metadata) -> bool {
+    #[cfg(unix)]
+    return file.is_file() && std::os::unix::fs::MetadataExt::nlink(file) > 1;
+    #[cfg(not(unix))]
+    return false;
 }
 
 /// Opens the file of a database as [`open`] does. Links in place of the files that SQLite makes beside it are refused too.
@@ -31,16 +39,20 @@ pub(crate) fn open_database(path: &Path) -> Result<File, Fault> {
     open(path)
 }
 
-/// Whether a database and its log are no links. SQLite follows a link to the database itself, and opens its log without
-/// following one, but does not say why it cannot.
+/// Whether a database and its log are no links, and have no other name. SQLite follows a link to the database itself, and
+/// opens its log without following one, but does not say why it cannot.
 pub(crate) fn refuse_links(database: &Path) -> Result<(), Fault> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let mut file = database.as_os_str().to_owned();
         file.push(suffix);
         let file = Path::new(&file);
-        if file.is_symlink() {
-            return Err(Fault::new(format!("cannot open {}: it is a symbolic link", file.display())));
-        }
+        let what = match std::fs::symlink_metadata(file) {
+            Ok(metadata) if metadata.is_symlink() => "it is a symbolic link",
+            Ok(metadata) if has_other_names(&metadata) => HARD_LINK,
+            // A file that is not there is no link; what else is wrong is said by whoever opens it.
+            Ok(_) | Err(_) => continue,
+        };
+        return Err(Fault::new(format!("cannot open {}: {what}", file.display())));
     }
     Ok(())
 }
@@ -166,6 +178,13 @@ mod tests {
         for suffix in ["-wal", "-shm", "-journal", ""] {
             let link = parent.path().join(format!("cashier.db{suffix}"));
             let _ = std::fs::remove_file(&link);
+            // Another name of a file is none of its own.
+            std::fs::hard_link(&target, &link).unwrap();
+            for refused in [refuse_links(&database), open_database(&database).map(drop)] {
+                let expected = format!("cannot open {}: {HARD_LINK}", link.display());
+                assert_eq!(refused.unwrap_err().what, expected);
+            }
+            std::fs::remove_file(&link).unwrap();
             // A link to nothing is one as well.
             for leads_to in [target.as_path(), Path::new("absent")] {
                 std::os::unix::fs::symlink(leads_to, &link).unwrap();

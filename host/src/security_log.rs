@@ -55,6 +55,11 @@ pub fn customer_erased(customer: CustomerId, by: &str) {
     tracing::warn!(target: TARGET, event = "customer_erased", %customer, by, "texts of a customer were erased");
 }
 
+/// Nothing can arrive under a deleted config any more: its secrets were wiped.
+pub fn secrets_wiped(config: ConfigId, provider: &str, fields: &str) {
+    tracing::warn!(target: TARGET, event = "secrets_wiped", %config, provider, fields, "secrets of a deleted config were wiped");
+}
+
 /// A draft was deleted for good.
 pub fn config_deleted(config: ConfigId, provider: &str, by: ManagerId) {
     tracing::info!(target: TARGET, event = "config_deleted", %config, provider, %by, "config deleted");
@@ -159,6 +164,7 @@ pub const EVENTS: &[&str] = &[
     "credentials_set",
     "credentials_changed",
     "config_deleted",
+    "secrets_wiped",
     "customer_erased",
     "override_saved",
     "approval_asked",

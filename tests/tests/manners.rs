@@ -2,6 +2,7 @@
 //! one address costs the others nothing. The cashier runs as a separate process.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -221,4 +222,55 @@ async fn b3_thousands_of_half_sent_requests_of_one_address_cost_another_nothing(
         drop(flood);
         assert_eq!(server.process.terminate().await, Some(0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_slow_bodies_of_twelve_addresses_keep_no_customer_manager_or_probe_from_an_answer() {
+    const SLOW: &[u8] = b"POST /cashier/webhook/x HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n";
+    let mut server = Server::start("stop_delay_seconds = 0\ntrusted_proxies = [\"192.0.2.1\"]\n").await;
+    // With so few open files the customer listener has 312 connections for unknown addresses, the manager listener 48.
+    assert_eq!(server.process.terminate().await, Some(0));
+    server.process.open_files = Some(1024);
+    let addresses = server.process.start().await;
+    let at = |address: SocketAddr| format!("http://{address}");
+    let mut flood = Vec::new();
+    for number in 0..40 {
+        for source in 2..14 {
+            let mut client = RawConnection::connect_from(&format!("127.0.0.{source}"), &at(addresses.customer)).await;
+            client.write(SLOW).await;
+            flood.push(client);
+        }
+        let manager = (addresses.manager, "POST /manager");
+        for (address, line) in [manager, manager, (addresses.watch, "POST /metrics")] {
+            let mut client = RawConnection::connect_from("127.0.0.2", &at(address)).await;
+            client.write(format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n").as_bytes()).await;
+            flood.push(client);
+        }
+        if number % 10 == 9 {
+            let mut client = RawConnection::connect_from("127.0.0.20", &at(addresses.customer)).await;
+            client.write(&server.methods_call()).await;
+            assert_eq!(status_of(&client.read_answer().await), 200, "after {number} of each address");
+            let mut manager = RawConnection::connect_from("127.0.0.20", &at(addresses.manager)).await;
+            let message = r#"{"command":"MngGetCashierPaymentModules"}"#;
+            let (token, length) = (&server.manager.token, message.len());
+            let head =
+                format!("POST /manager HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ncontent-length: {length}");
+            manager.write(format!("{head}\r\n\r\n{message}").as_bytes()).await;
+            assert_eq!(status_of(&manager.read_answer().await), 200);
+            let mut probe = RawConnection::connect_from("127.0.0.20", &at(addresses.watch)).await;
+            probe.write(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            let metrics = probe.read_answer().await;
+            assert_eq!(status_of(&metrics), 200);
+            let is_limited = ["customer", "manager"].map(|listener| {
+                let metric = format!("cashier_connections_open{{listener=\"{listener}\"}} ");
+                let open = metrics.lines().find_map(|line| line.strip_prefix(&metric)?.parse::<usize>().ok());
+                open.is_some_and(|open| open <= if listener == "customer" { 320 } else { 16 })
+            });
+            assert_eq!(is_limited, [true, true], "{metrics}");
+        }
+    }
+    let log = server.process.log();
+    assert!(log.contains("an address has as many connections or requests as it may"), "{log}");
+    drop(flood);
+    assert_eq!(server.process.terminate().await, Some(0));
 }

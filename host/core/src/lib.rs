@@ -37,6 +37,7 @@ pub mod operation;
 pub mod printable;
 pub mod provider_config;
 pub mod reason;
+pub mod recent;
 pub mod reconcile;
 pub mod refs;
 pub mod refusal;

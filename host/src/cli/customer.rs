@@ -10,7 +10,6 @@ use super::logs;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
 use crate::app;
-use crate::security_log;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CustomerCommand {
@@ -35,7 +34,6 @@ pub(super) fn customer(command: &CustomerCommand) -> Result<(), CliError> {
     logs.keep_security_events_in(&settings.var);
     bases::check_existing(&settings.bases, &[BOOKS])?;
     let erased = app::erase_customer(&settings, CustomerId(*id), &operator())?;
-    security_log::customer_erased(CustomerId(*id), &operator());
     print_line(&format!(
         "customer {id}, {} transactions: erased comment and metadata of {}, {} stored answers, return URLs and address of {} \
          orders, bodies of {} webhooks, {} comments of overrides",

@@ -24,6 +24,7 @@ use super::rows::{self, RowWriter, Scratch, counters};
 use super::seal::{Seal, SealKeys, SealRing};
 use crate::lock::Lock;
 use crate::ports::{Entropy, Fault};
+use crate::security_log;
 
 /// Request id of the erasing commit.
 const REQUEST_ID: &str = "erase";
@@ -79,9 +80,7 @@ pub fn erase(order: &ErasureOrder<'_>, keys: SealKeys, entropy: Arc<dyn Entropy>
         recorded.iter().for_each(WrittenRecord::is_durable);
         erased
     };
-    let Erased { transactions, texts, answers, orders, notices, .. } = erased;
-    let (customer, by) = (order.customer, order.by);
-    tracing::warn!(target: "security", %customer, by, transactions, texts, answers, orders, notices, "texts of a customer were erased");
+    security_log::customer_erased(order.customer, order.by);
     // Free space within pages, and pages that were freed before, may hold what was written long ago.
     connection.execute_batch("VACUUM").map_err(sql_fault("writing the database anew"))?;
     empty_log(&connection)?;

@@ -156,6 +156,26 @@ pub(super) fn sealed_by(sealed: &[u8]) -> Option<(u8, u32)> {
     rest.first_chunk::<4>().map(|id| (version, u32::from_be_bytes(*id)))
 }
 
+impl Seal {
+    /// The text of a column; `blank` is what it holds where nothing is missed. A value of that length whose key is lost is
+    /// blank: nobody can give it again. One whose key is there was changed.
+    ///
+    /// # Errors
+    /// The column that does not open, as it is stored.
+    pub(super) fn read(
+        &self,
+        context: SealContext<'_>,
+        sealed: &[u8],
+        blank: &str,
+    ) -> Result<Zeroizing<String>, UnreadableColumn> {
+        self.open(context, sealed).or_else(|why| {
+            let lost = unreadable(context, sealed, why, blank);
+            let has_key = sealed_by(sealed).is_none_or(|(_, key)| self.ring.keys().find(key).is_some());
+            if lost.holds_text || has_key { Err(lost) } else { Ok(Zeroizing::new(blank.to_owned())) }
+        })
+    }
+}
+
 /// A column that does not open, kept as it is stored; `blank` is what it holds where nothing is missed.
 pub(super) fn unreadable(context: SealContext<'_>, sealed: &[u8], why: String, blank: &str) -> UnreadableColumn {
     let text_bytes = sealed.len().saturating_sub(HEADER_BYTES + TAG_BYTES);

@@ -15,6 +15,7 @@ use super::approvals;
 use super::serving::{may_receive, serve, show};
 use crate::flows::Cashier;
 use crate::flows::publication::Publication;
+use crate::security_log;
 
 /// Request id of commits without a request, and the command of their records.
 const REQUEST_ID: &str = "janitor";
@@ -35,8 +36,7 @@ fn ended_configs(cashier: &Cashier, now: UnixTime) -> Vec<Arc<ProviderConfig>> {
     let configs = snapshot.configs().map(|served| &served.config);
     let ended = configs.filter(|config| {
         let is_deleted = config.deleted_time != UnixTime::UNSET && !config.enabled && config.holds_secrets();
-        // While the ledger is closed nothing is known of its transactions.
-        is_deleted && cashier.ledger.is_open() && !may_receive(&cashier.ledger, config, now)
+        is_deleted && !may_receive(&cashier.ledger, config, now)
     });
     ended.cloned().collect()
 }
@@ -59,6 +59,7 @@ pub(super) async fn end_secrets(cashier: &Cashier) {
         let account_marks = cashier.snapshot().account_marks(&config);
         let wiped = ProviderConfig { account_marks, ..config.without_secrets(now) };
         let (stored, changes) = (wiped.clone(), wiped_columns(&config));
+        let fields: Vec<Box<str>> = changes.iter().map(|change| change.field.clone()).collect();
         let stamp = cashier.stamp(Actor::System, REQUEST_ID);
         let ticket = cashier.ledger.decide(&stamp, |drafting| {
             drafting.add([Change::Config(Box::new(stored))]);
@@ -69,7 +70,7 @@ pub(super) async fn end_secrets(cashier: &Cashier) {
         if ticket.durable().await.is_err() {
             return;
         }
-        tracing::warn!(config = %config.id, provider = %config.provider, "secrets of a deleted config were wiped: no update of its payments may arrive any more");
+        security_log::secrets_wiped(config.id, &config.provider, &fields.join(" "));
         show(cashier, serve(&cashier.ledger, &*cashier.modules, wiped, now).await);
     }
     for approval in expired(cashier, now) {

@@ -20,9 +20,10 @@ pub(super) fn show(cashier: &Cashier, served: Served) {
     cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_config(served)));
 }
 
-/// Whether webhooks may still arrive under a config: for new deposits, or for earlier transactions.
+/// Whether webhooks may still arrive under a config: for new deposits, or for earlier transactions, of which nothing is known
+/// while the ledger is closed.
 pub(super) fn may_receive(ledger: &Ledger, config: &ProviderConfig, now: UnixTime) -> bool {
-    let activity = ledger.peek(|books| books.config_activity(config.id)).ok().flatten();
+    let Ok(activity) = ledger.peek(|books| books.config_activity(config.id)) else { return true };
     config.enabled
         || activity.is_some_and(|activity| activity.open > 0 || now < activity.newest_created.plus(RECEIVING_SECONDS))
 }
@@ -58,4 +59,28 @@ pub async fn initial_snapshot(
     }
     let snapshot = overrides.into_iter().fold(snapshot, Snapshot::with_override);
     approvals.into_iter().fold(snapshot, |snapshot, row| snapshot.with_approval(row, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::test_cashier::{TestCashier, config};
+
+    #[tokio::test(start_paused = true)]
+    async fn k1_a_closed_ledger_does_not_say_that_a_disabled_config_has_no_transactions() {
+        let env = TestCashier::new().await;
+        let disabled = |id| ProviderConfig { enabled: false, ..config(id) };
+        let is_open = async |id| {
+            let now = env.cashier.clock.now();
+            serve(&env.cashier.ledger, &*env.cashier.modules, disabled(id), now).await.gateway.is_ok()
+        };
+        env.deposit("k").await.unwrap();
+        assert!(is_open(1).await && !is_open(2).await);
+        env.disk.fail_in.store(1, Ordering::SeqCst);
+        env.deposit("lost").await.unwrap_err();
+        assert!(!env.cashier.ledger.is_open());
+        assert!(is_open(1).await && is_open(2).await, "nothing is known of their transactions");
+    }
 }

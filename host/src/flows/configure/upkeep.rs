@@ -2,6 +2,7 @@
 //! begin once it is right, and after a failed commit the
 //! rows on disk are published, whatever the edit under way was answered.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cashier_core::change::Change;
@@ -138,6 +139,12 @@ pub(super) async fn show_reloaded(cashier: &Cashier, configuration: Configuratio
     let Configuration { configs, overrides, approvals, fingerprints: _ } = configuration;
     for row in approvals {
         super::approvals::show(cashier, row);
+    }
+    let stored: BTreeSet<ConfigId> = configs.iter().map(|config| config.id).collect();
+    let shown: Vec<ConfigId> = cashier.snapshot().configs().map(|served| served.config.id).collect();
+    for id in shown.into_iter().filter(|id| !stored.contains(id)) {
+        tracing::warn!(config = %id, "a config whose deletion was not confirmed is gone from the disk: it is shown no more");
+        cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).without_config(id)));
     }
     for config in configs {
         let shown = cashier.snapshot().config(config.id).is_some_and(|served| *served.config == config);

@@ -10,7 +10,7 @@ use cashier_core::provider_config::Secret;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{CustomerSession, ManagerSession, Role};
 
-use crate::flows::configure::{self, ConfigRequest};
+use crate::flows::configure::{self, ConfigRequest, DeletionRequest};
 use crate::flows::methods;
 use crate::ports::QueryAnswer;
 use crate::test_cashier::{AMOUNT, CUSTOMER, LOGIN, OnCreate, TestCashier, WEBHOOK_SECRET, context, lock, paid};
@@ -178,4 +178,30 @@ async fn i16_a_live_config_serves_no_demo_account_unless_the_settings_allow_it_f
     let reference = env.provider.references().pop().unwrap();
     env.notice(Some(1), vec![paid("evt_1", &reference)]).await.unwrap();
     assert_eq!(env.trading.balance(), AMOUNT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_reached_the_disk_unconfirmed_is_shown() {
+    let env = TestCashier::new().await;
+    let draft = ConfigEdit { provider: Some("stripe".into()), ..ConfigEdit::default() };
+    save(&env, draft).await.unwrap();
+    let second = ConfigId(2);
+    assert!(env.cashier.snapshot().config(second).is_some());
+    env.disk.fails_after_writing.store(true, Ordering::SeqCst);
+    env.disk.fail_in.store(1, Ordering::SeqCst);
+    let deletion = DeletionRequest {
+        session: ManagerSession::assertion(ManagerId(1), Role::Admin, None),
+        command: "MngDeleteCashierProviderConfig",
+        id: second,
+        context: context(),
+    };
+    assert_eq!(
+        configure::delete_config(&env.cashier, deletion).await.unwrap_err().code,
+        RefusalCode::StorageUnavailable
+    );
+    env.run_for(30).await;
+    assert!(env.cashier.snapshot().config(second).is_none());
+    let enabled = ConfigEdit { id: Some(second), enabled: Some(true), ..ConfigEdit::default() };
+    assert_eq!(save(&env, enabled).await.unwrap_err().code, RefusalCode::NotFound);
+    env.deposit("k").await.unwrap();
 }

@@ -1,6 +1,9 @@
 //! What a token states, and whether that is valid now. It knows no signature and no key; the time is handed in.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cashier_core::ids::ID_MAX;
+use cashier_core::printable::check_code;
 use cashier_core::session::Role;
 use cashier_core::time::UnixTime;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -93,6 +96,13 @@ pub(super) struct VerifiedClaims {
 }
 
 impl Claims {
+    /// The claims of a token before its signature: header and claims.
+    pub(super) fn of(message: &str) -> Result<Self, TokenProblem> {
+        let (_, claims) = message.split_once('.').ok_or(TokenProblem::Malformed)?;
+        let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| TokenProblem::Malformed)?;
+        serde_json::from_slice(&claims).map_err(|_| TokenProblem::Claims)
+    }
+
     pub(super) fn check(
         &self,
         rules: &SessionRules,
@@ -120,8 +130,10 @@ impl Claims {
         if !rules.audiences.is_empty() && !names.iter().any(|name| rules.audiences.contains(name)) {
             return Err(TokenProblem::Audience);
         }
-        if self.jti.as_deref().is_some_and(is_revoked) {
-            return Err(TokenProblem::Revoked);
+        match self.jti.as_deref() {
+            Some(jti) if !is_nameable(jti) => return Err(TokenProblem::TokenId),
+            Some(jti) if is_revoked(jti) => return Err(TokenProblem::Revoked),
+            Some(_) | None => {}
         }
         match &self.brand {
             Some(brand) if brand.trim().is_empty() => return Err(TokenProblem::EmptyBrand),
@@ -134,6 +146,11 @@ impl Claims {
         let role = Role::from_number(self.role).filter(|_| known).ok_or(TokenProblem::Identity)?;
         Ok(VerifiedClaims { id: self.id, role, brand: self.brand.clone() })
     }
+}
+
+/// Whether a line of the list of revoked tokens can name this `jti`.
+pub(super) fn is_nameable(jti: &str) -> bool {
+    !jti.is_empty() && !jti.starts_with('#') && !jti.contains(char::is_whitespace) && check_code(jti).is_ok()
 }
 
 /// A time in whole seconds, and whether a part of a second follows.

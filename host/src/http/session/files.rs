@@ -8,11 +8,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use zeroize::Zeroizing;
 
+use super::claims::is_nameable;
 use super::keys::parse_keys;
 use super::public_keys::parse_jwks;
 use super::{SessionKeys, SessionRules};
 use crate::file_access::FileUse;
-use crate::followed_file::{FileRules, FollowedFile, Take, follow};
+use crate::followed_file::{FileForm, FileRules, FollowedFile, Take, follow};
 use crate::key_file::KEY_FILE_BYTES_MAX;
 use crate::ports::{Clock, Fault};
 use crate::reload_signal::ReloadAsked;
@@ -60,7 +61,7 @@ pub fn open(sources: KeySources) -> Result<(Arc<SessionKeys>, KeyFiles), Fault> 
     let key_file = |setting, content, when_empty| FileRules {
         setting,
         content,
-        bytes_max: KEY_FILE_BYTES_MAX,
+        form: FileForm::Text(KEY_FILE_BYTES_MAX),
         when_empty: Some(when_empty),
         strict,
     };
@@ -84,7 +85,7 @@ pub fn open(sources: KeySources) -> Result<(Arc<SessionKeys>, KeyFiles), Fault> 
     let of_revoked = FileRules {
         setting: "revoked_tokens_file",
         content: FileUse::Public,
-        bytes_max: REVOKED_FILE_BYTES_MAX,
+        form: FileForm::Text(REVOKED_FILE_BYTES_MAX),
         when_empty: None,
         strict,
     };
@@ -148,10 +149,19 @@ fn revoked_first_seen(known: &BTreeSet<Box<str>>, read: BTreeSet<Box<str>>) -> F
     FirstSight::Joined(known.union(&read).cloned().collect())
 }
 
-/// One `jti` a line; `#` begins a comment where it begins the line.
+/// One `jti` a line; `#` begins a comment where it begins the line. Behind a `jti` it would revoke nothing.
 fn parse_revoked(text: &str) -> Result<BTreeSet<Box<str>>, Fault> {
-    let lines = text.lines().map(trimmed).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let revoked: BTreeSet<Box<str>> = lines.map(Box::from).collect();
+    let mut revoked: BTreeSet<Box<str>> = BTreeSet::new();
+    for (number, line) in (1..).zip(text.lines().map(trimmed)) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if !is_nameable(line) {
+            let what = "is not one jti without blanks; a comment has a line of its own";
+            return Err(Fault::new(format!("line {number} {what}")));
+        }
+        revoked.insert(line.into());
+    }
     if revoked.len() > REVOKED_TOKENS_MAX {
         return Err(Fault::new(format!("at most {REVOKED_TOKENS_MAX} tokens are revoked at one time")));
     }

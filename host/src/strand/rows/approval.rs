@@ -8,7 +8,7 @@ use cashier_core::time::UnixTime;
 use super::writer::RowWriter;
 use crate::ports::Fault;
 use crate::strand::columns::ColumnReader;
-use crate::strand::seal::{self, Seal, SealContext, Terms};
+use crate::strand::seal::{Seal, SealContext, Terms};
 
 pub(in crate::strand) const TABLE: &str = "approval";
 
@@ -96,11 +96,11 @@ pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -
     row.decided_time = columns.value()?;
     let terms = terms(&row);
     let context = context(row.id.0, &terms);
-    match seal.open(context, sealed) {
-        // Deleted for its age.
+    match seal.read(context, sealed, "") {
+        // Wiped.
         _ if sealed.is_empty() => {}
         Ok(text) => row.request = Secret::new(&text),
-        Err(why) => row.unreadable = Some(seal::unreadable(context, sealed, why, "")),
+        Err(lost) => row.unreadable = Some(lost),
     }
     Ok(row)
 }

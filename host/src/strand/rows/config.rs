@@ -4,7 +4,7 @@
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRETS, Secret};
 use cashier_core::time::UnixTime;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::writer::RowWriter;
 use crate::ports::Fault;
@@ -73,7 +73,7 @@ pub(in crate::strand) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -
     writer.touch('c', row.id.0);
     let terms = terms(&row.provider, &row.brand, &row.merchant_id, row.sandbox);
     let seal = |column, text: &str| match row.unreadable.iter().find(|unreadable| unreadable.column == column) {
-        Some(unreadable) => Ok(unreadable.sealed.to_vec()),
+        Some(unreadable) => kept(writer.connection, row.id, column, &unreadable.sealed),
         None => writer.seal.seal(SealContext { table: TABLE, column, row: row.id.0, terms: &terms }, text),
     };
     let secret_key = seal(SECRET_KEY, row.secret_key.expose())?;
@@ -109,6 +109,15 @@ pub(in crate::strand) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -
             .with(&row.deleted_time)
             .with(&row.account_marks)
     })
+}
+
+/// What is stored in a column that is kept: it may have been resealed since the row was read.
+fn kept(connection: &Connection, id: ConfigId, column: &str, read: &[u8]) -> Result<Vec<u8>, Fault> {
+    let sql = format!("SELECT {column}_sealed FROM provider_config WHERE id = ?");
+    let stored = connection
+        .prepare_cached(&sql)
+        .and_then(|mut find| find.query_row([id.0.cast_signed()], |row| row.get(0)).optional());
+    stored.map(|stored| stored.unwrap_or_else(|| read.to_vec())).map_err(sql_fault(TABLE))
 }
 
 /// Stores marks that were missing: no decision changes, so no version rises.
@@ -148,9 +157,10 @@ pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -
     let terms = terms(&row.provider, &row.brand, &row.merchant_id, row.sandbox);
     for ((column, blank), sealed) in SEALED.into_iter().zip([secret_key, webhook_secret, replaced, config_json]) {
         let context = SealContext { table: TABLE, column, row: row.id.0, terms: &terms };
-        if let Err(why) = seal.open(context, sealed).and_then(|text| take(&mut row, column, &text)) {
-            row.unreadable.push(seal::unreadable(context, sealed, why, blank));
-        }
+        let taken = seal.read(context, sealed, blank).and_then(|text| {
+            take(&mut row, column, &text).map_err(|why| seal::unreadable(context, sealed, why, blank))
+        });
+        row.unreadable.extend(taken.err());
     }
     Ok(row)
 }

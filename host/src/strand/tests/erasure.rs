@@ -232,6 +232,8 @@ fn a_webhook_that_is_still_to_be_read_stays_and_an_overrides_comment_goes() {
 #[test]
 fn k6_no_command_follows_a_link_in_place_of_the_database() {
     use super::super::backup::{DatabaseSnapshot, WriteHold};
+    use super::super::reseal::unreadable_rows;
+    let ring = Arc::new(SealRing::new(SealKeys::parse(RING).unwrap()));
     let parent = tempfile::tempdir().unwrap();
     let (target, folder) = (parent.path().join("target"), parent.path().join("bases"));
     std::fs::create_dir_all(&target).unwrap();
@@ -240,20 +242,31 @@ fn k6_no_command_follows_a_link_in_place_of_the_database() {
     drop(strand);
     std::fs::create_dir(&folder).unwrap();
     let database = folder.join("cashier.db");
-    std::os::unix::fs::symlink(&real, &database).unwrap();
     let before = std::fs::read(&real).unwrap();
-    let refused = [
-        erased(&database).err(),
-        super::super::connection::connect(&database).err(),
-        image::state(&database).err(),
-        WriteHold::take(&database).err(),
-        DatabaseSnapshot::begin(&database).err(),
-    ];
-    for (index, refused) in refused.into_iter().enumerate() {
-        let what = refused.unwrap().what;
-        assert!(what.contains("it is a symbolic link"), "{index}: {what}");
+    let refused = || {
+        [
+            erased(&database).err(),
+            super::super::connection::connect(&database).err(),
+            image::state(&database).err(),
+            WriteHold::take(&database).err(),
+            DatabaseSnapshot::begin(&database).err(),
+            audit::verify(&database, None).err(),
+            unreadable_rows(&database, &ring, Arc::new(CountingEntropy::default())).err(),
+            open(settings(parent.path()), Arc::new(TestListener::default())).err(),
+        ]
+    };
+    for hard in [true, false] {
+        let link = if hard { std::fs::hard_link } else { std::os::unix::fs::symlink::<&Path, &Path> };
+        link(&real, &database).unwrap();
+        let expected = if hard { "it is a hard link: the file has another name too" } else { "it is a symbolic link" };
+        for (index, refused) in refused().into_iter().enumerate() {
+            let what = refused.unwrap().what;
+            assert!(what.contains(expected), "{index}: {what}");
+        }
+        assert_eq!(std::fs::read(&real).unwrap(), before);
+        std::fs::remove_file(&database).unwrap();
     }
-    assert_eq!(std::fs::read(&real).unwrap(), before);
+    std::os::unix::fs::symlink(&real, &database).unwrap();
     // A link in the path of the folder is the operator's.
     let linked = parent.path().join("linked");
     std::os::unix::fs::symlink(real.parent().unwrap(), &linked).unwrap();

@@ -299,3 +299,44 @@ fn k1_a_start_marks_the_account_of_every_config_that_opens_and_the_marks_outlive
     assert_eq!(store.configuration().unwrap().configs, loaded.configs, "they are stored");
     store.close().unwrap();
 }
+
+#[test]
+fn k1_a_kept_column_is_not_written_over_what_was_resealed_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    stored(&path, ONE, 1, vec![a_config(config(1))]);
+    let (read_without, _) = read(&path, TWO);
+    assert_eq!(reseal_all(&path, BOTH), 1);
+    let disabled = ProviderConfig { enabled: false, version: 6, ..read_without[0].clone() };
+    stored(&path, TWO, 2, vec![a_config(disabled)]);
+    assert_eq!(keys_of(&path), [(2, 4)]);
+    assert_eq!(read(&path, TWO).0, [ProviderConfig { version: 6, ..config(1) }]);
+}
+
+#[test]
+fn k1_what_holds_no_text_is_not_missed_with_its_key_and_is_resealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let open = ProviderConfig {
+        id: ConfigId(1),
+        settings_json: "{}".into(),
+        ..ProviderConfig::blank("bank".into(), UnixTime(1))
+    };
+    let half = ProviderConfig { id: ConfigId(2), secret_key: Secret::new("sk"), ..open.clone() };
+    let decided = Approval { request: Secret::default(), ..approval(1, ApprovalState::Approved) };
+    let asked = approval(2, ApprovalState::Open);
+    let approvals = [&decided, &asked].map(|row| Change::Approval(Box::new(row.clone())));
+    stored(&path, ONE, 1, [a_config(open.clone()), a_config(half)].into_iter().chain(approvals).collect());
+    let (configs, approvals) = read(&path, TWO);
+    let blank = ProviderConfig { config_json: Secret::new("{}"), ..open.clone() };
+    assert!(configs[0] == open || configs[0] == blank, "{:?}", configs[0]);
+    let lost = |row: &ProviderConfig| row.unreadable.iter().map(|lost| lost.column).collect::<Vec<_>>();
+    assert_eq!([lost(&configs[0]), lost(&configs[1])], [vec![], vec!["secret_key"]]);
+    assert_eq!([approvals[0].broken().is_some(), approvals[1].broken().is_some()], [false, true]);
+    assert_eq!(reseal_all(&path, TWO), 3, "all but the request that is missed");
+    assert_eq!(keys_of(&path), [(1, 2), (2, 8)], "a secret and a request");
+    // With its key there, a value that does not open was changed.
+    let swap = "UPDATE provider_config SET webhook_secret_sealed = replaced_secrets_sealed WHERE id = 1";
+    Connection::open(&path).unwrap().execute_batch(swap).unwrap();
+    assert_eq!(lost(&read(&path, TWO).0[0]), ["webhook_secret"]);
+}

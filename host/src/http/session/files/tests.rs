@@ -194,6 +194,20 @@ fn a_revoked_token_is_refused_while_its_jti_is_listed() {
 }
 
 #[test]
+fn k3_a_jti_that_no_line_can_name_is_refused_and_so_is_a_line_that_names_none() {
+    let mut site = Site::open(&[("session.key", &line("1", "01")), ("revoked", "4f\n")]);
+    for jti in ["", " ", "#5", " 5", "5 ", "5\n6", "5 # of a phone", "5\u{2028}6", "5\t6", "\u{feff}5", "5\u{200b}"] {
+        assert!(!site.is_valid(&site.token(jti)), "{jti:?}");
+    }
+    assert!(site.is_valid(&site.token("5#6")));
+    site.write("revoked", "4f\n50 # of a phone\n");
+    site.look();
+    assert!(site.problem().contains("line 2 is not one jti without blanks"), "{}", site.problem());
+    assert!(!site.problem().contains("50"), "the content of no list is shown: {}", site.problem());
+    assert!(!site.is_valid(&site.token("4f")), "it revokes what it did");
+}
+
+#[test]
 fn k3_a_list_that_is_read_while_it_is_being_written_makes_no_revoked_token_valid() {
     let mut site = Site::open(&[("session.key", &line("1", "01")), ("revoked", "4f\n50\n")]);
     let [first, second, third] = ["4f", "50", "51"].map(|jti| site.token(jti));

@@ -247,3 +247,41 @@ fn a_set_with_a_wrong_key_is_refused_by_its_kid_and_keys_for_other_uses_are_left
     }
     assert!(parse_jwks(" \n").unwrap().is_empty());
 }
+
+#[test]
+fn k3_ed25519_has_two_names_and_either_stands_for_the_other() {
+    let issuer = Issuer::new();
+    for stated in [None, Some("EdDSA"), Some("Ed25519")] {
+        let mut jwk = issuer.jwk("EdDSA");
+        stated.into_iter().for_each(|stated| jwk["alg"] = stated.into());
+        let keys = keys(&[jwk, issuer.jwk("ES256")]);
+        for alg in ["EdDSA", "Ed25519"] {
+            let signed = |claims| issuer.sign("EdDSA", &format!(r#"{{"alg":"{alg}","kid":"EdDSA"}}"#), claims);
+            assert_eq!(customer(&keys, &signed(CUSTOMER)), Some(CustomerId(5)), "{stated:?} {alg}");
+            assert_eq!(customer(&keys, &signed("{}")), None, "{stated:?} {alg}");
+        }
+        let foreign = issuer.sign("ES256", r#"{"alg":"Ed25519","kid":"ES256"}"#, CUSTOMER);
+        assert_eq!(customer(&keys, &foreign), None, "a key has the algorithm of its type");
+    }
+}
+
+#[test]
+fn k3_a_set_of_which_nothing_can_be_used_is_refused_by_name_and_is_no_empty_set() {
+    let issuer = Issuer::new();
+    let mut of_another_use = issuer.jwk("RS256");
+    of_another_use["use"] = "enc".into();
+    let unknown = json!({"kty": "AKP", "kid": "m", "alg": "ML-DSA-44", "pub": "AA"});
+    let set = json!({"keys": [of_another_use, unknown]}).to_string();
+    let expected = "no key of the set can be used: key \"RS256\" is not for signatures; key \"m\" has an algorithm that is \
+                    not supported";
+    assert_eq!(parse_jwks(&set).err().unwrap().what, expected);
+    assert!(parse_jwks(r#"{"keys":[]}"#).unwrap().is_empty());
+}
+
+#[test]
+fn k3_what_is_wrong_with_a_set_is_said_without_its_content() {
+    for set in [r#"{"keys":"CANARY"}"#, r#""CANARY""#, r#"{"CANARY"}"#, r#"{"keys":[],"CANARY":1e}"#, "CANARY"] {
+        let said = parse_jwks(set).err().unwrap().what;
+        assert!(said.contains("(line 1, column ") && !said.contains("CANARY"), "{set}: {said}");
+    }
+}
