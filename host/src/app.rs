@@ -305,6 +305,7 @@ impl Start {
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
         cashier.report_limits();
+        configure::report_rows_without_match(&cashier);
         ended_calls::take_over(&cashier).await;
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
