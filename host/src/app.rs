@@ -23,15 +23,14 @@ pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
 pub use self::offline::{erase_customer, reconcile, verify_audit};
-use self::tls_files::TlsFiles;
 use crate::clock_file::ClockFiles;
 use crate::flows::{Cashier, CustomerLimits, NoticeRules, Ports, Rules, configure, ended_calls, janitor};
+use crate::followed_file;
 use crate::guarded_clock::GuardedClock;
 use crate::http;
 use crate::http::answering::ListenerContext;
 use crate::http::session::SessionKeys;
 use crate::http::session::files::{KeyFiles, open as open_session_keys};
-use crate::http::tls::ServedTls;
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::pair;
 use crate::plugins::http_client::{EgressSettings, HttpClient};
@@ -119,13 +118,12 @@ impl CashierManager {
         trading_server: Option<Arc<dyn TradingServer>>,
         stop: impl Future<Output = ()>,
     ) -> Result<Option<Self>, Fault> {
-        key_files::check_access(&settings)?;
+        key_files::warn_of_access(&settings);
         let (keys, key_files) = open_session_keys(key_files::session_sources(&settings))?;
         let seal_keys = SealKeys::parse(&settings.seal_keys)?;
-        let tls = settings.tls_files.clone().map(TlsFiles::new);
-        let known = tls.as_ref().map(TlsFiles::read).transpose()?;
-        let config = tls.as_ref().zip(known.as_ref()).map(|(files, texts)| files.config(texts)).transpose()?;
-        let served = config.map(ServedTls::new).map(Arc::new);
+        let strict = settings.strict_key_permissions;
+        let tls = settings.tls_files.clone().map(|files| tls_files::open(files, strict, keys.file_problems()));
+        let (served, tls_file) = tls.transpose()?.unzip();
         let sockets = Sockets::bind(Listeners {
             customer: settings.customer_listen,
             manager: settings.manager_listen,
@@ -140,11 +138,9 @@ impl CashierManager {
             trusted_proxies: settings.trusted_proxies.clone().into(),
         };
         let reload = Arc::new(ReloadSignal::default());
-        let mut serving =
-            sockets.serve(served.clone(), context, Limits::of(&settings), &settings.cors_origins, &progress)?;
-        if let (Some(files), Some(known), Some(served)) = (tls, known, served) {
-            let asked = reload.part("TLS files");
-            serving.beside(files.follow(known, served, Arc::clone(&machine.clock), asked));
+        let mut serving = sockets.serve(served, context, Limits::of(&settings), &settings.cors_origins, &progress)?;
+        if let Some(file) = tls_file {
+            serving.beside(followed_file::follow(vec![file], Arc::clone(&machine.clock), reload.part("TLS files")));
         }
         let stop_delay = settings.stop_delay;
         let stopping = Arc::new(AtomicBool::new(false));
@@ -215,7 +211,10 @@ impl CashierManager {
     }
 
     /// Closes the listeners, drains flows in progress, lets the strand write its queue.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// The queue could not be written: what was decided last is not on disk.
+    pub async fn stop(self) -> Result<(), Fault> {
         let connections_cut = self.serving.end(DRAIN).await;
         let Parts { cashier, tasks, strand, trading, .. } = self.parts;
         let flows_drained = tasks.drain(DRAIN).await;
@@ -224,17 +223,18 @@ impl CashierManager {
             trading.close();
             strand.close()
         });
-        match closed.await {
-            Ok(Ok(())) => tracing::info!(connections_cut, flows_drained, "cashier stopped"),
-            Ok(Err(fault)) => {
+        let closed = closed.await.unwrap_or_else(|_| Err(Fault::new("closing the databases was interrupted")));
+        let closed = match cashier.ledger.is_open() {
+            true => closed,
+            false => closed.and(Err(Fault::new("a commit failed"))),
+        };
+        match &closed {
+            Ok(()) => tracing::info!(connections_cut, flows_drained, "cashier stopped"),
+            Err(fault) => {
                 tracing::error!(%fault, connections_cut, flows_drained, "writing the strand's queue failed during the stop")
             }
-            Err(_) => tracing::error!(
-                connections_cut,
-                flows_drained,
-                "closing the databases failed: its task was interrupted"
-            ),
         }
+        closed.map_err(|fault| Fault::new(format!("what was decided last is not on disk: {fault}")))
     }
 }
 
@@ -305,6 +305,7 @@ impl Start {
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
         cashier.report_limits();
+        configure::report_rows_without_match(&cashier);
         ended_calls::take_over(&cashier).await;
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));

@@ -1,9 +1,10 @@
 //! A file that an operator changes while the server runs: key files, JWK sets, lists of tokens. It is looked at again and again; a
 //! new content is taken, at once where it adds alone and at a second look that finds the same where something is gone: a file is
-//! read while it is being written too. One that cannot be read or understood changes nothing. It does not know what it means.
+//! read while it is being written too. One that cannot be read or understood changes nothing. Files that mean something together
+//! are looked at together. It does not know what they mean.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +29,10 @@ impl FileProblems {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    fn of(&self, setting: &str) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(setting).cloned()
+    }
+
     /// Whether this is news.
     fn set(&self, setting: &'static str, problem: Option<String>) -> bool {
         let mut problems = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,30 +48,46 @@ impl FileProblems {
 /// argument says so; until then the answer is `None`, and what it adds may be taken.
 pub(crate) type Take = Box<dyn Fn(&str, bool) -> Result<Option<usize>, Fault> + Send + Sync>;
 
+/// The same of files that mean something together.
+pub(crate) type TakeAll = Box<dyn Fn(&[&str], bool) -> Result<Option<usize>, Fault> + Send + Sync>;
+
+/// How a file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileForm {
+    /// Text of at most so many bytes.
+    Text(u64),
+    Pem,
+}
+
 /// What a file is, for those who follow it.
 pub(crate) struct FileRules {
     /// The setting that names it.
     pub(crate) setting: &'static str,
     pub(crate) content: FileUse,
-    pub(crate) bytes_max: u64,
+    pub(crate) form: FileForm,
     /// What an empty file means, where that is a problem.
     pub(crate) when_empty: Option<&'static str>,
     /// Whether a file that other users may use is refused.
     pub(crate) strict: bool,
 }
 
-/// A followed file and what was last seen of it.
-pub(crate) struct FollowedFile {
+/// One file of those that are looked at together.
+struct FollowedPath {
     rules: FileRules,
     path: PathBuf,
-    take: Take,
+    /// The warning about its permissions that was last logged.
+    warned: Option<String>,
+}
+
+/// A followed file, or some that mean something together, and what was last seen of them.
+pub(crate) struct FollowedFile {
+    paths: Vec<FollowedPath>,
+    take: TakeAll,
     problems: Arc<FileProblems>,
-    /// The digest of the text last taken or refused, with the reason of a refusal.
+    /// The digest of the texts last taken or refused, with the reason of a refusal.
     known: Option<([u8; 32], Option<String>)>,
     /// The digest of what the last look found and did not take: a file that is being written has lost entries for a moment.
     waits: Option<[u8; 32]>,
-    /// The warning about its permissions that was last logged.
-    warned: Option<String>,
 }
 
 impl FollowedFile {
@@ -80,11 +101,20 @@ impl FollowedFile {
         take: Take,
         problems: &Arc<FileProblems>,
     ) -> Result<Self, Fault> {
-        let problems = Arc::clone(problems);
-        let mut file = Self { rules, path, take, problems, known: None, waits: None, warned: None };
+        let take: TakeAll = Box::new(move |texts, is_sure| take(texts.first().copied().unwrap_or_default(), is_sure));
+        Self::open_together(vec![(rules, path)], take, problems)
+    }
+
+    /// The same of files that mean something together; what is wrong with all of them is a problem of the first.
+    pub(crate) fn open_together(
+        files: Vec<(FileRules, PathBuf)>,
+        take: TakeAll,
+        problems: &Arc<FileProblems>,
+    ) -> Result<Self, Fault> {
+        let paths = files.into_iter().map(|(rules, path)| FollowedPath { rules, path, warned: None }).collect();
+        let mut file = Self { paths, take, problems: Arc::clone(problems), known: None, waits: None };
         file.look();
-        let setting = file.rules.setting;
-        let failed = file.problems.0.lock().unwrap_or_else(PoisonError::into_inner).get(setting).cloned();
+        let failed = file.paths.iter().find_map(|path| file.problems.of(path.rules.setting));
         match failed {
             Some(problem) if file.known.as_ref().is_none_or(|(_, refusal)| refusal.is_some()) => {
                 Err(Fault::new(problem))
@@ -95,16 +125,73 @@ impl FollowedFile {
 
     /// Looks at the file once.
     pub(crate) fn look(&mut self) {
-        let FileRules { setting, content, bytes_max, .. } = self.rules;
         let waited = self.waits.take();
-        let text = match read(&self.path, bytes_max) {
-            Ok(text) => text,
-            Err(error) => return self.problem(Some(format!("cannot be read: {error}{}", self.kept()))),
+        // What follows from a content that is not taken, unless it is the first.
+        let kept = if self.known.is_some() { "; what it held before stays valid" } else { "" };
+        let looked: Vec<_> = self.paths.iter_mut().map(FollowedPath::look).collect();
+        if looked.iter().any(Result::is_err) {
+            for (path, looked) in self.paths.iter().zip(looked) {
+                path.problem(&self.problems, looked.err().map(|what| format!("{what}{kept}")));
+            }
+            return;
+        }
+        let texts: Vec<Zeroizing<String>> = looked.into_iter().flatten().collect();
+        let mut digest = Sha256::new();
+        for text in &texts {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text.as_bytes());
+        }
+        let digest: [u8; 32] = digest.finalize().into();
+        if let Some((known, refusal)) = &self.known
+            && *known == digest
+        {
+            return self.problem(refusal.clone());
+        }
+        let is_first = self.known.is_none();
+        let texts: Vec<&str> = texts.iter().map(|text| text.as_str()).collect();
+        match (self.take)(&texts, is_first || waited == Some(digest)) {
+            Ok(None) => self.waits = Some(digest),
+            Ok(Some(entries)) => {
+                if let (false, Some(FollowedPath { rules, path, .. })) = (is_first, self.paths.first()) {
+                    let (setting, file) = (rules.setting, path.display());
+                    tracing::warn!(target: "security", setting, %file, entries, "changed file was taken over");
+                }
+                let when_empty = self.paths.first().and_then(|path| path.rules.when_empty);
+                let empty = when_empty.filter(|_| entries == 0).map(str::to_owned);
+                self.known = Some((digest, empty.clone()));
+                self.problem(empty);
+            }
+            Err(fault) => {
+                let refusal = Some(format!("was refused: {fault}{kept}"));
+                self.known = Some((digest, refusal.clone()));
+                self.problem(refusal);
+            }
+        }
+    }
+
+    /// What is wrong with all of them is a problem of the first.
+    fn problem(&self, mut what: Option<String>) {
+        for path in &self.paths {
+            path.problem(&self.problems, what.take());
+        }
+    }
+}
+
+impl FollowedPath {
+    /// Its text, unless it is refused by its permissions.
+    fn look(&mut self) -> Result<Zeroizing<String>, String> {
+        let FileRules { setting, content, form, strict, .. } = self.rules;
+        let read = match form {
+            FileForm::Text(bytes_max) => text_file::read_file_up_to(&self.path, bytes_max),
+            // Comments between certificates may be in any encoding.
+            FileForm::Pem => {
+                text_file::read_pem(&self.path).map(|pem| Zeroizing::new(String::from_utf8_lossy(&pem).into_owned()))
+            }
         };
+        let text = read.map_err(|error| format!("cannot be read: {error}"))?;
         let judged = file_access::judge(&self.path, content);
-        if let Some(sentence) = judged.as_ref().filter(|_| self.rules.strict) {
-            let sentence = format!("is refused by strict_key_permissions: {sentence}{}", self.kept());
-            return self.problem(Some(sentence));
+        if let (true, Some(sentence)) = (strict, &judged) {
+            return Err(format!("is refused by strict_key_permissions: {sentence}"));
         }
         if judged != self.warned {
             if let Some(sentence) = &judged {
@@ -112,43 +199,14 @@ impl FollowedFile {
             }
             self.warned = judged;
         }
-        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        if let Some((known, refusal)) = &self.known
-            && *known == digest
-        {
-            let refusal = refusal.clone();
-            return self.problem(refusal);
-        }
-        let first = self.known.is_none();
-        match (self.take)(&text, first || waited == Some(digest)) {
-            Ok(None) => self.waits = Some(digest),
-            Ok(Some(entries)) => {
-                if !first {
-                    let file = self.path.display();
-                    tracing::warn!(target: "security", setting, %file, entries, "changed file was taken over");
-                }
-                let empty = self.rules.when_empty.filter(|_| entries == 0).map(str::to_owned);
-                self.known = Some((digest, empty.clone()));
-                self.problem(empty);
-            }
-            Err(fault) => {
-                let refusal = Some(format!("was refused: {fault}{}", self.kept()));
-                self.known = Some((digest, refusal.clone()));
-                self.problem(refusal);
-            }
-        }
-    }
-
-    /// What follows from a content that is not taken, unless it is the first.
-    fn kept(&self) -> &'static str {
-        if self.known.is_some() { "; what it held before stays valid" } else { "" }
+        Ok(text)
     }
 
     /// Keeps what is wrong with the file, and logs each change of it once.
-    fn problem(&self, what: Option<String>) {
+    fn problem(&self, problems: &FileProblems, what: Option<String>) {
         let (setting, file) = (self.rules.setting, self.path.display());
         let sentence = what.map(|what| format!("{setting} = {file} {what}"));
-        if !self.problems.set(setting, sentence.clone()) {
+        if !problems.set(setting, sentence.clone()) {
             return;
         }
         match sentence {
@@ -171,14 +229,5 @@ pub(crate) async fn follow(mut files: Vec<FollowedFile>, clock: Arc<dyn Clock>, 
         // The task is interrupted at a stop alone.
         let Ok(again) = looked.await else { return };
         files = again;
-    }
-}
-
-/// The text of a file of bounded size; links are followed, as containers mount them.
-fn read(path: &Path, bytes_max: u64) -> Result<Zeroizing<String>, String> {
-    // A pipe would be waited for.
-    match std::fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => Err(format!("{}: it is not a file", path.display())),
-        Ok(_) | Err(_) => text_file::read_text_up_to(path, bytes_max).map(Zeroizing::new),
     }
 }

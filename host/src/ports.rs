@@ -253,8 +253,9 @@ pub trait TradingServer: Send + Sync {
     fn proves_postings(&self) -> bool {
         false
     }
-    /// The brands that its groups have. A fault where it cannot say at once: then no row is held to be wrong.
-    fn brands(&self) -> Result<Vec<Box<str>>, Fault> {
+    /// One account of each kind that there is or may be made: of each group, and of each brand of its customers. A fault
+    /// where it cannot say at once: then no row is held to be wrong.
+    fn account_kinds(&self) -> Result<Vec<AccountFacts>, Fault> {
         Err(Fault::new("the trading server does not list its groups"))
     }
     /// The brand of a customer; `None` where there is no such customer. A fault as above.

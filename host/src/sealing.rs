@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::file_access::FileUse;
 use crate::flows::{Cashier, configure};
-use crate::followed_file::{FileProblems, FileRules, FollowedFile, Take};
+use crate::followed_file::{FileForm, FileProblems, FileRules, FollowedFile, Take};
 use crate::key_file::KEY_FILE_BYTES_MAX;
 use crate::ledger::Watermark;
 use crate::ports::{Entropy, Fault};
@@ -34,7 +34,7 @@ pub(crate) fn key_file(
     let rules = FileRules {
         setting: "seal_keys_file",
         content: FileUse::Secret,
-        bytes_max: KEY_FILE_BYTES_MAX,
+        form: FileForm::Text(KEY_FILE_BYTES_MAX),
         when_empty: None,
         strict: settings.strict_key_permissions,
     };

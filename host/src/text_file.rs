@@ -11,9 +11,16 @@ use zeroize::Zeroizing;
 /// The UTF-8 byte order mark that some editors write before everything else.
 const MARK: char = '\u{feff}';
 
+/// Size of a settings file or `plugins.toml`: the longest lists allowed take a tenth of it.
+const SETTINGS_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Size of a PEM file: a chain takes a hundredth of it.
+const PEM_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
 /// The lines of a PEM file without blanks around them. Comments between certificates may be in any encoding.
 pub(crate) fn read_pem(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let bytes = Zeroizing::new(read_bytes(path, u64::MAX)?);
+    let failed = |what: String| format!("{}: {what}", path.display());
+    let bytes = Zeroizing::new(open_file(path).and_then(|file| read(file, PEM_FILE_BYTES_MAX)).map_err(failed)?);
     let text = without_mark(&bytes).map_err(|what| format!("{}: {what}", path.display()))?;
     let mut lines = Zeroizing::new(Vec::with_capacity(text.len().saturating_add(1)));
     for line in text.split(|byte| *byte == b'\n') {
@@ -23,25 +30,45 @@ pub(crate) fn read_pem(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(lines)
 }
 
-/// The text of a file. The error names the file; the content of no file is ever part of it.
+/// The text of a settings file. The error names the file; the content of no file is ever part of it.
 pub(crate) fn read_text(path: &Path) -> Result<String, String> {
-    read_text_up_to(path, u64::MAX)
+    read_text_up_to(path, SETTINGS_FILE_BYTES_MAX)
 }
 
-/// The same for a file of at most so many bytes.
+/// The text of what a person names to a command, which may be a pipe, of at most so many bytes.
 pub(crate) fn read_text_up_to(path: &Path, bytes_max: u64) -> Result<String, String> {
-    into_text(read_bytes(path, bytes_max)?).map_err(|what| format!("{}: {what}", path.display()))
+    let text = File::open(path).map_err(|error| error.to_string()).and_then(|file| read(file, bytes_max));
+    text.and_then(into_text).map_err(|what| format!("{}: {what}", path.display()))
 }
 
-fn read_bytes(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
-    let failed = |what: String| format!("{}: {what}", path.display());
-    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+/// The text of a file that the program reads unasked: a pipe or a device is none, and nothing is waited for.
+pub(crate) fn read_file_up_to(path: &Path, bytes_max: u64) -> Result<Zeroizing<String>, String> {
+    let text = open_file(path).and_then(|file| read(file, bytes_max)).and_then(into_text);
+    text.map(Zeroizing::new).map_err(|what| format!("{}: {what}", path.display()))
+}
+
+/// Links are followed, as containers mount files.
+fn open_file(path: &Path) -> Result<File, String> {
+    let mut options = File::options();
+    options.read(true);
+    // Opening a pipe would wait for its writer.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
+    let file = options.open(path).map_err(|error| error.to_string())?;
+    match file.metadata() {
+        Ok(about) if about.is_file() => Ok(file),
+        Ok(_) => Err("it is not a file".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn read(file: File, bytes_max: u64) -> Result<Vec<u8>, String> {
     // Of its final size from the start: a buffer that grows would leave copies of a key behind.
     let size = file.metadata().map_or(0, |about| about.len()).min(bytes_max);
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
-    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > bytes_max {
-        return Err(failed(format!("is over {bytes_max} bytes")));
+        return Err(format!("is over {bytes_max} bytes"));
     }
     Ok(bytes)
 }
@@ -120,6 +147,23 @@ mod tests {
         for (bytes, problem) in table {
             assert_eq!(into_text(bytes.to_vec()).unwrap_err(), problem);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn k2_what_is_no_file_is_neither_waited_for_nor_read_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [&*pipe, Path::new("/dev/zero"), folder.path()] {
+            for error in [read_file_up_to(path, 100).unwrap_err(), read_pem(path).unwrap_err()] {
+                assert_eq!(error, format!("{}: it is not a file", path.display()));
+            }
+        }
+        assert!(read_text(Path::new("/dev/zero")).unwrap_err().ends_with("is over 1048576 bytes"));
+        let long = folder.path().join("long.pem");
+        std::fs::write(&long, vec![b'\n'; 1024 * 1024 + 1]).unwrap();
+        assert!(read_pem(&long).unwrap_err().ends_with("is over 1048576 bytes"));
     }
 
     #[test]

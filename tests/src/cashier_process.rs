@@ -50,6 +50,8 @@ pub struct CashierProcess {
     pub log_level: &'static str,
     /// Further environment from its next start on.
     pub environment: Vec<(&'static str, &'static str)>,
+    /// Open files it may have from its next start on, if they are limited.
+    pub open_files: Option<u32>,
     /// Further lines of its settings file, read at its next start.
     pub settings: String,
 }
@@ -72,6 +74,7 @@ impl CashierProcess {
             child: None,
             log_level: "info",
             environment: Vec::new(),
+            open_files: None,
             settings: NO_RATE_LIMIT.into(),
         }
     }
@@ -110,7 +113,15 @@ impl CashierProcess {
         let settings = self.folder.join("cashier.toml");
         write(&settings, &settings_text(self.addresses, &self.settings));
         let log = std::fs::File::options().create(true).append(true).open(self.folder.join("cashier.log"));
-        let mut child = Command::new(artifacts::cashier())
+        let mut program = match self.open_files {
+            None => Command::new(artifacts::cashier()),
+            Some(most) => {
+                let mut limited = Command::new("prlimit");
+                limited.arg(format!("--nofile={most}:{most}")).arg(artifacts::cashier());
+                limited
+            }
+        };
+        let mut child = program
             .args(["serve", "--settings"])
             .arg(&settings)
             .env("CASHIER_LOG", self.log_level)

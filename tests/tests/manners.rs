@@ -2,6 +2,7 @@
 //! one address costs the others nothing. The cashier runs as a separate process.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -21,6 +22,7 @@ use cashier_tests::roster::{self, CUSTOMER, LOGIN};
 use cashier_tests::sandbox::{self, TestSandbox};
 use cashier_tests::stripe_stub::{self, StripeStub, StubMode};
 use cashier_tests::waiting::eventually;
+use cashier_tests::write_lock::WriteLock;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -174,6 +176,57 @@ async fn n2_the_demo_ends_on_sighup_with_a_drain() {
     assert_eq!(demo.wait().await.unwrap().code(), Some(0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn n3_a_stop_whose_queue_cannot_be_written_exits_with_one() {
+    let mut server = Server::start("stop_delay_seconds = 0\n").await;
+    let lock = WriteLock::take(server.folder.path());
+    let manager = server.manager.clone();
+    let saving = tokio::spawn(async move {
+        let config = json!({"provider": "sandbox", "brand": "ion4", "currency": "EUR", "sandbox": 1});
+        manager.command("MngUpdateCashierProviderConfig", &config).await
+    });
+    let page = format!("http://{}/readyz?verbose", server.addresses.watch);
+    let held = async || server.http.get(&page, &[]).await.text().contains("held by another program").then_some(());
+    eventually("the commit to wait", held).await;
+    server.process.signal("TERM").await;
+    assert_eq!(server.process.ended().await.code(), Some(1), "{}", server.process.log());
+    assert!(server.process.log().contains("what was decided last is not on disk"), "{}", server.process.log());
+    saving.abort();
+    lock.release();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n2_a_demo_that_is_stopped_before_its_walkthrough_ends_in_order_with_its_payment_service() {
+    let _ = (artifacts::module("sandbox"), artifacts::module("stripe"));
+    for after in ["Sandbox payment service: ", "Trading server:"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut demo = Command::new(artifacts::cashier())
+            .args(["demo", "--folder"])
+            .arg(folder.path().join("demo"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+        let mut service = String::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some((_, address)) = line.split_once("Sandbox payment service: http://") {
+                address.clone_into(&mut service);
+            }
+            if line.contains(after) {
+                break;
+            }
+        }
+        let pid = demo.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        assert_eq!(demo.wait().await.unwrap().code(), Some(0), "after {after}");
+        let gone = async || tokio::net::TcpStream::connect(&service).await.is_err().then_some(());
+        eventually("the payment service to end", gone).await;
+    }
+}
+
 /// Whether a process catches a signal.
 fn catches(pid: &str, signal: u32) -> bool {
     let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("status")).unwrap_or_default();
@@ -221,4 +274,55 @@ async fn b3_thousands_of_half_sent_requests_of_one_address_cost_another_nothing(
         drop(flood);
         assert_eq!(server.process.terminate().await, Some(0));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_slow_bodies_of_twelve_addresses_keep_no_customer_manager_or_probe_from_an_answer() {
+    const SLOW: &[u8] = b"POST /cashier/webhook/x HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n";
+    let mut server = Server::start("stop_delay_seconds = 0\ntrusted_proxies = [\"192.0.2.1\"]\n").await;
+    // With so few open files the customer listener has 312 connections for unknown addresses, the manager listener 48.
+    assert_eq!(server.process.terminate().await, Some(0));
+    server.process.open_files = Some(1024);
+    let addresses = server.process.start().await;
+    let at = |address: SocketAddr| format!("http://{address}");
+    let mut flood = Vec::new();
+    for number in 0..40 {
+        for source in 2..14 {
+            let mut client = RawConnection::connect_from(&format!("127.0.0.{source}"), &at(addresses.customer)).await;
+            client.write(SLOW).await;
+            flood.push(client);
+        }
+        let manager = (addresses.manager, "POST /manager");
+        for (address, line) in [manager, manager, (addresses.watch, "POST /metrics")] {
+            let mut client = RawConnection::connect_from("127.0.0.2", &at(address)).await;
+            client.write(format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n").as_bytes()).await;
+            flood.push(client);
+        }
+        if number % 10 == 9 {
+            let mut client = RawConnection::connect_from("127.0.0.20", &at(addresses.customer)).await;
+            client.write(&server.methods_call()).await;
+            assert_eq!(status_of(&client.read_answer().await), 200, "after {number} of each address");
+            let mut manager = RawConnection::connect_from("127.0.0.20", &at(addresses.manager)).await;
+            let message = r#"{"command":"MngGetCashierPaymentModules"}"#;
+            let (token, length) = (&server.manager.token, message.len());
+            let head =
+                format!("POST /manager HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ncontent-length: {length}");
+            manager.write(format!("{head}\r\n\r\n{message}").as_bytes()).await;
+            assert_eq!(status_of(&manager.read_answer().await), 200);
+            let mut probe = RawConnection::connect_from("127.0.0.20", &at(addresses.watch)).await;
+            probe.write(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            let metrics = probe.read_answer().await;
+            assert_eq!(status_of(&metrics), 200);
+            let is_limited = ["customer", "manager"].map(|listener| {
+                let metric = format!("cashier_connections_open{{listener=\"{listener}\"}} ");
+                let open = metrics.lines().find_map(|line| line.strip_prefix(&metric)?.parse::<usize>().ok());
+                open.is_some_and(|open| open <= if listener == "customer" { 320 } else { 16 })
+            });
+            assert_eq!(is_limited, [true, true], "{metrics}");
+        }
+    }
+    let log = server.process.log();
+    assert!(log.contains("an address has as many connections or requests as it may"), "{log}");
+    drop(flood);
+    assert_eq!(server.process.terminate().await, Some(0));
 }

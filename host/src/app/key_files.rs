@@ -1,12 +1,9 @@
-//! The files of keys that the settings name, and which other users may use them: warned about at the start, refused where
-//! the settings are strict. Files of session and seal keys are judged by those that follow them, and again at each change.
-
-use std::path::Path;
+//! Where session keys come from, as the settings say, and which other users may change the files that a start reads once: those are
+//! warned about. Files of keys and certificates are judged by those that follow them, at the start and at each change.
 
 use crate::file_access::{FileUse, judge};
 use crate::http::session::SessionRules;
 use crate::http::session::files::KeySources;
-use crate::ports::Fault;
 use crate::settings::Settings;
 
 /// What the settings ask of every token.
@@ -31,68 +28,11 @@ pub(super) fn session_sources(settings: &Settings) -> KeySources {
     }
 }
 
-/// Warns about files that other users may use.
-///
-/// # Errors
-/// The file is a key, and the settings are strict.
-pub(super) fn check_access(settings: &Settings) -> Result<(), Fault> {
-    let tls = settings.tls_files.as_ref();
-    match sentence("tls_key_file", tls.map(|(_, key)| &**key), FileUse::Secret) {
-        Some(sentence) if settings.strict_key_permissions => {
-            return Err(Fault::new(format!("{sentence} (refused by strict_key_permissions)")));
+/// Warns about files that other users may change. What runs in the cashier, and which keys it believes, is decided by them.
+pub(super) fn warn_of_access(settings: &Settings) {
+    for (setting, path) in [("settings file", settings.file.as_deref()), ("plugins", Some(&*settings.plugins))] {
+        if let Some(sentence) = path.and_then(|path| judge(path, FileUse::Public)) {
+            tracing::warn!(target: "security", "{setting}: {sentence}");
         }
-        Some(sentence) => tracing::warn!(target: "security", "{sentence}"),
-        None => {}
-    }
-    // What runs in the cashier, and which keys it believes, is decided by whoever may change these.
-    let others = [
-        ("settings file", settings.file.as_deref(), FileUse::Public),
-        ("plugins", Some(&*settings.plugins), FileUse::Public),
-        ("tls_certificate_file", tls.map(|(chain, _)| &**chain), FileUse::Public),
-    ];
-    for (setting, path, content) in others {
-        if let Some(sentence) = sentence(setting, path, content) {
-            tracing::warn!(target: "security", "{sentence}");
-        }
-    }
-    Ok(())
-}
-
-fn sentence(setting: &str, path: Option<&Path>, content: FileUse) -> Option<String> {
-    judge(path?, content).map(|sentence| format!("{setting}: {sentence}"))
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn k2_a_tls_key_that_others_may_read_is_refused_where_the_settings_are_strict() {
-        let folder = tempfile::tempdir().unwrap();
-        let mode = |name: &str, mode: u32| {
-            std::fs::set_permissions(folder.path().join(name), PermissionsExt::from_mode(mode)).unwrap();
-        };
-        for name in ["session.key", "seal.key", "tls.key", "chain.pem", "plugins.toml"] {
-            std::fs::write(folder.path().join(name), format!("1:{}", "00".repeat(32))).unwrap();
-            mode(name, 0o600);
-        }
-        let judged = |strict: bool| {
-            let text = format!(
-                "session_keys_file = \"session.key\"\nseal_keys_file = \"seal.key\"\ntls_key_file = \"tls.key\"\n\
-                 tls_certificate_file = \"chain.pem\"\nstrict_key_permissions = {strict}"
-            );
-            check_access(&Settings::parse(&text, folder.path(), &|_| None).unwrap()).map_err(|fault| fault.what)
-        };
-        assert_eq!(judged(true), Ok(()));
-        for name in ["chain.pem", "plugins.toml"] {
-            mode(name, 0o666);
-        }
-        assert_eq!(judged(true), Ok(()), "no keys: warned about alone");
-        mode("tls.key", 0o644);
-        assert_eq!(judged(false), Ok(()));
-        let refused = judged(true).unwrap_err();
-        assert!(refused.starts_with("tls_key_file: ") && refused.contains("chmod 600 "), "{refused}");
     }
 }

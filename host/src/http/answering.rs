@@ -19,10 +19,12 @@ use warp::Reply as _;
 use warp::reply::Response;
 
 use crate::http::client_address::TrustedProxies;
-use crate::http::connection_limits::AdmittedConnection;
+use crate::http::connections::AdmittedConnection;
+use crate::http::open_connections::Newcomer;
+use crate::http::proxy_hints::ProxyHints;
 use crate::http::reply::{ProviderWait, Reply};
 use crate::http::request::RequestOrigin;
-use crate::http::sender::{Proof, Sender};
+use crate::http::sender::Sender;
 use crate::http::switched_routes::SwitchedRoutes;
 use crate::ports::{Clock, Entropy};
 
@@ -56,6 +58,7 @@ pub(super) struct ConnectionContext {
     pub(super) routes: Arc<SwitchedRoutes>,
     pub(super) context: ListenerContext,
     pub(super) is_tls: bool,
+    pub(super) hints: Arc<ProxyHints>,
     /// Kilobytes of large bodies that may still be read at once.
     pub(super) large_bodies: Arc<Semaphore>,
 }
@@ -65,17 +68,20 @@ impl ConnectionContext {
         &self,
         mut request: Request<Incoming>,
         peer: IpAddr,
-        admitted: &AdmittedConnection,
+        admitted: &Arc<AdmittedConnection>,
     ) -> Response {
         let began = self.context.clock.monotonic();
         let request_id = request_id(request.headers(), &*self.context.entropy);
-        let ip = self.context.trusted_proxies.client_of(peer, request.headers());
+        let proxies = &self.context.trusted_proxies;
+        self.hints.requested(peer, request.headers(), proxies);
+        let ip = proxies.client_of(peer, request.headers());
         let sender = Arc::new(Sender::default());
         let waited_us = Arc::new(AtomicU64::new(0));
         let origin = RequestOrigin {
             request_id: Arc::clone(&request_id),
             ip,
             waited_us: Arc::clone(&waited_us),
+            connection: Arc::clone(admitted),
             sender: Arc::clone(&sender),
             large_bodies: Arc::clone(&self.large_bodies),
         };
@@ -83,17 +89,13 @@ impl ConnectionContext {
         let (method, path) = (request.method().clone(), logged(request.uri().path()));
 
         // Behind a proxy the connections are the proxy's, and the requests the client's.
-        let place = (ip != peer.to_canonical()).then(|| admitted.connections().begin_request(ip));
-        let mut response = if let Some(None) = place {
-            Reply::refused(&too_many_requests()).into_response()
-        } else {
+        let has_place = ip == peer.to_canonical() || admitted.count_for(Newcomer::of(ip, proxies));
+        let mut response = if has_place {
             self.routed(request, &request_id, &method, &path).await
+        } else {
+            Reply::refused(&too_many_requests()).into_response()
         };
-        drop(place);
-        let proof = sender.proof();
-        if proof != Proof::Nothing {
-            admitted.proved();
-        }
+        admitted.proved(sender.proof());
 
         let provider = response.extensions().get::<ProviderWait>().copied().unwrap_or_default().0;
         let outside = provider + Duration::from_micros(waited_us.load(Ordering::Relaxed));
@@ -104,7 +106,7 @@ impl ConnectionContext {
             headers.insert(REQUEST_ID, value);
         }
         // How long a refusal took would show anyone what exists.
-        if proof == Proof::Session && ![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
+        if sender.proof().is_session() && ![StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
             headers.insert(OWN_LATENCY, HeaderValue::from(own_us));
             let timing = format!("own;dur={}, outside;dur={}", millis(own_us), millis(outside_us));
             headers.extend(HeaderValue::from_str(&timing).ok().map(|timing| (SERVER_TIMING, timing)));
@@ -148,7 +150,7 @@ impl ConnectionContext {
 }
 
 fn too_many_requests() -> Refusal {
-    let sentence = "too many requests of this address are being answered at once, try again shortly";
+    let sentence = "too many requests, of this address or of all, are being answered at once: try again shortly";
     Refusal::new(RefusalCode::Frequent, sentence)
 }
 

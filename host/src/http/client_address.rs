@@ -1,6 +1,6 @@
 //! Whose address a request counts for: the peer's, or the one that a trusted proxy reports. It counts nothing.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use cashier_core::network::network_of;
@@ -9,11 +9,28 @@ use ipnet::IpNet;
 
 /// An address as limits count it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct AddressKey(IpAddr);
+pub(super) struct AddressKey {
+    /// A trusted proxy counts for itself, whoever else has its network.
+    is_proxy: bool,
+    network: IpAddr,
+}
+
+impl AddressKey {
+    pub(super) const FIRST: Self = Self { is_proxy: false, network: IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+    pub(super) const LAST: Self = Self { is_proxy: true, network: IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)) };
+
+    pub(super) fn of_proxy(address: IpAddr) -> Self {
+        Self { is_proxy: true, network: address.to_canonical() }
+    }
+
+    pub(super) fn is_proxy(self) -> bool {
+        self.is_proxy
+    }
+}
 
 impl From<IpAddr> for AddressKey {
     fn from(address: IpAddr) -> Self {
-        Self(network_of(address))
+        Self { is_proxy: false, network: network_of(address) }
     }
 }
 

@@ -24,7 +24,7 @@ impl CustomerContext {
     pub(super) fn session(&self, request: &Request) -> Result<CustomerSession, Refusal> {
         let now = self.cashier.clock.wall();
         let session = self.keys.customer(request.authorization(), request.origin.ip, now)?;
-        request.origin.sender.proved(Proof::Session);
+        request.origin.sender.proved(Proof::Customer(session.customer_id()));
         Ok(session)
     }
 }

@@ -12,7 +12,7 @@ use warp::filters::BoxedFilter;
 
 use crate::flows::{Cashier, RequestContext};
 use crate::http::reply::Reply;
-use crate::http::request::{Request, request};
+use crate::http::request::{BodyLimits, Request, request};
 use crate::http::route::Route;
 use crate::http::sender::{Proof, Sender};
 use crate::http::session::SessionKeys;
@@ -30,7 +30,7 @@ impl Tokens for TokensOfMessage {
         // The listener's own text of an address.
         let from = from.ip.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let session = self.keys.manager(token, from, now)?;
-        self.sender.proved(Proof::Session);
+        self.sender.proved(Proof::Manager(session.manager_id()));
         Ok(session)
     }
 }
@@ -44,21 +44,26 @@ pub(super) fn routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedFi
         .and(warp::path::end())
         .and(request())
         .then(move |request: Request| {
+            let limits = match keys.is_managers(request.authorization(), cashier.clock.wall()) {
+                true => MESSAGE_LENGTH_MAX.into(),
+                // The token may be in the message.
+                false => BodyLimits::of_anybody(MESSAGE_LENGTH_MAX),
+            };
             let (keys, sender) = (Arc::clone(&keys), Arc::clone(&request.origin.sender));
             let tokens = Arc::new(TokensOfMessage { keys, sender });
             let context = ManagerContext { cashier: Arc::clone(&cashier), tokens };
-            async move { answer(&context, request).await }
+            async move { answer(&context, request, limits).await }
         })
         .or(warp::any().map(Reply::not_found))
         .unify()
         .boxed()
 }
 
-async fn answer(context: &ManagerContext, mut request: Request) -> Reply {
+async fn answer(context: &ManagerContext, mut request: Request, limits: BodyLimits) -> Reply {
     if !ROUTE.takes(&request.method) {
         return Reply::method_not_allowed(ROUTE.allowed());
     }
-    let (number, message) = match request.read_body(MESSAGE_LENGTH_MAX, &*context.cashier.clock).await {
+    let (number, message) = match request.read_body(limits, &*context.cashier.clock).await {
         Ok(message) => manager::answer(context, &message, request.authorization(), request.context()).await,
         Err(refusal) => envelope::write(None, Err(refusal)),
     };
@@ -70,9 +75,43 @@ mod tests {
     use cashier_core::session::Role;
 
     use super::*;
+    use crate::http::request::RequestOrigin;
     use crate::http::session::{SessionKey, issue_token};
     use crate::http::testing::TestListener;
     use crate::test_cashier::TestCashier;
+
+    #[tokio::test]
+    async fn b4_messages_of_anybody_leave_a_part_of_the_capacity_to_managers_whose_token_is_in_the_head() {
+        let env = TestCashier::published().await;
+        let keys = Arc::new(SessionKeys::new(vec![SessionKey::new("k", &[7; 32]).unwrap()]).unwrap());
+        let of_all = routes(&env.cashier, &keys);
+        // Others send large bodies meanwhile, to all but eight of the 64 MiB.
+        let routes = warp::ext::get::<RequestOrigin>()
+            .map(|origin: RequestOrigin| {
+                Arc::new(Arc::clone(&origin.large_bodies).try_acquire_many_owned(56 * 1024).unwrap())
+            })
+            .and(of_all)
+            .map(|_others, reply: Reply| reply);
+        let listener = TestListener::open(routes.boxed(), env.clock.clone()).await;
+        let token = |role| issue_token(&keys, role, 7, None, 60, env.cashier.clock.now()).unwrap();
+        let (manager, customer) = (token(Role::Manager), token(Role::Customer));
+        let pad = "x".repeat(200 * 1024);
+        let message = format!(r#"{{"command":"MngGetCashierPaymentModules","pad":"{pad}"}}"#);
+        let in_message = format!(r#"{{"command":"MngGetCashierPaymentModules","__token":"{manager}","pad":"{pad}"}}"#);
+        let small = format!(r#"{{"command":"MngGetCashierPaymentModules","__token":"{manager}"}}"#);
+        let table = [
+            (&*manager, &*message, 200),
+            ("", &*message, 429),
+            ("forged", &*message, 429),
+            (&*customer, &*message, 429),
+            ("", &*in_message, 429),
+            ("", &*small, 200),
+        ];
+        for (token, message, status) in table {
+            let response = listener.send("POST /manager", &format!("authorization: {token}\r\n"), message).await;
+            assert_eq!(response.status, status, "{token}: {}", response.body);
+        }
+    }
 
     #[tokio::test]
     async fn b6_only_an_answer_to_a_managers_session_says_how_long_it_took() {

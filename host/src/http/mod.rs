@@ -3,18 +3,23 @@
 
 pub mod answering;
 pub mod client_address;
-mod connection;
+mod connection_counts;
 pub mod connection_limits;
+mod connections;
 mod cross_origin;
 mod customer_context;
 mod customers;
 mod deposit;
 mod idempotency_key;
+mod known_addresses;
 mod managers;
 mod methods;
 mod observed_stream;
+mod open_connections;
 mod parser_refusals;
+mod phase;
 mod piece_stream;
+mod proxy_hints;
 mod query;
 pub mod reply;
 mod request;
@@ -47,7 +52,7 @@ use crate::http::reply::Reply;
 use crate::http::session::SessionKeys;
 
 pub use route::Route;
-pub use watch::{METRICS, Metric};
+pub use watch::{CONNECTION_METRICS, METRICS, Metric};
 
 /// Every route of the three listeners.
 pub fn routes() -> impl Iterator<Item = Route> {

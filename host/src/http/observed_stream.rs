@@ -9,8 +9,7 @@ use std::task::{Context, Poll};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::Phase;
-use super::connection_limits::AdmittedConnection;
+use super::connections::AdmittedConnection;
 use super::sending::AnswerInMaking;
 
 /// The stream of a connection: the first bytes after an answer begin another head.
@@ -30,7 +29,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.admitted.head_begun();
+            self.admitted.bytes_came();
         }
         read
     }
@@ -56,7 +55,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flush = Pin::new(&mut self.stream).poll_flush(cx);
         if flush.is_ready() {
-            self.admitted.connection().step(&[Phase::Flushing], Phase::Idle);
+            self.admitted.flushed();
         }
         flush
     }
@@ -98,6 +97,6 @@ impl<B: Body + Unpin> Body for ObservedBody<B> {
 
 impl<B> Drop for ObservedBody<B> {
     fn drop(&mut self) {
-        self.admitted.connection().step(&[Phase::Busy], Phase::Flushing);
+        self.admitted.answer_made();
     }
 }

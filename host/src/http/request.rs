@@ -19,6 +19,8 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use crate::flows::RequestContext;
+use crate::http::connections::AdmittedConnection;
+use crate::http::phase::Phase;
 use crate::http::sender::Sender;
 use crate::ports::Clock;
 
@@ -46,6 +48,8 @@ pub(super) struct RequestOrigin {
     pub(super) ip: IpAddr,
     /// Microseconds spent waiting for the client to send the body; not the cashier's own time.
     pub(super) waited_us: Arc<AtomicU64>,
+    /// The connection it came on.
+    pub(super) connection: Arc<AdmittedConnection>,
     /// What the endpoint found out about the sender.
     pub(super) sender: Arc<Sender>,
     /// The listener's capacity for large bodies, in kilobytes: [`LARGE_BODIES_KIB_MAX`].
@@ -223,6 +227,8 @@ impl Request {
             Either::Left((body, _)) => body,
             Either::Right(_) => Err(Refusal::new(RefusalCode::RequestTimeout, "the body took too long to arrive")),
         };
+        // From here on nobody but the cashier delays the answer.
+        self.origin.connection.enter(Phase::Answering);
         let waited = u64::try_from(clock.monotonic().saturating_sub(began).as_micros()).unwrap_or(u64::MAX);
         self.origin.waited_us.fetch_add(waited, Ordering::Relaxed);
         read

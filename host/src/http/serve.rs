@@ -1,12 +1,14 @@
 //! The accept loop: connections, TLS handshakes and the end of both, once for every listener. It knows no request; which
-//! connections there may be is decided in `connection_limits`, what is done around a request in `answering`.
+//! connections there may be is decided in `open_connections`, what is done around a request in `answering`.
 
 use std::convert::Infallible;
 use std::io::Write;
 use std::net::IpAddr;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -18,11 +20,14 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::http::answering::{ConnectionContext, ListenerContext};
-use crate::http::client_address::TrustedProxies;
-use crate::http::connection::Phase;
-use crate::http::connection_limits::{AdmittedConnection, ConnectionLimits, Connections, Newcomer, SWEEP_PAUSE};
+use crate::http::connection_counts::ListenerCounts;
+use crate::http::connection_limits::{ConnectionLimits, SWEEP_PAUSE};
+use crate::http::connections::{AdmittedConnection, Connections};
 use crate::http::observed_stream::{ObservedBody, ObservedStream};
+use crate::http::open_connections::Newcomer;
 use crate::http::parser_refusals;
+use crate::http::phase::Phase;
+use crate::http::proxy_hints::ProxyHints;
 use crate::http::request::LARGE_BODIES_KIB_MAX;
 use crate::http::sending::Sending;
 use crate::http::stall::StallGuard;
@@ -59,16 +64,18 @@ pub struct Listener {
 /// Serves until `end` says how long requests in progress may take to finish. Returns how many connections were cut.
 pub async fn serve(listener: Listener, context: ListenerContext, mut end: watch::Receiver<Option<Duration>>) -> usize {
     let Listener { name, socket, tls, limits, routes } = listener;
-    let places = Connections::new(limits);
+    let places = Connections::new(limits, ListenerCounts::of(name));
     let mut sweeper = JoinSet::new();
     sweeper.spawn(sweep(Arc::clone(&places)));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
+    let hints = Arc::new(ProxyHints::new(name));
     let connection = ConnectionContext {
         name,
         routes,
         context: context.clone(),
         is_tls: tls.is_some(),
+        hints: Arc::clone(&hints),
         large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_KIB_MAX)),
     };
     loop {
@@ -81,7 +88,8 @@ pub async fn serve(listener: Listener, context: ListenerContext, mut end: watch:
         match accepted {
             Ok((stream, peer)) => {
                 let peer = peer.ip();
-                let Some(admitted) = places.admit(newcomer(peer, &context.trusted_proxies)) else {
+                hints.connected(peer, &context.trusted_proxies);
+                let Some(admitted) = places.admit(Newcomer::of(peer, &context.trusted_proxies)) else {
                     refuse(stream, tls.is_none());
                     tracing::debug!(listener = name, %peer, "connection was refused: there are too many");
                     continue;
@@ -91,7 +99,7 @@ pub async fn serve(listener: Listener, context: ListenerContext, mut end: watch:
                     let serving = serve_connection(connection, stream, peer, tls, watcher, Arc::clone(&admitted));
                     let served = tokio::select! {
                         served = serving => served,
-                        () = admitted.connection().ended() => Err(Fault::new("it waited too long, or another needed its place")),
+                        () = admitted.ended() => Err(Fault::new("it waited too long, or another needed its place")),
                     };
                     if let Err(fault) = served {
                         tracing::debug!(listener = name, %fault, "connection failed");
@@ -126,19 +134,6 @@ async fn sweep(places: Arc<Connections>) {
     }
 }
 
-fn newcomer(address: IpAddr, proxies: &TrustedProxies) -> Newcomer {
-    static UNSET: Once = Once::new();
-    if proxies.is_unset_proxy(address) {
-        UNSET.call_once(|| {
-            tracing::warn!(
-                "connections from this machine count for no limit per address: if a proxy sends them, name it in the \
-                 settings, such as trusted_proxies = [\"127.0.0.1\", \"::1\"]; name any other to limit them too"
-            );
-        });
-    }
-    Newcomer { address, limited: !proxies.stands_for_many(address), trusted: proxies.contains(address) }
-}
-
 /// Closes a connection that nothing was read from. Whether the client sees the answer is its system's choice.
 fn refuse(stream: TcpStream, is_plain: bool) {
     if let (true, Ok(mut stream)) = (is_plain, stream.into_std()) {
@@ -160,12 +155,12 @@ async fn serve_connection(
     let sending = Arc::new(Sending::default());
     let stream = StallGuard::new(stream, Arc::clone(&sending));
     let Some(tls) = tls else { return serve_http(connection, stream, sending, peer, watcher, admitted).await };
-    admitted.head_begun();
+    admitted.enter(Phase::Handshake);
     let handshake = TlsAcceptor::from(tls.current()).accept(stream);
     let stream = tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await;
     let stream = stream.map_err(|_| Fault::new("the TLS handshake timed out"))?;
     let stream = stream.map_err(|error| Fault::new(format!("TLS: {error}")))?;
-    admitted.connection().step(&[Phase::Head], Phase::Fresh);
+    admitted.enter(Phase::Fresh);
     serve_http(connection, stream, sending, peer, watcher, admitted).await
 }
 
@@ -183,15 +178,16 @@ where
 {
     let name = connection.name;
     let stream = ObservedStream::new(stream, Arc::clone(&admitted));
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let (connection, admitted, sending) = (connection.clone(), Arc::clone(&admitted), Arc::clone(&sending));
         async move {
-            let waiting = [Phase::Fresh, Phase::Idle, Phase::Head, Phase::Busy, Phase::Flushing];
-            if !admitted.connection().step(&waiting, Phase::Busy) {
+            let has_body = !Body::is_end_stream(request.body());
+            if !admitted.enter(if has_body { Phase::Receiving } else { Phase::Answering }) {
                 // It is being closed.
                 std::future::pending().await
             }
             let response = connection.answer(request, peer, &admitted).await;
+            admitted.enter(Phase::Sending);
             let making = sending.begin(response.extensions().get().copied().unwrap_or_default());
             Ok::<_, Infallible>(response.map(|body| ObservedBody::new(body, admitted, making)))
         }

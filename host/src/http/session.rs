@@ -133,6 +133,13 @@ impl SessionKeys {
         }
     }
 
+    /// Whether a request begins with a manager's token, before anything else of it is read. It logs nothing: the message may have
+    /// another token, and that is the one that counts.
+    pub(in crate::http) fn is_managers(&self, authorization: Option<&str>, now: UnixTime) -> bool {
+        let claims = presented(authorization).and_then(|token| self.verify(token, now).ok());
+        claims.is_some_and(|claims| claims.role != Role::Customer)
+    }
+
     fn verify(&self, token: &str, now: UnixTime) -> Result<VerifiedClaims, RefusedToken> {
         if token.len() > TOKEN_LENGTH_MAX {
             return Err(TokenProblem::Malformed.into());

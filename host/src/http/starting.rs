@@ -10,7 +10,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::http::reply::Reply;
-use crate::http::request::{Request, request};
+use crate::http::request::{BodyLimits, Request, request};
 use crate::http::watch::{self, Metric, Page};
 use crate::http::{cross_origin, customers, managers, webhook};
 use crate::manager::MESSAGE_LENGTH_MAX;
@@ -42,7 +42,7 @@ async fn customer(clock: Arc<dyn Clock>, mut request: Request) -> Reply {
         return refused;
     }
     // A connection whose request was not read whole is closed, and its client might never see the answer.
-    match request.read_body(webhook::NOTICE_LENGTH_MAX, &*clock).await {
+    match request.read_body(BodyLimits::of_anybody(webhook::NOTICE_LENGTH_MAX), &*clock).await {
         Ok(_) => Reply::refused(&starting()),
         Err(refusal) => Reply::refused(&refusal),
     }
@@ -55,7 +55,7 @@ async fn manager(clock: Arc<dyn Clock>, mut request: Request) -> Reply {
     if !managers::ROUTE.takes(&request.method) {
         return Reply::method_not_allowed(managers::ROUTE.allowed());
     }
-    let message = request.read_body(MESSAGE_LENGTH_MAX, &*clock).await;
+    let message = request.read_body(BodyLimits::of_anybody(MESSAGE_LENGTH_MAX), &*clock).await;
     let (ext_id, refusal) = match message.map(|message| envelope::read(&message)) {
         Ok(Ok(mut envelope)) => (envelope.ext_id.take(), starting()),
         Ok(Err((ext_id, refusal))) => (ext_id, refusal),

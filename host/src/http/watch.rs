@@ -14,7 +14,7 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
 pub(super) use self::metrics::metrics;
-pub use self::metrics::{METRICS, Metric};
+pub use self::metrics::{CONNECTION_METRICS, METRICS, Metric};
 use self::module_health::ModuleHealthReport;
 use crate::flows::{Cashier, configure};
 use crate::http::reply::Reply;

@@ -8,7 +8,8 @@ use cashier_core::edit::SecondPerson;
 use zeroize::Zeroizing;
 
 use super::wrong::Wrong;
-use crate::text_file::{read_text, trimmed};
+use crate::key_file::KEY_FILE_BYTES_MAX;
+use crate::text_file::{read_file_up_to, trimmed};
 use crate::web_url;
 
 /// Environment variables that carry keys where no file does.
@@ -89,7 +90,7 @@ pub(super) fn keys(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Zeroizing<String>, Wrong> {
     if let Some(path) = file {
-        return read_text(&path).map(Zeroizing::new).map_err(|what| Wrong::new(key, what));
+        return read_file_up_to(&path, KEY_FILE_BYTES_MAX).map_err(|what| Wrong::new(key, what));
     }
     environment(variable).filter(|text| !trimmed(text).is_empty()).map(Zeroizing::new).ok_or_else(|| {
         Wrong::new(

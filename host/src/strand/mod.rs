@@ -19,6 +19,7 @@ mod json;
 mod load;
 mod log_watch;
 mod quarantine;
+mod queue;
 pub mod reseal;
 pub mod retention;
 mod rows;

@@ -14,8 +14,10 @@ use super::columns::sql_fault;
 use super::connection::{connect_read_only, overwrite_freed};
 use crate::ports::Fault;
 
-/// Rows examined in one turn of the strand: a millisecond, so that no commit waits longer for it.
-pub const RETIRED_AT_ONCE_MAX: usize = 64;
+/// Rows looked at in one turn of the strand, and bytes deleted by it, or one row: each page of a body is read before it is free,
+/// some 256 of them, so that no commit waits longer for it than for a disk that is slow anyway.
+pub const RETIRED_AT_ONCE_MAX: usize = 16;
+const RETIRED_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What is deleted by its age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,19 +63,28 @@ impl RetentionKind {
         }
     }
 
-    /// Rows as id, time, whether they must stay, and whether there is something to delete.
+    /// Rows as id, time, whether they must stay, whether there is something to delete, and its bytes. `deleted_time` stands behind
+    /// the body and is read where that is empty: SQLite reads a body's pages to get behind it, and knows its length without them.
     const fn rows(self) -> &'static str {
         match self {
-            Self::Events => "SELECT id, received_time AS at, 0, deleted_time = 0 FROM notice",
-            Self::Quarantine => "SELECT id, received_time AS at, 0, deleted_time = 0 FROM unproven_notice",
+            Self::Events => {
+                "SELECT id, received_time, 0, CASE WHEN length(body) > 0 THEN 1 ELSE deleted_time = 0 END, \
+                 length(body) + octet_length(headers_json) + octet_length(raw_query) FROM notice"
+            }
+            Self::Quarantine => {
+                "SELECT id, received_time, 0, CASE WHEN length(body) > 0 THEN 1 ELSE deleted_time = 0 END, \
+                 length(body) + octet_length(headers_json) + octet_length(raw_query) FROM unproven_notice"
+            }
             Self::Answers => {
-                "SELECT transaction_id AS id, coalesce(of.updated_time, 0), coalesce(of.status IN (0, 1), 0), \
-                 answer.deleted_time = 0 \
+                "SELECT transaction_id, coalesce(of.updated_time, 0), coalesce(of.status IN (0, 1), 0), \
+                 CASE WHEN octet_length(instructions_json) > 0 THEN 1 ELSE answer.deleted_time = 0 END, \
+                 octet_length(redirect_url) + octet_length(instructions_json) \
                  FROM answer LEFT JOIN cashier_transaction AS of ON of.id = answer.transaction_id"
             }
             Self::Approvals => {
                 "SELECT id, max(asked_time, decided_time, CASE state WHEN 0 THEN expires_time ELSE 0 END), 0, \
-                 deleted_time = 0 FROM approval"
+                 CASE WHEN length(request_sealed) > 0 THEN 1 ELSE deleted_time = 0 END, length(request_sealed) \
+                 FROM approval"
             }
         }
     }
@@ -115,6 +126,13 @@ pub struct Retired {
     pub next: Option<RetentionPlace>,
 }
 
+impl Retired {
+    /// Whether a row of this length is deleted in the same turn.
+    fn has_room(&self, bytes: u64) -> bool {
+        self.rows == 0 || self.bytes.saturating_add(bytes) <= RETIRED_BYTES_MAX
+    }
+}
+
 /// Notices of events that wait for their transaction, are listed without one, or are unread. An event never begins to wait
 /// again, so what is read before a round holds during it.
 pub fn needed(path: &Path) -> Result<BTreeSet<u64>, Fault> {
@@ -141,6 +159,13 @@ struct AgedRow {
     is_old: bool,
     stays: bool,
     is_there: bool,
+    bytes: u64,
+}
+
+impl AgedRow {
+    fn is_due(&self) -> bool {
+        self.is_old && self.is_there && !self.stays
+    }
 }
 
 fn turn(connection: &Connection, order: &RetentionOrder) -> Result<Retired, rusqlite::Error> {
@@ -153,22 +178,26 @@ fn turn(connection: &Connection, order: &RetentionOrder) -> Result<Retired, rusq
                 .prepare_cached("SELECT id FROM retention_kept WHERE kind = ?1 AND id > ?2 ORDER BY id LIMIT ?3")?
                 .query_map(params![number, after.cast_signed(), most as i64], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
-            let mut retired = Retired::default();
+            let (mut retired, mut last) = (Retired::default(), None);
             for id in &kept {
                 let sql = format!("{rows} WHERE {} = ?1", kind.id());
                 let found = connection.prepare_cached(&sql)?.query_row([id], |row| candidate(row, order)).optional()?;
-                let due = found.as_ref().is_some_and(|row| row.is_old && !row.stays && row.is_there);
-                if due {
+                let due = found.as_ref().filter(|row| row.is_due());
+                if due.is_some_and(|row| !retired.has_room(row.bytes)) {
+                    retired.next = last.or(Some(*place));
+                    return Ok(retired);
+                }
+                if due.is_some() {
                     add(&mut retired, delete(connection, *kind, *id, order.now)?);
                 }
-                if due || found.is_none_or(|row| !row.is_there) {
+                if due.is_some() || found.is_none_or(|row| !row.is_there) {
                     let mut drop =
                         connection.prepare_cached("DELETE FROM retention_kept WHERE kind = ?1 AND id = ?2")?;
                     drop.execute([number, *id])?;
                 }
+                last = Some(RetentionPlace::Kept(id.cast_unsigned()));
             }
-            let last = kept.last().filter(|_| kept.len() == most);
-            retired.next = Some(last.map_or(RetentionPlace::New, |last| RetentionPlace::Kept(last.cast_unsigned())));
+            retired.next = last.filter(|_| kept.len() == most).or(Some(RetentionPlace::New));
             Ok(retired)
         }
         RetentionPlace::New => {
@@ -185,7 +214,11 @@ fn turn(connection: &Connection, order: &RetentionOrder) -> Result<Retired, rusq
             let Some(last) = found.iter().rposition(|row| row.is_old) else { return Ok(Retired::default()) };
             let mut retired = Retired::default();
             for row in found.iter().take(last + 1) {
-                if row.is_there && row.is_old && !row.stays {
+                if row.is_due() {
+                    if !retired.has_room(row.bytes) {
+                        retired.next = Some(RetentionPlace::New);
+                        return Ok(retired);
+                    }
                     add(&mut retired, delete(connection, *kind, row.id, order.now)?);
                 } else if row.is_there {
                     let sql = "INSERT OR IGNORE INTO retention_kept (kind, id) VALUES (?1, ?2)";
@@ -205,7 +238,8 @@ fn candidate(row: &rusqlite::Row<'_>, order: &RetentionOrder) -> Result<AgedRow,
     let id: i64 = row.get(0)?;
     let needed = order.kind == RetentionKind::Events && order.needed.contains(&id.cast_unsigned());
     let stays: bool = row.get(2)?;
-    Ok(AgedRow { id, is_old: row.get::<_, i64>(1)? < order.before.0, stays: stays || needed, is_there: row.get(3)? })
+    let (is_old, bytes) = (row.get::<_, i64>(1)? < order.before.0, row.get::<_, i64>(4)?.cast_unsigned());
+    Ok(AgedRow { id, is_old, stays: stays || needed, is_there: row.get(3)?, bytes })
 }
 
 fn add(retired: &mut Retired, bytes: u64) {

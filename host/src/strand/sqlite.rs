@@ -195,16 +195,12 @@ impl Store for Sqlite {
 
     fn retire(&mut self, order: &RetentionOrder) -> Result<Retired, Fault> {
         self.begin()?;
-        let retired = retention::retire(self.opened()?, order).and_then(|retired| {
-            run(self.opened()?, "COMMIT")?;
-            Ok(retired)
-        });
-        match &retired {
-            Ok(retired) if order.kind == RetentionKind::Quarantine => self.quarantine.remove_bytes(retired.bytes),
-            Ok(_) => {}
-            Err(_) => self.undo()?,
+        let retired = retention::retire(self.opened()?, order)?;
+        run(self.opened()?, "COMMIT")?;
+        if order.kind == RetentionKind::Quarantine {
+            self.quarantine.remove_bytes(retired.bytes);
         }
-        retired
+        Ok(retired)
     }
 
     fn abandon(&mut self) {

@@ -1,54 +1,21 @@
-//! The strand itself: a queue of commits and the one thread that writes them in batches and reports when they are durable.
+//! The strand itself: the one thread that writes queued commits in batches and reports when they are durable.
 //! It knows no SQL; it writes to a [`Store`], as `writing` says. The ledger's admission bounds the queue, because a commit that was decided is
 //! never refused.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use cashier_core::change::Commit;
-use cashier_core::dependence::Refusals;
+use cashier_core::ids::Seq;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::batch::{Backlog, BatchLimits};
+use super::queue::{BATCHES_BEFORE_RETIRING, Between, Queue, QueueState, Reloaded};
 use super::reseal::{ResealCursor, ResealStep};
 use super::retention::{RetentionOrder, Retired};
 use super::writing::{Store, Written, commit_bytes, write};
 use crate::ports::{Configuration, DurabilityListener, Fault, FaultKind, Loaded, Recorder, Refused};
-
-/// Whether submissions are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum QueueState {
-    Open,
-    /// A commit failed or a reload is under way: submissions are dropped.
-    Suspended,
-    /// No more submissions; what is queued is still written.
-    Closing,
-    /// The thread is gone.
-    Closed,
-}
-
-type Reloaded = oneshot::Sender<Result<Loaded, Fault>>;
-/// What is done between two batches.
-enum Between {
-    Reseal(ResealCursor, oneshot::Sender<Result<ResealStep, Fault>>),
-    /// After every commit that was queued before it.
-    Configuration(oneshot::Sender<Result<Configuration, Fault>>),
-    Retire(RetentionOrder, oneshot::Sender<Result<Retired, Fault>>),
-}
-
-struct Queue {
-    state: QueueState,
-    waiting: VecDeque<(Arc<Commit>, usize)>,
-    bytes: usize,
-    reloads: VecDeque<Reloaded>,
-    between: VecDeque<Between>,
-    /// A batch was taken last: one of those goes before the next.
-    took_batch: bool,
-    /// The thread sleeps and must be woken; a wake costs a system call that a busy thread does not need.
-    idle: bool,
-}
 
 struct Shared {
     queue: Mutex<Queue>,
@@ -67,16 +34,7 @@ impl CommitQueue {
         limits: BatchLimits,
         listener: Arc<dyn DurabilityListener>,
     ) -> Result<Self, Fault> {
-        let queue = Queue {
-            state: QueueState::Open,
-            waiting: VecDeque::new(),
-            bytes: 0,
-            reloads: VecDeque::new(),
-            between: VecDeque::new(),
-            took_batch: false,
-            idle: false,
-        };
-        let shared = Arc::new(Shared { queue: Mutex::new(queue), wake: Condvar::new() });
+        let shared = Arc::new(Shared { queue: Mutex::new(Queue::new()), wake: Condvar::new() });
         let strand = StrandThread { shared: shared.clone(), listener };
         let thread = thread::Builder::new()
             .name("strand".to_owned())
@@ -92,23 +50,24 @@ impl CommitQueue {
 
     /// One step of resealing, between two batches.
     pub(super) fn reseal(&self, cursor: ResealCursor) -> BoxFuture<'static, Result<ResealStep, Fault>> {
-        self.between_batches(|answer| Between::Reseal(cursor, answer))
+        self.between_batches(|_, answer| Between::Reseal(cursor, answer))
     }
 
-    /// Deletes some old bodies once no commit waits.
+    /// Deletes some old bodies, between two batches.
     pub(super) fn retire(&self, order: RetentionOrder) -> BoxFuture<'static, Result<Retired, Fault>> {
-        self.between_batches(|answer| Between::Retire(order, answer))
+        self.between_batches(|queue, answer| Between::Retire(queue.batches + BATCHES_BEFORE_RETIRING, order, answer))
     }
 
     fn between_batches<T: Send + 'static>(
         &self,
-        task: impl FnOnce(oneshot::Sender<Result<T, Fault>>) -> Between,
+        task: impl FnOnce(&Queue, oneshot::Sender<Result<T, Fault>>) -> Between,
     ) -> BoxFuture<'static, Result<T, Fault>> {
         let (answer, done) = oneshot::channel();
         let mut queue = self.shared.lock();
         match queue.state {
             QueueState::Open => {
-                queue.between.push_back(task(answer));
+                let task = task(&queue, answer);
+                queue.between.push_back(task);
                 self.shared.wake_if_idle(queue);
             }
             // Dropping the sender answers.
@@ -173,7 +132,10 @@ impl Recorder for CommitQueue {
     }
 
     fn configuration(&self) -> BoxFuture<'static, Result<Configuration, Fault>> {
-        self.between_batches(Between::Configuration)
+        self.between_batches(|queue, answer| {
+            let last = queue.waiting.back().map_or(Seq(0), |(commit, _)| commit.seq);
+            Between::Configuration(last, answer)
+        })
     }
 }
 
@@ -200,6 +162,7 @@ impl Shared {
             if !queue.waiting.is_empty() {
                 queue.take(limits, batch);
                 queue.took_batch = true;
+                queue.batches += 1;
                 return Task::Write;
             }
             if let Some(answer) = queue.reloads.pop_front() {
@@ -234,53 +197,6 @@ impl Shared {
     }
 }
 
-impl Queue {
-    /// A look at rows waits for all that was submitted before it; a step of resealing for one batch.
-    fn take_between(&mut self) -> Option<Between> {
-        let is_next = match self.between.front()? {
-            Between::Reseal(..) => self.waiting.is_empty() || self.took_batch,
-            Between::Configuration(_) | Between::Retire(..) => self.waiting.is_empty(),
-        };
-        self.took_batch = false;
-        if is_next { self.between.pop_front() } else { None }
-    }
-
-    /// Moves the oldest commits into the batch until a limit is met; at least one, however large.
-    fn take(&mut self, limits: BatchLimits, batch: &mut Vec<Arc<Commit>>) {
-        let mut taken = 0_usize;
-        while let Some(&(_, bytes)) = self.waiting.front() {
-            let full = batch.len() >= limits.commits || taken.saturating_add(bytes) > limits.bytes;
-            if full && !batch.is_empty() {
-                break;
-            }
-            if let Some((commit, _)) = self.waiting.pop_front() {
-                taken = taken.saturating_add(bytes);
-                self.bytes = self.bytes.saturating_sub(bytes);
-                batch.push(commit);
-            }
-        }
-    }
-
-    /// Takes out the commits that rest on refused ones, which are refused with them.
-    fn refuse(&mut self, refusals: &mut Refusals) {
-        self.waiting.retain(|(commit, bytes)| {
-            let rests = refusals.reaches(commit);
-            if rests {
-                refusals.add(commit);
-                self.bytes = self.bytes.saturating_sub(*bytes);
-            }
-            !rests
-        });
-    }
-
-    fn drop_waiting(&mut self) {
-        self.waiting.clear();
-        // Dropping their senders answers.
-        self.between.clear();
-        self.bytes = 0;
-    }
-}
-
 enum Task {
     Write,
     Reload(Reloaded),
@@ -310,13 +226,13 @@ impl StrandThread {
                 }
                 Task::Between(Between::Reseal(cursor, answer)) => {
                     // The caller may have gone.
-                    let _ = answer.send(self.reseal(&mut *store, cursor));
+                    let _ = answer.send(self.between(&mut *store, |store| store.reseal(cursor)));
                 }
-                Task::Between(Between::Configuration(answer)) => {
+                Task::Between(Between::Configuration(_, answer)) => {
                     let _ = answer.send(store.configuration());
                 }
-                Task::Between(Between::Retire(order, answer)) => {
-                    let _ = answer.send(store.retire(&order));
+                Task::Between(Between::Retire(_, order, answer)) => {
+                    let _ = answer.send(self.between(&mut *store, |store| store.retire(&order)));
                 }
                 Task::End => return store.close(),
             }
@@ -345,20 +261,25 @@ impl StrandThread {
         }
     }
 
-    /// A step that another program or a row prevents is reverted, and leaves everything as it was.
-    fn reseal(&self, store: &mut dyn Store, cursor: ResealCursor) -> Result<ResealStep, Fault> {
-        let step = store.reseal(cursor);
-        let lost = match &step {
+    /// What another program, a row or a full disk prevents is reverted, and leaves everything as it was: whoever asked says so.
+    /// After a failing disk nothing is trusted, as after a commit.
+    fn between<T>(
+        &self,
+        store: &mut dyn Store,
+        task: impl FnOnce(&mut dyn Store) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let done = task(store);
+        let lost = match &done {
             Ok(_) => Ok(()),
             Err(fault) => match fault.kind {
-                FaultKind::Busy | FaultKind::Constraint | FaultKind::Other => store.undo(),
-                FaultKind::Full | FaultKind::Io => Err(fault.clone()),
+                FaultKind::Busy | FaultKind::Constraint | FaultKind::Full | FaultKind::Other => store.undo(),
+                FaultKind::Io => Err(fault.clone()),
             },
         };
         if let Err(fault) = lost {
             self.fail(store, &fault, 0);
         }
-        step
+        done
     }
 
     fn fail(&self, store: &mut dyn Store, fault: &Fault, commits: usize) {

@@ -45,7 +45,7 @@ pub(in crate::strand) trait Store: Send {
     fn stored(&mut self, refusals: &Refusals, books: &Books) -> Result<Refused, Fault>;
     /// Drops the open transaction after a failure; nothing is written until [`Store::load`] succeeds.
     fn abandon(&mut self);
-    /// Deletes some old bodies, in a transaction of its own; what fails changes nothing.
+    /// Deletes some old bodies in a transaction of its own; after an error the open transaction is reverted or abandoned.
     fn retire(&mut self, order: &RetentionOrder) -> Result<Retired, Fault> {
         let _ = order;
         Ok(Retired::default())

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cashier_core::ids::CustomerId;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -34,7 +35,7 @@ fn echo(clock: &Arc<TestClock>) -> BoxedFilter<(Reply,)> {
                 match request.read_body(16, &*clock).await {
                     Err(refusal) => Reply::refused(&refusal),
                     Ok(body) => {
-                        request.origin.sender.proved(Proof::Session);
+                        request.origin.sender.proved(Proof::Customer(CustomerId(5)));
                         let (method, path, ip) = (&request.method, &request.path, request.origin.ip);
                         let locale = request.locale();
                         let text = format!("{method} {path} {ip} {locale} {}", String::from_utf8_lossy(&body));
@@ -54,7 +55,7 @@ async fn every_response_carries_its_request_id_and_that_of_a_session_its_own_lat
         advanced.advance(Duration::from_micros(5_234));
         let numbers: Vec<u16> = request.path.split('/').filter_map(|part| part.parse().ok()).collect();
         if let [_, 1] = numbers[..] {
-            request.origin.sender.proved(Proof::Session);
+            request.origin.sender.proved(Proof::Customer(CustomerId(5)));
         }
         Reply::json(numbers[0], b"{}".to_vec()).after(Duration::from_micros(3_000))
     });

@@ -13,7 +13,7 @@ use super::keys::parse_keys;
 use super::public_keys::parse_jwks;
 use super::{SessionKeys, SessionRules};
 use crate::file_access::FileUse;
-use crate::followed_file::{FileRules, FollowedFile, Take, follow};
+use crate::followed_file::{FileForm, FileRules, FollowedFile, Take, follow};
 use crate::key_file::KEY_FILE_BYTES_MAX;
 use crate::ports::{Clock, Fault};
 use crate::reload_signal::ReloadAsked;
@@ -61,7 +61,7 @@ pub fn open(sources: KeySources) -> Result<(Arc<SessionKeys>, KeyFiles), Fault> 
     let key_file = |setting, content, when_empty| FileRules {
         setting,
         content,
-        bytes_max: KEY_FILE_BYTES_MAX,
+        form: FileForm::Text(KEY_FILE_BYTES_MAX),
         when_empty: Some(when_empty),
         strict,
     };
@@ -85,7 +85,7 @@ pub fn open(sources: KeySources) -> Result<(Arc<SessionKeys>, KeyFiles), Fault> 
     let of_revoked = FileRules {
         setting: "revoked_tokens_file",
         content: FileUse::Public,
-        bytes_max: REVOKED_FILE_BYTES_MAX,
+        form: FileForm::Text(REVOKED_FILE_BYTES_MAX),
         when_empty: None,
         strict,
     };

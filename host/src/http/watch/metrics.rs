@@ -1,6 +1,7 @@
 //! The metrics of a whole cashier, and the page of metrics in the text format of Prometheus.
 
 use crate::flows::{Cashier, configure};
+use crate::http::connection_counts::{LISTENERS, ListenerCounts};
 use crate::http::parser_refusals;
 use crate::http::reply::Reply;
 use crate::http::watch::module_health::ModuleHealthReport;
@@ -111,11 +112,53 @@ pub const METRICS: &[Metric] = &[
     },
 ];
 
+/// What `/metrics` shows of each listener, from the first second of a start on.
+pub const CONNECTION_METRICS: &[Metric<ListenerCounts>] = &[
+    Metric {
+        name: "cashier_connections_open",
+        help: "Open connections of each listener.",
+        value: |counts| Some(counts.open_now()),
+    },
+    Metric {
+        name: "cashier_connections_refused",
+        help: "Connections, and requests that a proxy passed on, refused since the start because there were too many.",
+        value: |counts| Some(counts.refused_so_far()),
+    },
+    Metric {
+        name: "cashier_connections_ended_for_others",
+        help: "Connections ended since the start because another needed their place.",
+        value: |counts| Some(counts.ended_so_far().0),
+    },
+    Metric {
+        name: "cashier_connections_ended_by_address",
+        help: "Connections ended since the start because their address had too many, or too many half-sent heads.",
+        value: |counts| Some(counts.ended_so_far().1),
+    },
+    Metric {
+        name: "cashier_connections_ended_by_time",
+        help: "Connections ended since the start because they waited too long or their head came too slowly.",
+        value: |counts| Some(counts.ended_so_far().2),
+    },
+];
+
 /// The page of these metrics.
 pub(in crate::http) fn metrics<S>(source: &S, metrics: &[Metric<S>]) -> Reply {
     let line = |Metric { name, help, value }: &Metric<S>| {
         let value = value(source)?;
         Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"))
     };
-    Reply::text(200, PROMETHEUS, metrics.iter().filter_map(line).collect::<String>())
+    let whole: String = metrics.iter().filter_map(line).collect();
+    Reply::text(200, PROMETHEUS, whole + &connections())
+}
+
+fn connections() -> String {
+    let lines = |Metric { name, help, value }: &Metric<ListenerCounts>| {
+        let sample = |counts: &ListenerCounts| {
+            let value = value(counts)?;
+            Some(format!("{name}{{listener=\"{}\"}} {value}\n", counts.name))
+        };
+        let samples: String = LISTENERS.iter().filter_map(sample).collect();
+        format!("# HELP {name} {help}\n# TYPE {name} gauge\n{samples}")
+    };
+    CONNECTION_METRICS.iter().map(lines).collect()
 }

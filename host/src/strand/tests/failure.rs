@@ -5,6 +5,8 @@ use cashier_core::books::Books;
 use cashier_core::change::Change;
 use cashier_core::dependence::Refusals;
 
+use super::super::reseal::{ResealCursor, ResealStep};
+use super::super::retention::{RetentionKind, RetentionOrder, RetentionPlace, Retired};
 use super::super::thread::CommitQueue;
 use super::super::writing::{BUSY_TRIES_MAX, Store};
 use super::*;
@@ -19,6 +21,8 @@ enum Failure {
     Panic,
     /// So many tries meet a database that another program holds.
     Busy(u32),
+    /// What is done between two batches.
+    Between(FaultKind),
 }
 
 /// A disk in memory: it holds what was synced, and a test sets its failure.
@@ -52,7 +56,12 @@ impl Store for FailingStore {
         assert!(!self.abandoned, "a write between a failure and a reload");
         assert!(self.open.is_empty(), "the transaction before was ended");
         match self.disk.failure() {
-            Failure::Busy(0) | Failure::None | Failure::Write | Failure::Sync | Failure::Panic => Ok(()),
+            Failure::Busy(0)
+            | Failure::None
+            | Failure::Write
+            | Failure::Sync
+            | Failure::Panic
+            | Failure::Between(_) => Ok(()),
             Failure::Busy(left) => {
                 self.disk.set(Failure::Busy(left - 1));
                 Err(Fault::of(FaultKind::Busy, "database is locked"))
@@ -65,7 +74,7 @@ impl Store for FailingStore {
         match self.disk.failure() {
             Failure::Write => Err(Fault::of(FaultKind::Full, "disk full")),
             Failure::Panic => panic!("a defect in the store"),
-            Failure::None | Failure::Sync | Failure::Busy(_) => Ok(()),
+            Failure::None | Failure::Sync | Failure::Busy(_) | Failure::Between(_) => Ok(()),
         }
     }
 
@@ -95,6 +104,14 @@ impl Store for FailingStore {
         self.abandoned = true;
     }
 
+    fn reseal(&mut self, _: ResealCursor) -> Result<ResealStep, Fault> {
+        self.between().map(|()| ResealStep::default())
+    }
+
+    fn retire(&mut self, _: &RetentionOrder) -> Result<Retired, Fault> {
+        self.between().map(|()| Retired::default())
+    }
+
     fn load(&mut self) -> Result<Loaded, Fault> {
         *self.disk.loads.lock().unwrap() += 1;
         if *self.disk.unreadable.lock().unwrap() {
@@ -109,6 +126,20 @@ impl Store for FailingStore {
 
     fn close(&mut self) -> Result<(), Fault> {
         Ok(())
+    }
+}
+
+impl FailingStore {
+    /// Leaves its transaction open where it fails.
+    fn between(&mut self) -> Result<(), Fault> {
+        self.begin()?;
+        match self.disk.failure() {
+            Failure::Between(kind) => {
+                self.open.push(0);
+                Err(Fault::of(kind, "between batches"))
+            }
+            Failure::None | Failure::Write | Failure::Sync | Failure::Panic | Failure::Busy(_) => Ok(()),
+        }
     }
 }
 
@@ -182,6 +213,39 @@ fn s2_a_database_that_stays_held_closes_the_ledger_after_the_bound() {
     commits.submit(empty(1));
     commits.close().unwrap();
     assert_eq!(*disk.synced.lock().unwrap(), [1]);
+}
+
+#[test]
+fn a_full_disk_between_two_batches_is_undone_and_a_failing_one_closes_the_ledger() {
+    let order = || RetentionOrder {
+        kind: RetentionKind::Events,
+        place: RetentionPlace::New,
+        before: UnixTime(1),
+        now: UnixTime(1),
+        needed: Arc::default(),
+    };
+    let reseal = |commits: &CommitQueue| block_on(commits.reseal(ResealCursor::default())).map(drop);
+    let retire = |commits: &CommitQueue| block_on(commits.retire(order())).map(drop);
+    let tasks: [&dyn Fn(&CommitQueue) -> Result<(), Fault>; 2] = [&reseal, &retire];
+    for task in tasks {
+        for (kind, closes) in [
+            (FaultKind::Full, false),
+            (FaultKind::Busy, false),
+            (FaultKind::Constraint, false),
+            (FaultKind::Other, false),
+            (FaultKind::Io, true),
+        ] {
+            let (commits, disk, listener) = failing_store();
+            disk.set(Failure::Between(kind));
+            assert_eq!(task(&commits).unwrap_err().kind, kind);
+            disk.set(Failure::None);
+            commits.submit(empty(1));
+            commits.close().unwrap();
+            let failed = listener.reports().contains(&Report::Failed("between batches".into()));
+            let written = disk.synced.lock().unwrap().clone();
+            assert_eq!((failed, written), if closes { (true, vec![]) } else { (false, vec![1]) }, "{kind:?}");
+        }
+    }
 }
 
 #[test]

@@ -9,10 +9,12 @@ use cashier_core::ids::TransactionId;
 
 use super::super::batch::Backlog;
 use super::super::connection::connect_read_only;
+use super::super::reseal::{ResealCursor, ResealStep};
+use super::super::retention::{RetentionKind, RetentionOrder, RetentionPlace, Retired};
 use super::super::thread::CommitQueue;
 use super::super::writing::{Store, commit_bytes};
 use super::*;
-use crate::ports::{Loaded, Recorder, Refused};
+use crate::ports::{Configuration, Loaded, Recorder, Refused};
 
 /// Calls of the store and reports to the ledger, in one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,8 @@ enum Step {
     Wrote(Vec<u64>),
     Synced,
     Reported(u64),
+    /// What is done between two batches.
+    Between(&'static str),
 }
 
 #[derive(Default)]
@@ -80,6 +84,21 @@ impl Store for Slow {
     }
 
     fn abandon(&mut self) {}
+
+    fn reseal(&mut self, _: ResealCursor) -> Result<ResealStep, Fault> {
+        self.trace.note(Step::Between("reseal"));
+        Ok(ResealStep::default())
+    }
+
+    fn retire(&mut self, _: &RetentionOrder) -> Result<Retired, Fault> {
+        self.trace.note(Step::Between("retire"));
+        Ok(Retired::default())
+    }
+
+    fn configuration(&mut self) -> Result<Configuration, Fault> {
+        self.trace.note(Step::Between("configuration"));
+        Ok(Configuration::default())
+    }
 
     fn load(&mut self) -> Result<Loaded, Fault> {
         Ok(Loaded::default())
@@ -172,10 +191,49 @@ fn a_batch_ends_at_the_limit_of_bytes_and_a_larger_commit_is_a_batch_of_its_own(
         .into_iter()
         .filter_map(|step| match step {
             Step::Wrote(batch) => Some(batch),
-            Step::Synced | Step::Reported(_) => None,
+            Step::Synced | Step::Reported(_) | Step::Between(_) => None,
         })
         .collect();
     assert_eq!(wrote, [vec![1], vec![2, 3], vec![4], vec![5]]);
+}
+
+#[test]
+fn what_is_done_between_batches_gets_its_turn_while_commits_never_cease() {
+    const COMMITS: u64 = 20;
+    let (commits, trace, at_sync, go) = slow(BatchLimits { commits: 1, bytes: usize::MAX });
+    let submit = |seq| commits.submit(commit(seq, Vec::new(), Vec::new()));
+    let order = RetentionOrder {
+        kind: RetentionKind::Events,
+        place: RetentionPlace::New,
+        before: UnixTime(1),
+        now: UnixTime(1),
+        needed: Arc::default(),
+    };
+    submit(1);
+    at_sync.recv().unwrap();
+    (2..=3).for_each(submit);
+    let (retired, read) = (commits.retire(order), commits.configuration());
+    (4..=5).for_each(submit);
+    let resealed = commits.reseal(ResealCursor::default());
+    // From here on a commit waits whenever one is written.
+    for seq in 6..=COMMITS {
+        submit(seq);
+        go.send(()).unwrap();
+        at_sync.recv().unwrap();
+    }
+    let done: Vec<Step> = trace.0.lock().unwrap().clone();
+    let between = |name| done.iter().position(|step| *step == Step::Between(name));
+    let wrote = |seq| done.iter().position(|step| *step == Step::Wrote(vec![seq]));
+    assert!(wrote(1) < between("reseal") && between("reseal") < wrote(2), "{done:?}");
+    assert!(wrote(3) < between("configuration") && between("configuration") < wrote(4), "{done:?}");
+    assert!(wrote(8) < between("retire") && between("retire") < wrote(10), "{done:?}");
+    drop(go);
+    block_on(async {
+        retired.await.unwrap();
+        read.await.unwrap();
+        resealed.await.unwrap();
+    });
+    commits.close().unwrap();
 }
 
 /// On every report a second connection reads the newest commit: it must be the reported one.

@@ -46,14 +46,14 @@ fn bodies(path: &Path, table: &str) -> BTreeSet<u64> {
 fn old_bodies_go_in_bounded_turns_and_say_what_they_were() {
     let folder = tempfile::tempdir().unwrap();
     let (strand, listener) = opened(folder.path());
-    for id in 1..=150 {
+    for id in 1..=40 {
         strand.submit(commit(id, vec![event(id, ProcessingStatus::Processed)], vec![plain::notice(id, b"the body")]));
     }
-    listener.wait_for_synced(150);
+    listener.wait_for_synced(40);
     assert!(round(&strand, RetentionKind::Events, RECEIVED).iter().all(|rows| *rows == 0), "they are not older");
-    assert_eq!(bodies(strand.path(), "notice").len(), 150);
+    assert_eq!(bodies(strand.path(), "notice").len(), 40);
     let most = u64::try_from(RETIRED_AT_ONCE_MAX).unwrap();
-    assert_eq!(round(&strand, RetentionKind::Events, RECEIVED.plus(1)), [0, most, most, 150 - 2 * most]);
+    assert_eq!(round(&strand, RetentionKind::Events, RECEIVED.plus(1)), [0, most, most, 40 - 2 * most]);
     assert!(bodies(strand.path(), "notice").is_empty());
     let connection = Connection::open(strand.path()).unwrap();
     let sql = "SELECT body_bytes, sha256, deleted_time, headers_json, path FROM notice WHERE id = 7";
@@ -72,6 +72,65 @@ fn old_bodies_go_in_bounded_turns_and_say_what_they_were() {
     let reader = ArchiveReader::open(strand.path()).unwrap();
     assert_eq!(block_on(reader.notice(NoticeId(7))).unwrap(), None, "it is not read as an empty body");
     assert_eq!(round(&strand, RetentionKind::Events, RECEIVED.plus(1)), [0, 0], "nothing is deleted twice");
+}
+
+#[test]
+fn a_turn_deletes_a_mebibyte_or_one_row() {
+    const KIB: usize = 1024;
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    // Ten of 300 KiB, then two of a mebibyte and some.
+    let length = |id| if id <= 10 { 300 * KIB } else { 1024 * KIB };
+    let waiting = [1, 2, 3, 4, 5];
+    for id in 1..=12 {
+        let status = if waiting.contains(&id) { ProcessingStatus::Pending } else { ProcessingStatus::Processed };
+        let body = vec![b'x'; length(id)];
+        strand.submit(commit(id, vec![event(id, status)], vec![plain::notice(id, &body)]));
+    }
+    listener.wait_for_synced(12);
+    assert_eq!(round(&strand, RetentionKind::Events, RECEIVED.plus(1)), [0, 3, 2, 1, 1]);
+    assert_eq!(bodies(strand.path(), "notice"), BTreeSet::from(waiting));
+    let read = waiting.map(|id| event(id, ProcessingStatus::Processed));
+    strand.submit(commit(13, read.into(), Vec::new()));
+    listener.wait_for_synced(13);
+    assert_eq!(round(&strand, RetentionKind::Events, RECEIVED.plus(1)), [3, 2, 0], "those that had to stay");
+    assert!(bodies(strand.path(), "notice").is_empty());
+}
+
+/// Makes every page unreadable that holds a part of a body of `Z` and nothing else; returns how many there were.
+fn break_pages_of_bodies(path: &Path) -> usize {
+    const PAGE: usize = 4096;
+    let mut file = std::fs::read(path).unwrap();
+    let mut broken = 0;
+    for page in file.chunks_mut(PAGE).filter(|page| page.len() == PAGE) {
+        if page.iter().skip(4).all(|byte| *byte == b'Z') {
+            // The number of the next page of the body: none has this one.
+            page[..4].copy_from_slice(&[0x7F; 4]);
+            broken += 1;
+        }
+    }
+    std::fs::write(path, file).unwrap();
+    broken
+}
+
+#[test]
+fn bodies_that_stay_are_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    for id in 1..=3 {
+        let status = if id == 3 { ProcessingStatus::Processed } else { ProcessingStatus::Pending };
+        let body = if id == 3 { vec![b'x'; 10] } else { vec![b'Z'; 100_000] };
+        strand.submit(commit(id, vec![event(id, status)], vec![plain::notice(id, &body)]));
+    }
+    listener.wait_for_synced(3);
+    let path = strand.path().to_owned();
+    drop(strand);
+    assert!(break_pages_of_bodies(&path) > 40);
+    let (strand, _) = opened(folder.path());
+    // As rows that were never looked at, and as rows that had to stay.
+    for rows in [[0, 1], [0, 0]] {
+        assert_eq!(round(&strand, RetentionKind::Events, RECEIVED.plus(1)), rows);
+    }
 }
 
 fn plain_hash(id: u64) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use tokio::io::AsyncReadExt;
 
 use super::*;
-use crate::http::connection_limits::{HEADER_TIME_MAX, HEADS_PER_ADDRESS_MAX};
+use crate::http::connection_limits::{GRACE_TIME_MAX, HEADER_TIME_MAX, HEADS_PER_ADDRESS_MAX};
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 const HALF: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n";
@@ -115,7 +115,7 @@ async fn b3_who_proved_who_they_are_gets_a_place_while_unknown_addresses_hold_al
         let (seen, waits) = (Arc::clone(&seen), Arc::clone(&waits));
         async move {
             match &*request.path {
-                "/session" => request.origin.sender.proved(Proof::Session),
+                "/session" => request.origin.sender.proved(Proof::Customer(CustomerId(5))),
                 "/notice" => request.origin.sender.proved(Proof::Notice),
                 "/held" => {
                     seen.notify_one();
@@ -126,7 +126,7 @@ async fn b3_who_proved_who_they_are_gets_a_place_while_unknown_addresses_hold_al
             Reply::text(200, "text/plain", "")
         }
     });
-    let limits = ConnectionLimits { all: 8, reserved: 4, per_address: 8, idle: Duration::from_secs(75) };
+    let limits = ConnectionLimits { all: 32, reserved: 16, per_address: 8, idle: Duration::from_secs(75) };
     let listener = TestListener::open_with(routes.boxed(), Arc::default(), limits, None, &PROXIES).await;
     let get = |path: &str| format!("GET /{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     for (path, source) in [("session", "127.0.0.10"), ("notice", "127.0.0.11"), ("none", "127.0.0.12")] {
@@ -134,8 +134,8 @@ async fn b3_who_proved_who_they_are_gets_a_place_while_unknown_addresses_hold_al
     }
     // Requests that are being answered end for nobody.
     let mut held = Vec::new();
-    for source in ["127.0.0.20", "127.0.0.21", "127.0.0.22", "127.0.0.23"] {
-        let mut client = listener.connect_from(source).await;
+    for source in (0..16).map(|number| format!("127.0.0.{}", 20 + number / 4)) {
+        let mut client = listener.connect_from(&source).await;
         client.stream.write_all(get("held").as_bytes()).await.unwrap();
         arrived.notified().await;
         held.push(client);
@@ -214,6 +214,66 @@ async fn n5_a_renewed_certificate_is_used_from_the_next_handshake_on() {
     assert_eq!(before.request(REQUEST).await.status, 200, "an open connection goes on");
     assert!(trusting(&first).connect(&listener).await.is_err());
     assert_eq!(trusting(&second).connect(&listener).await.unwrap().request(REQUEST).await.status, 200);
+}
+
+#[tokio::test]
+async fn b3_customers_behind_one_address_that_connect_at_once_all_finish_their_tls_handshake() {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let (chain, key) = (pem("CERTIFICATE", cert.der()), pem("PRIVATE KEY", &signing_key.serialize_der()));
+    let served = Arc::new(ServedTls::new(tls::server_config(chain.as_bytes(), key.as_bytes()).unwrap()));
+    let clock = Arc::new(TestClock::default());
+    let limits = ConnectionLimits { all: 1_000, reserved: 0, per_address: 256, idle: Duration::from_secs(75) };
+    let listener = TestListener::open_with(echo(&clock), clock, limits, Some(served), &PROXIES).await;
+    let mut begun = Vec::new();
+    for _ in 0..HEADS_PER_ADDRESS_MAX + 16 {
+        begun.push(listener.connect_from("127.0.0.4").await);
+    }
+    let connector = TlsConnector::from(Arc::new(trusting(&cert).0));
+    for client in begun {
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = connector.connect(name, client.stream).await.expect("the first one still has its connection");
+        assert_eq!(Client { stream }.request(REQUEST).await.status, 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b3_a_slow_body_and_an_answer_that_is_not_read_end_for_others_and_not_by_themselves() {
+    let clock = Arc::new(TestClock::default());
+    let routes = request().then(move |mut request: Request| {
+        let clock = Arc::clone(&clock);
+        async move {
+            let body = request.read_body(16, &*clock).await;
+            let length = if &*request.path == "/long" { 32 * 1024 * 1024 } else { 1 };
+            body.map_or_else(|refusal| Reply::refused(&refusal), |_| Reply::text(200, "text/plain", "x".repeat(length)))
+        }
+    });
+    let limits = ConnectionLimits { all: 8, reserved: 0, per_address: 0, idle: Duration::from_secs(75) };
+    let listener = TestListener::open_with(routes.boxed(), Arc::default(), limits, None, &PROXIES).await;
+    let mut slow = Vec::new();
+    for number in 0..8 {
+        let mut client = listener.connect_from(&format!("127.0.0.{}", 10 + number)).await;
+        let head = if number % 2 == 0 { "GET /long HTTP/1.1" } else { "POST / HTTP/1.1\r\ncontent-length: 9" };
+        client.stream.write_all(format!("{head}\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        slow.push(client);
+    }
+    tokio::time::sleep(GRACE_TIME_MAX + 2 * SWEEP_PAUSE).await;
+    let mut others = Vec::new();
+    for number in 0..3 {
+        let mut client = listener.connect_from(&format!("127.0.0.{}", 30 + number)).await;
+        assert_eq!(client.request(REQUEST).await.status, 200);
+        others.push(client);
+    }
+    let mut finished = 0;
+    for (number, client) in slow.iter_mut().enumerate() {
+        // The rest of the body, or nothing but to read.
+        let _ = client.stream.write_all(if number % 2 == 0 { b"" } else { b"123456789" }).await;
+        let answer = client.receive().await;
+        finished += usize::from(answer.is_some_and(|answer| answer.status == 200));
+    }
+    assert_eq!(finished, 5, "three of eight ended for three others");
+    for client in &mut others {
+        assert_eq!(client.request(REQUEST).await.status, 200, "it stays open");
+    }
 }
 
 #[tokio::test]

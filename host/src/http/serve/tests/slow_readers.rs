@@ -27,11 +27,12 @@ fn served(
             trusted_proxies: Vec::new().into(),
         },
         is_tls: false,
+        hints: Arc::new(ProxyHints::new("test")),
         large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_KIB_MAX)),
     };
     let peer = IpAddr::from([127, 0, 0, 1]);
     let newcomer = Newcomer { address: peer, limited: false, trusted: false };
-    let admitted = Connections::new(TestListener::LIMITS).admit(newcomer).unwrap();
+    let admitted = Connections::new(TestListener::LIMITS, ListenerCounts::of("test")).admit(newcomer).unwrap();
     let sending = Arc::new(Sending::default());
     let guarded = StallGuard::new(near, Arc::clone(&sending));
     let graceful = GracefulShutdown::new();
