@@ -128,7 +128,7 @@ pub struct Retired {
 
 impl Retired {
     /// Whether a row of this length is deleted in the same turn.
-    fn has_room(&self, bytes: u64) -> bool {
+    fn has_capacity(&self, bytes: u64) -> bool {
         self.rows == 0 || self.bytes.saturating_add(bytes) <= RETIRED_BYTES_MAX
     }
 }
@@ -183,7 +183,7 @@ fn turn(connection: &Connection, order: &RetentionOrder) -> Result<Retired, rusq
                 let sql = format!("{rows} WHERE {} = ?1", kind.id());
                 let found = connection.prepare_cached(&sql)?.query_row([id], |row| candidate(row, order)).optional()?;
                 let due = found.as_ref().filter(|row| row.is_due());
-                if due.is_some_and(|row| !retired.has_room(row.bytes)) {
+                if due.is_some_and(|row| !retired.has_capacity(row.bytes)) {
                     retired.next = last.or(Some(*place));
                     return Ok(retired);
                 }
@@ -215,7 +215,7 @@ fn turn(connection: &Connection, order: &RetentionOrder) -> Result<Retired, rusq
             let mut retired = Retired::default();
             for row in found.iter().take(last + 1) {
                 if row.is_due() {
-                    if !retired.has_room(row.bytes) {
+                    if !retired.has_capacity(row.bytes) {
                         retired.next = Some(RetentionPlace::New);
                         return Ok(retired);
                     }
