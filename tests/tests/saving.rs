@@ -56,7 +56,10 @@ async fn i7_i8_rows_that_can_match_nothing_are_saved_with_warnings_and_listed_un
     let manager = deployment.manager();
     let config = json!({"provider": "paypal", "brand": "nobrand", "enabled": 1});
     let saved = manager.run("MngAddCashierProviderConfig", &config).await;
-    let expected = ["provider paypal: no module offers it", "brand nobrand: no group of the trading server has it"];
+    let expected = [
+        "provider paypal: no module offers it",
+        "brand nobrand: no group and no customer of the trading server has it",
+    ];
     assert_eq!(saved["warnings"], json!(expected));
     let row = json!({"customer_id": 777, "brand": "ion4", "provider": "sandbox"});
     let save = "MngUpdateCashierCustomerProviderOverride";

@@ -1,41 +1,7 @@
-//! Card data in texts: names under which integrators send it, numbers written as on a card, and how logs mask digits. It
-//! parses no JSON; `wire` finds the names and texts in an object.
+//! Card data in texts: numbers written as on a card, and how logs mask digits. Fields that are named so are `card_field`'s.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
-
-/// Names of card numbers and of what proves a card, in lower case without separators. What stands on a card's back or
-/// strip may never be stored, not even sealed.
-const NAMES: &[&str] = &[
-    "pannumber",
-    "primaryaccountnumber",
-    "cardnr",
-    "cardnum",
-    "ccno",
-    "ccnum",
-    "ccnumber",
-    "cvn",
-    "cvn2",
-    "cav2",
-    "cardcode",
-    "verificationvalue",
-    "cardverification",
-    "cardverificationcode",
-    "track1",
-    "track2",
-    "trackdata",
-    "track1data",
-    "track2data",
-    "magstripe",
-    "pinblock",
-];
-
-/// Names that say so also at the end of a longer one, such as `customer_card_number`.
-const ENDINGS: &[&str] =
-    &["cardnumber", "cardno", "securitycode", "cardverificationvalue", "cardverificationnumber", "cvv2", "cvc2"];
-
-/// Last words that say so behind others, such as `card.pan` and `cardCVV`; `japan` and `cvv_result` do not.
-const WORDS: &[&str] = &["pan", "cvv", "cvc", "csc"];
 
 /// How many digits a card number has; those of Visa alone may have the fewest.
 const DIGITS: RangeInclusive<usize> = 13..=19;
@@ -50,30 +16,6 @@ const HASH_LENGTH: usize = 24;
 /// How many blanks or dashes may stand between two groups of a card number.
 const SEPARATORS: usize = 3;
 
-/// Whether a field of this name holds a card number, or a code that proves the card.
-pub fn is_card_field(name: &str) -> bool {
-    let plain: String = name.chars().filter(|sign| sign.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    let last = last_word(name).to_lowercase();
-    NAMES.contains(&&*plain)
-        || ENDINGS.iter().any(|ending| plain.ends_with(ending))
-        || WORDS.contains(&&*plain)
-        || WORDS.contains(&&*last)
-}
-
-/// The last word of a name written with separators or in camel case.
-fn last_word(name: &str) -> &str {
-    let separated = name.split(|sign: char| !sign.is_alphanumeric()).rfind(|word| !word.is_empty()).unwrap_or_default();
-    let mut begin = 0;
-    let mut before = None;
-    for (at, sign) in separated.char_indices() {
-        if sign.is_uppercase() && before.is_some_and(char::is_lowercase) {
-            begin = at;
-        }
-        before = Some(sign);
-    }
-    separated.get(begin..).unwrap_or_default()
-}
-
 /// Whether the text has a number with the prefix and length of a card brand, in the groups that stand on the card: 4-4-4-4
 /// (19 digits: with 3 more), 4-6-5 and 4-6-4, separated by blanks or dashes.
 ///
@@ -87,9 +29,9 @@ pub fn holds_card_number(text: &str) -> bool {
     let parts = parts(text);
     found.into_iter().any(|(begin, end)| match surroundings(&parts, begin, end) {
         Surroundings::Alone => true,
-        Surroundings::FurtherGroups => text.get(begin..end).is_some_and(|number| {
-            passes_checksum(&number.chars().filter_map(digit).map(|digit| char::from(b'0' + digit)).collect::<String>())
-        }),
+        Surroundings::FurtherGroups => text
+            .get(begin..end)
+            .is_some_and(|number| passes_checksum(&number.chars().filter_map(digit).collect::<Vec<u8>>())),
         Surroundings::Identifier => false,
     })
 }
@@ -227,19 +169,26 @@ fn runs(text: &str) -> Vec<Run> {
     runs
 }
 
-/// The value of a digit as a person may type it, also from a full-width or Arabic keyboard.
-fn digit(sign: char) -> Option<u8> {
-    let zero = match sign {
-        '0'..='9' => '0',
-        '\u{ff10}'..='\u{ff19}' => '\u{ff10}',
-        '\u{660}'..='\u{669}' => '\u{660}',
-        '\u{6f0}'..='\u{6f9}' => '\u{6f0}',
-        _ => return None,
-    };
-    u8::try_from(u32::from(sign) - u32::from(zero)).ok()
+/// The value of a decimal digit, as a person may type it on any keyboard.
+pub(crate) fn digit(sign: char) -> Option<u8> {
+    if sign.is_ascii() {
+        return u8::try_from(sign.to_digit(10)?).ok();
+    }
+    let code = u32::from(sign);
+    let before = ZEROS.get(..ZEROS.partition_point(|zero| *zero <= code))?;
+    let value = code - before.last()?;
+    u8::try_from(value).ok().filter(|value| *value < 10)
 }
 
-fn is_separator(sign: char) -> bool {
+/// The digit 0 of each script that has decimal digits of its own, from Arabic to the mathematical ones; nine more follow each.
+const ZEROS: &[u32] = &[
+    0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6, 0xe50, 0xed0, 0xf20,
+    0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0,
+    0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10, 0x104a0, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x1d7ce, 0x1d7d8,
+    0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1fbf0,
+];
+
+pub(crate) fn is_separator(sign: char) -> bool {
     sign.is_whitespace() || matches!(sign, '-' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{200b}')
 }
 
@@ -266,7 +215,8 @@ fn is_of_a_brand(digits: &[u8]) -> bool {
 /// The text with the middle of each number masked that may be a card's: in card groups, or 14 to 19 digits (13 of Visa) that
 /// pass the checksum of card numbers. One order id in ten passes it too, and is masked as well.
 pub fn masked(text: &str) -> Cow<'_, str> {
-    if text.len() < *DIGITS.start() || text.bytes().filter(u8::is_ascii_digit).count() < *DIGITS.start() {
+    let may_be_digit = |byte: &u8| byte.is_ascii_digit() || !byte.is_ascii();
+    if text.bytes().filter(may_be_digit).count() < *DIGITS.start() {
         return Cow::Borrowed(text);
     }
     let mut places = card_numbers(text);
@@ -295,27 +245,34 @@ pub fn masked(text: &str) -> Cow<'_, str> {
 }
 
 /// The places of unbroken numbers that pass the checksum, outside hashes.
-fn unbroken(text: &str) -> impl Iterator<Item = (usize, usize)> {
-    let words = text.split(|sign: char| !sign.is_ascii_alphanumeric());
-    let words = words.filter(|word| {
-        let hash = word.len() >= HASH_LENGTH && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-        word.len() >= *DIGITS.start() && (!hash || word.bytes().all(|byte| byte.is_ascii_digit()))
-    });
-    let numbers = words.flat_map(|word| word.split(|sign: char| !sign.is_ascii_digit()));
-    let numbers = numbers.filter(|number| {
-        let shortest = number.len() == *DIGITS.start();
-        DIGITS.contains(&number.len()) && (!shortest || number.starts_with('4')) && passes_checksum(number)
-    });
-    numbers.map(|number| {
-        let begin = number.as_ptr().addr().saturating_sub(text.as_ptr().addr());
-        (begin, begin + number.len())
-    })
+fn unbroken(text: &str) -> Vec<(usize, usize)> {
+    let is_card = |run: &Run| {
+        let is_shortest = run.digits.len() == *DIGITS.start();
+        DIGITS.contains(&run.digits.len())
+            && (!is_shortest || run.digits.first() == Some(&4))
+            && passes_checksum(&run.digits)
+            && !is_within_hash(text, run)
+    };
+    runs(text).iter().filter(|run| is_card(run)).map(|run| (run.begin, run.end)).collect()
+}
+
+/// Whether the word around a number is one of hexadecimal digits that is as long as a hash.
+fn is_within_hash(text: &str, run: &Run) -> bool {
+    let is_of_word = |sign: &char| sign.is_ascii_alphanumeric();
+    let before = text.get(..run.begin).unwrap_or_default().chars().rev().take_while(is_of_word);
+    let after = text.get(run.end..).unwrap_or_default().chars().take_while(is_of_word);
+    let (mut length, mut is_hex) = (run.digits.len(), true);
+    for sign in before.chain(after) {
+        length += 1;
+        is_hex &= sign.is_ascii_hexdigit();
+    }
+    is_hex && length > run.digits.len() && length >= HASH_LENGTH
 }
 
 /// The checksum of card numbers (Luhn, ISO/IEC 7812-1).
-fn passes_checksum(number: &str) -> bool {
-    let digits = number.bytes().rev().enumerate().map(|(place, byte)| {
-        let digit = u32::from(byte.saturating_sub(b'0'));
+fn passes_checksum(number: &[u8]) -> bool {
+    let digits = number.iter().rev().enumerate().map(|(place, digit)| {
+        let digit = u32::from(*digit);
         let doubled = if place % 2 == 1 { digit * 2 } else { digit };
         if doubled > 9 { doubled - 9 } else { doubled }
     });

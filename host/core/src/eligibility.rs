@@ -9,6 +9,7 @@ mod context;
 mod mismatch;
 mod resolution;
 mod rule;
+mod unmatched;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ use crate::refusal::{Refusal, RefusalCode};
 pub use self::context::{ConfigCandidate, EligibilityContext, ModuleFitness, Wanted};
 pub use self::mismatch::{Known, KnownCustomer, config_mismatches, override_mismatches};
 pub use self::rule::{Check, Rule};
+pub use self::unmatched::{account_of, config_unmatched, override_unmatched};
 
 /// Whether one config is shown, and the checks that led to it.
 #[derive(Debug, Clone, PartialEq, Eq)]

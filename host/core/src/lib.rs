@@ -12,6 +12,7 @@ pub mod aggregate;
 pub mod approval;
 pub mod books;
 pub mod card_data;
+pub mod card_field;
 pub mod change;
 pub mod country;
 pub mod customer_override;

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::columns::sql_fault;
-use super::connection::connect_read_only;
+use super::connection::{connect_read_only, overwrite_freed};
 use crate::ports::Fault;
 
 /// Rows looked at in one turn of the strand, and bytes deleted by it, or one row: each page of a body is read before it is free,
@@ -285,7 +285,9 @@ pub(super) fn delete(
             let bytes = sealed.len() as i64;
             let clear = "UPDATE approval SET request_sealed = x'', body_bytes = ?2, deleted_time = ?3, sha256 = ?4 \
                          WHERE id = ?1";
+            overwrite_freed(connection, true)?;
             connection.prepare_cached(clear)?.execute(params![id, bytes, now.0, &Sha256::digest(&sealed)[..]])?;
+            overwrite_freed(connection, false)?;
             bytes
         }
     };

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
+use cashier_core::eligibility::account_of;
 use cashier_core::ids::{CustomerId, Login, TransactionId};
+use cashier_core::money::Currency;
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
@@ -128,6 +130,18 @@ impl TestTrading {
 
 pub(super) struct TradingPort(pub(super) Arc<TestTrading>);
 
+impl TradingPort {
+    fn group(&self) -> Group {
+        Group {
+            group: "real".into(),
+            brand: "ion4".into(),
+            currency: usd(0).currency,
+            account_mode: if self.0.demo.load(Ordering::SeqCst) { AccountMode::Demo } else { AccountMode::Real },
+            enabled: true,
+        }
+    }
+}
+
 impl TradingServer for TradingPort {
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
         if self.0.lookups_fail.load(Ordering::SeqCst) {
@@ -154,20 +168,18 @@ impl TradingServer for TradingPort {
             deposit_allowed: true,
             withdrawal_allowed: true,
         };
-        let group = Group {
-            group: "real".into(),
-            brand: "ion4".into(),
-            currency: usd(0).currency,
-            account_mode: if self.0.demo.load(Ordering::SeqCst) { AccountMode::Demo } else { AccountMode::Real },
-            enabled: true,
-        };
+        let group = self.group();
         let balance = usd(self.0.balance());
         let account = Account { login, customer_id, group: "real".into(), enabled, balance };
         Box::pin(ready(Ok(Some(AccountFacts { customer, account, group }))))
     }
 
-    fn brands(&self) -> Result<Vec<Box<str>>, Fault> {
-        Ok(vec!["ion4".into(), "other".into()])
+    fn account_kinds(&self) -> Result<Vec<AccountFacts>, Fault> {
+        let group = |brand: &str, code: &str| {
+            let currency = Currency::from_code(code).unwrap_or(usd(0).currency);
+            account_of(brand, Group { brand: brand.into(), currency, ..self.group() })
+        };
+        Ok(vec![group("ion4", "USD"), group("ion4", "EUR"), group("other", "USD")])
     }
 
     fn customer_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {

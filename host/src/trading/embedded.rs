@@ -229,8 +229,8 @@ impl TradingServer for Embedded {
         true
     }
 
-    fn brands(&self) -> Result<Vec<Box<str>>, Fault> {
-        self.read(|holdings| holdings.groups.values().map(|group| group.brand.clone()).collect())
+    fn account_kinds(&self) -> Result<Vec<AccountFacts>, Fault> {
+        self.read(|holdings| holdings.kinds.facts(&holdings.groups))
     }
 
     fn customer_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {

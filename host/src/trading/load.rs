@@ -7,6 +7,7 @@ use cashier_core::ids::{CustomerId, Login};
 use cashier_core::money::Money;
 use rusqlite::{Connection, Row};
 
+use super::account_kinds::AccountKinds;
 use super::roster::{Contested, Holdings};
 use super::rows::{DiskFault, currency, id};
 
@@ -48,6 +49,7 @@ pub(super) fn load(connection: &Connection) -> Result<Holdings, DiskFault> {
         }
         holdings.accounts.insert(login, Arc::new(account));
     }
+    holdings.kinds = AccountKinds::of(&holdings.accounts, &holdings.customers);
     Ok(holdings)
 }
 

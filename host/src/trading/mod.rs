@@ -1,6 +1,7 @@
 //! Trading servers, which own customers, accounts and balances. Only these files contain SQL about balances; the rest of
 //! the cashier uses the port `TradingServer`.
 
+mod account_kinds;
 mod books;
 pub mod embedded;
 pub mod import;

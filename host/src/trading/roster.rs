@@ -11,6 +11,7 @@ use cashier_core::ids::{CustomerId, Login};
 use cashier_core::money::{Currency, Money, parse_minor};
 use cashier_core::roster::{ImportReport, Tally};
 
+use super::account_kinds::AccountKinds;
 use crate::ports::RosterMistake;
 
 /// Everything in memory. Copied in constant time, so that a batch works on a copy and a failed one is dropped whole.
@@ -19,6 +20,7 @@ pub struct Holdings {
     pub customers: imbl::HashMap<CustomerId, Arc<Customer>>,
     pub groups: imbl::HashMap<Box<str>, Arc<Group>>,
     pub accounts: imbl::HashMap<Login, Arc<Account>>,
+    pub kinds: AccountKinds,
     /// Accounts that were changed outside the cashier: nothing is posted to them until a person has decided.
     pub contested: imbl::HashMap<Login, Contested>,
 }
@@ -237,6 +239,8 @@ pub fn apply(holdings: &Holdings, roster: &Roster) -> Result<RosterChanges, Vec<
     if !changed_currency.is_empty() {
         mistakes.extend(change_currency(next, &changed_currency));
     }
+    let (before, after) = ((&holdings.accounts, &holdings.customers), (&next.accounts, &next.customers));
+    next.kinds = holdings.kinds.changed(before, after, &changes.accounts, &changes.customers);
     if mistakes.is_empty() { Ok(changes) } else { Err(mistakes) }
 }
 

@@ -1,7 +1,8 @@
-//! What a config or an override names that is not there, so that it can match nothing: each with a sentence that begins
-//! with its field. A row that no request has met yet is judged by this; who may deposit is judged by the rules beside it.
+//! What a config or an override names that is not there: each with a sentence that begins with its field, for whoever saves
+//! it. Whether it can match nothing for that is judged by the rules themselves, in `unmatched`.
 
-use super::context::ModuleFitness;
+use super::context::{EligibilityContext, ModuleFitness};
+use crate::account::AccountFacts;
 use crate::country;
 use crate::customer_override::{CustomerOverride, OverrideMode};
 use crate::edit::nearest;
@@ -16,8 +17,12 @@ pub trait Known {
     fn module(&self, provider: &str) -> Option<ModuleFitness<'_>>;
     /// Codes of the providers that have a module.
     fn providers(&self) -> Vec<&str>;
-    /// Whether a group has this brand.
-    fn has_brand(&self, brand: &str) -> Option<bool>;
+    /// One account of each kind that there is or that may be made: of each group, and of each brand of its customers.
+    fn accounts(&self) -> Option<&[AccountFacts]>;
+    /// What a deposit to such an account is judged under.
+    fn context<'a>(&self, account: &'a AccountFacts) -> EligibilityContext<'a>;
+    /// Overrides that allow configs of a provider.
+    fn allows(&self, provider: &str) -> Vec<&CustomerOverride>;
     fn customer(&self, id: CustomerId) -> Option<KnownCustomer>;
     fn config(&self, id: ConfigId) -> Option<&ProviderConfig>;
     fn configs_of(&self, provider: &str) -> Vec<&ProviderConfig>;
@@ -30,7 +35,7 @@ pub enum KnownCustomer {
     OfBrand(Box<str>),
 }
 
-/// Why a config can serve no deposit, whoever makes it. Empty where it can.
+/// What a config names that is not there, or contradicts itself.
 pub fn config_mismatches(config: &ProviderConfig, known: &dyn Known) -> Vec<String> {
     let mut found = Vec::new();
     let brand = &*config.brand;
@@ -61,7 +66,7 @@ pub fn config_mismatches(config: &ProviderConfig, known: &dyn Known) -> Vec<Stri
     found
 }
 
-/// Why an override can match no config of its customer. Empty where it can.
+/// What an override names that is not there, or contradicts itself.
 pub fn override_mismatches(row: &CustomerOverride, known: &dyn Known, now: UnixTime) -> Vec<String> {
     let mut found = Vec::new();
     if row.expires_time.is_set() && now >= row.expires_time {
@@ -136,8 +141,8 @@ fn provider(code: &str, known: &dyn Known) -> Option<String> {
 }
 
 fn unknown_brand(brand: &str, known: &dyn Known) -> Option<String> {
-    let is_unknown = known.has_brand(brand) == Some(false);
-    is_unknown.then(|| format!("brand {brand}: no group of the trading server has it"))
+    let is_unknown = known.accounts().is_some_and(|all| all.iter().all(|one| *one.customer.brand != *brand));
+    is_unknown.then(|| format!("brand {brand}: no group and no customer of the trading server has it"))
 }
 
 fn method(method: &str, served: &[Box<str>]) -> Option<String> {

@@ -7,7 +7,9 @@ use crate::ids::OverrideId;
 use crate::money::{Currency, Limit, Money};
 
 /// What a line of the trace checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// In the order in which they are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
     Module,
     ConfigEnabled,

@@ -1,6 +1,7 @@
 //! Names and numbers of cards, and how logs mask digits.
 
-use cashier_core::card_data::{holds_card_number, is_card_field, masked};
+use cashier_core::card_data::{holds_card_number, masked};
+use cashier_core::card_field::CardField;
 
 #[test]
 fn k8_fields_named_like_card_numbers_or_codes_are_recognised_in_any_case_and_with_any_separators() {
@@ -31,7 +32,7 @@ fn k8_fields_named_like_card_numbers_or_codes_are_recognised_in_any_case_and_wit
         "card_cvv_",
     ];
     for name in card {
-        assert!(is_card_field(name), "{name}");
+        assert!(CardField::named(name).is_some(), "{name}");
     }
     let fine = [
         "",
@@ -49,10 +50,15 @@ fn k8_fields_named_like_card_numbers_or_codes_are_recognised_in_any_case_and_wit
         "expand",
         "discard",
         "account_number",
+        "id_card_number",
+        "identityCardNo",
+        "loyalty_card_number",
+        "customer.gift-card-number",
+        "sim_card_number",
         "_",
     ];
     for name in fine {
-        assert!(!is_card_field(name), "{name}");
+        assert_eq!(CardField::named(name), None, "{name}");
     }
 }
 
@@ -126,6 +132,10 @@ fn k8_digits_that_may_be_a_cards_are_masked_and_everything_else_is_left_as_it_is
         ("378282246310005,4222222222222", "378282*****0005,422222***2222"),
         ("/cashier/webhook/4111111111111111/1", "/cashier/webhook/411111******1111/1"),
         ("6304000000000000 and 4111-1111-1111-1111", "630400******0000 and 4111-11**-****-1111"),
+        ("４１１１ １１１１ １１１１ １１１１", "４１１１ １１** **** １１１１"),
+        ("no. ٤١١١١١١١١١١١١١١١.", "no. ٤١١١١١******١١١١."),
+        ("४१११११११११११११११", "४१११११******११११"),
+        ("4１1१11111111११11", "4１1१11******११11"),
     ];
     for (text, expected) in table {
         assert_eq!(masked(text), expected);
@@ -141,5 +151,41 @@ fn k8_digits_that_may_be_a_cards_are_masked_and_everything_else_is_left_as_it_is
     ];
     for text in left {
         assert_eq!(masked(text), text);
+    }
+}
+
+#[test]
+fn k8_a_field_is_card_data_by_its_name_and_its_value() {
+    let card = [
+        ("card_number", "4111111111111111"),
+        ("cardNumber", "4111-1111-1111-1112"),
+        ("pan", "123456789012"),
+        ("PAN", "４１１１１１１１１１１１１１１１"),
+        ("cvv", "987"),
+        ("security_code", "1234"),
+        ("card.csc", " 987 "),
+        ("track2", ";4111111111111111=2512101?"),
+        ("track_data", "%B4111111111111111^DOE/J^2512101?"),
+        ("pin_block", "0412AC89ABCDEF67"),
+    ];
+    for (name, value) in card {
+        assert!(CardField::named(name).is_some_and(|field| field.may_be(value)), "{name} {value}");
+    }
+    let fine = [
+        ("security_code", "AAPL"),
+        ("securityCode", "US0378331005"),
+        ("security_code", ""),
+        ("pan", "ABCDE1234F"),
+        ("card_number", "411111******1111"),
+        ("card_number", "1111"),
+        ("card_number", "none"),
+        ("cvv", "***"),
+        ("cvv", "match"),
+        ("cvv", "12"),
+        ("track_data", "spring-campaign-2026"),
+        ("pin_block", "x"),
+    ];
+    for (name, value) in fine {
+        assert!(CardField::named(name).is_some_and(|field| !field.may_be(value)), "{name} {value}");
     }
 }

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use cashier_core::account::{AccountFacts, AccountMode, Group};
 use cashier_core::customer_override::CustomerOverride;
-use cashier_core::eligibility::{Known, KnownCustomer, ModuleFitness, config_mismatches, override_mismatches};
+use cashier_core::eligibility::{
+    EligibilityContext, Known, KnownCustomer, ModuleFitness, account_of, config_mismatches, config_unmatched,
+    override_mismatches, override_unmatched,
+};
 use cashier_core::ids::{ConfigId, CustomerId};
 use cashier_core::provider_config::ProviderConfig;
 
-use crate::samples::{NOW, allow, config, deny, limit};
+use crate::samples::{NOW, account, allow, config, currency, deny, limit};
 
 /// A server with the loaded module `stripe`, the refused one `paypal`, brands ion4 and nova, customer 5 of ion4 and config 1.
 struct World {
@@ -15,8 +19,17 @@ struct World {
     methods: Vec<Box<str>>,
     currencies: Vec<Box<str>>,
     brands: Option<Vec<Box<str>>>,
+    /// One of each kind.
+    accounts: Vec<AccountFacts>,
+    allows: Vec<CustomerOverride>,
+    /// In `allow_sandbox_credit` and in `allow_live_on_demo`.
+    allowed_brands: Vec<Box<str>>,
     /// The trading server answers.
     is_answered: bool,
+}
+
+fn of(brand: &str, code: &str, account_mode: AccountMode) -> AccountFacts {
+    account_of(brand, Group { brand: brand.into(), currency: currency(code), account_mode, ..account().group })
 }
 
 fn world() -> World {
@@ -25,6 +38,9 @@ fn world() -> World {
         methods: vec!["card".into(), "sepa".into()],
         currencies: Vec::new(),
         brands: None,
+        accounts: vec![of("ion4", "USD", AccountMode::Real), of("nova", "USD", AccountMode::Real)],
+        allows: Vec::new(),
+        allowed_brands: Vec::new(),
         is_answered: true,
     }
 }
@@ -46,8 +62,17 @@ impl Known for World {
         vec!["stripe", "paypal"]
     }
 
-    fn has_brand(&self, brand: &str) -> Option<bool> {
-        self.is_answered.then(|| ["ion4", "nova"].contains(&brand))
+    fn accounts(&self) -> Option<&[AccountFacts]> {
+        self.is_answered.then_some(&self.accounts)
+    }
+
+    fn context<'a>(&self, account: &'a AccountFacts) -> EligibilityContext<'a> {
+        let named = self.allowed_brands.contains(&account.customer.brand);
+        EligibilityContext { account, sandbox_credit_allowed: named, live_on_demo_allowed: named, now: NOW }
+    }
+
+    fn allows(&self, provider: &str) -> Vec<&CustomerOverride> {
+        self.allows.iter().filter(|row| &*row.provider == provider).collect()
     }
 
     fn customer(&self, id: CustomerId) -> Option<KnownCustomer> {
@@ -74,7 +99,11 @@ fn i8_a_config_is_warned_about_each_thing_that_it_names_and_that_is_not_there() 
         (&["provider zzz: no module offers it"], |c| c.provider = "zzz".into(), same),
         (&["provider strpe: no module offers it: did you mean stripe?"], |c| c.provider = "strpe".into(), same),
         (&["provider paypal: its module is not loaded: the file is missing"], |c| c.provider = "paypal".into(), same),
-        (&["brand nobrand: no group of the trading server has it"], |c| c.brand = "nobrand".into(), same),
+        (
+            &["brand nobrand: no group and no customer of the trading server has it"],
+            |c| c.brand = "nobrand".into(),
+            same,
+        ),
         (&[], |c| c.brand = "nobrand".into(), |w| w.is_answered = false),
         (
             &["brand ion4: plugins.toml does not list it for module stripe"],
@@ -98,7 +127,10 @@ fn i8_a_config_is_warned_about_each_thing_that_it_names_and_that_is_not_there() 
             same,
         ),
         (
-            &["provider zzz: no module offers it", "brand nobrand: no group of the trading server has it"],
+            &[
+                "provider zzz: no module offers it",
+                "brand nobrand: no group and no customer of the trading server has it",
+            ],
             |c| (c.provider, c.brand, c.method) = ("zzz".into(), "nobrand".into(), "crd".into()),
             same,
         ),
@@ -122,7 +154,7 @@ fn i7_an_override_is_warned_about_each_thing_that_it_names_and_that_is_not_there
         (
             &[
                 "customer_id 777: the trading server has no such customer",
-                "brand nobrand: no group of the trading server has it",
+                "brand nobrand: no group and no customer of the trading server has it",
                 "provider zzz: no module offers it",
                 "provider zzz: no config of it serves brand nobrand and this method",
             ],
@@ -181,4 +213,122 @@ fn i7_an_override_is_warned_about_each_thing_that_it_names_and_that_is_not_there
     known.configs.get_mut(&ConfigId(1)).unwrap().max_amount = limit("100");
     let denial = CustomerOverride { provider_config_id: ConfigId(1), min_amount: limit("500"), ..deny(1) };
     assert_eq!(override_mismatches(&denial, &known, NOW), [""; 0], "a deny has no use for limits");
+}
+
+#[test]
+fn i8_a_config_is_listed_exactly_while_the_rules_hide_it_from_every_kind_of_account_that_there_is() {
+    type Row = (&'static [&'static str], fn(&mut ProviderConfig), fn(&mut World));
+    let same = |_: &mut World| {};
+    let demo = |w: &mut World| w.accounts[0].group.account_mode = AccountMode::Demo;
+    const LIVE: &str =
+        "sandbox 0: the accounts it could serve are demo accounts, and allow_live_on_demo does not name their brand";
+    let table: Vec<Row> = vec![
+        (&[], |_| {}, same),
+        // What is warned about and serves all the same.
+        (&[], |c| c.method = "crd".into(), same),
+        (&[], |c| c.country = "UK".into(), same),
+        // Its customers have accounts in groups of another brand.
+        (&[], |c| c.brand = "shop".into(), |w| w.accounts[0].customer.brand = "shop".into()),
+        (&["brand shop: no group and no customer of the trading server has it"], |c| c.brand = "shop".into(), same),
+        (&["provider zzz: no module offers it"], |c| c.provider = "zzz".into(), same),
+        (&[LIVE], |_| {}, demo),
+        (&[], |c| c.brand = "".into(), demo),
+        (
+            &[],
+            |_| {},
+            |w| {
+                w.accounts[0].group.account_mode = AccountMode::Demo;
+                w.allowed_brands.push("ion4".into());
+            },
+        ),
+        (
+            &[
+                "sandbox 1: the accounts it could serve are real ones, and allow_sandbox_credit does not name their brand",
+            ],
+            |c| c.sandbox = true,
+            same,
+        ),
+        (&[], |c| c.sandbox = true, demo),
+        (&[], |c| c.sandbox = true, |w| w.allowed_brands.push("ion4".into())),
+        (&["currency EUR: no such account has it"], |c| c.currency = "EUR".into(), same),
+        (&[], |c| c.currency = "EUR".into(), |w| w.allows.push(allow(1))),
+        (
+            &["currency EUR: no such account has it"],
+            |c| c.currency = "EUR".into(),
+            |w| {
+                w.allows.push(CustomerOverride { brand: "nova".into(), ..allow(1) });
+            },
+        ),
+        (
+            &["provider stripe: its module cannot be paid in the currency of any such account"],
+            |_| {},
+            |w| w.currencies = vec!["EUR".into(), "JPY".into()],
+        ),
+        (
+            &["brand: the groups of the accounts it could serve are disabled"],
+            |_| {},
+            |w| w.accounts[0].group.enabled = false,
+        ),
+        (
+            &["max_amount 5.0: it is below min_amount 10.0"],
+            |c| (c.min_amount, c.max_amount) = (limit("10"), limit("5")),
+            same,
+        ),
+        (
+            &[],
+            |c| (c.min_amount, c.max_amount) = (limit("10"), limit("5")),
+            |w| w.allows.push(CustomerOverride { min_amount: limit("1"), ..allow(1) }),
+        ),
+        (&["the trading server has no group"], |c| c.brand = "".into(), |w| w.accounts.clear()),
+        (&[], |c| c.brand = "shop".into(), |w| w.is_answered = false),
+        (
+            &["provider paypal: its module is not loaded: the file is missing"],
+            |c| c.provider = "paypal".into(),
+            |w| {
+                w.is_answered = false;
+            },
+        ),
+    ];
+    for (place, (expected, change, arrange)) in table.into_iter().enumerate() {
+        let (mut row, mut known) = (config(1), world());
+        change(&mut row);
+        arrange(&mut known);
+        assert_eq!(config_unmatched(&row, &known), expected, "row {place}");
+    }
+}
+
+#[test]
+fn i7_an_override_is_listed_exactly_while_it_applies_to_no_config() {
+    type Row = (&'static [&'static str], fn(&mut CustomerOverride), fn(&mut World));
+    let same = |_: &mut World| {};
+    let table: Vec<Row> = vec![
+        (&[], |_| {}, same),
+        (&[], |o| o.provider_config_id = ConfigId(1), same),
+        // The config has the method of its own, whatever the module lists.
+        (&[], |o| o.method = "crd".into(), |w| w.configs.get_mut(&ConfigId(1)).unwrap().method = "crd".into()),
+        (&["method crd: the module has card, sepa"], |o| o.method = "crd".into(), same),
+        (&["customer_id 777: the trading server has no such customer"], |o| o.customer_id = CustomerId(777), same),
+        (&[], |o| o.customer_id = CustomerId(777), |w| w.is_answered = false),
+        (&["provider_config_id 999: there is no such config"], |o| o.provider_config_id = ConfigId(999), same),
+        (
+            &["max_amount 100.0: it is below min_amount 500.0 with those of config 1"],
+            |o| (o.provider_config_id, o.min_amount) = (ConfigId(1), limit("500")),
+            |w| w.configs.get_mut(&ConfigId(1)).unwrap().max_amount = limit("100"),
+        ),
+        (
+            &["provider stripe: no config of it that the override means can serve the customer"],
+            |o| o.min_amount = limit("500"),
+            |w| w.configs.get_mut(&ConfigId(1)).unwrap().max_amount = limit("100"),
+        ),
+    ];
+    for (place, (expected, change, arrange)) in table.into_iter().enumerate() {
+        let (mut row, mut known) = (allow(1), world());
+        change(&mut row);
+        arrange(&mut known);
+        assert_eq!(override_unmatched(&row, &known), expected, "row {place}");
+    }
+    let mut known = world();
+    known.configs.get_mut(&ConfigId(1)).unwrap().max_amount = limit("100");
+    let denial = CustomerOverride { min_amount: limit("500"), ..deny(1) };
+    assert_eq!(override_unmatched(&denial, &known), [""; 0]);
 }

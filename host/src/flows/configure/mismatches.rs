@@ -1,23 +1,29 @@
 //! What saved rows name that is not there: the warnings of an edit, and the list of enabled rows that can match nothing. It
 //! looks at the configuration as it is now, so that a row leaves the list once what it names is there.
 
-use cashier_core::customer_override::CustomerOverride;
+use cashier_core::account::AccountFacts;
+use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::edit::check_declared;
-use cashier_core::eligibility::{self, Known, KnownCustomer, ModuleFitness};
+use cashier_core::eligibility::{self, EligibilityContext, Known, KnownCustomer, ModuleFitness};
 use cashier_core::ids::{ConfigId, CustomerId};
 use cashier_core::provider_config::ProviderConfig;
+use cashier_core::time::UnixTime;
 
 use super::settings::{module_settings, parse_settings};
 use crate::flows::Cashier;
 use crate::ports::{CatalogLine, TradingServer};
 use crate::snapshot::{Snapshot, fitness};
 
+/// Rows that a start logs one by one; more are counted.
+const ROWS_LOGGED_MAX: usize = 16;
+
 /// The configuration and the trading server at one moment.
 struct KnownNow<'n> {
     snapshot: &'n Snapshot,
     trading: &'n dyn TradingServer,
-    /// `None` while the trading server cannot say.
-    brands: Option<Vec<Box<str>>>,
+    /// One of each kind; `None` while the trading server cannot say.
+    accounts: Option<Vec<AccountFacts>>,
+    now: UnixTime,
     /// A module that plugins.toml names and that is not loaded is held against its rows: the catalog has it with its reason,
     /// so it is no other work.
     counts_refused_modules: bool,
@@ -25,8 +31,8 @@ struct KnownNow<'n> {
 
 impl<'n> KnownNow<'n> {
     fn of(cashier: &'n Cashier, snapshot: &'n Snapshot) -> Self {
-        let brands = cashier.trading.brands().ok();
-        Self { snapshot, trading: &*cashier.trading, brands, counts_refused_modules: true }
+        let (accounts, now) = (cashier.trading.account_kinds().ok(), cashier.clock.now());
+        Self { snapshot, trading: &*cashier.trading, accounts, now, counts_refused_modules: true }
     }
 
     /// The module of a provider; one that could not be read is known by its name alone.
@@ -48,8 +54,19 @@ impl Known for KnownNow<'_> {
         self.snapshot.catalog().iter().map(|line| &*line.code).filter(|code| !code.is_empty()).collect()
     }
 
-    fn has_brand(&self, brand: &str) -> Option<bool> {
-        self.brands.as_ref().map(|brands| brands.iter().any(|known| **known == *brand))
+    fn accounts(&self) -> Option<&[AccountFacts]> {
+        self.accounts.as_deref()
+    }
+
+    fn context<'a>(&self, account: &'a AccountFacts) -> EligibilityContext<'a> {
+        self.snapshot.eligibility_context(account, self.now)
+    }
+
+    fn allows(&self, provider: &str) -> Vec<&CustomerOverride> {
+        let allows = |row: &&CustomerOverride| {
+            row.mode == OverrideMode::Allow && *row.provider == *provider && row.is_live(self.now)
+        };
+        self.snapshot.overrides().filter(allows).collect()
     }
 
     fn customer(&self, id: CustomerId) -> Option<KnownCustomer> {
@@ -69,7 +86,12 @@ impl Known for KnownNow<'_> {
 /// What a config names that is not there, each as a sentence; the settings that its module does not declare among it.
 pub fn config_warnings(cashier: &Cashier, config: &ProviderConfig) -> Vec<String> {
     let snapshot = cashier.snapshot();
-    let mut warnings = eligibility::config_mismatches(config, &KnownNow::of(cashier, &snapshot));
+    let known = KnownNow::of(cashier, &snapshot);
+    let mut warnings = eligibility::config_mismatches(config, &known);
+    if config.enabled {
+        let unmatched = eligibility::config_unmatched(config, &known);
+        warnings.extend(unmatched.into_iter().filter(|why| !warnings.contains(why)).collect::<Vec<_>>());
+    }
     if let Some(line) = snapshot.module(&config.provider).filter(|line| line.available) {
         let texts = [("settings_json", &*config.settings_json), ("config_json", config.config_json.expose())];
         for (source, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
@@ -86,18 +108,31 @@ pub fn override_warnings(cashier: &Cashier, row: &CustomerOverride) -> Vec<Strin
     eligibility::override_mismatches(row, &KnownNow::of(cashier, &snapshot), cashier.clock.now())
 }
 
-/// The enabled configs and overrides that can match nothing, each with its reasons.
+/// The enabled configs and overrides that can match nothing, each with its reasons. An override that is over has done what it
+/// was made for.
 pub fn rows_without_match(cashier: &Cashier) -> Vec<String> {
-    let (snapshot, now) = (cashier.snapshot(), cashier.clock.now());
+    let snapshot = cashier.snapshot();
     let known = KnownNow { counts_refused_modules: false, ..KnownNow::of(cashier, &snapshot) };
-    let configs =
-        snapshot.configs().map(|served| &served.config).filter(|config| config.enabled).filter_map(|config| {
-            let why = eligibility::config_mismatches(config, &known);
-            (!why.is_empty()).then(|| format!("config {} can match nothing: {}", config.id, why.join("; ")))
-        });
-    let overrides = snapshot.overrides().filter(|row| row.enabled).filter_map(|row| {
-        let why = eligibility::override_mismatches(row, &known, now);
-        (!why.is_empty()).then(|| format!("override {} can match nothing: {}", row.id, why.join("; ")))
-    });
+    let listed = |what: String, why: Vec<String>| {
+        (!why.is_empty()).then(|| format!("{what} can match nothing: {}", why.join("; ")))
+    };
+    let configs = snapshot.configs().map(|served| &served.config).filter(|config| config.enabled);
+    let configs = configs
+        .filter_map(|config| listed(format!("config {}", config.id), eligibility::config_unmatched(config, &known)));
+    let overrides = snapshot.overrides().filter(|row| row.is_live(known.now));
+    let overrides = overrides
+        .filter_map(|row| listed(format!("override {}", row.id), eligibility::override_unmatched(row, &known)));
     configs.chain(overrides).collect()
+}
+
+/// Logs them at a start: what served under an earlier version may serve nobody under this one.
+pub fn report_rows_without_match(cashier: &Cashier) {
+    let rows = rows_without_match(cashier);
+    for row in rows.iter().take(ROWS_LOGGED_MAX) {
+        tracing::warn!("{row}");
+    }
+    let further = rows.len().saturating_sub(ROWS_LOGGED_MAX);
+    if further > 0 {
+        tracing::warn!(further, "further rows can match nothing: /readyz?verbose lists them");
+    }
 }

@@ -1,6 +1,7 @@
 //! What saving answers about rows that name what is not there, and where they are listed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cashier_core::change::Body;
@@ -9,6 +10,7 @@ use serde_json::json;
 
 use super::{ManagerApi, Value};
 use crate::flows::configure::rows_without_match;
+use crate::test_cashier::lock;
 
 const ADD: &str = "MngAddCashierProviderConfig";
 const UPDATE: &str = "MngUpdateCashierProviderConfig";
@@ -55,7 +57,7 @@ async fn i8_a_config_for_a_provider_without_a_module_is_saved_with_warnings_and_
     let config = r#"{"provider":"strpe","brand":"nobrand","method":"card","country":"UK","enabled":1}"#;
     let expected = [
         "provider strpe: no module offers it: did you mean stripe?",
-        "brand nobrand: no group of the trading server has it",
+        "brand nobrand: no group and no customer of the trading server has it",
         "country UK: no such country in ISO 3166: GB is meant",
     ];
     assert_eq!(api.warned(ADD, config).await, json!(expected));
@@ -79,7 +81,7 @@ async fn i7_an_override_that_names_what_is_not_there_is_refused_or_saved_with_wa
     let strange = r#"{"customer_id":777,"brand":"nobrand","provider":"zzz"}"#;
     let expected = [
         "customer_id 777: the trading server has no such customer",
-        "brand nobrand: no group of the trading server has it",
+        "brand nobrand: no group and no customer of the trading server has it",
         "provider zzz: no module offers it",
         "provider zzz: no config of it serves brand nobrand and this method",
     ];
@@ -96,8 +98,25 @@ async fn i7_an_override_that_names_what_is_not_there_is_refused_or_saved_with_wa
     let until = api.env.cashier.clock.now().plus(60);
     assert_eq!(api.warned(OVERRIDE, &format!(r#"{{"id":2,"expires_time":{until}}}"#)).await, Value::Null);
     api.env.clock.advance(Duration::from_secs(60));
-    let listed = format!("override 2 can match nothing: expires_time {until}: it is over");
-    assert_eq!(rows_without_match(&api.env.cashier), [listed], "once it is over");
+    let over = [format!("expires_time {until}: it is over")];
+    assert_eq!(api.warned(OVERRIDE, r#"{"id":2,"comment":"x"}"#).await, json!(over), "whoever saves it reads so");
+    assert_eq!(rows_without_match(&api.env.cashier), [""; 0], "one that is over has done its work");
+}
+
+#[tokio::test(start_paused = true)]
+async fn i16_a_live_config_that_only_demo_accounts_could_use_is_listed_logged_and_warned_about() {
+    let mut api = ManagerApi::open().await;
+    assert_eq!(rows_without_match(&api.env.cashier), [""; 0]);
+    api.env.trading.demo.store(true, Ordering::SeqCst);
+    let why =
+        "sandbox 0: the accounts it could serve are demo accounts, and allow_live_on_demo does not name their brand";
+    let listed: Vec<String> = [1, 2, 3].map(|id| format!("config {id} can match nothing: {why}")).into();
+    assert_eq!(rows_without_match(&api.env.cashier), listed);
+    let warnings = api.warned(UPDATE, r#"{"id":1,"sort_index":4}"#).await;
+    assert_eq!(warnings, json!([why]), "whoever saves it reads why");
+    lock(&api.env.trading.allow_live_on_demo).extend(["ion4".into(), "other".into()]);
+    api.env.crash().await;
+    assert_eq!(rows_without_match(&api.env.cashier), [""; 0], "the setting names its brand");
 }
 
 const DELETE: &str = "MngDeleteCashierProviderConfig";
