@@ -39,8 +39,8 @@ use crate::security_log::{self, SavedConfig};
 use crate::snapshot::{Served, Snapshot};
 
 pub(super) use self::retired::queue_end_of_secrets;
-pub use self::upkeep::read_again;
 pub(super) use self::upkeep::{begin_windows_of_secrets, reloaded, reopen_broken};
+pub use self::upkeep::{read_again, read_what_opens_again};
 
 /// Creates or updates a provider config, or asks for a second person where the settings want one.
 pub async fn save_config(cashier: &Cashier, request: ConfigRequest) -> Result<ConfigOutcome, Refusal> {

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 pub(super) use self::quarantine::{Quarantined, store as store_quarantined};
 use self::verification::{UnreadableWebhook, Verification, VerifiedWebhook};
-use super::notice_limits::{NoTurn, NoticeScope, NoticeSender, SMALL_NOTICE_LENGTH_MAX};
+use super::notice_limits::{NoNoticeTurn, NoticeScope, NoticeSender, SMALL_NOTICE_LENGTH_MAX};
 use super::settle::{self, Settled};
 use super::{Cashier, RequestContext, provider_query};
 use crate::ledger::{Estimate, storage_unavailable};
@@ -34,6 +34,8 @@ pub struct WebhookOutcome {
     pub events: Vec<ProviderEvent>,
     /// The last event's transaction, if it is known.
     pub transaction: Option<Transaction>,
+    /// Whether the config that verified it is a sandbox: more people have its secret.
+    pub is_sandbox: bool,
     /// Every event was received before; nothing moved.
     pub duplicate: bool,
     /// The module's own answer, where its provider needs one.
@@ -103,8 +105,8 @@ async fn process(
     let (limits, length) = (&cashier.limits.notices, raw.body.len());
     let turn = match limits.turn(&sender(cashier, provider, addressed, context), length).await {
         Ok(turn) => turn,
-        Err(NoTurn::TooManyWait) => return Err(limited(cashier)),
-        Err(NoTurn::TooLong) => {
+        Err(NoNoticeTurn::TooManyWait) => return Err(limited(cashier)),
+        Err(NoNoticeTurn::TooLong) => {
             let message = "webhooks of this provider take too long to verify now, send it again";
             return Err(Refusal::new(RefusalCode::ProviderUnavailable, message));
         }
@@ -191,7 +193,8 @@ async fn apply(
         as_filed = None;
     }
     let (duplicate, (events, transaction)) = (filed.duplicate, shown(cashier, filed, as_filed).await?);
-    Ok(WebhookOutcome { events, transaction, duplicate, acknowledgement, provider_time })
+    let is_sandbox = notice.receiver().sandbox;
+    Ok(WebhookOutcome { events, transaction, is_sandbox, duplicate, acknowledgement, provider_time })
 }
 
 /// Files an authentic notice that its module could not read, and queries the payments that it names.
@@ -223,7 +226,8 @@ async fn keep(
         let (config, reason) = (receiver.config_id, &*event.failure_reason);
         tracing::warn!(%config, event = %event.id, reason, payments = named, "webhook was authentic and unreadable: stored");
     }
-    Ok(WebhookOutcome { events, transaction, duplicate, acknowledgement, provider_time })
+    let is_sandbox = receiver.sandbox;
+    Ok(WebhookOutcome { events, transaction, is_sandbox, duplicate, acknowledgement, provider_time })
 }
 
 /// The events of the notice and the last one's transaction, as they are durable: as it was filed where the caller need not

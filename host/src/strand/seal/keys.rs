@@ -92,6 +92,11 @@ impl SealRing {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether the key is there that sealed this value.
+    pub fn has_key_of(&self, sealed: &[u8]) -> bool {
+        sealed_by(sealed).is_some_and(|(_, key)| self.keys().find(key).is_some())
+    }
+
     /// The number of the key that seals.
     pub fn newest(&self) -> u32 {
         self.keys().newest().map_or(0, |(id, _)| id)
@@ -116,6 +121,12 @@ impl SealRing {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ring { current: keys, removed });
         Ok(())
     }
+}
+
+/// The layout and the key of a sealed value, by its first bytes.
+pub(in crate::strand) fn sealed_by(sealed: &[u8]) -> Option<(u8, u32)> {
+    let (&[version], rest) = sealed.split_first_chunk::<1>()?;
+    rest.first_chunk::<4>().map(|id| (version, u32::from_be_bytes(*id)))
 }
 
 #[cfg(test)]
