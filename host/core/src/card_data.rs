@@ -16,6 +16,10 @@ const HASH_LENGTH: usize = 24;
 /// How many blanks or dashes may stand between two groups of a card number.
 const SEPARATORS: usize = 3;
 
+/// Why a text is refused, behind its name; it repeats nothing of the text.
+pub const NUMBER_PROBLEM: &str =
+    "holds a number written like a payment card's: no card data may be sent or stored here";
+
 /// Whether the text has a number with the prefix and length of a card brand, in the groups that stand on the card: 4-4-4-4
 /// (19 digits: with 3 more), 4-6-5 and 4-6-4, separated by blanks or dashes.
 ///
@@ -29,9 +33,9 @@ pub fn holds_card_number(text: &str) -> bool {
     let parts = parts(text);
     found.into_iter().any(|(begin, end)| match surroundings(&parts, begin, end) {
         Surroundings::Alone => true,
-        Surroundings::FurtherGroups => text
-            .get(begin..end)
-            .is_some_and(|number| passes_checksum(&number.chars().filter_map(digit).collect::<Vec<u8>>())),
+        Surroundings::FurtherGroups => text.get(begin..end).is_some_and(|number| {
+            passes_checksum(&signs(number).filter_map(|sign| digit(sign.1)).collect::<Vec<u8>>())
+        }),
         Surroundings::Identifier => false,
     })
 }
@@ -56,8 +60,7 @@ struct Part {
 fn parts(text: &str) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     let mut joined = true;
-    for (at, sign) in text.char_indices() {
-        let end = at + sign.len_utf8();
+    for (at, sign, end) in signs(text) {
         if !sign.is_alphanumeric() {
             joined &= is_separator(sign);
             continue;
@@ -147,8 +150,7 @@ fn runs(text: &str) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut between = 0;
     let mut joined = false;
-    for (at, sign) in text.char_indices() {
-        let end = at + sign.len_utf8();
+    for (at, sign, end) in signs(text) {
         match (digit(sign), runs.last_mut().filter(|run| run.end == at)) {
             (Some(digit), Some(run)) => {
                 run.digits.push(digit);
@@ -167,6 +169,54 @@ fn runs(text: &str) -> Vec<Run> {
         }
     }
     runs
+}
+
+/// The characters of a text with their places, those of a URL as they are read: `%20` is one, and so is `%2520`, which is
+/// escaped twice.
+fn signs(text: &str) -> impl Iterator<Item = (usize, char, usize)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let begin = at;
+        let rest = text.get(begin..)?;
+        let sign = rest.chars().next()?;
+        let (sign, length) = unescaped(rest).unwrap_or((sign, sign.len_utf8()));
+        at += length;
+        Some((begin, sign, at))
+    })
+}
+
+/// The character that a text begins with, where its bytes are written as `%XX`, and how long it is written.
+fn unescaped(text: &str) -> Option<(char, usize)> {
+    let (mut bytes, mut length) = ([0; 4], 0);
+    for count in 0..bytes.len() {
+        let (byte, written) = escaped_byte(text.get(length..)?)?;
+        *bytes.get_mut(count)? = byte;
+        length += written;
+        match std::str::from_utf8(bytes.get(..=count)?) {
+            Ok(whole) => return whole.chars().next().map(|sign| (sign, length)),
+            Err(error) if error.error_len().is_some() => return None,
+            Err(_) => {}
+        }
+    }
+    None
+}
+
+fn escaped_byte(text: &str) -> Option<(u8, usize)> {
+    let mut rest = text.strip_prefix('%')?;
+    let hex = |rest: &str| {
+        let digits = rest.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        u8::from_str_radix(digits, 16).ok()
+    };
+    // A percent sign is itself escaped as often as the text is.
+    while let Some(inner) = rest.strip_prefix("25").filter(|inner| hex(inner).is_some()) {
+        rest = inner;
+    }
+    hex(rest).map(|byte| (byte, text.len() - rest.len() + 2))
+}
+
+/// The same text with what is escaped as in URLs written out.
+pub fn percent_decoded(text: &str) -> String {
+    signs(text).map(|(_, sign, _)| sign).collect()
 }
 
 /// The value of a decimal digit, as a person may type it on any keyboard.
@@ -189,7 +239,8 @@ const ZEROS: &[u32] = &[
 ];
 
 pub(crate) fn is_separator(sign: char) -> bool {
-    sign.is_whitespace() || matches!(sign, '-' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{200b}')
+    // A form writes a blank as `+`.
+    sign.is_whitespace() || matches!(sign, '-' | '+' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{200b}')
 }
 
 /// Whether a card brand issues numbers of this length that begin so.
@@ -230,12 +281,12 @@ pub fn masked(text: &str) -> Cow<'_, str> {
     for (begin, end) in places {
         let Some(number) = text.get(begin..end).filter(|_| begin >= rest_from) else { continue };
         out.push_str(text.get(rest_from..begin).unwrap_or_default());
-        let count = number.chars().filter(|sign| digit(*sign).is_some()).count();
+        let count = signs(number).filter(|(_, sign, _)| digit(*sign).is_some()).count();
         let mut nth = 0;
-        for sign in number.chars() {
+        for (at, sign, end) in signs(number) {
             let is_digit = digit(sign).is_some();
             let hidden = is_digit && nth >= HEAD_SHOWN && nth + TAIL_SHOWN < count;
-            out.push(if hidden { '*' } else { sign });
+            out.push_str(if hidden { "*" } else { number.get(at..end).unwrap_or_default() });
             nth += usize::from(is_digit);
         }
         rest_from = end;

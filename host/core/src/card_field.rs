@@ -5,22 +5,34 @@ use std::ops::RangeInclusive;
 
 use crate::card_data::{digit, is_separator};
 
-/// Names of card numbers, in lower case without separators.
-const NUMBER_NAMES: &[&str] = &["pannumber", "primaryaccountnumber", "cardnr", "cardnum", "ccno", "ccnum", "ccnumber"];
+/// Names of card numbers, in lower case without separators and numbers behind them.
+const NUMBER_NAMES: &[&str] =
+    &["pannumber", "primaryaccountnumber", "ccno", "ccnr", "ccnum", "ccnumber", "ccn", "card"];
 
 /// Names of the code on a card. What stands on its back or strip may never be stored, not even sealed.
-const CODE_NAMES: &[&str] =
-    &["cvn", "cvn2", "cav2", "cardcode", "verificationvalue", "cardverification", "cardverificationcode"];
+const CODE_NAMES: &[&str] = &["verificationvalue"];
 
 const TRACK_NAMES: &[&str] = &["track1", "track2", "trackdata", "track1data", "track2data", "magstripe", "pinblock"];
 
 /// Names that say so also at the end of a longer one, such as `customer_card_number`.
-const NUMBER_ENDINGS: &[&str] = &["cardnumber", "cardno"];
-const CODE_ENDINGS: &[&str] = &["securitycode", "cardverificationvalue", "cardverificationnumber", "cvv2", "cvc2"];
+const NUMBER_ENDINGS: &[&str] = &["cardnumber", "cardno", "cardnr", "cardnum", "cardpan"];
+const PAYING_CARDS: &[&str] = &["creditcard", "debitcard", "bankcard", "paymentcard"];
+const CODE_ENDINGS: &[&str] = &["securitycode", "cardcode", "cardcid", "cardsecurity", "cardverification"];
 
-/// Last words that say so behind others, such as `card.pan` and `cardCVV`; `japan` and `cvv_result` do not.
+/// Letters that stand in no other word.
+const CODE_LETTERS: &[&str] = &["cvv", "cvc"];
+
+/// Last words that say so behind others, such as `card.pan` and `cardCSC`; `japan` does not. Numbers may stand behind them,
+/// and behind those of codes [`CODE_SUFFIXES`].
 const NUMBER_WORDS: &[&str] = &["pan"];
-const CODE_WORDS: &[&str] = &["cvv", "cvc", "csc"];
+const CODE_WORDS: &[&str] = &["csc", "ccv", "cvn", "cvd", "cav"];
+
+/// What stands behind the name of a code and says no more than it.
+const CODE_SUFFIXES: &[&str] = &["code", "number", "num", "no", "nr", "value"];
+
+/// What stands behind a code in the name of what came of it: `cvv_result` is none.
+const OUTCOMES: &[&str] =
+    &["result", "response", "status", "check", "match", "require", "length", "attempt", "error", "reason", "time"];
 
 /// What stands before `card` in the names of cards that pay nothing.
 const OTHER_CARDS: &[&str] = &[
@@ -62,18 +74,12 @@ impl CardField {
     /// What a field of this name holds, if its value looks so.
     pub fn named(name: &str) -> Option<Self> {
         let plain: String = name.chars().filter(|sign| sign.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-        let last = last_word(name).to_lowercase();
-        let is_in = |words: &[&str]| words.contains(&&*plain);
-        let is_last = |words: &[&str]| is_in(words) || words.contains(&&*last);
-        let before = NUMBER_ENDINGS.iter().find_map(|ending| plain.strip_suffix(ending));
-        let of_other = |before: &str| OTHER_CARDS.iter().any(|other| before.ends_with(other));
-        if is_in(NUMBER_NAMES) || is_last(NUMBER_WORDS) || before.is_some_and(|before| !of_other(before)) {
+        if is_number(name, &plain) {
             Some(Self::Number)
-        } else if is_in(CODE_NAMES) || is_last(CODE_WORDS) || CODE_ENDINGS.iter().any(|ending| plain.ends_with(ending))
-        {
+        } else if is_code(name, &plain) {
             Some(Self::Code)
         } else {
-            is_in(TRACK_NAMES).then_some(Self::Track)
+            TRACK_NAMES.contains(&&*plain).then_some(Self::Track)
         }
     }
 
@@ -87,6 +93,46 @@ impl CardField {
             Self::Track => digits >= *NAMED_DIGITS.start() || is_pin_block(value),
         }
     }
+}
+
+fn is_number(name: &str, plain: &str) -> bool {
+    let plain = unnumbered(plain);
+    NUMBER_NAMES.contains(&plain)
+        || NUMBER_WORDS.contains(&&*unnumbered(&last_word(unnumbered(name)).to_lowercase()))
+        || PAYING_CARDS.iter().any(|ending| plain.ends_with(ending))
+        || NUMBER_ENDINGS.iter().find_map(|ending| plain.strip_suffix(ending)).is_some_and(|before| !is_other(before))
+}
+
+/// Whether a card pays nothing by what stands before it.
+fn is_other(before: &str) -> bool {
+    OTHER_CARDS.iter().any(|other| before.ends_with(other))
+}
+
+fn is_code(name: &str, plain: &str) -> bool {
+    let behind = CODE_LETTERS.iter().filter_map(|letters| plain.rsplit_once(letters)).map(|(_, behind)| behind);
+    if let Some(behind) = behind.min_by_key(|behind| behind.len()) {
+        return !OUTCOMES.iter().any(|word| behind.contains(word));
+    }
+    // The word before what says no more, as `ccv` in `ccv_code`.
+    let (mut plain, mut words) = (unnumbered(plain), unnumbered(name));
+    loop {
+        if CODE_NAMES.contains(&plain)
+            || CODE_WORDS.contains(&plain)
+            || CODE_WORDS.contains(&&*unnumbered(&last_word(words).to_lowercase()))
+            || CODE_ENDINGS.iter().find_map(|ending| plain.strip_suffix(ending)).is_some_and(|before| !is_other(before))
+        {
+            return true;
+        }
+        let Some(suffix) = CODE_SUFFIXES.iter().find(|suffix| plain.ends_with(**suffix)) else { return false };
+        plain = unnumbered(plain.strip_suffix(suffix).unwrap_or_default());
+        let letters = words.char_indices().rev().filter(|(_, sign)| sign.is_alphanumeric());
+        words = letters.take(suffix.len()).last().and_then(|(at, _)| words.get(..at)).map_or("", unnumbered);
+    }
+}
+
+/// A name without the number behind it, as of the second of several.
+fn unnumbered(name: &str) -> &str {
+    name.trim_end_matches(|sign: char| sign.is_ascii_digit() || !sign.is_alphanumeric())
 }
 
 /// 8 bytes in hexadecimal.

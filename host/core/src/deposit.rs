@@ -29,6 +29,8 @@ pub struct DepositRequest {
     pub comment: Box<str>,
     /// A JSON object as text; `{}` when omitted.
     pub metadata_json: Box<str>,
+    /// Why its texts may not be stored; an order that is under its key already is answered as before.
+    pub refused_if_new: Option<Refusal>,
 }
 
 impl DepositRequest {

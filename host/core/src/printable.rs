@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
+use crate::card_data::{NUMBER_PROBLEM, holds_card_number};
+
 /// Whether a terminal or an editor obeys the character, or shows what surrounds it in another order or on another line:
 /// C0, DEL and C1, marks and embeddings of direction, line and paragraph separators.
 pub fn is_obeyed(character: char) -> bool {
@@ -30,7 +32,7 @@ fn is_invisible(character: char) -> bool {
 }
 
 /// Judges what a code contains, of a brand, method, provider, currency, key or group: one line of characters that are
-/// seen, without blanks around it. Its length is judged where it is read.
+/// seen, without blanks around it, and no card number. Its length is judged where it is read.
 ///
 /// # Errors
 /// What is wrong, behind the code's name.
@@ -41,6 +43,7 @@ pub fn check_code(code: &str) -> Result<(), &'static str> {
     match code.chars().find(|character| is_obeyed(*character) || is_invisible(*character)) {
         Some(control) if control.is_control() => Err("holds control characters"),
         Some(_) => Err("holds characters that cannot be seen"),
+        None if holds_card_number(code) => Err(NUMBER_PROBLEM),
         None => Ok(()),
     }
 }

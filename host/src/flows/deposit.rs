@@ -82,6 +82,9 @@ async fn make(
     if let Some(earlier) = earlier {
         return repeat(cashier, &request, earlier).await;
     }
+    if let Some(refusal) = &request.refused_if_new {
+        return Err(refusal.clone());
+    }
     // Decided when the transaction is opened; here it spares the module a call.
     let (stores, stored) = (request.stored_bytes(), taken.stored(StoredBy::Deposits, cashier.clock.now()));
     cashier.rules.customer_limits.check(Some(taken.open_deposits), stored, stores)?;

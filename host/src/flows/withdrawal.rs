@@ -26,6 +26,7 @@ pub async fn withdraw(
     let account = cashier.own_account(session, request.login).await?;
     let earlier = cashier.ledger.peek(|books| bound(books, &request))?;
     if earlier.is_none() {
+        check_new(&request)?;
         withdrawal::check_account(&request, &account)?;
     }
     let _admitted = cashier.ledger.admit(Estimate::single(request.metadata_json.len() as u64))?;
@@ -40,6 +41,7 @@ pub async fn withdraw(
             let same = withdrawal::same_order(&earlier, &request);
             return if same { Ok(earlier) } else { Err(deposit::key_conflict()) };
         }
+        check_new(&request)?;
         let stored = draft.customer_use(request.customer_id).stored(StoredBy::Withdrawals, draft.now());
         limits.check(None, stored, stores)?;
         opened_beside = Some(stored);
@@ -57,6 +59,10 @@ pub async fn withdraw(
     }
     let texts = transactions::texts(cashier, &transaction).await?;
     Ok((transaction, texts))
+}
+
+fn check_new(request: &WithdrawalRequest) -> Result<(), Refusal> {
+    request.refused_if_new.clone().map_or(Ok(()), Err)
 }
 
 fn bound(books: &Books, request: &WithdrawalRequest) -> Option<Transaction> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use cashier_core::card_data::masked;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use futures_util::FutureExt;
 use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
@@ -175,7 +176,7 @@ fn request_id(headers: &HeaderMap, entropy: &dyn Entropy) -> Arc<str> {
     }
 }
 
-/// A path for the log: short, without its query, which may name people.
+/// A path for the log: short, without its query, which may name people, and masked before it is cut.
 fn logged(path: &str) -> String {
-    path.chars().take(LOGGED_PATH_MAX).collect()
+    masked(path).chars().take(LOGGED_PATH_MAX).collect()
 }

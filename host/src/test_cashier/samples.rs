@@ -61,6 +61,7 @@ pub(crate) fn deposit_request(key: &str) -> DepositRequest {
         failure_url: Box::default(),
         comment: Box::default(),
         metadata_json: "{}".into(),
+        refused_if_new: None,
     }
 }
 

@@ -4,18 +4,19 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use cashier_core::card_data::holds_card_number;
+use cashier_core::card_data::{NUMBER_PROBLEM, holds_card_number, percent_decoded};
 use cashier_core::card_field::CardField;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::json_object::Problem;
+use crate::text_file::trimmed;
 
-const NUMBER: &str = "holds a number written like a payment card's: no card data may be sent or stored here";
 const FIELD: &str = "has a field that is named like a card number or a card's security code and holds one: no card data may be sent or stored here";
 const UNREAD: &str = "is nested too deeply";
 
-/// How often a text within a text is read as JSON; each level is written with twice the backslashes.
-const TEXTS_IN_TEXTS_MAX: u8 = 4;
+/// How often a text within a text is read as JSON; each level is written with twice the backslashes, so that no longest text
+/// has more.
+const TEXTS_IN_TEXTS_MAX: u8 = 16;
 
 /// Judges a text; one that is a JSON object or array, as JSON too.
 ///
@@ -40,13 +41,32 @@ pub(super) fn check_object(text: &str) -> Result<(), Problem> {
     }
 }
 
+/// Judges a URL: each of its parts as text, each name of its query with its value like a field of metadata.
+///
+/// # Errors
+/// It holds card data.
+pub(super) fn check_url(url: &str) -> Result<(), Problem> {
+    // What a shop's page makes of a fragment or of `;` within a path is its own matter.
+    for part in url.split(['/', '?', '#', '&', ';']) {
+        let part = percent_decoded(&part.replace('+', " "));
+        check_text(&part)?;
+        let Some((name, value)) = part.split_once('=') else { continue };
+        check_text(value)?;
+        if CardField::named(name).is_some_and(|field| field.may_be(value)) {
+            return Err(Problem::Borrowed(FIELD));
+        }
+    }
+    Ok(())
+}
+
 fn judge(text: &str, levels: u8) -> Option<&'static str> {
     if holds_card_number(text) {
-        return Some(NUMBER);
+        return Some(NUMBER_PROBLEM);
     }
     let levels = levels.checked_sub(1)?;
-    // A text that only looks like JSON is a text.
-    let found = text.trim_start().starts_with(['{', '[']).then(|| scan(text).ok())??;
+    // A text that only looks like JSON is a text. A text of JSON may itself be one that is JSON.
+    let text = trimmed(text);
+    let found = text.starts_with(['{', '[', '"']).then(|| scan(text).ok())??;
     found.problem.or_else(|| found.texts.iter().find_map(|inner| judge(inner, levels)))
 }
 
@@ -166,6 +186,8 @@ mod tests {
     use super::*;
     use crate::wire;
 
+    const NUMBER: &str = NUMBER_PROBLEM;
+
     #[test]
     fn k8_card_data_in_metadata_is_refused_at_any_depth_and_never_repeated() {
         let inner = r#"{"cvv":"987"}"#;
@@ -214,6 +236,80 @@ mod tests {
     }
 
     #[test]
+    fn k8_json_in_texts_of_json_is_read_with_whatever_stands_before_it() {
+        let card = [r#"{"cvv":"123"}"#, r#" [{"card_number":"4111111111111111"}] "#, r#"{"x":{"ccv":123}}"#];
+        for (card, before) in
+            card.into_iter().flat_map(|card| ["", "\u{feff}", " \n\t", "\u{a0}\u{feff} "].map(|mark| (card, mark)))
+        {
+            let mut text = card.to_owned();
+            for level in 0..5 {
+                text = serde_json::json!(format!("{before}{text}")).to_string();
+                let metadata = format!(r#"{{"x":{text}}}"#);
+                assert_eq!(check_object(&metadata), Err(Problem::Borrowed(FIELD)), "{level}: {metadata}");
+                assert_eq!(check_text(&text), Err(Problem::Borrowed(FIELD)), "{level}: {text}");
+            }
+        }
+        assert_eq!(check_object(r#"{"x":"\"a quoted text\"","y":"\"4111111111111111\"","z":"\""}"#), Ok(()));
+    }
+
+    #[test]
+    fn k8_a_return_url_is_judged_like_metadata_whatever_of_it_is_escaped() {
+        for number in [
+            "https://shop.example/?card=4111-1111-1111-1111",
+            "https://shop.example/?x=4111+1111+1111+1111",
+            "https://shop.example/4111%201111%2520111%31%201111/ok",
+            "https://shop.example/#4111-1111-1111-1111",
+            "https://shop.example/?4111-1111-1111-1111=1",
+        ] {
+            assert_eq!(check_url(number), Err(Problem::Borrowed(NUMBER)), "{number}");
+        }
+        for named in [
+            "https://shop.example/?a=1&cvv=123",
+            "https://shop.example/?a=1;cvv=123",
+            "https://shop.example/#cvv=123",
+            "https://shop.example/x;cvc=1234/y",
+            "https://shop.example/?card%5Bnumber%5D=4111111111111111",
+            "https://shop.example/?c%76v=%3123",
+            "https://shop.example/?data=%7B%22cvv%22%3A%22123%22%7D",
+        ] {
+            assert_eq!(check_url(named), Err(Problem::Borrowed(FIELD)), "{named}");
+        }
+        for fine in [
+            "https://shop.example/return?order=4111111111111111&cvv_result=M&ts=2026-11-29&card=visa",
+            "https://shop.example/%7Border%7D?id=f81d4fae-7dec-1111-2222-00a0c91e6bf6#ok",
+            "https://shop.example:8443/100%/%zz?=&==",
+        ] {
+            assert_eq!(check_url(fine), Ok(()), "{fine}");
+        }
+    }
+
+    #[test]
+    fn k8_codes_of_the_roster_are_judged_like_those_of_requests() {
+        let pan = "4111 1111 1111 1111";
+        let refused = |read: Result<(), String>| assert!(read.unwrap_err().contains(NUMBER));
+        let group = serde_json::json!({"group": pan, "brand": "b", "currency": "USD", "account_mode": 1, "enable": 1});
+        let of_brand =
+            serde_json::json!({"group": "g", "brand": pan, "currency": "USD", "account_mode": 1, "enable": 1});
+        for entry in [group, of_brand] {
+            refused(
+                serde_json::from_str::<wire::roster::GroupEntry>(&entry.to_string())
+                    .map(drop)
+                    .map_err(|e| e.to_string()),
+            );
+        }
+        let customer = serde_json::json!({"customer_id": 5, "country": "DE", "brand": r#"{"cvv":"123"}"#, "status": 0,
+            "deposit_allowed": 1, "withdrawal_allowed": 1});
+        let read = serde_json::from_str::<wire::roster::CustomerEntry>(&customer.to_string());
+        assert!(read.map(drop).unwrap_err().to_string().contains(FIELD));
+        let account = serde_json::json!({"login": 1, "customer_id": 5, "group": pan, "enable": 1});
+        refused(
+            serde_json::from_str::<wire::roster::AccountLine>(&account.to_string())
+                .map(drop)
+                .map_err(|e| e.to_string()),
+        );
+    }
+
+    #[test]
     fn k8_half_a_character_is_accepted_as_ever_and_hides_no_card_data() {
         for fine in [
             r#"{"name":"Ann \ud83d"}"#,
@@ -239,10 +335,12 @@ mod tests {
         let fields = |order: &str| format!("{order}\"amount\":1,\"currency\":\"USD\",\"login\":1");
         let deposit = |more: &str| {
             let order = fields("\"provider\":\"p\",");
-            wire::deposit::read(format!("{{{order},{more}}}").as_bytes(), CustomerId(5)).map(drop)
+            let read = wire::deposit::read(format!("{{{order},{more}}}").as_bytes(), CustomerId(5))?;
+            read.refused_if_new.map_or(Ok(()), Err)
         };
         let withdrawal = |more: &str| {
-            wire::withdrawal::read(format!("{{{},{more}}}", fields("")).as_bytes(), CustomerId(5)).map(drop)
+            let read = wire::withdrawal::read(format!("{{{},{more}}}", fields("")).as_bytes(), CustomerId(5))?;
+            read.refused_if_new.map_or(Ok(()), Err)
         };
         let exception = |more: &str| wire::customer_override::read(format!("{{{more}}}").as_bytes()).map(drop);
         let metadata = serde_json::json!(r#"{"a":{"cvv":"987"}}"#).to_string();
@@ -255,6 +353,10 @@ mod tests {
             }
             order("\"metadata_json\":\"{\\\"order\\\":\\\"4111111111111111\\\"}\",\"comment\":\"4111111111111111\"")
                 .unwrap();
+        }
+        for field in ["success_url", "failure_url"] {
+            let refused = deposit(&format!("\"{field}\":\"https://shop.example/?cvv=987\"")).unwrap_err();
+            assert_eq!(refused.message, format!("{field} {FIELD}"));
         }
         for field in ["comment", "reason"] {
             let refused = exception(&format!("\"{field}\":\"{number}\"")).unwrap_err();

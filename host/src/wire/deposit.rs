@@ -14,7 +14,7 @@ use crate::wire::object_text;
 use crate::wire::read::read as read_request;
 use crate::wire::transaction::{Audience, TransactionRecord};
 use crate::wire::values::{
-    Code, Comment, CurrencyCode, DecimalText, LoginId, Metadata, ProviderCode, ReturnUrl, RowId,
+    Code, CurrencyCode, DecimalText, Judged, LoginId, Metadata, OrderComment, ProviderCode, ReturnUrl, RowId,
 };
 
 request! {
@@ -29,7 +29,7 @@ request! {
         idempotency_key: Option<Code<IDEMPOTENCY_KEY_LENGTH_MAX>>, "the order is made once under it; empty is none";
         success_url: Option<ReturnUrl>, "https URL to which the customer returns after paying";
         failure_url: Option<ReturnUrl>, "https URL to which the customer returns after a failure";
-        comment: Option<Comment>, "comment";
+        comment: Option<OrderComment>, "comment";
         metadata_json: Option<Metadata>, "metadata of the client's: a JSON object as a string";
     }
 }
@@ -47,6 +47,8 @@ answer! {
 /// Reads the request of this customer.
 pub fn read(json: &[u8], customer_id: CustomerId) -> Result<DepositRequest, Refusal> {
     let body: DepositBody = read_request(json, "the body")?;
+    let mut refused_if_new = None;
+    let mut text = |name: &str, field: Option<Judged>| text_of(name, field, &mut refused_if_new);
     Ok(DepositRequest {
         customer_id,
         login: Login(body.login.0),
@@ -55,10 +57,11 @@ pub fn read(json: &[u8], customer_id: CustomerId) -> Result<DepositRequest, Refu
         provider_config_id: body.provider_config_id.map(|id| ConfigId(id.0)),
         amount: body.amount.of("amount", body.currency.0)?,
         idempotency_key: or_empty(body.idempotency_key),
-        success_url: or_empty(body.success_url),
-        failure_url: or_empty(body.failure_url),
-        comment: or_empty(body.comment),
-        metadata_json: metadata(body.metadata_json),
+        success_url: text("success_url", body.success_url.map(Into::into)),
+        failure_url: text("failure_url", body.failure_url.map(Into::into)),
+        comment: text("comment", body.comment.map(Into::into)),
+        metadata_json: or_empty_object(text("metadata_json", body.metadata_json.map(Into::into))),
+        refused_if_new,
     })
 }
 
@@ -67,9 +70,18 @@ pub(crate) fn or_empty(field: Option<impl Into<Box<str>>>) -> Box<str> {
     field.map(Into::into).unwrap_or_default()
 }
 
-/// The metadata of a request, an empty object where it is not given.
-pub(crate) fn metadata(field: Option<Metadata>) -> Box<str> {
-    field.map_or_else(|| object_text::EMPTY.into(), Into::into)
+/// A text of an order, empty where it is not given, and the first refusal of such texts.
+pub(crate) fn text_of(name: &str, field: Option<Judged>, refusal: &mut Option<Refusal>) -> Box<str> {
+    let Some(Judged { text, problem }) = field else { return Box::default() };
+    if let Some(problem) = problem {
+        refusal.get_or_insert_with(|| Refusal::invalid(format!("{name} {problem}")));
+    }
+    text
+}
+
+/// Metadata that is not given is an empty object.
+pub(crate) fn or_empty_object(text: Box<str>) -> Box<str> {
+    if text.is_empty() { object_text::EMPTY.into() } else { text }
 }
 
 #[cfg(test)]
@@ -90,13 +102,28 @@ mod tests {
         let request = read(WHOLE.as_bytes(), CustomerId(5)).unwrap();
         assert_eq!(
             format!("{request:?}"),
-            r#"DepositRequest { customer_id: CustomerId(5), login: Login(2000009), provider: "stripe", method: "card", provider_config_id: Some(ConfigId(1)), amount: 250.0 USD, idempotency_key: "k-1", success_url: "https://shop.example/ok?a=1", failure_url: "http://127.0.0.1:8080/no", comment: "first\nline", metadata_json: "{\"order\":\"A-1\"}" }"#
+            r#"DepositRequest { customer_id: CustomerId(5), login: Login(2000009), provider: "stripe", method: "card", provider_config_id: Some(ConfigId(1)), amount: 250.0 USD, idempotency_key: "k-1", success_url: "https://shop.example/ok?a=1", failure_url: "http://127.0.0.1:8080/no", comment: "first\nline", metadata_json: "{\"order\":\"A-1\"}", refused_if_new: None }"#
         );
         let least = read_as_text(r#"{"login":1,"provider":"p","amount":1,"currency":"JPY","provider_config_id":0}"#);
         assert_eq!(
             least,
-            r#"DepositRequest { customer_id: CustomerId(5), login: Login(1), provider: "p", method: "", provider_config_id: None, amount: 1.0 JPY, idempotency_key: "", success_url: "", failure_url: "", comment: "", metadata_json: "{}" }"#
+            r#"DepositRequest { customer_id: CustomerId(5), login: Login(1), provider: "p", method: "", provider_config_id: None, amount: 1.0 JPY, idempotency_key: "", success_url: "", failure_url: "", comment: "", metadata_json: "{}", refused_if_new: None }"#
         );
+    }
+
+    #[test]
+    fn i1_what_stands_around_a_return_url_is_nothing() {
+        for around in ["\\n", " ", "\\r\\n\\t", "\u{feff}", "\u{a0}"] {
+            let url = format!("{around}https://shop.example/ok{around}");
+            let json = format!(r#"{{"login":1,"provider":"p","amount":1,"currency":"USD","success_url":"{url}"}}"#);
+            assert_eq!(
+                &*read(json.as_bytes(), CustomerId(5)).unwrap().success_url,
+                "https://shop.example/ok",
+                "{json}"
+            );
+        }
+        let blank = r#"{"login":1,"provider":"p","amount":1,"currency":"USD","success_url":" \n"}"#;
+        assert_eq!(&*read(blank.as_bytes(), CustomerId(5)).unwrap().success_url, "");
     }
 
     #[test]

@@ -8,13 +8,13 @@ use cashier_core::account::AccountMode;
 use cashier_core::ids::ID_MAX;
 use cashier_core::lengths::CODE_LENGTH_MAX;
 use cashier_core::money::Currency;
-use cashier_core::printable::check_code;
 use cashier_core::roster::{ImportReport, Tally};
 
 use crate::json_object::schema::{self, kind, list, object, one_of, with};
 use crate::json_object::{Described, Problem, Schema, answer, request, values};
+use crate::wire::values::check_code_text;
 
-/// Declares the values of an entry: what each must be, and how it is read. `null` is a value like any other.
+/// Declares the values of an entry: what each must be, and how it is read.
 macro_rules! entry_values {
     ($($name:ident($inner:ty), $must_be:literal, $schema:expr, |$raw:ident| $read:expr;)*) => {
         values! {$(
@@ -23,7 +23,6 @@ macro_rules! entry_values {
                 $read.ok_or(Cow::Borrowed(concat!("must be ", $must_be)))
             }, {
                 const MISSING: &'static str = "is missing";
-                const NULL_IS_OMITTED: bool = false;
             };
         )*}
     };
@@ -62,7 +61,7 @@ entry_values! {
 /// A text that is a code; `None` where it is no text of that length.
 fn code(raw: &str) -> Result<Option<Box<str>>, Problem> {
     let code = text(raw);
-    code.as_deref().map_or(Ok(()), check_code)?;
+    code.as_deref().map_or(Ok(()), check_code_text)?;
     Ok(code)
 }
 

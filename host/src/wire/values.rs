@@ -67,6 +67,12 @@ values! {
         card_scan::check_text(&text).map(|()| text)
     };
 
+    /// The same of an order, which is refused for card data only where it is new.
+    OrderComment(Judged), Comment::schema(), |raw| {
+        let text = text(raw, COMMENT_LENGTH_MAX)?;
+        Ok::<_, Problem>(Judged { problem: card_scan::check_text(&text).err(), text })
+    };
+
     /// A code: at most `MAX` bytes on one line of characters that are seen, no spaces at its ends, no card number.
     Code<MAX>(Box<str>), schema::text(MAX), |raw| code(raw, MAX);
 
@@ -96,10 +102,10 @@ values! {
     ObjectText<MAX>(Box<str>), schema::text(MAX), |raw| object(raw, MAX);
 
     /// Metadata of a client's: an object as a string that leaves the server's own key alone.
-    Metadata(Box<str>), schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
+    Metadata(Judged), schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
         let text = object(raw, OBJECT_TEXT_LENGTH_MAX)?;
         object_text::check_metadata(&text)?;
-        card_scan::check_object(&text).map(|()| text)
+        Ok::<_, Problem>(Judged { problem: card_scan::check_object(&text).err(), text })
     };
 
     /// A secret without the blanks and line ends that it was pasted with; `""` keeps the stored one.
@@ -116,9 +122,10 @@ values! {
 
     /// Where the customer comes back to: `https`, or `http` on this very machine, which the flow allows in sandbox
     /// alone. A URL that parsers may read differently (spaces, user names, characters beyond ASCII) is refused.
-    ReturnUrl(Box<str>), with(&schema::text(URL_LENGTH_MAX), "format", "uri"), |raw| {
-        let text = text(raw, URL_LENGTH_MAX)?;
-        check_return_url(&text).map(|()| text)
+    ReturnUrl(Judged), with(&schema::text(URL_LENGTH_MAX), "format", "uri"), |raw| {
+        let text: Box<str> = trimmed(&text(raw, URL_LENGTH_MAX)?).into();
+        check_return_url(&text)?;
+        Ok::<_, Problem>(Judged { problem: card_scan::check_url(&text).err(), text })
     };
 
     /// A list of at most `MAX` names of fields.
@@ -135,6 +142,13 @@ values! {
 
     /// Any JSON, as it is written.
     AnyJson(Box<RawValue>), "{}".to_owned(), |raw| Ok(raw.to_owned());
+}
+
+/// A text of an order with what is wrong with it as a new one. An order that an earlier release stored is answered as before.
+#[derive(Debug)]
+pub struct Judged {
+    pub text: Box<str>,
+    pub problem: Option<Problem>,
 }
 
 fn id(raw: &RawValue) -> Result<u64, Problem> {

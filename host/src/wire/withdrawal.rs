@@ -8,10 +8,10 @@ use cashier_core::transaction::Transaction;
 use cashier_core::withdrawal::WithdrawalRequest;
 
 use crate::json_object::{answer, request};
-use crate::wire::deposit::{metadata, or_empty};
+use crate::wire::deposit::{or_empty, or_empty_object, text_of};
 use crate::wire::read::read as read_request;
 use crate::wire::transaction::{Audience, TransactionRecord};
-use crate::wire::values::{Code, Comment, CurrencyCode, DecimalText, LoginId, Metadata};
+use crate::wire::values::{Code, CurrencyCode, DecimalText, LoginId, Metadata, OrderComment};
 
 request! {
     /// A withdrawal as its customer asks for it.
@@ -21,7 +21,7 @@ request! {
         currency: CurrencyCode, "currency of the amount, which is the account's";
         method: Option<Code<CODE_LENGTH_MAX>>, "how the customer wants to be paid";
         idempotency_key: Option<Code<IDEMPOTENCY_KEY_LENGTH_MAX>>, "the order is made once under it; empty is none";
-        comment: Option<Comment>, "comment";
+        comment: Option<OrderComment>, "comment";
         metadata_json: Option<Metadata>, "metadata of the client's: a JSON object as a string";
     }
 }
@@ -36,14 +36,18 @@ answer! {
 /// Reads the request of this customer.
 pub fn read(json: &[u8], customer_id: CustomerId) -> Result<WithdrawalRequest, Refusal> {
     let body: WithdrawalBody = read_request(json, "the body")?;
+    let mut refused_if_new = None;
+    let comment = text_of("comment", body.comment.map(Into::into), &mut refused_if_new);
+    let metadata = text_of("metadata_json", body.metadata_json.map(Into::into), &mut refused_if_new);
     Ok(WithdrawalRequest {
         customer_id,
         login: Login(body.login.0),
         method: or_empty(body.method),
         amount: body.amount.of("amount", body.currency.0)?,
         idempotency_key: or_empty(body.idempotency_key),
-        comment: or_empty(body.comment),
-        metadata_json: metadata(body.metadata_json),
+        comment,
+        metadata_json: or_empty_object(metadata),
+        refused_if_new,
     })
 }
 
@@ -58,7 +62,7 @@ mod tests {
         };
         assert_eq!(
             read_as_text(r#"{"login":7,"amount":10.50,"currency":"USD","method":"bank","idempotency_key":"k"}"#),
-            r#"WithdrawalRequest { customer_id: CustomerId(5), login: Login(7), method: "bank", amount: 10.5 USD, idempotency_key: "k", comment: "", metadata_json: "{}" }"#
+            r#"WithdrawalRequest { customer_id: CustomerId(5), login: Login(7), method: "bank", amount: 10.5 USD, idempotency_key: "k", comment: "", metadata_json: "{}", refused_if_new: None }"#
         );
         assert_eq!(read_as_text(r#"{"login":7,"currency":"USD"}"#), "INVALID_DATA: amount is required");
         assert_eq!(

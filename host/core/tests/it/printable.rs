@@ -1,5 +1,6 @@
 //! What a code may contain, and how a text is shown to an operator.
 
+use cashier_core::card_data::NUMBER_PROBLEM;
 use cashier_core::printable::{Printable, check_code, is_obeyed};
 
 #[test]
@@ -25,6 +26,7 @@ fn k9_control_bidi_and_c1_characters_are_refused_in_codes() {
         ("a\u{e0041}b", unseen),
         ("a\u{2028}b", line),
         ("a\u{2029}b", line),
+        ("4111 1111 1111 1111", NUMBER_PROBLEM),
         ("a\nb", line),
         (" a", line),
         ("a\u{a0}", line),

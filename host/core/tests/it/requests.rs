@@ -29,6 +29,7 @@ fn deposit_request() -> DepositRequest {
         failure_url: "https://broker.example/failed".into(),
         comment: "first".into(),
         metadata_json: r#"{"campaign":"spring"}"#.into(),
+        refused_if_new: None,
     }
 }
 
@@ -41,6 +42,7 @@ fn withdrawal_request() -> WithdrawalRequest {
         idempotency_key: "out-1".into(),
         comment: "rent".into(),
         metadata_json: r#"{"iban":"DE02"}"#.into(),
+        refused_if_new: None,
     }
 }
 

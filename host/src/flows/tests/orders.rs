@@ -3,14 +3,17 @@
 use cashier_core::deposit::DepositRequest;
 use cashier_core::ids::{Login, TransactionId};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
-use cashier_core::refusal::RefusalCode;
+use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::CustomerSession;
 use cashier_core::status::ProviderStatus;
 use cashier_core::transaction::NextAction;
+use cashier_core::withdrawal::WithdrawalRequest;
 
-use crate::flows::methods;
+use crate::flows::{methods, withdrawal};
 use crate::ports::{Order, OrderCheck};
-use crate::test_cashier::{AMOUNT, CUSTOMER, LOGIN, OnCreate, TestCashier, deposit_request, lock, paid, update, usd};
+use crate::test_cashier::{
+    AMOUNT, CUSTOMER, LOGIN, OnCreate, TestCashier, context, deposit_request, lock, paid, update, usd,
+};
 
 fn refused(field: &str, message: &str) -> OrderCheck {
     OrderCheck::Refused { field: field.into(), code: "amount_not_representable".into(), message: message.into() }
@@ -202,4 +205,37 @@ async fn a_return_url_leads_to_a_host_of_the_accounts_brand_or_the_order_is_refu
     env.crash().await;
     let (success_url, failure_url) = ("https://evil.example/ok".into(), Box::default());
     env.deposit_as(DepositRequest { success_url, failure_url, ..deposit_request("m") }).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn k8_a_repeat_under_a_stored_key_is_answered_as_before_whatever_its_texts_hold() {
+    let env = TestCashier::new().await;
+    let held = Refusal::invalid("comment holds a number written like a payment card's");
+    let with_card = |key: &str| DepositRequest { refused_if_new: Some(held.clone()), ..deposit_request(key) };
+    assert_eq!(env.deposit_as(with_card("k")).await.unwrap_err(), held);
+    assert_eq!(env.deposit_as(with_card("")).await.unwrap_err(), held);
+    assert_eq!(transactions(&env), 0);
+    let first = env.deposit("k").await.unwrap();
+    let again = env.deposit_as(with_card("k")).await.unwrap();
+    assert_eq!((again.transaction.id, again.next_action()), (first.transaction.id, first.next_action()));
+    let other = env.deposit_as(DepositRequest { amount: usd(1), ..with_card("k") }).await.unwrap_err();
+    assert_eq!(other.code, RefusalCode::IdempotencyConflict);
+
+    let of = |key: &str, refused_if_new: Option<Refusal>| WithdrawalRequest {
+        customer_id: CUSTOMER,
+        login: LOGIN,
+        method: "bank".into(),
+        amount: usd(100),
+        idempotency_key: key.into(),
+        comment: "".into(),
+        metadata_json: "{}".into(),
+        refused_if_new,
+    };
+    let session = CustomerSession::assertion(CUSTOMER, None);
+    let withdraw =
+        async |request| withdrawal::withdraw(&env.cashier, &session, request, context()).await.map(|(row, _)| row.id);
+    assert_eq!(withdraw(of("w", Some(held.clone()))).await, Err(held.clone()));
+    let first = withdraw(of("w", None)).await.unwrap();
+    assert_eq!(withdraw(of("w", Some(held.clone()))).await, Ok(first));
+    assert_eq!(withdraw(of("", Some(held.clone()))).await, Err(held));
 }

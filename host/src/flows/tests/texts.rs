@@ -171,6 +171,7 @@ async fn b1_a_customer_stores_so_many_bytes_in_all() {
         idempotency_key: "".into(),
         comment: "".into(),
         metadata_json: metadata_json.into(),
+        refused_if_new: None,
     };
     let session = CustomerSession::assertion(CUSTOMER, None);
     let withdraw = async |env: &TestCashier, metadata: &str| {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use cashier_core::card_data::masked;
 use cashier_core::lengths::CODE_LENGTH_MAX;
 use cashier_core::printable::check_code;
 use cashier_core::withdrawal::MANUAL_PROVIDER;
@@ -88,7 +89,7 @@ fn check(descriptor: &Descriptor) -> Result<(), String> {
     let codes = descriptor.methods.iter().map(|method| ("method", method));
     let currencies = descriptor.currencies.iter().map(|currency| ("currency", currency));
     for (what, code) in codes.chain(currencies).chain(keys) {
-        check_code(code).map_err(|problem| format!("its {what} {code:?} {problem}"))?;
+        check_code(code).map_err(|problem| format!("its {what} {:?} {problem}", masked(code)))?;
     }
     Ok(())
 }

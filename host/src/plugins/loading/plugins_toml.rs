@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cashier_core::card_data::masked;
 use cashier_core::printable::check_code;
 use serde::Deserialize;
 
@@ -247,7 +248,9 @@ fn texts(key: &str, list: Vec<String>) -> Result<Vec<String>, String> {
 fn text(key: &str, written: &str) -> Result<String, String> {
     match trimmed(written) {
         "" => Err(format!("{key} is empty")),
-        text => check_code(text).map(|()| text.to_owned()).map_err(|problem| format!("{key}: {text:?} {problem}")),
+        text => {
+            check_code(text).map(|()| text.to_owned()).map_err(|problem| format!("{key}: {:?} {problem}", masked(text)))
+        }
     }
 }
 
