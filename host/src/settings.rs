@@ -25,7 +25,7 @@ pub use self::retention::RetentionDays;
 pub use self::session::SessionSettings;
 use self::session::lifetime;
 pub use self::values::{SEAL_KEYS_VARIABLE, SESSION_KEYS_VARIABLE};
-use self::values::{address, base_url, key_source, keys, names, path, second_person, tls_files};
+use self::values::{address, base_url, brands, byte_count, key_source, keys, names, path, second_person, tls_files};
 pub use self::wrong::SettingsError;
 use self::wrong::{Wrong, read_toml};
 use crate::text_file;
@@ -165,8 +165,8 @@ impl Settings {
             bases: here("bases", file.bases, "bases")?,
             var: here("var", file.var, "var")?,
             plugins: here("plugins", file.plugins, "plugins.toml")?,
-            allow_sandbox_credit: names("allow_sandbox_credit", file.allow_sandbox_credit)?,
-            allow_live_on_demo: names("allow_live_on_demo", file.allow_live_on_demo)?,
+            allow_sandbox_credit: brands("allow_sandbox_credit", file.allow_sandbox_credit)?,
+            allow_live_on_demo: brands("allow_live_on_demo", file.allow_live_on_demo)?,
             second_person: second_person("second_person", file.second_person)?,
             session_keys_file: session_file.clone(),
             session_keys: match keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment) {
@@ -187,7 +187,10 @@ impl Settings {
             deposits_per_minute: file.deposits_per_minute,
             failed_notices_per_minute: file.failed_notices_per_minute,
             open_deposits_max: file.open_deposits_max,
-            stored_bytes_per_customer_max: file.stored_bytes_per_customer_max,
+            stored_bytes_per_customer_max: byte_count(
+                "stored_bytes_per_customer_max",
+                file.stored_bytes_per_customer_max,
+            )?,
             retention,
             tls_files,
         })

@@ -95,9 +95,20 @@ pub fn command_line() -> clap::Command {
     Cli::command()
 }
 
+/// The exit code of a command line that is none.
+const MISTYPED: u8 = 2;
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let command = Cli::parse().command;
+    let command = match Cli::try_parse() {
+        Ok(read) => read.command,
+        // It repeats what was typed or pasted.
+        Err(error) if error.use_stderr() => {
+            print_error(error.render().to_string().trim_end());
+            return ExitCode::from(MISTYPED);
+        }
+        Err(help) => help.exit(),
+    };
     if !matches!(command, CliCommand::ModuleProbe { .. }) {
         process::harden();
         opening::supervise();

@@ -7,6 +7,7 @@ mod module_health;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use cashier_core::printable::Printable;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use http::Method;
 use warp::Filter;
@@ -36,15 +37,20 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     let health = ModuleHealthReport::of(cashier);
     let problem = problem.or_else(|| health.nothing_serves());
     let (status, first) = match problem {
-        None => (200, "ready\n".to_owned()),
-        Some(problem) => (503, format!("not ready: {problem}\n")),
+        None => (200, "ready".to_owned()),
+        Some(problem) => (503, format!("not ready: {problem}")),
     };
     let verbose = query.split('&').any(|pair| pair == "verbose" || pair.starts_with("verbose="));
+    // Paths, rows of older releases and errors of others are shown, not obeyed.
+    let page = |lines: Vec<String>| {
+        let lines = lines.iter().map(|line| format!("{}\n", Printable(line)));
+        Reply::text(status, PLAIN, lines.collect::<String>())
+    };
     if !verbose {
-        return Reply::text(status, PLAIN, first);
+        return page(vec![first]);
     }
-    let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason)).unwrap_or_default();
-    let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
+    let clock = cashier.clock.implausible().map(|reason| clock_line(cashier, &reason));
+    let held = cashier.ledger.busy().map(|fault| held_line(&fault));
     let unreadable = unreadable_lines(cashier);
     let unmatched = configure::rows_without_match(cashier);
     let unmatched: Vec<String> =
@@ -52,19 +58,15 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     let quarantine = cashier.modules.quarantine();
     // A quarantined build is refused for that reason, which is said once.
     let said = |sentence: &&String| quarantine.iter().any(|line| line.replacen(": ", " is refused: ", 1) == **sentence);
-    let listed = files
-        .iter()
-        .chain(&unmatched)
-        .chain(&quarantine)
-        .chain(health.sentences.iter().filter(|sentence| !said(sentence)))
-        .map(|sentence: &String| format!("{sentence}\n"));
-    Reply::text(status, PLAIN, format!("{first}{clock}{held}{unreadable}{}", listed.collect::<String>()))
+    let sentences = health.sentences.iter().filter(|sentence| !said(sentence));
+    let listed = files.iter().chain(&unmatched).chain(&quarantine).chain(sentences).cloned();
+    page([first].into_iter().chain(clock).chain(held).chain(unreadable).chain(listed).collect())
 }
 
 /// Rows with sealed columns that do not open.
-fn unreadable_lines(cashier: &Cashier) -> String {
+fn unreadable_lines(cashier: &Cashier) -> Vec<String> {
     let rows = cashier.snapshot().unreadable_rows();
-    rows.into_iter().map(|row| format!("{}: {}\n", row.what, row.remedy)).collect()
+    rows.into_iter().map(|row| format!("{}: {}", row.what, row.remedy)).collect()
 }
 
 /// The first lines, and how many more there are.
@@ -75,14 +77,14 @@ fn bounded(lines: &[String], most: usize) -> impl Iterator<Item = String> {
 }
 
 fn held_line(fault: &str) -> String {
-    format!("cashier.db is held by another program: {fault}; what was decided waits and is tried again\n")
+    format!("cashier.db is held by another program: {fault}; what was decided waits and is tried again")
 }
 
 fn clock_line(cashier: &Cashier, reason: &str) -> String {
     let (stamps, wall) = (cashier.clock.now(), cashier.clock.wall());
     format!(
         "clock implausible: {reason}; stamps at {stamps}, the system clock at {wall}: nothing is expired, cancelled or \
-         repeated until they agree, providers' Date headers agree, or `cashier clock accept`\n"
+         repeated until they agree, providers' Date headers agree, or `cashier clock accept`"
     )
 }
 
@@ -163,6 +165,7 @@ fn page_at(method: &Method, path: &str) -> Result<Page, Reply> {
 mod tests {
     use std::sync::atomic::Ordering;
 
+    use cashier_core::ids::ConfigId;
     use cashier_core::provider_config::{ProviderConfig, UnreadableColumn};
 
     use super::*;
@@ -231,6 +234,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn k9_every_line_of_readiness_is_shown_escaped() {
+        let row = ProviderConfig {
+            id: ConfigId(7),
+            brand: "io\u{202e}n\u{9b}4".into(),
+            method: "ca\u{202e}rd".into(),
+            ..config(7)
+        };
+        let env = TestCashier::with_rows(vec![row]).await;
+        *lock(&env.trading.not_ready) = Some("disk \u{202e}full\nready");
+        let files = ["session_keys_file k\u{202e}ey\nready: cannot be read".to_owned()];
+        let page = |query: &str| {
+            let body = readiness(&env.cashier, &files, query).into_http().into_body();
+            String::from_utf8(body.to_vec()).unwrap()
+        };
+        assert_eq!(page(""), "not ready: disk \\u{202e}full\\u{a}ready\n");
+        let verbose = page("verbose");
+        assert!(verbose.contains("\nsession_keys_file k\\u{202e}ey\\u{a}ready: cannot be read\n"), "{verbose:?}");
+        assert!(verbose.contains("config 7 can match nothing: "), "{verbose:?}");
+        let obeyed = |sign: char| sign != '\n' && cashier_core::printable::is_obeyed(sign);
+        assert!(!verbose.contains(obeyed), "{verbose:?}");
+    }
+
+    #[tokio::test]
     async fn n3_readiness_ends_first_and_liveness_stays_when_the_cashier_stops() {
         let (env, stopping) = (TestCashier::new().await, Arc::new(AtomicBool::new(false)));
         let listener = TestListener::open(
@@ -296,9 +322,8 @@ mod tests {
         let known = Snapshot::clone(&env.cashier.snapshot()).with_closed_keys(vec![key.clone()]);
         env.cashier.snapshot.store(Arc::new(known));
         let listed = unreadable_lines(&env.cashier);
-        let lines: Vec<&str> = listed.lines().collect();
-        assert!(lines[0].starts_with("provider_config 1: secret_key: "), "{listed}");
-        assert_eq!(lines[1], format!("{key}: put the seal key back; the next start without it makes another"));
+        assert!(listed[0].starts_with("provider_config 1: secret_key: "), "{listed:?}");
+        assert_eq!(listed[1], format!("{key}: put the seal key back; the next start without it makes another"));
         configure::read_again(&env.cashier);
         env.run_for(1).await;
         assert!(env.cashier.snapshot().unreadable_rows().iter().all(|row| row.what != key), "it opens again");

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 
-use super::values::texts;
+use super::values::{check_brand, texts};
 use super::wrong::Wrong;
 use crate::json_object::{Described, Schema};
 use crate::text_file::trimmed;
@@ -130,6 +130,7 @@ pub(super) fn return_hosts(
         let written = brand;
         let brand = trimmed(&written);
         let of_key = |wrong: Wrong| wrong.of(&written);
+        check_brand(key, brand).map_err(of_key)?;
         let hosts = texts(key, Some(hosts)).map_err(of_key)?.into_iter().map(|host| host.to_ascii_lowercase());
         let hosts: Vec<Box<str>> = hosts.map(Box::from).collect();
         match hosts.iter().find(|host| !is_host(host)) {

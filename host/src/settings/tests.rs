@@ -90,6 +90,50 @@ fn i5_a_settings_file_is_named_with_the_line() {
 }
 
 #[test]
+fn k9_brands_in_lists_are_codes() {
+    for (brand, problem) in [
+        ("a\\u202e", "holds characters that cannot be seen"),
+        ("a\\u200bb", "holds characters that cannot be seen"),
+        ("a\\u009bb", "control character"),
+        ("4111 1111 1111 1111", "holds a number written like a payment card's"),
+    ] {
+        for (text, key) in [
+            (format!("allow_sandbox_credit = [\"ion4\", \"{brand}\"]"), "allow_sandbox_credit"),
+            (format!("allow_live_on_demo = [\"{brand}\"]"), "allow_live_on_demo"),
+        ] {
+            let error = parse(&text).expect_err(&text).0;
+            assert!(error.starts_with(&format!("line 1: {key} has ")) && error.contains(problem), "{error}");
+            assert!(!error.contains("1111 1111") && !error.contains('\u{202e}'), "{error}");
+        }
+        let text = format!("[return_hosts]\nion4 = []\n\"{brand}\" = [\"shop.example\"]");
+        let error = parse(&text).expect_err(&text).0;
+        assert!(error.starts_with("line 3: return_hosts has "), "{error}");
+    }
+}
+
+#[test]
+fn i5_whole_numbers_have_the_documented_range() {
+    let page = include_str!("../../../docs/settings.md");
+    let table = page.split("\n## cashier.toml").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut ranges = 0;
+    for row in table.lines().filter(|line| line.starts_with("| `")) {
+        let mut cells = row.split(" | ");
+        let key = cells.next().unwrap().trim_start_matches("| ").trim_matches('`');
+        let Some((below, most)) = cells.nth(1).unwrap().split_once(" to ") else { continue };
+        let (Ok(most), least) = (most.parse::<i128>(), below.rsplit(", ").next().unwrap()) else { continue };
+        let least: i128 = least.parse().unwrap();
+        let taken = |value: i128| parse(&format!("{key} = {value}")).is_ok();
+        for (value, expected) in [(least, true), (most, true), (least - 1, false), (most + 1, false)] {
+            assert_eq!(taken(value), expected, "{key} = {value}");
+        }
+        assert_eq!(taken(0), least == 0 || below.contains("0, "), "{key} = 0");
+        assert!(!taken(i128::from(u64::MAX)) && !taken(i128::from(i64::MIN)), "{key}");
+        ranges += 1;
+    }
+    assert_eq!(ranges, 12, "rows of the page with a range");
+}
+
+#[test]
 fn i1_a_public_url_is_trimmed_or_refused_without_being_shown() {
     let taken = |text: &str| parse(&format!("public_url = \"{text}\"")).map(|settings| settings.public_url.unwrap());
     for text in

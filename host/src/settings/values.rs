@@ -4,7 +4,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use cashier_core::card_data::masked;
 use cashier_core::edit::SecondPerson;
+use cashier_core::printable::check_code;
 use zeroize::Zeroizing;
 
 use super::wrong::Wrong;
@@ -48,6 +50,27 @@ pub(super) fn path(key: &'static str, folder: &Path, written: PathBuf) -> Result
 pub(super) fn names(key: &'static str, written: Option<Vec<String>>) -> Result<Vec<Box<str>>, Wrong> {
     let names = texts(key, written)?;
     Ok(names.into_iter().map(Box::from).collect())
+}
+
+/// Brands, which are codes.
+pub(super) fn brands(key: &'static str, written: Option<Vec<String>>) -> Result<Vec<Box<str>>, Wrong> {
+    let brands = names(key, written)?;
+    brands.iter().try_for_each(|brand| check_brand(key, brand))?;
+    Ok(brands)
+}
+
+pub(super) fn check_brand(key: &'static str, brand: &str) -> Result<(), Wrong> {
+    check_code(brand).map_err(|problem| Wrong::new(key, format!("has {:?}: it {problem}", masked(brand))))
+}
+
+/// A number of bytes, of which the database counts no more.
+pub(super) fn byte_count(key: &'static str, written: Option<u64>) -> Result<Option<u64>, Wrong> {
+    match written {
+        Some(bytes) if i64::try_from(bytes).is_err() => {
+            Err(Wrong::new(key, format!("= {bytes} is more than {}", i64::MAX)))
+        }
+        written => Ok(written),
+    }
 }
 
 pub(super) fn second_person(key: &'static str, written: Option<Vec<String>>) -> Result<SecondPerson, Wrong> {
