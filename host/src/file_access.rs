@@ -50,11 +50,16 @@ mod unix {
         if own_group { 0o007 } else { 0o077 }
     }
 
-    /// Root's file that this user reads by its group: what a supervisor or a container hands over.
     fn handed_over(metadata: &Metadata) -> bool {
-        let member = getegid().as_raw() == metadata.gid()
-            || getgroups().is_ok_and(|groups| groups.iter().any(|group| group.as_raw() == metadata.gid()));
-        metadata.uid() == 0 && !geteuid().is_root() && member
+        let mut groups: Vec<u32> = getgroups().unwrap_or_default().iter().map(|group| group.as_raw()).collect();
+        groups.push(getegid().as_raw());
+        is_handed_over((metadata.uid(), metadata.gid()), geteuid().as_raw(), &groups)
+    }
+
+    /// Root's file that this user reads by its group: what a supervisor or a container hands over. Root itself reads every file,
+    /// so that of its groups only its own counts.
+    pub(super) fn is_handed_over((owner, group): (u32, u32), us: u32, our_groups: &[u32]) -> bool {
+        owner == 0 && if us == 0 { group == 0 } else { our_groups.contains(&group) }
     }
 
     fn file(path: &Path, metadata: &Metadata, content: FileUse) -> Option<String> {
@@ -111,7 +116,7 @@ mod unix {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     use super::*;
 
@@ -146,6 +151,32 @@ mod tests {
             assert_eq!(judge(&path, FileUse::Public), public, "{bits:o}");
         }
         assert_eq!(judge(&folder.join("absent"), FileUse::Secret), None);
+    }
+
+    #[test]
+    fn k2_a_secret_of_root_may_be_read_by_the_group_it_is_handed_over_to() {
+        let cashier = 10_001;
+        for (file, us, groups, expected) in [
+            ((0, 10_001), cashier, &[10_001][..], true),
+            ((0, 2_000), cashier, &[10_001, 2_000], true),
+            ((0, 0), cashier, &[0], true),
+            ((0, 0), cashier, &[10_001], false),
+            ((10_001, 2_000), cashier, &[2_000], false),
+            ((0, 0), 0, &[0], true),
+            ((0, 4), 0, &[0, 4], false),
+            ((10_001, 0), 0, &[0], false),
+        ] {
+            assert_eq!(unix::is_handed_over(file, us, groups), expected, "{file:?} {us} {groups:?}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(folder.path()).unwrap().join("session.key");
+        std::fs::write(&path, "1:00").unwrap();
+        // Where the group has the number of the user, as for root in a container.
+        let ids = std::fs::metadata(&path).map(|known| (known.uid(), known.gid())).unwrap();
+        mode(&path, 0o440);
+        assert_eq!(judge(&path, FileUse::Secret).is_none(), ids.0 == ids.1);
+        mode(&path, 0o660);
+        assert_eq!(judge(&path, FileUse::Secret).is_none(), ids.0 == ids.1 && ids.0 != 0);
     }
 
     #[test]

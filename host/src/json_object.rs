@@ -27,7 +27,6 @@ pub type ProblemSink<'r> = &'r mut dyn FnMut(&str, Problem);
 pub trait FieldValue: Described + Sized {
     /// The problem of a required field that is not given.
     const MISSING: &'static str = "is required";
-    const NULL_IS_OMITTED: bool = true;
 
     /// Reads the value from its own text.
     fn read(raw: &RawValue) -> Result<Self, Problem>;
@@ -51,7 +50,7 @@ impl<T: FieldValue> RequestField for T {
 
 impl<T: FieldValue> RequestField for Option<T> {
     fn fill(raw: Option<&RawValue>) -> Result<Self, Problem> {
-        let raw = raw.filter(|raw| !T::NULL_IS_OMITTED || raw.get() != "null");
+        let raw = raw.filter(|raw| raw.get() != "null");
         Ok(raw.map(T::read).transpose()?.and_then(T::given))
     }
 }

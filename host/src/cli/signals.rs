@@ -1,5 +1,5 @@
 //! What the operator asks a serving program by a signal: to stop, or to read its files again. No signal that can be caught and is
-//! no error of the program ends it otherwise.
+//! no error of the program ends or stops it otherwise.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::plugins::opening;
 pub(super) enum SignalRequest {
     Stop,
     Reload,
-    /// Nothing: it is no signal of ours, and its default would end the process.
+    /// Nothing: it is no signal of ours, and its default would end or stop the process.
     Nothing,
 }
 
@@ -36,6 +36,10 @@ const SIGNALS: &[(&str, i32, SignalRequest)] = &[
     ("SIGPIPE", libc::SIGPIPE, SignalRequest::Nothing),
     ("SIGXFSZ", libc::SIGXFSZ, SignalRequest::Nothing),
     ("SIGIO", libc::SIGIO, SignalRequest::Nothing),
+    // A server does not freeze with payments under way because a terminal is used for something else.
+    ("SIGTSTP", libc::SIGTSTP, SignalRequest::Nothing),
+    ("SIGTTIN", libc::SIGTTIN, SignalRequest::Nothing),
+    ("SIGTTOU", libc::SIGTTOU, SignalRequest::Nothing),
     #[cfg(target_os = "linux")]
     ("SIGSTKFLT", libc::SIGSTKFLT, SignalRequest::Nothing),
 ];

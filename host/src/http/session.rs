@@ -24,7 +24,7 @@ use hmac::Mac;
 use serde::{Deserialize, Serialize};
 
 pub use self::claims::SessionRules;
-use self::claims::{Claims, VerifiedClaims};
+use self::claims::{Claims, VerifiedClaims, stated};
 pub use self::issue::NewToken;
 pub use self::keys::SessionKey;
 use self::keys::{HS256, Signs, parse_keys};
@@ -231,8 +231,8 @@ struct Header {
     alg: Box<str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<Box<str>>,
-    /// Extensions that must be understood; none is supported.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Extensions that must be understood; none is supported, whatever is written here.
+    #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
     crit: Option<serde_json::Value>,
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use cashier_core::account::{Customer, Group};
 use cashier_core::ids::{CustomerId, Login};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::requests::RosterError;
@@ -86,16 +87,20 @@ pub(super) fn apply_text<T>(
     })
 }
 
-/// The lists of the file, their entries unread. Every list may be missing.
-#[derive(serde::Deserialize)]
+/// The lists of the file, their entries unread. Every list may be missing, or `null`.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RosterLists<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "list")]
     groups: Vec<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "list")]
     customers: Vec<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "list")]
     accounts: Vec<&'a RawValue>,
+}
+
+fn list<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'a RawValue>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl<'a> RosterLists<'a> {
@@ -177,5 +182,26 @@ impl From<AccountLine> for AccountEntry {
             enabled: entry.enable.0,
             opening_balance: entry.balance.map(Into::into).unwrap_or_default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c18_null_is_omitted_in_a_roster_as_everywhere() {
+        let account = r#"{"login":1,"customer_id":5,"group":"g","enable":1,"balance":null}"#;
+        let text = format!(r#"{{"groups":null,"customers":null,"accounts":[{account}]}}"#);
+        let read = apply_text(&text, |roster| {
+            assert_eq!((roster.groups.len(), roster.customers.len()), (0, 0));
+            Ok(roster.accounts.into_iter().map(|account| account.opening_balance).collect::<Vec<_>>())
+        });
+        assert_eq!(read.unwrap(), [Box::<str>::default()]);
+        let required = r#"{"customers":[{"customer_id":5,"country":"DE","brand":null,"status":0,"deposit_allowed":1,
+            "withdrawal_allowed":1}]}"#;
+        let refused = apply_text::<()>(required, |_| panic!("it is not read")).unwrap_err().to_string();
+        assert!(refused.ends_with("line 1: customers[0].brand: is missing"), "{refused}");
+        assert!(apply_text::<()>(r#"{"customers":{}}"#, |_| panic!("it is not read")).is_err());
     }
 }

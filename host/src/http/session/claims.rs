@@ -66,8 +66,9 @@ pub(super) struct Claims {
     pub(super) jti: Option<Box<str>>,
 }
 
-fn stated<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str>>, D::Error> {
-    Box::<str>::deserialize(deserializer).map(Some)
+/// A value that is there, also where it is null.
+pub(super) fn stated<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// `aud` is one text or a list of them (RFC 7519, section 4.1.3).

@@ -65,6 +65,8 @@ fn forged_foreign_early_and_expired_tokens_are_refused() {
         ("alg in lower case", signed(r#"{"alg":"hs256"}"#, valid, b'n'), None),
         ("alg given twice", signed(r#"{"alg":"none","alg":"HS256"}"#, valid, b'n'), None),
         ("critical extension", signed(r#"{"alg":"HS256","crit":["b64"]}"#, valid, b'n'), None),
+        ("critical extension null", signed(r#"{"alg":"HS256","crit":null}"#, valid, b'n'), None),
+        ("critical extension empty", signed(r#"{"alg":"HS256","crit":[]}"#, valid, b'n'), None),
         ("no exp", signed(header, r#"{"id":5,"role":9}"#, b'n'), None),
         ("expired this second", signed(header, r#"{"id":5,"role":9,"exp":1779270000}"#, b'n'), None),
         ("exp as text", signed(header, r#"{"id":5,"role":9,"exp":"1779273600"}"#, b'n'), None),

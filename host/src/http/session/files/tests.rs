@@ -304,7 +304,7 @@ fn k2_strict_permissions_refuse_a_key_that_others_may_read_at_the_start_and_when
     mode(&path, 0o600);
     let (keys, mut files) = strict().unwrap();
     std::fs::write(&path, line("2", "02")).unwrap();
-    mode(&path, 0o640);
+    mode(&path, 0o644);
     files.0.iter_mut().for_each(FollowedFile::look);
     assert!(keys.problems().concat().contains("what it held before stays valid"), "{:?}", keys.problems());
     mode(&path, 0o600);
