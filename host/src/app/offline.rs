@@ -13,7 +13,8 @@ use crate::ports::{Clock, Fault};
 use crate::settings::Settings;
 use crate::strand::audit::{self, AuditChain};
 use crate::strand::erasure::{self, Erased, ErasureOrder};
-use crate::strand::seal::SealKeys;
+use crate::strand::{self, seal::SealKeys};
+use crate::trading;
 
 /// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
 /// server's do.
@@ -22,6 +23,14 @@ pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliatio
     let files = Arc::new(ClockFiles::in_folder(&settings.bases));
     let now = || GuardedClock::open(clock, files).now();
     pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, apply).await
+}
+
+/// Whether a command that writes may open this database, which is one of this very release.
+pub fn check_release(database: &Path) -> Result<(), Fault> {
+    match database.ends_with("trading.db") {
+        true => trading::check_release(database),
+        false => strand::check_release(database, false),
+    }
 }
 
 /// Erases the texts of a customer from databases that no server has open; see [`erasure::erase`].
@@ -34,5 +43,7 @@ pub fn erase_customer(settings: &Settings, customer: CustomerId, by: &str) -> Re
 
 /// Follows the chain of audit records in a folder of bases; see [`audit::verify`].
 pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
-    audit::verify(&bases.join("cashier.db"), anchor)
+    let database = &bases.join("cashier.db");
+    strand::check_release(database, true)?;
+    audit::verify(database, anchor)
 }

@@ -33,6 +33,7 @@ pub(super) fn customer(command: &CustomerCommand) -> Result<(), CliError> {
     let settings = settings.read()?;
     logs.keep_security_events_in(&settings.var);
     bases::check_existing(&settings.bases, &[BOOKS])?;
+    bases::check_release(&settings.bases, &[BOOKS])?;
     let erased = app::erase_customer(&settings, CustomerId(*id), &operator())?;
     print_line(&format!(
         "customer {id}, {} transactions: erased comment and metadata of {}, {} stored answers, return URLs and address of {} \
