@@ -211,7 +211,10 @@ impl CashierManager {
     }
 
     /// Closes the listeners, drains flows in progress, lets the strand write its queue.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// The queue could not be written: what was decided last is not on disk.
+    pub async fn stop(self) -> Result<(), Fault> {
         let connections_cut = self.serving.end(DRAIN).await;
         let Parts { cashier, tasks, strand, trading, .. } = self.parts;
         let flows_drained = tasks.drain(DRAIN).await;
@@ -220,17 +223,18 @@ impl CashierManager {
             trading.close();
             strand.close()
         });
-        match closed.await {
-            Ok(Ok(())) => tracing::info!(connections_cut, flows_drained, "cashier stopped"),
-            Ok(Err(fault)) => {
+        let closed = closed.await.unwrap_or_else(|_| Err(Fault::new("closing the databases was interrupted")));
+        let closed = match cashier.ledger.is_open() {
+            true => closed,
+            false => closed.and(Err(Fault::new("a commit failed"))),
+        };
+        match &closed {
+            Ok(()) => tracing::info!(connections_cut, flows_drained, "cashier stopped"),
+            Err(fault) => {
                 tracing::error!(%fault, connections_cut, flows_drained, "writing the strand's queue failed during the stop")
             }
-            Err(_) => tracing::error!(
-                connections_cut,
-                flows_drained,
-                "closing the databases failed: its task was interrupted"
-            ),
         }
+        closed.map_err(|fault| Fault::new(format!("what was decided last is not on disk: {fault}")))
     }
 }
 

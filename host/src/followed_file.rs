@@ -105,7 +105,7 @@ impl FollowedFile {
         Self::open_together(vec![(rules, path)], take, problems)
     }
 
-    /// The same of files that mean something together; what is wrong with all is told of the first.
+    /// The same of files that mean something together; what is wrong with all of them is a problem of the first.
     pub(crate) fn open_together(
         files: Vec<(FileRules, PathBuf)>,
         take: TakeAll,
@@ -169,7 +169,7 @@ impl FollowedFile {
         }
     }
 
-    /// What is wrong with all of them is told of the first.
+    /// What is wrong with all of them is a problem of the first.
     fn problem(&self, mut what: Option<String>) {
         for path in &self.paths {
             path.problem(&self.problems, what.take());

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::overflow::OverflowFile;
 
@@ -25,8 +25,12 @@ const BATCH_PAUSE: Duration = Duration::from_millis(5);
 /// One write: what a stalled reader leaves unwritten in the hands of the thread.
 const BATCH_BYTES_MAX: usize = 64 * 1024;
 
-/// How long the end of the process waits for a reader that takes nothing.
+/// How long a write may wait for a reader that takes nothing until security events go to the overflow file instead; at the end of the
+/// process also how long that waits.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How long the end of the process waits in all, for a reader that takes little: a supervisor must not kill what writes evidence.
+const END_TOTAL_MAX: Duration = Duration::from_secs(10);
 
 /// What the queue itself reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub fn lost() -> usize {
 
 struct Line {
     is_security: bool,
+    /// It is in the overflow file already: what a stalled write holds is put there too.
+    is_saved: bool,
     text: Box<[u8]>,
 }
 
@@ -67,6 +73,8 @@ struct QueuedLines {
     /// Batches written, so that the end sees whether the reader takes anything.
     written: u64,
     is_asleep: bool,
+    /// The reader took nothing of a batch for a while.
+    is_stalled: bool,
     /// The last write failed: reports wait until there is another line to write.
     is_failing: bool,
     is_ending: bool,
@@ -78,6 +86,8 @@ struct LogParts {
     wanted: Condvar,
     /// A batch was written.
     progress: Condvar,
+    /// The end has come.
+    ended: Condvar,
     overflow: OverflowFile,
     /// Writes a report as a line of the log.
     report: fn(Report) -> String,
@@ -94,12 +104,20 @@ pub struct LogGuard(LogQueue);
 impl LogQueue {
     /// Starts the thread that writes to `out`.
     pub fn start(mut out: impl Write + Send + 'static, report: fn(Report) -> String) -> (Self, LogGuard) {
-        let (state, wanted, progress) = (Mutex::default(), Condvar::new(), Condvar::new());
-        let queue = Self(Arc::new(LogParts { state, wanted, progress, overflow: OverflowFile::default(), report }));
+        let queue = Self(Arc::new(LogParts {
+            state: Mutex::default(),
+            wanted: Condvar::new(),
+            progress: Condvar::new(),
+            ended: Condvar::new(),
+            overflow: OverflowFile::default(),
+            report,
+        }));
         let of_thread = queue.clone();
         let writing = thread::Builder::new().name("log".to_owned()).spawn(move || of_thread.write_lines(&mut out));
-        // Without a thread the queue fills, and the end moves its security events to the file.
-        drop(writing);
+        let of_thread = queue.clone();
+        let watching = thread::Builder::new().name("log-watch".to_owned()).spawn(move || of_thread.watch_reader());
+        // Without threads the queue fills, and the end moves its security events to the file.
+        drop((writing, watching));
         (queue.clone(), LogGuard(queue))
     }
 
@@ -115,7 +133,7 @@ impl LogQueue {
             true => (state.security_bytes, SECURITY_BYTES_MAX),
             false => (state.ordinary_bytes, ORDINARY_BYTES_MAX),
         };
-        if bytes.saturating_add(line.len()) > max || state.is_ending {
+        if bytes.saturating_add(line.len()) > max || state.is_ending || (is_security && state.is_stalled) {
             match is_security {
                 true => self.overflow(&mut state, line),
                 false => {
@@ -126,7 +144,7 @@ impl LogQueue {
             return;
         }
         state.add_bytes(is_security, line.len());
-        state.waiting.push_back(Line { is_security, text: line.into() });
+        state.waiting.push_back(Line { is_security, is_saved: false, text: line.into() });
         if std::mem::take(&mut state.is_asleep) {
             self.0.wanted.notify_all();
         }
@@ -153,9 +171,10 @@ impl LogQueue {
             let in_hand = std::mem::take(&mut state.in_hand);
             let reports = std::mem::take(&mut state.reports_in_hand);
             state.is_failing = written.is_err();
+            state.is_stalled = false;
             if state.is_failing {
                 // Nobody reads: what is not evidence is lost.
-                for line in in_hand {
+                for line in in_hand.into_iter().filter(|line| !line.is_saved) {
                     if line.is_security {
                         self.overflow(&mut state, &line.text);
                     } else {
@@ -170,6 +189,38 @@ impl LogQueue {
             drop(state);
             thread::sleep(BATCH_PAUSE);
         }
+    }
+
+    /// While the reader takes nothing, security events are not left to a process that may be killed: those that wait go to the file.
+    fn watch_reader(&self) {
+        let mut state = self.state();
+        while !state.is_ending {
+            let seen = (!state.in_hand.is_empty() || !state.reports_in_hand.is_empty()).then_some(state.written);
+            state = self.0.ended.wait_timeout(state, END_TIME_MAX).unwrap_or_else(PoisonError::into_inner).0;
+            if seen == Some(state.written) && !state.is_ending {
+                state.is_stalled = true;
+                self.save_security(&mut state);
+            }
+        }
+    }
+
+    /// Moves the security events that wait to the overflow file, and puts those there too that are being written: they may have been
+    /// written in part, and evidence twice is better than none.
+    fn save_security(&self, state: &mut QueuedLines) {
+        let (mut in_hand, waiting) = (std::mem::take(&mut state.in_hand), std::mem::take(&mut state.waiting));
+        for line in in_hand.iter_mut().filter(|line| line.is_security && !line.is_saved) {
+            self.overflow(state, &line.text);
+            line.is_saved = true;
+        }
+        for line in waiting {
+            if line.is_security {
+                state.take_bytes(true, line.text.len());
+                self.overflow(state, &line.text);
+            } else {
+                state.waiting.push_back(line);
+            }
+        }
+        state.in_hand = in_hand;
     }
 
     /// The next lines, waited for, with what is to be reported behind them; `None` at the end.
@@ -244,22 +295,22 @@ impl QueuedLines {
 impl Drop for LogGuard {
     fn drop(&mut self) {
         let queue = &self.0;
+        let over = Instant::now() + END_TOTAL_MAX;
         let mut state = queue.state();
         while state.is_busy() {
             let seen = state.written;
             queue.0.wanted.notify_all();
-            state = queue.0.progress.wait_timeout(state, END_TIME_MAX).unwrap_or_else(PoisonError::into_inner).0;
-            if state.written == seen {
+            let wait = END_TIME_MAX.min(over.saturating_duration_since(Instant::now()));
+            state = queue.0.progress.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+            if state.written == seen || Instant::now() >= over {
                 break;
             }
         }
         state.is_ending = true;
         queue.0.wanted.notify_all();
-        // What the thread holds may have been written in part: evidence twice is better than none.
-        let (in_hand, waiting) = (std::mem::take(&mut state.in_hand), std::mem::take(&mut state.waiting));
-        for line in in_hand.iter().chain(&waiting).filter(|line| line.is_security) {
-            queue.overflow(&mut state, &line.text);
-        }
+        queue.0.ended.notify_all();
+        queue.save_security(&mut state);
+        state.waiting.clear();
     }
 }
 

@@ -115,7 +115,8 @@ impl Deployment {
     /// Stops the cashier.
     pub async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
-            running.stop().await;
+            // A test whose disk fails finds that by what is missing.
+            let _ = running.stop().await;
         }
     }
 

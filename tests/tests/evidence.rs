@@ -2,7 +2,8 @@
 //! obeys, card data that is not stored, and modules that do not work said where people and supervisors look.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use std::io::Read;
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 
 use cashier_core::printable::is_obeyed;
@@ -12,7 +13,7 @@ use cashier_tests::customer::order;
 use cashier_tests::deployment::Deployment;
 use cashier_tests::http::Http;
 use cashier_tests::raw_http::exchange;
-use cashier_tests::waiting::eventually;
+use cashier_tests::waiting::{WAIT_MAX, eventually};
 use cashier_tests::{artifacts, roster};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -125,8 +126,11 @@ async fn k7_a_stalled_reader_of_the_log_gets_every_security_event_and_the_count_
     anonymous().await;
     save("after").await;
     let text = unread.read_to_the_end();
-    let lines: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    assert_eq!(lines.len(), text.lines().count(), "every line is whole");
+    // Those that the reader let wait for long are in the file, one that was being written meanwhile in both.
+    let kept = std::fs::read_to_string(folder.path().join("var").join("security.log")).unwrap_or_default();
+    let all: BTreeSet<&str> = text.lines().chain(kept.lines()).collect();
+    let lines: Vec<Value> = all.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert_eq!(lines.len(), all.len(), "every line is whole");
     let of = |name: &str, value: &str| lines.iter().filter(|line| line[name] == value).collect::<Vec<_>>();
     let saved = of("event", "config_saved");
     assert_eq!(saved.len(), 3, "{saved:?}");
@@ -136,6 +140,51 @@ async fn k7_a_stalled_reader_of_the_log_gets_every_security_event_and_the_count_
     assert!(!of("event", "module_loaded").is_empty());
     let lost: u64 = of("target", "log").iter().map(|line| line["lines"].as_u64().unwrap()).sum();
     assert!(lost > 0 && !text.contains("canary-of-k7"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn k7_a_server_whose_output_is_one_full_pipe_that_nobody_reads_starts_serves_and_ends_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
+    let addresses = process.start().await;
+    assert_eq!(process.terminate().await, Some(0));
+    let file = folder.path().join("cashier.toml");
+    let settings = [addresses.customer, addresses.manager, addresses.watch]
+        .iter()
+        .fold(std::fs::read_to_string(&file).unwrap(), |settings, address| {
+            settings.replacen("127.0.0.1:0", &address.to_string(), 1)
+        });
+    let serve = |settings: &str| {
+        std::fs::write(&file, settings).unwrap();
+        let (unread, mut full) = std::io::pipe().unwrap();
+        full.write_all(&vec![b'\n'; 64 * 1024]).unwrap();
+        let child = tokio::process::Command::new(artifacts::cashier())
+            .args(["serve", "--settings", "cashier.toml"])
+            .current_dir(folder.path())
+            .stdout(full.try_clone().unwrap())
+            .stderr(full)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        (unread, child)
+    };
+    let (_unread, mut child) = serve(&settings);
+    let http = Http::new();
+    eventually("listeners", async || tokio::net::TcpStream::connect(addresses.watch).await.ok()).await;
+    eventually("readiness", async || (readyz(addresses.watch, "").await.0 == 200).then_some(())).await;
+    let token = process.token(Role::Manager, 1);
+    let (url, headers) = (format!("http://{}/manager", addresses.manager), [("authorization", &*token)]);
+    http.post(&url, &headers, sandbox_config("card").to_string()).await.expect_ok();
+    let kept = || std::fs::read_to_string(folder.path().join("var").join("security.log")).unwrap_or_default();
+    eventually("the event is on disk", async || kept().contains("config_saved").then_some(())).await;
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let ended = tokio::time::timeout(WAIT_MAX, child.wait()).await.expect("the server ends by itself");
+    assert_eq!(ended.unwrap().code(), Some(0));
+    // One that does not start ends too, with its reason unread.
+    let (_unread, mut child) = serve("nothing = 1\n");
+    let ended = tokio::time::timeout(WAIT_MAX, child.wait()).await.expect("the server ends by itself");
+    assert_eq!(ended.unwrap().code(), Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

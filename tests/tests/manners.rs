@@ -22,6 +22,7 @@ use cashier_tests::roster::{self, CUSTOMER, LOGIN};
 use cashier_tests::sandbox::{self, TestSandbox};
 use cashier_tests::stripe_stub::{self, StripeStub, StubMode};
 use cashier_tests::waiting::eventually;
+use cashier_tests::write_lock::WriteLock;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -173,6 +174,57 @@ async fn n2_the_demo_ends_on_sighup_with_a_drain() {
     eventually("the signal to be caught", async || catches(&pid, 1).then_some(())).await;
     assert!(Command::new("kill").args(["-HUP", &pid]).status().await.unwrap().success());
     assert_eq!(demo.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n3_a_stop_whose_queue_cannot_be_written_exits_with_one() {
+    let mut server = Server::start("stop_delay_seconds = 0\n").await;
+    let lock = WriteLock::take(server.folder.path());
+    let manager = server.manager.clone();
+    let saving = tokio::spawn(async move {
+        let config = json!({"provider": "sandbox", "brand": "ion4", "currency": "EUR", "sandbox": 1});
+        manager.command("MngUpdateCashierProviderConfig", &config).await
+    });
+    let page = format!("http://{}/readyz?verbose", server.addresses.watch);
+    let held = async || server.http.get(&page, &[]).await.text().contains("held by another program").then_some(());
+    eventually("the commit to wait", held).await;
+    server.process.signal("TERM").await;
+    assert_eq!(server.process.ended().await.code(), Some(1), "{}", server.process.log());
+    assert!(server.process.log().contains("what was decided last is not on disk"), "{}", server.process.log());
+    saving.abort();
+    lock.release();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n2_a_demo_that_is_stopped_before_its_walkthrough_ends_in_order_with_its_payment_service() {
+    let _ = (artifacts::module("sandbox"), artifacts::module("stripe"));
+    for after in ["Sandbox payment service: ", "Trading server:"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut demo = Command::new(artifacts::cashier())
+            .args(["demo", "--folder"])
+            .arg(folder.path().join("demo"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+        let mut service = String::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some((_, address)) = line.split_once("Sandbox payment service: http://") {
+                address.clone_into(&mut service);
+            }
+            if line.contains(after) {
+                break;
+            }
+        }
+        let pid = demo.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        assert_eq!(demo.wait().await.unwrap().code(), Some(0), "after {after}");
+        let gone = async || tokio::net::TcpStream::connect(&service).await.is_err().then_some(());
+        eventually("the payment service to end", gone).await;
+    }
 }
 
 /// Whether a process catches a signal.

@@ -40,6 +40,10 @@ impl<K: Copy + Ord> Recent<K> {
         self.at.range(first..=last).map(|(key, at)| (*key, *at))
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+
     pub fn forget(&mut self, key: &K) {
         if let Some(at) = self.at.remove(key) {
             self.oldest.remove(&(at, *key));
@@ -71,6 +75,6 @@ mod tests {
         assert!(recent.contains(&'a', 14 * SECOND) && !recent.contains(&'a', 15 * SECOND));
         assert_eq!(recent.forget_old(15 * SECOND), Some('a'));
         assert_eq!(recent.forget_old(15 * SECOND), None, "c is younger");
-        assert_eq!((recent.at.len(), recent.oldest.len()), (1, 1));
+        assert_eq!((recent.at.len(), recent.oldest.len(), recent.is_empty()), (1, 1, false));
     }
 }

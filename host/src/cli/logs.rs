@@ -72,6 +72,13 @@ fn start_with(filter: EnvFilter) -> Logs {
         true => lines.with_writer(writer).with_ansi(true).fmt_fields(TerminalFields).try_init(),
         false => lines.event_format(JsonLine).fmt_fields(JsonFields).with_writer(writer).try_init(),
     };
+    // The default one writes to standard error itself, and waits for its reader.
+    std::panic::set_hook(Box::new(|panic| {
+        let (at, thread) = (panic.location().map(ToString::to_string), std::thread::current());
+        let (at, thread) = (at.unwrap_or_default(), thread.name().unwrap_or_default());
+        let what = panic.payload_as_str().unwrap_or_default();
+        tracing::error!(at, thread, what, "a thread panicked");
+    }));
     Logs { queue, _guard: guard }
 }
 

@@ -21,14 +21,18 @@ mod trading;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub use self::schema::schemas;
 use self::settings_args::SettingsArgs;
-use self::terminal::{CliError, all_printed, print_error};
+use self::terminal::{CliError, all_printed, print_beside, print_error};
 use crate::plugins::{opening, probe};
 use crate::process;
+
+/// How long the end of a server waits for whoever reads why: a reader that takes nothing must not keep it from ending.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
 
 /// The payment cashier that brokers host themselves.
 ///
@@ -120,7 +124,8 @@ pub fn run() -> ExitCode {
     let code = match if serves { done } else { done.and_then(|()| all_printed()) } {
         Ok(()) => 0,
         Err(CliError(reason)) => {
-            print_error(&format!("cashier: {reason}"));
+            let patience = if opens_modules { LAST_WORDS_MAX } else { Duration::MAX };
+            print_beside(format!("cashier: {reason}"), print_error, patience);
             1
         }
     };

@@ -1,11 +1,13 @@
 //! `cashier serve`: opens the cashier, serves until a signal, drains.
 
+use std::time::Duration;
+
 use tokio::runtime::Runtime;
 
 use super::logs;
 use super::settings_args::SettingsArgs;
 use super::signals::{SignalRequest, Signals};
-use super::terminal::{CliError, print_line};
+use super::terminal::{CliError, print_beside, print_line};
 use crate::app::{CashierManager, Machine};
 use crate::settings::Settings;
 
@@ -31,18 +33,20 @@ pub(super) fn runtime() -> Result<Runtime, CliError> {
 async fn until_signal(settings: Settings) -> Result<(), CliError> {
     let scheme = settings.scheme();
     // Caught from here on, so that a signal ends a start in order.
-    let mut signals = Signals::catch()?;
+    let signals = Signals::catch()?;
     let opened = CashierManager::open_unless(settings, Machine::real(), None, signals.stop()).await?;
     let Some(manager) = opened else { return Ok(()) };
     let listeners = manager.listeners();
-    print_line(&format!("customers  {scheme}://{}", listeners.customer));
-    print_line(&format!("manager    {scheme}://{}/manager", listeners.manager));
-    print_line(&format!("health     http://{}/readyz", listeners.watch));
+    let lines = format!(
+        "customers  {scheme}://{}\nmanager    {scheme}://{}/manager\nhealth     http://{}/readyz",
+        listeners.customer, listeners.manager, listeners.watch
+    );
+    // Nobody waits for whoever may read them.
+    print_beside(lines, print_line, Duration::ZERO);
     while signals.next().await == SignalRequest::Reload {
         manager.reload();
     }
     manager.leave_service(signals.stop()).await;
     tracing::info!("closing listeners and draining flows");
-    manager.stop().await;
-    Ok(())
+    manager.stop().await.map_err(CliError::from)
 }

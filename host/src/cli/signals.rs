@@ -1,14 +1,13 @@
 //! What the operator asks a serving program by a signal: to stop, or to read its files again. No signal that can be caught and is
 //! no error of the program ends it otherwise.
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+
+use tokio::sync::Notify;
 
 use super::terminal::CliError;
 #[cfg(unix)]
 use crate::plugins::opening;
-
-/// Signals that wait to be obeyed; a person sends no more at once, and one more would say nothing new.
-const SIGNALS_WAITING_MAX: usize = 8;
 
 /// What a signal asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,14 +40,30 @@ const SIGNALS: &[(&str, i32, SignalRequest)] = &[
     ("SIGSTKFLT", libc::SIGSTKFLT, SignalRequest::Nothing),
 ];
 
-/// Signals of this process from their catch on.
-pub(super) struct Signals(mpsc::Receiver<SignalRequest>);
+/// What signals ask of this process from their catch on. Each wish waits for itself, however many others came, until it is obeyed.
+pub(super) struct Signals(Arc<SignalsWaiting>);
+
+#[derive(Default)]
+struct SignalsWaiting {
+    stop: Notify,
+    reload: Notify,
+}
+
+impl SignalsWaiting {
+    fn note(&self, asked: SignalRequest) {
+        match asked {
+            SignalRequest::Stop => self.stop.notify_one(),
+            SignalRequest::Reload => self.reload.notify_one(),
+            SignalRequest::Nothing => {}
+        }
+    }
+}
 
 impl Signals {
     /// Catches them; called inside the runtime.
     pub(super) fn catch() -> Result<Self, CliError> {
         let failed = |error: std::io::Error| CliError(format!("signals cannot be caught: {error}"));
-        let (sender, receiver) = mpsc::channel(SIGNALS_WAITING_MAX);
+        let all = Arc::<SignalsWaiting>::default();
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
@@ -58,40 +73,58 @@ impl Signals {
                 .chain((libc::SIGRTMIN()..=libc::SIGRTMAX()).map(|number| ("SIGRT", number, SignalRequest::Nothing)));
             for (name, number, asked) in named {
                 let mut caught = signal(SignalKind::from_raw(number)).map_err(failed)?;
-                let sender = sender.clone();
+                let all = Arc::clone(&all);
                 tokio::spawn(async move {
                     while caught.recv().await.is_some() {
                         tracing::info!(signal = name, number, ?asked, "signal received");
-                        // One that finds the queue full asks what is asked already.
-                        let _ = sender.try_send(asked);
+                        all.note(asked);
                     }
                 });
             }
             opening::supervise_signals().map_err(failed)?;
         }
         #[cfg(not(unix))]
-        tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                let _ = sender.try_send(SignalRequest::Stop);
-            }
-        });
-        Ok(Self(receiver))
+        {
+            let all = Arc::clone(&all);
+            tokio::spawn(async move {
+                while tokio::signal::ctrl_c().await.is_ok() {
+                    all.note(SignalRequest::Stop);
+                }
+            });
+        }
+        Ok(Self(all))
     }
 
-    /// The next wish to stop or to read files again.
-    pub(super) async fn next(&mut self) -> SignalRequest {
-        loop {
-            match self.0.recv().await {
-                // Nothing can be caught any more.
-                None => return SignalRequest::Stop,
-                Some(SignalRequest::Nothing) => {}
-                Some(asked) => return asked,
-            }
+    /// The next wish to stop or to read files again; a stop first.
+    pub(super) async fn next(&self) -> SignalRequest {
+        tokio::select! {
+            biased;
+            () = self.0.stop.notified() => SignalRequest::Stop,
+            () = self.0.reload.notified() => SignalRequest::Reload,
         }
     }
 
-    /// Resolves at the next wish to stop.
-    pub(super) async fn stop(&mut self) {
-        while self.next().await != SignalRequest::Stop {}
+    /// Resolves at the next wish to stop. What is to be read again waits.
+    pub(super) async fn stop(&self) {
+        self.0.stop.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn n3_no_signal_takes_the_place_of_a_stop_and_a_wish_to_reload_outlives_a_start() {
+        let signals = Signals(Arc::default());
+        for asked in [SignalRequest::Nothing, SignalRequest::Reload, SignalRequest::Stop] {
+            (0..100).for_each(|_| signals.0.note(asked));
+        }
+        assert_eq!(signals.next().await, SignalRequest::Stop);
+        assert_eq!(signals.next().await, SignalRequest::Reload);
+        signals.0.note(SignalRequest::Reload);
+        signals.0.note(SignalRequest::Stop);
+        signals.stop().await;
+        assert_eq!(signals.next().await, SignalRequest::Reload);
     }
 }

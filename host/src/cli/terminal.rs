@@ -1,7 +1,9 @@
 //! What the command line prints: lines for a person, and why a command failed. It runs no command.
 
 use std::io::Write;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use cashier_core::printable::Printable;
 
@@ -35,6 +37,19 @@ pub(super) fn print_line(text: &str) {
 /// The same on standard error; where that cannot be written, nobody is left to read it.
 pub(super) fn print_error(text: &str) {
     let _ = write_lines(&mut std::io::stderr(), text);
+}
+
+/// The same where nobody may read it for a while: printed by a thread of its own, for which this waits no longer than so long.
+pub(super) fn print_beside(text: String, print: fn(&str), patience: Duration) {
+    let (done, printed) = mpsc::channel();
+    let printing = thread::Builder::new().name("terminal".to_owned()).spawn(move || {
+        print(&text);
+        // Nobody may wait any more.
+        let _ = done.send(());
+    });
+    if printing.is_ok() {
+        let _ = printed.recv_timeout(patience);
+    }
 }
 
 fn print(out: &mut impl Write, text: &str) {

@@ -36,8 +36,8 @@ pub use self::list_limits::{
     CUSTOMER_LISTS_MAX, EXPORT_ROWS_MIN, EXPORTS_MAX, ListPermit, ListReader, MANAGER_LISTS_MAX,
 };
 pub use self::notice_limits::{
-    FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, NoticeFailure, NoticeRules, NoticeScope, NoticeSender,
-    SMALL_NOTICE_LENGTH_MAX,
+    FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, KNOWN_ADDRESS_TIME_MAX, NoticeFailure, NoticeRules, NoticeScope,
+    NoticeSender, SMALL_NOTICE_LENGTH_MAX,
 };
 pub use self::rate_limit::{NETWORK_VERIFICATIONS_PER_MINUTE, WITHDRAWALS_PER_MINUTE};
 pub use self::request_context::RequestContext;

@@ -19,7 +19,7 @@ use cashier_core::notice::ReceivingConfig;
 pub use self::cost::NoticeFailure;
 use self::cost::{Cost, Failures, FailuresMax};
 use self::known::KnownSenders;
-pub use self::known::NoticeScope;
+pub use self::known::{KNOWN_ADDRESS_TIME_MAX, NoticeScope};
 use self::lanes::Lanes;
 pub(super) use self::lanes::{NoTurn, Turn};
 use crate::ports::Clock;

@@ -34,6 +34,8 @@ pub struct WebhookOutcome {
     pub events: Vec<ProviderEvent>,
     /// The last event's transaction, if it is known.
     pub transaction: Option<Transaction>,
+    /// Whether the config that verified it is a sandbox: more people have its secret.
+    pub is_sandbox: bool,
     /// Every event was received before; nothing moved.
     pub duplicate: bool,
     /// The module's own answer, where its provider needs one.
@@ -191,7 +193,8 @@ async fn apply(
         as_filed = None;
     }
     let (duplicate, (events, transaction)) = (filed.duplicate, shown(cashier, filed, as_filed).await?);
-    Ok(WebhookOutcome { events, transaction, duplicate, acknowledgement, provider_time })
+    let is_sandbox = notice.receiver().sandbox;
+    Ok(WebhookOutcome { events, transaction, is_sandbox, duplicate, acknowledgement, provider_time })
 }
 
 /// Files an authentic notice that its module could not read, and queries the payments that it names.
@@ -223,7 +226,8 @@ async fn keep(
         let (config, reason) = (receiver.config_id, &*event.failure_reason);
         tracing::warn!(%config, event = %event.id, reason, payments = named, "webhook was authentic and unreadable: stored");
     }
-    Ok(WebhookOutcome { events, transaction, duplicate, acknowledgement, provider_time })
+    let is_sandbox = receiver.sandbox;
+    Ok(WebhookOutcome { events, transaction, is_sandbox, duplicate, acknowledgement, provider_time })
 }
 
 /// The events of the notice and the last one's transaction, as they are durable: as it was filed where the caller need not

@@ -7,14 +7,12 @@ use std::time::Duration;
 use cashier_core::ids::CustomerId;
 use cashier_core::recent::Recent;
 
-use super::client_address::AddressKey;
-use super::sender::Proof;
+use crate::flows::KNOWN_ADDRESS_TIME_MAX;
+use crate::http::client_address::AddressKey;
+use crate::http::sender::Proof;
 
 /// Addresses of providers, who send from tens.
 const KNOWN_PROVIDERS_MAX: usize = 4_096;
-
-/// How long: a provider with one payment a day stays known.
-const PROVIDER_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Addresses of managers.
 const KNOWN_MANAGERS_MAX: usize = 4_096;
@@ -32,6 +30,7 @@ pub(super) const SESSION_TIME_MAX: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Trust {
     Unknown,
+    /// By a customer's session, or as a provider's sandbox.
     Customer,
     Manager,
     /// A provider, or a trusted proxy.
@@ -45,6 +44,7 @@ impl Trust {
 /// The addresses that are known.
 pub(super) struct KnownAddresses {
     providers: Recent<AddressKey>,
+    sandboxes: Recent<AddressKey>,
     managers: Recent<AddressKey>,
     customers: Recent<(CustomerId, AddressKey)>,
     /// How many customers are known at each address.
@@ -54,7 +54,8 @@ pub(super) struct KnownAddresses {
 impl Default for KnownAddresses {
     fn default() -> Self {
         Self {
-            providers: Recent::new(KNOWN_PROVIDERS_MAX, PROVIDER_TIME_MAX),
+            providers: Recent::new(KNOWN_PROVIDERS_MAX, KNOWN_ADDRESS_TIME_MAX),
+            sandboxes: Recent::new(KNOWN_PROVIDERS_MAX, KNOWN_ADDRESS_TIME_MAX),
             managers: Recent::new(KNOWN_MANAGERS_MAX, SESSION_TIME_MAX),
             customers: Recent::new(KNOWN_CUSTOMERS_MAX, SESSION_TIME_MAX),
             shared: BTreeMap::new(),
@@ -68,6 +69,7 @@ impl KnownAddresses {
         match proof {
             Proof::Nothing => None,
             Proof::Notice => self.providers.note(address, now),
+            Proof::SandboxNotice => self.sandboxes.note(address, now),
             Proof::Manager(_) => self.managers.note(address, now),
             Proof::Customer(customer) => self.proved_customer((customer, address), now),
         }
@@ -92,7 +94,7 @@ impl KnownAddresses {
             Trust::Provider
         } else if self.managers.contains(&address, now) {
             Trust::Manager
-        } else if self.shared.contains_key(&address) {
+        } else if self.shared.contains_key(&address) || self.sandboxes.contains(&address, now) {
             Trust::Customer
         } else {
             Trust::Unknown
@@ -101,7 +103,8 @@ impl KnownAddresses {
 
     /// Forgets whoever proved nothing for too long, and returns one such address; `None` once all are forgotten.
     pub(super) fn forget_old(&mut self, now: Duration) -> Option<AddressKey> {
-        let sender = self.providers.forget_old(now).or_else(|| self.managers.forget_old(now));
+        let notice = self.providers.forget_old(now).or_else(|| self.sandboxes.forget_old(now));
+        let sender = notice.or_else(|| self.managers.forget_old(now));
         sender.or_else(|| self.customers.forget_old(now).map(|(_, address)| self.release(address)))
     }
 

@@ -47,7 +47,7 @@ pub(super) enum NoPlace {
 
 /// When a connection ends, among those of its address: the lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Turn {
+struct Rank {
     in_grace: bool,
     is_proven: bool,
     class: Class,
@@ -56,7 +56,7 @@ struct Turn {
 }
 
 /// When the first connection of an address ends, among all addresses of one trust: of the address with most of them first.
-type AddressTurn = (bool, Reverse<usize>, Turn, AddressKey);
+type AddressRank = (bool, Reverse<usize>, Rank, AddressKey);
 
 /// One connection.
 struct OpenConnection {
@@ -76,9 +76,9 @@ struct OpenConnection {
 
 impl OpenConnection {
     /// `None` while its request is in the hands of a flow.
-    fn turn(&self, id: u64) -> Option<Turn> {
+    fn rank(&self, id: u64) -> Option<Rank> {
         let class = self.phase.class()?;
-        Some(Turn { in_grace: self.in_grace, is_proven: self.proven.is_some(), class, since: self.since, id })
+        Some(Rank { in_grace: self.in_grace, is_proven: self.proven.is_some(), class, since: self.since, id })
     }
 }
 
@@ -89,13 +89,13 @@ struct AddressUse {
     /// What that is worth with so many connections.
     trust: Trust,
     connections: usize,
-    turns: BTreeSet<Turn>,
+    ranks: BTreeSet<Rank>,
     heads: BTreeSet<(Duration, u64)>,
 }
 
 impl AddressUse {
-    fn turn(&self, address: AddressKey) -> Option<AddressTurn> {
-        let first = *self.turns.first()?;
+    fn rank(&self, address: AddressKey) -> Option<AddressRank> {
+        let first = *self.ranks.first()?;
         Some((first.in_grace, Reverse(self.connections), first, address))
     }
 }
@@ -108,7 +108,7 @@ pub(super) struct OpenConnections {
     next: u64,
     connections: BTreeMap<u64, OpenConnection>,
     addresses: BTreeMap<AddressKey, AddressUse>,
-    order: BTreeMap<Trust, BTreeSet<AddressTurn>>,
+    order: BTreeMap<Trust, BTreeSet<AddressRank>>,
     /// How many connections addresses of each trust have.
     taken: BTreeMap<Trust, usize>,
 }
@@ -232,8 +232,8 @@ impl OpenConnections {
         let mut after = used + 1;
         if newcomer.limited && used >= self.limits.of_address(proved) {
             self.counts.at_limit(newcomer.address, now);
-            let first = self.addresses.get(&address).and_then(|used| used.turns.first()).filter(|turn| !turn.in_grace);
-            let first = first.map(|turn| turn.id).ok_or(NoPlace::Address)?;
+            let first = self.addresses.get(&address).and_then(|used| used.ranks.first()).filter(|rank| !rank.in_grace);
+            let first = first.map(|rank| rank.id).ok_or(NoPlace::Address)?;
             self.end(first, Ending::OfItsAddress);
             after = used;
         }
@@ -252,9 +252,9 @@ impl OpenConnections {
     /// Of addresses up to this trust the connection that others need least. One within its grace ends only where its address
     /// has more than the newcomer's.
     fn first_to_end(&self, within: Trust, newcomer: usize) -> Option<u64> {
-        self.order.range(..=within).find_map(|(_, turns)| {
-            let (in_grace, Reverse(connections), turn, _) = turns.first()?;
-            (!in_grace || *connections > newcomer).then_some(turn.id)
+        self.order.range(..=within).find_map(|(_, ranks)| {
+            let (in_grace, Reverse(connections), rank, _) = ranks.first()?;
+            (!in_grace || *connections > newcomer).then_some(rank.id)
         })
     }
 
@@ -267,12 +267,12 @@ impl OpenConnections {
 
     fn change(&mut self, id: u64, change: impl FnOnce(&mut OpenConnection)) {
         let Some(entry) = self.connections.get_mut(&id) else { return };
-        let (before, head_before) = (entry.turn(id), (entry.since, entry.phase));
+        let (before, head_before) = (entry.rank(id), (entry.since, entry.phase));
         change(entry);
-        let (after, head_after, address) = (entry.turn(id), (entry.since, entry.phase), entry.address);
+        let (after, head_after, address) = (entry.rank(id), (entry.since, entry.phase), entry.address);
         self.of_address(address, |used| {
-            before.map(|turn| used.turns.remove(&turn));
-            used.turns.extend(after);
+            before.map(|rank| used.ranks.remove(&rank));
+            used.ranks.extend(after);
             if head_before.1 == Phase::Head {
                 used.heads.remove(&(head_before.0, id));
             }
@@ -294,20 +294,20 @@ impl OpenConnections {
     fn join(&mut self, id: u64, entry: &OpenConnection, now: Duration) {
         if !self.addresses.contains_key(&entry.address) {
             let proved = self.proved_of(entry.address, now);
-            let (turns, heads) = (BTreeSet::new(), BTreeSet::new());
-            let used = AddressUse { proved, trust: proved, connections: 0, turns, heads };
+            let (ranks, heads) = (BTreeSet::new(), BTreeSet::new());
+            let used = AddressUse { proved, trust: proved, connections: 0, ranks, heads };
             self.addresses.insert(entry.address, used);
         }
         self.of_address(entry.address, |used| {
             used.connections += 1;
-            used.turns.extend(entry.turn(id));
+            used.ranks.extend(entry.rank(id));
         });
     }
 
     fn leave(&mut self, id: u64, entry: &OpenConnection) {
         self.of_address(entry.address, |used| {
             used.connections -= 1;
-            entry.turn(id).map(|turn| used.turns.remove(&turn));
+            entry.rank(id).map(|rank| used.ranks.remove(&rank));
             used.heads.remove(&(entry.since, id));
         });
     }
@@ -331,17 +331,17 @@ impl OpenConnections {
     /// Changes what an address uses, and everything that is derived from it.
     fn of_address(&mut self, address: AddressKey, change: impl FnOnce(&mut AddressUse)) {
         let Some(used) = self.addresses.get_mut(&address) else { return };
-        let before = (used.trust, used.connections, used.turn(address));
+        let before = (used.trust, used.connections, used.rank(address));
         change(used);
         used.trust = self.limits.trust(used.proved, used.connections);
-        let after = (used.trust, used.connections, used.turn(address));
+        let after = (used.trust, used.connections, used.rank(address));
         if after.1 == 0 {
             self.addresses.remove(&address);
         }
         if before != after {
             *self.taken.entry(before.0).or_default() -= before.1;
             *self.taken.entry(after.0).or_default() += after.1;
-            before.2.map(|turn| self.order.entry(before.0).or_default().remove(&turn));
+            before.2.map(|rank| self.order.entry(before.0).or_default().remove(&rank));
             self.order.entry(after.0).or_default().extend(after.2);
         }
     }

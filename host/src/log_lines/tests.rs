@@ -164,6 +164,60 @@ fn k7_the_end_waits_for_a_stalled_reader_only_so_long_and_saves_the_security_eve
 }
 
 #[test]
+fn k7_while_the_reader_takes_nothing_security_events_are_in_the_file_and_not_in_memory_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("security.log");
+    let (gate, queue, guard) = Gate::stalled();
+    queue.overflow_to(path.clone());
+    queue.put(b"ordinary one\n", false);
+    queue.put(b"security second\n", true);
+    let kept = || std::fs::read_to_string(&path).unwrap_or_default();
+    // Nothing else is logged: a kill of the process would find them there.
+    while kept() != "security first\nsecurity second\n" {
+        thread::sleep(BATCH_PAUSE);
+    }
+    queue.put(b"security third\n", true);
+    assert_eq!(kept(), "security first\nsecurity second\nsecurity third\n", "at once from now on");
+    gate.open();
+    while queue.state().is_stalled {
+        thread::sleep(BATCH_PAUSE);
+    }
+    queue.put(b"security fourth\n", true);
+    drop(guard);
+    assert_eq!(kept().lines().count(), 3);
+    let text = gate.text();
+    let mut read: Vec<&str> = text.lines().collect();
+    read.sort_unstable();
+    assert_eq!(read, ["Overflowed { lines: 3 }", "ordinary one", "security first", "security fourth"]);
+}
+
+#[test]
+fn k7_the_end_waits_for_a_slow_reader_only_so_long_in_all() {
+    /// Takes a batch a second.
+    struct Slow;
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            thread::sleep(Duration::from_secs(1));
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("security.log");
+    let (queue, guard) = LogQueue::start(Slow, report);
+    queue.overflow_to(path.clone());
+    flood(&queue, 1);
+    queue.put(b"security last\n", true);
+    // Two minutes of lines wait.
+    let began = Instant::now();
+    drop(guard);
+    assert!(began.elapsed() < END_TOTAL_MAX + END_TIME_MAX);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "security last\n");
+}
+
+#[test]
 fn k7_a_reader_that_is_gone_costs_the_ordinary_lines_and_no_security_event() {
     struct Gone;
     impl Write for Gone {

@@ -73,7 +73,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("followed_file", &["ports", "file_access", "text_file", "reload_signal"]),
     ("text_file", &[]),
     ("web_url", &[]),
-    ("settings", &["json_object", "text_file", "web_url"]),
+    ("settings", &["json_object", "key_file", "text_file", "web_url"]),
     // The listeners, which are open before and after the parts behind them.
     (
         "app",
@@ -84,12 +84,11 @@ const LAYERS: &[(&str, &[&str])] = &[
             "flows",
             "settings",
             "file_access",
+            "followed_file",
             "strand",
             "pair",
             "clock_file",
             "guarded_clock",
-            "reload_signal",
-            "text_file",
             "process",
         ],
     ),

@@ -271,7 +271,7 @@ fn b2_a_page_whose_rows_take_more_than_a_named_number_of_bytes_is_not_held() {
 }
 
 #[test]
-fn b2_the_rows_of_a_page_are_copied_once_there_is_room_for_them() {
+fn b2_the_rows_of_a_page_are_copied_once_there_is_capacity_for_them() {
     let mut desk = Desk::with(turns(9_000));
     for (offset, limit) in [(0, 3_000), (8_500, 300)] {
         let mut builder = FilterBuilder::<TransactionField>::new();

@@ -10,7 +10,8 @@ use cashier_core::session::Role;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::app::{CashierManager, Listeners};
+use crate::app::{CashierManager, Listeners, Machine};
+use crate::cli::signals::Signals;
 use crate::cli::terminal::{CliError, print_line};
 use crate::http::session::{SessionKeys, issue_token};
 use crate::ports::{Clock, Entropy};
@@ -41,13 +42,17 @@ pub(super) struct DemoEnvironment {
 }
 
 impl DemoEnvironment {
-    pub(super) async fn create(folder: Option<PathBuf>) -> Result<Self, CliError> {
+    /// `None` where a signal came before it was whole.
+    pub(super) async fn create(folder: Option<PathBuf>, signals: &Signals) -> Result<Option<Self>, CliError> {
         let folder = fresh_folder(folder)?;
         print_line(&format!("Demo folder: {}", folder.display()));
         let (service_key, webhook_secret) = (format!("sk_{}", random()), format!("whsec_{}", random()));
         write_private(&folder.join("webhook.secret"), &webhook_secret)?;
         write_private(&folder.join("service.key"), &service_key)?;
-        let (service, service_url) = start_service(&folder).await?;
+        let (mut service, service_url) = tokio::select! {
+            started = start_service(&folder) => started?,
+            _ = signals.next() => return Ok(None),
+        };
 
         write_private(&folder.join("session.key"), &format!("demo:{}{}\n", random(), random()))?;
         write_private(&folder.join("seal.key"), &format!("1:{}{}\n", random(), random()))?;
@@ -62,9 +67,15 @@ impl DemoEnvironment {
         let now = SystemClock::new().now();
         let token = |role, id| issue_token(&keys, role, id, None, TOKEN_SECONDS, now).map_err(CliError::from);
         let (customer_token, manager_token) = (token(Role::Customer, 5)?, token(Role::Manager, 1)?);
-        let manager = CashierManager::open(settings).await?;
+        let signal = async {
+            signals.next().await;
+        };
+        let Some(manager) = CashierManager::open_unless(settings, Machine::real(), None, signal).await? else {
+            end(&mut service).await;
+            return Ok(None);
+        };
         let listeners = manager.listeners();
-        Ok(Self {
+        Ok(Some(Self {
             listeners,
             service_url,
             service_key,
@@ -73,7 +84,7 @@ impl DemoEnvironment {
             manager_token,
             manager,
             service,
-        })
+        }))
     }
 
     /// The balance of account 2000009 on the trading server.
@@ -84,10 +95,10 @@ impl DemoEnvironment {
             .ok_or_else(|| CliError("account 2000009 was not found".into()))
     }
 
-    pub(super) async fn stop(mut self) {
-        self.manager.stop().await;
-        // A service that has already exited is stopped too.
-        let _ = self.service.kill().await;
+    pub(super) async fn stop(mut self) -> Result<(), CliError> {
+        let stopped = self.manager.stop().await;
+        end(&mut self.service).await;
+        stopped.map_err(CliError::from)
     }
 
     /// Commands to copy into a second terminal.
@@ -163,6 +174,11 @@ async fn start_service(folder: &Path) -> Result<(Child, String), CliError> {
     let url = url.ok_or_else(|| CliError(format!("the sandbox service did not start: {line}")))?;
     print_line(&format!("Sandbox payment service: {url}"));
     Ok((child, url))
+}
+
+/// A service that has already exited is ended too.
+async fn end(service: &mut Child) {
+    let _ = service.kill().await;
 }
 
 fn binary_folder() -> Result<PathBuf, CliError> {

@@ -30,17 +30,31 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), CliError> {
 }
 
 async fn run(args: &DemoArgs) -> Result<(), CliError> {
-    let environment = DemoEnvironment::create(args.folder.clone()).await?;
-    let result = walkthrough::run(&environment).await;
-    match result {
-        Ok(()) if args.exit => print_line("\nThe demo ended as it should."),
-        Ok(()) => {
+    // Caught from here on, so that a signal ends every step in order, and what the demo started with it.
+    let signals = Signals::catch()?;
+    let stopped = || if args.exit { Err(CliError("a signal ended the demo".to_owned())) } else { Ok(()) };
+    let Some(environment) = DemoEnvironment::create(args.folder.clone(), &signals).await? else { return stopped() };
+    let result = tokio::select! {
+        result = walkthrough::run(&environment) => result.map(Some),
+        _ = signals.next() => Ok(None),
+    };
+    let result = match result {
+        Ok(Some(())) if args.exit => {
+            print_line("\nThe demo ended as it should.");
+            Ok(())
+        }
+        Ok(Some(())) => {
             environment.print_commands();
             // Closing the terminal ends it too: SIGHUP asks a server for its files, which a demo does not change.
-            Signals::catch()?.next().await;
+            signals.next().await;
+            Ok(())
         }
-        Err(_) => print_line("\nThe demo failed."),
-    }
-    environment.stop().await;
-    result
+        Ok(None) => stopped(),
+        Err(fault) => {
+            print_line("\nThe demo failed.");
+            Err(fault)
+        }
+    };
+    let ended = environment.stop().await;
+    result.and(ended)
 }

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use cashier_core::recent::Recent;
 use sha2::{Digest, Sha256};
 
 /// Addresses that are remembered for one provider because a webhook of theirs verified; providers send from tens.
 const KNOWN_ADDRESSES_MAX: usize = 1_024;
 
-/// How long an address is known after a webhook of it verified: a provider with one payment a day stays known.
-const KNOWN_ADDRESS_TIME: Duration = Duration::from_hours(24);
+/// How long an address is known after a webhook of it verified, here and where places for connections are reserved: a provider
+/// with one payment a day stays known.
+pub const KNOWN_ADDRESS_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The configs that a webhook may be meant for: those of one provider and mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,30 +36,22 @@ impl NoticeScope {
 
 /// When a webhook from each address last verified.
 #[derive(Debug, Default)]
-pub(super) struct KnownSenders(BTreeMap<NoticeScope, BTreeMap<IpAddr, Duration>>);
+pub(super) struct KnownSenders(BTreeMap<NoticeScope, Recent<IpAddr>>);
 
 impl KnownSenders {
     pub(super) fn is_known(&self, scope: NoticeScope, address: IpAddr, now: Duration) -> bool {
-        self.0.get(&scope).and_then(|known| known.get(&address)).is_some_and(|at| is_recent(*at, now))
+        self.0.get(&scope).is_some_and(|known| known.contains(&address, now))
     }
 
     pub(super) fn proved(&mut self, scope: NoticeScope, address: IpAddr, now: Duration) {
-        let known = self.0.entry(scope).or_default();
-        if known.len() >= KNOWN_ADDRESSES_MAX && !known.contains_key(&address) {
-            let oldest = known.iter().min_by_key(|(_, at)| **at).map(|(address, _)| *address);
-            oldest.map(|oldest| known.remove(&oldest));
-        }
-        known.insert(address, now);
+        let known = self.0.entry(scope).or_insert_with(|| Recent::new(KNOWN_ADDRESSES_MAX, KNOWN_ADDRESS_TIME_MAX));
+        known.note(address, now);
     }
 
     pub(super) fn forget_idle(&mut self, now: Duration) {
         self.0.retain(|_, known| {
-            known.retain(|_, at| is_recent(*at, now));
+            while known.forget_old(now).is_some() {}
             !known.is_empty()
         });
     }
-}
-
-fn is_recent(at: Duration, now: Duration) -> bool {
-    now.saturating_sub(at) < KNOWN_ADDRESS_TIME
 }

@@ -80,7 +80,7 @@ async fn b2_the_time_of_a_list_begins_with_its_request_and_an_export_has_a_pace_
 }
 
 #[tokio::test(start_paused = true)]
-async fn b2_a_list_holds_what_was_made_of_it_and_asks_for_room_before_its_rows_are_copied() {
+async fn b2_a_list_holds_what_was_made_of_it_and_asks_for_capacity_before_its_rows_are_copied() {
     let env = with_deposits(200).await;
     let mut permits = Vec::new();
     // Others hold all that customers may, but for a megabyte.

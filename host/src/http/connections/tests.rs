@@ -153,6 +153,7 @@ async fn b3_no_address_has_more_than_a_quarter_of_a_small_listener_unless_it_is_
 async fn b3_a_provider_uses_the_reserve_for_a_day_and_a_session_for_an_hour() {
     for (proof, time) in [
         (Proof::Notice, 24 * SESSION_TIME_MAX),
+        (Proof::SandboxNotice, 24 * SESSION_TIME_MAX),
         (Proof::Customer(CustomerId(1)), SESSION_TIME_MAX),
         (Proof::Manager(ManagerId(1)), SESSION_TIME_MAX),
     ] {
