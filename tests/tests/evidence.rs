@@ -288,6 +288,11 @@ async fn n7_a_command_that_cannot_write_what_it_found_fails() {
         assert_eq!(output.status.code(), Some(1), "{command:?}");
         assert!(error.contains("standard output could not be written"), "{command:?}: {error}");
     }
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut program = Command::new(artifacts::cashier());
+    program.args(["token", "--role", "customer", "--id", "5", "--show-jti", "-s", "cashier.toml"]);
+    let status = program.current_dir(folder.path()).stdout(Stdio::null()).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(1), "the name of the token is lost");
 }
 
 #[cfg(unix)]
@@ -332,13 +337,16 @@ const ON_DATABASES: [&[&str]; 7] = [
 ];
 const READING: [&[&str]; 1] = [&["audit", "verify"]];
 
-/// The files of `bases` but SQLite's index of the log, with their content.
-fn content(bases: &std::path::Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+/// The files of `bases` but SQLite's index of the log, each with a hash of its content.
+fn content(bases: &std::path::Path) -> Vec<(std::ffi::OsString, u64)> {
     let files = std::fs::read_dir(bases).unwrap().map(|file| file.unwrap());
     let mut files: Vec<_> = files.map(|file| (file.file_name(), std::fs::read(file.path()).unwrap())).collect();
     files.retain(|(name, bytes)| !name.to_string_lossy().ends_with("-shm") && !bytes.is_empty());
     files.sort();
-    files
+    let hash = |bytes: &[u8]| {
+        std::hash::BuildHasher::hash_one(&std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default(), bytes)
+    };
+    files.into_iter().map(|(name, bytes)| (name, hash(&bytes))).collect()
 }
 
 /// A stopped server with a database that a program of another release left.
@@ -359,9 +367,8 @@ async fn a_program_refuses_databases_of_a_newer_one_by_name() {
         let mut process = of_release(folder.path(), file, 9999).await;
         let before = content(&folder.path().join("bases"));
         for command in ON_DATABASES.into_iter().chain(READING) {
-            let opens_it = file == "cashier.db" || matches!(command[0], "db" | "trading");
-            let run = run(folder.path(), &[command, &["-s", "cashier.toml"]].concat()).await;
-            if opens_it {
+            if file == "cashier.db" || matches!(command[0], "db" | "trading") {
+                let run = run(folder.path(), &[command, &["-s", "cashier.toml"]].concat()).await;
                 assert_eq!(run.code, Some(1), "{command:?} {file}: {}", run.err);
                 assert!(run.err.contains(file) && run.err.contains("9999"), "{command:?} {file}: {}", run.err);
                 assert!(run.err.contains("start a newer program"), "{command:?} {file}: {}", run.err);
@@ -385,8 +392,7 @@ async fn no_command_but_serve_brings_a_database_up_to_date() {
         let _process = of_release(folder.path(), file, version).await;
         let before = content(&folder.path().join("bases"));
         for command in ON_DATABASES {
-            let opens_it = file == "cashier.db" || matches!(command[0], "db" | "trading");
-            if opens_it {
+            if file == "cashier.db" || matches!(command[0], "db" | "trading") {
                 let run = run(folder.path(), &[command, &["-s", "cashier.toml"]].concat()).await;
                 assert_eq!(run.code, Some(1), "{command:?} {file}: {}", run.err);
                 assert!(

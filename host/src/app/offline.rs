@@ -14,7 +14,6 @@ use crate::settings::Settings;
 use crate::strand::audit::{self, AuditChain};
 use crate::strand::erasure::{self, Erased, ErasureOrder};
 use crate::strand::{self, seal::SealKeys};
-use crate::trading;
 
 /// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
 /// server's do.
@@ -25,12 +24,9 @@ pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliatio
     pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, apply).await
 }
 
-/// Whether a command that writes may open this database, which is one of this very release.
+/// Whether a command that writes may open cashier.db, because it is of this very release.
 pub fn check_release(database: &Path) -> Result<(), Fault> {
-    match database.ends_with("trading.db") {
-        true => trading::check_release(database),
-        false => strand::check_release(database, false),
-    }
+    strand::check_release(database, false)
 }
 
 /// Erases the texts of a customer from databases that no server has open; see [`erasure::erase`].

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::settings_args::SettingsArgs;
 use super::terminal::CliError;
 use crate::app;
+use crate::trading::embedded::Embedded;
 
 pub(super) const BOOKS: &str = "cashier.db";
 pub(super) const POSTINGS: &str = "trading.db";
@@ -51,8 +52,13 @@ pub(super) fn check_existing(bases: &Path, databases: &[&str]) -> Result<(), Cli
 /// Refuses databases of another release, for a command that writes: one that is newer would be damaged, and one that is older
 /// could never be opened by its own program again. What is missing is no matter.
 pub(super) fn check_release(bases: &Path, databases: &[&str]) -> Result<(), CliError> {
-    let present = databases.iter().map(|name| bases.join(name)).filter(|path| path.is_file());
-    present.into_iter().try_for_each(|path| Ok(app::check_release(&path)?))
+    for name in databases.iter().filter(|name| bases.join(name).is_file()) {
+        match *name {
+            POSTINGS => Embedded::check_release(bases)?,
+            name => app::check_release(&bases.join(name))?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod load;
 mod log_watch;
 mod quarantine;
 mod queue;
+mod release;
 pub mod reseal;
 pub mod retention;
 mod rows;
@@ -40,9 +41,9 @@ use cashier_core::change::Commit;
 use futures_util::future::BoxFuture;
 
 pub use self::batch::{Backlog, BatchLimits};
+pub(crate) use self::release::check_release;
 use self::reseal::{ResealCursor, ResealStep};
 use self::retention::{RetentionOrder, Retired};
-pub(crate) use self::schema::check_release;
 use self::seal::{Seal, SealKeys, SealRing};
 use self::sqlite::Sqlite;
 use self::thread::CommitQueue;

@@ -1,12 +1,9 @@
 //! The numbered schema files, applied in order; `user_version` counts the applied ones. A database that is newer than this
 //! program, or another program's, is left untouched.
 
-use std::path::Path;
-
 use rusqlite::Connection;
 
 use super::columns::sql_fault;
-use super::connection;
 use crate::ports::Fault;
 
 /// Step n brings a database from version n-1 to n. Released steps are never edited.
@@ -46,24 +43,6 @@ pub(super) fn version(connection: &Connection) -> Result<usize, Fault> {
             "its schema version is {version}, and this program knows versions up to {}: start a newer program",
             STEPS.len()
         ))),
-    }
-}
-
-/// What a command of a stopped server needs: the database of this very release. Changes nothing; a file that cannot be read is
-/// left to whoever opens it next.
-///
-/// # Errors
-/// It is newer, or another program's. Earlier ones too, if the command writes: only a start of the server brings one up to date,
-/// so that no command makes a return to the earlier program impossible.
-pub(crate) fn check_release(database: &Path, earlier_is_fine: bool) -> Result<(), Fault> {
-    let Ok(connection) = connection::connect_read_only(database) else { return Ok(()) };
-    match version(&connection).map_err(|fault| fault.during(database.display()))? {
-        applied if applied < STEPS.len() && !earlier_is_fine => Err(Fault::new(format!(
-            "{}: its schema version is {applied}, and this program's is {}: start the server once, which brings it up to date",
-            database.display(),
-            STEPS.len()
-        ))),
-        _ => Ok(()),
     }
 }
 

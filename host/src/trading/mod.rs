@@ -13,7 +13,6 @@ pub mod roster;
 mod roster_changes;
 mod roster_text;
 mod rows;
-pub(crate) use self::rows::check_release;
 #[cfg(test)]
 mod tests;
 mod thread;

@@ -65,8 +65,8 @@ fn newer(path: &Path, applied: usize) -> String {
     )
 }
 
-/// What a command of a stopped server needs: the database of this very release, see `strand::check_release`.
-pub(crate) fn check_release(path: &Path) -> Result<(), Fault> {
+/// What a command of a stopped server needs: the database of this very release, as `strand::check_release` says.
+pub(super) fn check_release(path: &Path) -> Result<(), Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let real = private_files::without_links(path)?;
     let known = SCHEMAS.len();
