@@ -120,7 +120,7 @@ impl CashierManager {
     ) -> Result<Option<Self>, Fault> {
         key_files::warn_of_access(&settings);
         let (keys, key_files) = open_session_keys(key_files::session_sources(&settings))?;
-        let seal_keys = SealKeys::parse(&settings.seal_keys)?;
+        let seal_keys = sealing::seal_keys(&settings)?;
         let strict = settings.strict_key_permissions;
         let tls = settings.tls_files.clone().map(|files| tls_files::open(files, strict, keys.file_problems()));
         let (served, tls_file) = tls.transpose()?.unzip();

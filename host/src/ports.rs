@@ -7,6 +7,7 @@ mod machine;
 mod notice_body;
 mod roster;
 mod start;
+mod unreadable;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub use self::machine::{Clock, Entropy, Spawn};
 pub use self::notice_body::NoticeBody;
 pub use self::roster::{RosterMistake, RosterRefusal};
 pub use self::start::{LoadProgress, StartPhase, StartProgress};
+pub use self::unreadable::{UnreadableRow, unreadable_rows};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a
 /// ticket.
@@ -118,6 +120,8 @@ pub struct Loaded {
     /// The newest ones, by id.
     pub approvals: Vec<Approval>,
     pub fingerprints: FingerprintKey,
+    /// A sentence for each key of fingerprints that does not open and that nothing has replaced.
+    pub closed_keys: Vec<String>,
     /// Made once, with the database; distinguishes these books from all others.
     pub identity: Box<str>,
     /// Over the operations that were posted.
@@ -143,13 +147,15 @@ pub struct Configuration {
     pub overrides: Vec<CustomerOverride>,
     pub approvals: Vec<Approval>,
     pub fingerprints: FingerprintKey,
+    /// A sentence for each key of fingerprints that does not open and that nothing has replaced.
+    pub closed_keys: Vec<String>,
 }
 
 impl Loaded {
     /// The books, and what the snapshot is made of.
     pub fn split(self) -> (Books, Configuration) {
-        let Self { books, configs, overrides, approvals, fingerprints, .. } = self;
-        (books, Configuration { configs, overrides, approvals, fingerprints })
+        let Self { books, configs, overrides, approvals, fingerprints, closed_keys, .. } = self;
+        (books, Configuration { configs, overrides, approvals, fingerprints, closed_keys })
     }
 }
 

@@ -88,6 +88,10 @@ pub(crate) async fn keep(cashier: Arc<Cashier>, strand: Arc<Strand>, file: Optio
                 None => pause.await,
             }
             looks += 1;
+            // A reading that was dropped, or failed, or came before the row was resealed.
+            if looks.is_multiple_of(RETRY_LOOKS) {
+                configure::read_what_opens_again(&cashier, |sealed| strand.ring().has_key_of(sealed));
+            }
             if changed(&mut file, strand.ring()).await {
                 configure::read_again(&cashier);
                 break;
@@ -161,12 +165,17 @@ impl ResealReport {
     }
 }
 
+/// The seal keys of the settings; an error names their file.
+pub fn seal_keys(settings: &Settings) -> Result<SealKeys, Fault> {
+    SealKeys::parse(&settings.seal_keys).map_err(|fault| fault.during(settings.seal_key_source()))
+}
+
 /// Reseals every row of a stopped server.
 pub async fn reseal(settings: &Settings) -> Result<ResealReport, Fault> {
     let path = settings.bases.join("cashier.db");
     let strand_settings = StrandSettings {
         path,
-        keys: SealKeys::parse(&settings.seal_keys)?,
+        keys: seal_keys(settings)?,
         entropy: Arc::new(SystemEntropy),
         batch: BatchLimits::default(),
     };
@@ -181,7 +190,7 @@ pub async fn reseal(settings: &Settings) -> Result<ResealReport, Fault> {
 /// What is sealed with which key, read beside a running server.
 pub fn seal_use(settings: &Settings) -> Result<ResealReport, Fault> {
     let path: &Path = &settings.bases.join("cashier.db");
-    let keys = SealKeys::parse(&settings.seal_keys)?;
+    let keys = seal_keys(settings)?;
     let ring = Arc::new(SealRing::new(keys));
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let UnreadableRows { found: unreadable, lost } = reseal::unreadable_rows(path, &ring, entropy)?;
@@ -192,7 +201,11 @@ pub fn seal_use(settings: &Settings) -> Result<ResealReport, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use cashier_core::ids::ConfigId;
+    use cashier_core::provider_config::{ProviderConfig, UnreadableColumn};
+
     use super::*;
+    use crate::test_cashier::{TestCashier, TestEntropy, config};
 
     fn line(number: u32, byte: &str) -> String {
         format!("{number}:{}\n", byte.repeat(32))
@@ -232,5 +245,44 @@ mod tests {
         assert!(!changed(&mut file, &ring).await, "another text than at the look before");
         assert!(changed(&mut file, &ring).await);
         assert_eq!((ring.newest(), ring.ids()), (2, vec![2]));
+    }
+
+    fn unreadable(env: &TestCashier, id: u64) -> usize {
+        env.cashier.snapshot().config(ConfigId(id)).map_or(9, |served| served.config.unreadable.len())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn k1_what_opens_again_is_asked_for_again_by_whoever_follows_the_key_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = StrandSettings {
+            path: folder.path().join("cashier.db"),
+            keys: SealKeys::parse(&format!("1:{}", "01".repeat(32))).unwrap(),
+            entropy: Arc::new(TestEntropy::default()),
+            batch: BatchLimits::default(),
+        };
+        let strand = Arc::new(strand::open(settings, Arc::new(Watermark::new())).unwrap());
+        let sealed_by = |key: u8| ProviderConfig {
+            unreadable: vec![UnreadableColumn {
+                sealed: Box::from([2, 0, 0, 0, key, 9, 9]),
+                column: "secret_key",
+                holds_text: true,
+                why: "sealed with a key".into(),
+            }],
+            ..config(u64::from(key))
+        };
+        let env = TestCashier::with_rows(vec![sealed_by(1), sealed_by(2)]).await;
+        let kept = tokio::spawn(keep(Arc::clone(&env.cashier), Arc::clone(&strand), None));
+        // Nobody asks: the message was dropped. Its key is there, so it is found by itself; that of the other is not.
+        env.disk.replace_configs(vec![config(1), sealed_by(2)]);
+        // The strand's thread resealed nothing in real time meanwhile.
+        while unreadable(&env, 1) > 0 {
+            env.run_for(10).await;
+            std::thread::yield_now();
+        }
+        assert_eq!([1, 2].map(|id| unreadable(&env, id)), [0, 1]);
+        env.disk.replace_configs(vec![config(1), config(2)]);
+        env.run_for(200).await;
+        assert_eq!(unreadable(&env, 2), 1, "its key is missing still");
+        kept.abort();
     }
 }

@@ -15,7 +15,7 @@ use cashier_core::ids::{ApprovalId, ConfigId, CustomerId, OverrideId};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::time::UnixTime;
 
-use crate::ports::{CatalogLine, FingerprintKey, Gateway};
+use crate::ports::{CatalogLine, FingerprintKey, Gateway, UnreadableRow, unreadable_rows};
 
 use merchants::Marks;
 
@@ -51,6 +51,7 @@ pub struct Snapshot {
     catalog: Arc<[CatalogLine]>,
     money_modes: MoneyModes,
     fingerprints: Arc<FingerprintKey>,
+    closed_keys: Arc<[String]>,
 }
 
 /// The brands for which the server's settings let money of one mode reach accounts of the other.
@@ -68,6 +69,16 @@ pub type SnapshotCell = ArcSwap<Snapshot>;
 impl Snapshot {
     pub fn new(catalog: Arc<[CatalogLine]>, money_modes: MoneyModes, fingerprints: FingerprintKey) -> Self {
         Self { catalog, money_modes, fingerprints: Arc::new(fingerprints), ..Self::default() }
+    }
+
+    /// The snapshot with these keys of fingerprints that do not open.
+    pub fn with_closed_keys(self, closed_keys: Vec<String>) -> Self {
+        Self { closed_keys: closed_keys.into(), ..self }
+    }
+
+    /// Rows with encrypted columns that do not open.
+    pub fn unreadable_rows(&self) -> Vec<UnreadableRow> {
+        unreadable_rows(self.configs().map(|served| &*served.config), self.approvals(), &self.closed_keys)
     }
 
     /// The snapshot with one config served differently.
@@ -116,11 +127,13 @@ impl Snapshot {
         self
     }
 
-    /// The snapshot with one approval asked or decided; the oldest that is not open is left out.
+    /// The snapshot with one approval asked or decided; the oldest without a request is left out. One that is expired has its
+    /// request until it is wiped.
     pub fn with_approval(mut self, row: Approval, now: UnixTime) -> Self {
         self.approvals.insert(row.id, Arc::new(row));
         while self.approvals.len() > APPROVALS_MAX {
-            let ended = |approval: &Approval| approval.state_at(now) != ApprovalState::Open;
+            let ended =
+                |approval: &Approval| approval.state_at(now) != ApprovalState::Open && !approval.holds_request();
             let oldest = self.approvals.iter().find(|(_, known)| ended(known)).map(|(id, _)| *id);
             let Some(oldest) = oldest else { break };
             self.approvals.remove(&oldest);
@@ -202,6 +215,13 @@ impl Snapshot {
     /// Whether the server's settings allow sandbox credits on this brand's real accounts.
     pub fn allows_sandbox_credit(&self, brand: &str) -> bool {
         self.money_modes.allow_sandbox_credit.iter().any(|allowed| &**allowed == brand)
+    }
+
+    /// The brands that the server's settings name for money of another mode, each with its setting.
+    pub fn brands_of_settings(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let MoneyModes { allow_sandbox_credit, allow_live_on_demo } = &self.money_modes;
+        let sandbox = allow_sandbox_credit.iter().map(|brand| ("allow_sandbox_credit", &**brand));
+        sandbox.chain(allow_live_on_demo.iter().map(|brand| ("allow_live_on_demo", &**brand)))
     }
 
     /// The customer's side of eligibility.

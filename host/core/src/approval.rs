@@ -71,6 +71,11 @@ impl Approval {
             .map(|unreadable| format!("approval {}: {}: {}", self.id, unreadable.column, unreadable.why))
     }
 
+    /// Whether there is a request, readable or not.
+    pub fn holds_request(&self) -> bool {
+        !self.request.is_empty() || self.unreadable.is_some()
+    }
+
     /// Without the request, which nobody needs any more and which may hold secrets.
     pub fn without_request(&self) -> Self {
         Self { request: Secret::default(), unreadable: None, ..self.clone() }

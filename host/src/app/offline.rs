@@ -10,10 +10,11 @@ use crate::clock_file::ClockFiles;
 use crate::guarded_clock::GuardedClock;
 use crate::pair::{self, Reconciliation};
 use crate::ports::{Clock, Fault};
+use crate::sealing;
 use crate::settings::Settings;
+use crate::strand;
 use crate::strand::audit::{self, AuditChain};
 use crate::strand::erasure::{self, Erased, ErasureOrder};
-use crate::strand::{self, seal::SealKeys};
 
 /// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
 /// server's do.
@@ -21,6 +22,8 @@ pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliatio
     let Machine { clock, entropy, .. } = Machine::real();
     let files = Arc::new(ClockFiles::in_folder(&settings.bases));
     let now = || GuardedClock::open(clock, files).now();
+    // An error of the file names it.
+    sealing::seal_keys(settings)?;
     pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, apply).await
 }
 
@@ -34,7 +37,7 @@ pub fn erase_customer(settings: &Settings, customer: CustomerId, by: &str) -> Re
     let Machine { clock, entropy, .. } = Machine::real();
     let now = GuardedClock::open(clock, Arc::new(ClockFiles::in_folder(&settings.bases))).now();
     let database = &settings.bases.join("cashier.db");
-    erasure::erase(&ErasureOrder { database, customer, by, now }, SealKeys::parse(&settings.seal_keys)?, entropy)
+    erasure::erase(&ErasureOrder { database, customer, by, now }, sealing::seal_keys(settings)?, entropy)
 }
 
 /// Follows the chain of audit records in a folder of bases; see [`audit::verify`].

@@ -16,7 +16,8 @@ pub(super) enum CustomerCommand {
     /// Erase what a customer wrote and was shown, and the webhooks about the customer's payments. Amounts, ids and states stay,
     /// and the audit records say what was erased. The server must not be running.
     ///
-    /// The database is written anew, which takes as much free disk again. Deposits that are not paid yet keep their texts: then
+    /// The database is written anew, which takes as much free disk again, and as much in the folder for temporary files
+    /// (SQLITE_TMPDIR, TMPDIR, else /var/tmp or /tmp) until it ends. Deposits that are not paid yet keep their texts: then
     /// the exit code is 1, and the command is run again once they have ended. Backups made before keep the texts too.
     Erase {
         /// The customer's id.
@@ -35,11 +36,21 @@ pub(super) fn customer(command: &CustomerCommand) -> Result<(), CliError> {
     bases::check_existing(&settings.bases, &[BOOKS])?;
     bases::check_release(&settings.bases, &[BOOKS])?;
     let erased = app::erase_customer(&settings, CustomerId(*id), &operator())?;
-    print_line(&format!(
-        "customer {id}, {} transactions: erased comment and metadata of {}, {} stored answers, return URLs and address of {} \
-         orders, bodies of {} webhooks, {} comments of overrides",
-        erased.transactions, erased.texts, erased.answers, erased.orders, erased.notices, erased.overrides
-    ));
+    if erased.is_nothing() {
+        print_line(&format!("customer {id}: nothing was left to erase, the database was written anew"));
+    } else {
+        print_line(&format!(
+            "customer {id}, {} transactions: erased comment and metadata of {}, {} stored answers, return URLs and address of {} \
+             orders, bodies of {} webhooks, {} comments of overrides, ids of {} requests",
+            erased.transactions,
+            erased.texts,
+            erased.answers,
+            erased.orders,
+            erased.notices,
+            erased.overrides,
+            erased.requests
+        ));
+    }
     print_line("backups and copies of cashier.db that were made before still hold them");
     match (erased.open, erased.waiting) {
         (0, 0) => Ok(()),

@@ -89,7 +89,9 @@ fn jti(entropy: &dyn Entropy) -> String {
 
 /// The secrets of the settings, with the rules that their server checks: what they sign is valid there.
 pub(super) fn keys(settings: &Settings) -> Result<SessionKeys, Fault> {
-    Ok(SessionKeys::parse(&settings.session_keys)?.with_rules(session_rules(settings)))
+    let keys = SessionKeys::parse(&settings.session_keys);
+    let keys = keys.map_err(|fault| fault.during(settings.session_key_source()))?;
+    Ok(keys.with_rules(session_rules(settings)))
 }
 
 pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {

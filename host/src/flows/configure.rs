@@ -24,7 +24,9 @@ use cashier_core::time::UnixTime;
 use tokio::sync::{mpsc, oneshot};
 
 use self::approvals::{Authority, EditedBy, no_row};
-pub use self::mismatches::{config_warnings, override_warnings, report_rows_without_match, rows_without_match};
+pub use self::mismatches::{
+    config_warnings, override_warnings, report_rows_without_match, rows_without_match, unknown_brands,
+};
 pub use self::serving::initial_snapshot;
 use self::serving::{may_receive, serve, show};
 pub(super) use self::settings::reversals_wait;
@@ -37,8 +39,8 @@ use crate::security_log::{self, SavedConfig};
 use crate::snapshot::{Served, Snapshot};
 
 pub(super) use self::retired::queue_end_of_secrets;
-pub use self::upkeep::read_again;
 pub(super) use self::upkeep::{begin_windows_of_secrets, reloaded, reopen_broken};
+pub use self::upkeep::{read_again, read_what_opens_again};
 
 /// Creates or updates a provider config, or asks for a second person where the settings want one.
 pub async fn save_config(cashier: &Cashier, request: ConfigRequest) -> Result<ConfigOutcome, Refusal> {

@@ -21,7 +21,7 @@ use self::cost::{Cost, Failures, FailuresMax};
 use self::known::KnownSenders;
 pub use self::known::{KNOWN_ADDRESS_TIME_MAX, NoticeScope};
 use self::lanes::Lanes;
-pub(super) use self::lanes::{NoTurn, Turn};
+pub(super) use self::lanes::{NoNoticeTurn, NoticeTurn};
 use crate::ports::Clock;
 
 /// Webhooks to one provider, in a minute, that may fail verification before the next ones are looked at more sparingly: far
@@ -157,10 +157,10 @@ impl NoticeLimits {
     }
 
     /// Waits until it may be verified. Small ones wait only if [`NoticeSender::waits`].
-    pub(super) async fn turn(&self, sender: &NoticeSender, length: usize) -> Result<Turn, NoTurn> {
+    pub(super) async fn turn(&self, sender: &NoticeSender, length: usize) -> Result<NoticeTurn, NoNoticeTurn> {
         let is_large = length > SMALL_NOTICE_LENGTH_MAX;
         if !is_large && !sender.waits() {
-            return Ok(Turn::default());
+            return Ok(NoticeTurn::default());
         }
         let lane = {
             let mut state = self.lock();

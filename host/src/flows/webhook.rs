@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 pub(super) use self::quarantine::{Quarantined, store as store_quarantined};
 use self::verification::{UnreadableWebhook, Verification, VerifiedWebhook};
-use super::notice_limits::{NoTurn, NoticeScope, NoticeSender, SMALL_NOTICE_LENGTH_MAX};
+use super::notice_limits::{NoNoticeTurn, NoticeScope, NoticeSender, SMALL_NOTICE_LENGTH_MAX};
 use super::settle::{self, Settled};
 use super::{Cashier, RequestContext, provider_query};
 use crate::ledger::{Estimate, storage_unavailable};
@@ -105,8 +105,8 @@ async fn process(
     let (limits, length) = (&cashier.limits.notices, raw.body.len());
     let turn = match limits.turn(&sender(cashier, provider, addressed, context), length).await {
         Ok(turn) => turn,
-        Err(NoTurn::TooManyWait) => return Err(limited(cashier)),
-        Err(NoTurn::TooLong) => {
+        Err(NoNoticeTurn::TooManyWait) => return Err(limited(cashier)),
+        Err(NoNoticeTurn::TooLong) => {
             let message = "webhooks of this provider take too long to verify now, send it again";
             return Err(Refusal::new(RefusalCode::ProviderUnavailable, message));
         }

@@ -7,7 +7,6 @@ mod module_health;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cashier_core::approval::Approval;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use http::Method;
 use warp::Filter;
@@ -48,7 +47,8 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
     let unreadable = unreadable_lines(cashier);
     let unmatched = configure::rows_without_match(cashier);
-    let unmatched: Vec<String> = bounded(&unmatched, UNMATCHED_ROWS_MAX).collect();
+    let unmatched: Vec<String> =
+        bounded(&unmatched, UNMATCHED_ROWS_MAX).chain(configure::unknown_brands(cashier)).collect();
     let quarantine = cashier.modules.quarantine();
     // A quarantined build is refused for that reason, which is said once.
     let said = |sentence: &&String| quarantine.iter().any(|line| line.replacen(": ", " is refused: ", 1) == **sentence);
@@ -63,14 +63,8 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
 
 /// Rows with sealed columns that do not open.
 fn unreadable_lines(cashier: &Cashier) -> String {
-    let snapshot = cashier.snapshot();
-    let configs = snapshot.configs().filter_map(|served| served.config.broken());
-    let configs = configs.map(|broken| {
-        format!("{broken}: it has no gateway; put the seal key back, or save the config again with these secrets\n")
-    });
-    let approvals = snapshot.approvals().filter_map(Approval::broken);
-    let approvals = approvals.map(|broken| format!("{broken}: it can be rejected alone\n"));
-    configs.chain(approvals).collect()
+    let rows = cashier.snapshot().unreadable_rows();
+    rows.into_iter().map(|row| format!("{}: {}\n", row.what, row.remedy)).collect()
 }
 
 /// The first lines, and how many more there are.
@@ -169,8 +163,12 @@ fn page_at(method: &Method, path: &str) -> Result<Page, Reply> {
 mod tests {
     use std::sync::atomic::Ordering;
 
+    use cashier_core::provider_config::{ProviderConfig, UnreadableColumn};
+
     use super::*;
     use crate::http::testing::TestListener;
+    use crate::snapshot::Snapshot;
+    use crate::test_cashier::config;
     use crate::test_cashier::{TestCashier, lock};
 
     #[tokio::test(start_paused = true)]
@@ -283,5 +281,26 @@ mod tests {
         let (status, text) = shown("verbose");
         let listed = "ready\nclock implausible: the system clock is 2592000 s ahead of the expected time; stamps at 1779270000, the system clock at 1781862000:";
         assert!(status == 200 && text.starts_with(listed), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn k1_every_table_with_a_row_that_does_not_open_is_listed() {
+        let lost = UnreadableColumn {
+            column: "secret_key",
+            sealed: Box::default(),
+            holds_text: true,
+            why: "sealed with key 1".into(),
+        };
+        let env = TestCashier::with_rows(vec![ProviderConfig { unreadable: vec![lost], ..config(1) }]).await;
+        let key = "audit_key 2: key: sealed with key 1, which is not in the key ring".to_owned();
+        let known = Snapshot::clone(&env.cashier.snapshot()).with_closed_keys(vec![key.clone()]);
+        env.cashier.snapshot.store(Arc::new(known));
+        let listed = unreadable_lines(&env.cashier);
+        let lines: Vec<&str> = listed.lines().collect();
+        assert!(lines[0].starts_with("provider_config 1: secret_key: "), "{listed}");
+        assert_eq!(lines[1], format!("{key}: put the seal key back; the next start without it makes another"));
+        configure::read_again(&env.cashier);
+        env.run_for(1).await;
+        assert!(env.cashier.snapshot().unreadable_rows().iter().all(|row| row.what != key), "it opens again");
     }
 }

@@ -45,7 +45,7 @@ described! {
         event_body_days: Option<u32>, "days for which bodies of webhooks are kept; 0 is for ever, 550 by default";
         quarantine_body_days: Option<u32>, "the same of webhooks that were not verified; 30 by default";
         answer_days: Option<u32>, "days for which pages and instructions of ended deposits are kept; 90 by default";
-        approval_days: Option<u32>, "days for which requests of decided approvals are kept; 550 by default";
+        approval_days: Option<u32>, "days after which the request of an approval is deleted where that was not done when it was decided or expired; 550 by default";
         tls_certificate_file: Option<PathBuf>, "PEM file: certificate chain of the customer and manager listeners";
         tls_key_file: Option<PathBuf>, "PEM file: its private key; without both, the listeners speak plain HTTP";
     }

@@ -1,10 +1,13 @@
 //! The fingerprints of secrets in audit records: keyed by a key of their own, which is sealed in the table audit_key like any
 //! credential, so that the same secret has the same fingerprint whichever seal key is the newest.
 
+use std::collections::BTreeMap;
+
 use rusqlite::Connection;
 use zeroize::Zeroizing;
 
 use super::columns::{for_each_row, sql_fault};
+use super::connection::overwrite_freed;
 use super::seal::{Seal, SealContext, Terms};
 use crate::ports::{Fault, FingerprintKey};
 
@@ -44,6 +47,28 @@ pub(super) fn take(connection: &Connection, seal: &Seal) -> Result<FingerprintKe
     Ok(FingerprintKey::new(id, key))
 }
 
+/// A sentence for each key that does not open.
+#[derive(Debug, Default)]
+pub(super) struct ClosedKeys {
+    /// Those that nothing has replaced yet.
+    pub(super) found: Vec<String>,
+    /// Those that a newer one has replaced, by their number: nothing will be recorded under one again.
+    pub(super) lost: BTreeMap<u64, String>,
+}
+
+pub(super) fn closed(connection: &Connection, seal: &Seal) -> Result<ClosedKeys, Fault> {
+    let (mut closed, mut lost) = (BTreeMap::new(), BTreeMap::new());
+    for_each_row(connection, READ, [], TABLE, |columns| {
+        let id: u64 = columns.value()?;
+        match open(seal, id, columns.blob()?) {
+            Ok(_) => lost.append(&mut closed),
+            Err(why) => drop(closed.insert(id, format!("{TABLE} {id}: key: {why}"))),
+        }
+        Ok(())
+    })?;
+    Ok(ClosedKeys { found: closed.into_values().collect(), lost })
+}
+
 /// The fingerprint of a secret, short enough to be no substitute for it: equal secrets of one purpose are seen to be equal.
 /// The key's number stands before it, since another key gives another digest.
 pub(super) fn fingerprint(key: &FingerprintKey, purpose: &str, secret: &str) -> String {
@@ -57,8 +82,13 @@ pub(super) fn open(seal: &Seal, id: u64, sealed: &[u8]) -> Result<Zeroizing<Stri
 
 pub(super) fn put(connection: &Connection, seal: &Seal, id: u64, key: &str) -> Result<(), Fault> {
     let sealed = seal.seal(context(id, &Terms::default()), key)?;
-    let put = |sealed| connection.prepare_cached(PUT)?.execute((id.cast_signed(), sealed));
-    put(sealed).map(|_| ()).map_err(sql_fault(TABLE))
+    let put = || {
+        overwrite_freed(connection, true)?;
+        let put = connection.prepare_cached(PUT)?.execute((id.cast_signed(), sealed));
+        overwrite_freed(connection, false)?;
+        put
+    };
+    put().map(|_| ()).map_err(sql_fault(TABLE))
 }
 
 fn context(id: u64, terms: &Terms) -> SealContext<'_> {

@@ -64,6 +64,16 @@ fn prepare(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "trusted_schema", false)
 }
 
+/// Has SQLite overwrite what a statement frees, or not: pages of large bodies would cost as much again, encrypted columns do not.
+pub(super) fn overwrite_freed(connection: &Connection, overwrite: bool) -> Result<(), rusqlite::Error> {
+    connection.pragma_update_and_check(None, "secure_delete", overwrite, |_| Ok(()))
+}
+
+/// Empties the log, which holds what was overwritten in the database; whether no reader kept it from that.
+pub(super) fn empty_log(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
+}
+
 /// Moves the whole log into the database file and syncs that. A write whose sync failed, or of a process that was killed
 /// before its sync, may have left pages in the system's cache that never reached the disk; after this call, every row that
 /// is read is durable. Readers of an older state are waited for.

@@ -58,6 +58,16 @@ pub struct Erased {
     pub waiting: u64,
     /// Comments of overrides.
     pub overrides: u64,
+    /// Ids that the customer's client chose for its requests, in the journal of commits.
+    pub requests: u64,
+}
+
+impl Erased {
+    /// An earlier run erased it all.
+    pub fn is_nothing(&self) -> bool {
+        let Self { transactions: _, open: _, waiting: _, texts, answers, orders, notices, overrides, requests } = self;
+        [texts, answers, orders, notices, overrides, requests].iter().all(|rows| **rows == 0)
+    }
 }
 
 /// Erases what can be erased now; a second run erases what has ended since.
@@ -147,6 +157,10 @@ fn rows_of(connection: &Connection, order: &ErasureOrder<'_>) -> Result<Erased, 
         erased.overrides = connection
             .execute("UPDATE customer_override SET comment = '' WHERE customer_id = ?1 AND comment <> ''", [customer])?
             as u64;
+        erased.requests = connection.execute(
+            "UPDATE commit_journal SET request_id = '' WHERE actor = 1 AND actor_id = ?1 AND request_id <> ''",
+            [customer],
+        )? as u64;
         connection.execute_batch("DROP TABLE ended")?;
         Ok(erased)
     };
@@ -205,6 +219,7 @@ fn record(
             count("orders", erased.orders),
             count("webhook_bodies", erased.notices),
             count("override_comments", erased.overrides),
+            count("request_ids", erased.requests),
         ],
     };
     let commit = Commit {

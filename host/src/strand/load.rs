@@ -9,7 +9,6 @@ use std::path::Path;
 
 use cashier_core::approval::APPROVALS_MAX;
 use cashier_core::change::Counters;
-use cashier_core::provider_config::ProviderConfig;
 use rusqlite::Connection;
 
 pub(super) use self::block_queue::BlockLimits;
@@ -18,7 +17,7 @@ use super::audit_key;
 use super::columns::{for_each_row, sql_fault};
 use super::rows::{approval, config, counters, customer_override, event};
 use super::seal::Seal;
-use crate::ports::{Fault, FingerprintKey, LoadProgress};
+use crate::ports::{Fault, LoadProgress, Loaded};
 
 /// One row, made with the table.
 pub(super) const READ_IDENTITY: &str = "SELECT value FROM identity WHERE id = 1";
@@ -76,7 +75,7 @@ pub(super) fn read_configuration(connection: &Connection, seal: &Seal, sink: &mu
     })?;
     for_each_row(
         connection,
-        approval::READ_NEWEST,
+        approval::READ_SHOWN,
         [i64::try_from(APPROVALS_MAX).unwrap_or(i64::MAX)],
         approval::TABLE,
         |columns| {
@@ -87,20 +86,18 @@ pub(super) fn read_configuration(connection: &Connection, seal: &Seal, sink: &mu
 }
 
 /// The key of fingerprints, and the marks of configs that have none yet: from here on they outlive the secrets.
-pub(super) fn mark_accounts(
-    connection: &Connection,
-    seal: &Seal,
-    configs: &mut [ProviderConfig],
-) -> Result<FingerprintKey, Fault> {
+pub(super) fn mark_accounts(connection: &Connection, seal: &Seal, loaded: &mut Loaded) -> Result<(), Fault> {
     let key = audit_key::take(connection, seal)?;
-    for config in configs {
+    for config in &mut loaded.configs {
         let marks = key.account_marks(config);
         if marks != config.account_marks {
             config.account_marks = marks;
             config::put_marks(connection, config)?;
         }
     }
-    Ok(key)
+    loaded.closed_keys = audit_key::closed(connection, seal)?.found;
+    loaded.fingerprints = key;
+    Ok(())
 }
 
 fn read_counters(connection: &Connection) -> Result<Counters, Fault> {

@@ -11,13 +11,14 @@ use cashier_core::approval::ApprovalState;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use super::audit_key;
+use super::audit_key::{self, ClosedKeys};
 use super::columns::{ColumnReader, for_each_row, sql_fault};
 use super::connection::connect_read_only;
+use super::load;
 use super::rows::{RowWriter, approval, config};
 use super::schema;
 use super::seal::{Seal, SealRing, sealed_by};
-use crate::ports::{Entropy, Fault};
+use crate::ports::{self, Entropy, Fault, Loaded};
 
 /// Rows of one step, each with up to four columns: well under a millisecond of encrypting, so that payments do not wait.
 const ROWS_AT_ONCE: i64 = 16;
@@ -173,28 +174,11 @@ pub struct UnreadableRows {
 pub fn unreadable_rows(path: &Path, ring: &Arc<SealRing>, entropy: Arc<dyn Entropy>) -> Result<UnreadableRows, Fault> {
     let seal = Seal::new(Arc::clone(ring), entropy);
     let connection = current(path)?;
-    let mut found = Vec::new();
-    for_each_row(&connection, config::READ_ALL, [], config::TABLE, |columns| {
-        found.extend(config::read(columns, &seal)?.broken());
-        Ok(())
-    })?;
-    // Without a limit.
-    for_each_row(&connection, approval::READ_NEWEST, [-1_i64], approval::TABLE, |columns| {
-        found.extend(approval::read(columns, &seal)?.broken());
-        Ok(())
-    })?;
-    let (mut closed, mut lost) = (BTreeMap::new(), BTreeMap::new());
-    for_each_row(&connection, audit_key::READ, [], audit_key::TABLE, |columns| {
-        let id: u64 = columns.value()?;
-        match audit_key::open(&seal, id, columns.blob()?) {
-            // Nothing will be recorded under an older one again.
-            Ok(_) => lost.append(&mut closed),
-            Err(why) => drop(closed.insert(id, format!("{} {id}: key: {why}", audit_key::TABLE))),
-        }
-        Ok(())
-    })?;
-    found.extend(closed.into_values());
-    Ok(UnreadableRows { found, lost })
+    let mut read = Loaded::default();
+    load::read_configuration(&connection, &seal, &mut read)?;
+    let ClosedKeys { found, lost } = audit_key::closed(&connection, &seal)?;
+    let found = ports::unreadable_rows(read.configs.iter(), read.approvals.iter(), &found);
+    Ok(UnreadableRows { found: found.into_iter().map(|row| row.what).collect(), lost })
 }
 
 /// A reader of a database with every table.

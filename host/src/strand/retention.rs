@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::columns::sql_fault;
-use super::connection::connect_read_only;
+use super::connection::{connect_read_only, overwrite_freed};
 use crate::ports::Fault;
 
 /// Rows looked at in one turn of the strand, and bytes deleted by it, or one row: each page of a body is read before it is free,
@@ -63,27 +63,27 @@ impl RetentionKind {
         }
     }
 
-    /// Rows as id, time, whether they must stay, whether there is something to delete, and its bytes. `deleted_time` stands behind
-    /// the body and is read where that is empty: SQLite reads a body's pages to get behind it, and knows its length without them.
+    /// Rows as id, time, whether they must stay, whether there is something to delete, and its bytes. SQLite finds a length and a 0
+    /// in the head of a row: no body is read for it.
     const fn rows(self) -> &'static str {
         match self {
             Self::Events => {
-                "SELECT id, received_time, 0, CASE WHEN length(body) > 0 THEN 1 ELSE deleted_time = 0 END, \
+                "SELECT id, received_time, 0, deleted_time = 0, \
                  length(body) + octet_length(headers_json) + octet_length(raw_query) FROM notice"
             }
             Self::Quarantine => {
-                "SELECT id, received_time, 0, CASE WHEN length(body) > 0 THEN 1 ELSE deleted_time = 0 END, \
+                "SELECT id, received_time, 0, deleted_time = 0, \
                  length(body) + octet_length(headers_json) + octet_length(raw_query) FROM unproven_notice"
             }
             Self::Answers => {
                 "SELECT transaction_id, coalesce(of.updated_time, 0), coalesce(of.status IN (0, 1), 0), \
-                 CASE WHEN octet_length(instructions_json) > 0 THEN 1 ELSE answer.deleted_time = 0 END, \
+                 answer.deleted_time = 0, \
                  octet_length(redirect_url) + octet_length(instructions_json) \
                  FROM answer LEFT JOIN cashier_transaction AS of ON of.id = answer.transaction_id"
             }
             Self::Approvals => {
                 "SELECT id, max(asked_time, decided_time, CASE state WHEN 0 THEN expires_time ELSE 0 END), 0, \
-                 CASE WHEN length(request_sealed) > 0 THEN 1 ELSE deleted_time = 0 END, length(request_sealed) \
+                 deleted_time = 0, length(request_sealed) \
                  FROM approval"
             }
         }
@@ -128,7 +128,7 @@ pub struct Retired {
 
 impl Retired {
     /// Whether a row of this length is deleted in the same turn.
-    fn has_room(&self, bytes: u64) -> bool {
+    fn has_capacity(&self, bytes: u64) -> bool {
         self.rows == 0 || self.bytes.saturating_add(bytes) <= RETIRED_BYTES_MAX
     }
 }
@@ -183,7 +183,7 @@ fn turn(connection: &Connection, order: &RetentionOrder) -> Result<Retired, rusq
                 let sql = format!("{rows} WHERE {} = ?1", kind.id());
                 let found = connection.prepare_cached(&sql)?.query_row([id], |row| candidate(row, order)).optional()?;
                 let due = found.as_ref().filter(|row| row.is_due());
-                if due.is_some_and(|row| !retired.has_room(row.bytes)) {
+                if due.is_some_and(|row| !retired.has_capacity(row.bytes)) {
                     retired.next = last.or(Some(*place));
                     return Ok(retired);
                 }
@@ -215,7 +215,7 @@ fn turn(connection: &Connection, order: &RetentionOrder) -> Result<Retired, rusq
             let mut retired = Retired::default();
             for row in found.iter().take(last + 1) {
                 if row.is_due() {
-                    if !retired.has_room(row.bytes) {
+                    if !retired.has_capacity(row.bytes) {
                         retired.next = Some(RetentionPlace::New);
                         return Ok(retired);
                     }
@@ -285,7 +285,9 @@ pub(super) fn delete(
             let bytes = sealed.len() as i64;
             let clear = "UPDATE approval SET request_sealed = x'', body_bytes = ?2, deleted_time = ?3, sha256 = ?4 \
                          WHERE id = ?1";
+            overwrite_freed(connection, true)?;
             connection.prepare_cached(clear)?.execute(params![id, bytes, now.0, &Sha256::digest(&sealed)[..]])?;
+            overwrite_freed(connection, false)?;
             bytes
         }
     };

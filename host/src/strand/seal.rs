@@ -11,6 +11,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
+pub(super) use self::keys::sealed_by;
 pub use self::keys::{SealKeys, SealRing};
 use crate::ports::{Entropy, Fault};
 
@@ -150,12 +151,6 @@ fn keyed(version: u8, key: u32) -> [u8; KEYED_BYTES] {
     bytes
 }
 
-/// The layout and the key of a sealed value, by its first bytes.
-pub(super) fn sealed_by(sealed: &[u8]) -> Option<(u8, u32)> {
-    let (&[version], rest) = sealed.split_first_chunk::<1>()?;
-    rest.first_chunk::<4>().map(|id| (version, u32::from_be_bytes(*id)))
-}
-
 impl Seal {
     /// The text of a column; `blank` is what it holds where nothing is missed. A value of that length whose key is lost is
     /// blank: nobody can give it again. One whose key is there was changed.
@@ -170,8 +165,11 @@ impl Seal {
     ) -> Result<Zeroizing<String>, UnreadableColumn> {
         self.open(context, sealed).or_else(|why| {
             let lost = unreadable(context, sealed, why, blank);
-            let has_key = sealed_by(sealed).is_none_or(|(_, key)| self.ring.keys().find(key).is_some());
-            if lost.holds_text || has_key { Err(lost) } else { Ok(Zeroizing::new(blank.to_owned())) }
+            if lost.holds_text || sealed_by(sealed).is_none() || self.ring.has_key_of(sealed) {
+                Err(lost)
+            } else {
+                Ok(Zeroizing::new(blank.to_owned()))
+            }
         })
     }
 }

@@ -10,7 +10,7 @@ use cashier_core::dependence::Refusals;
 use rusqlite::Connection;
 
 use super::columns::sql_fault;
-use super::connection::{connect, settle, sync_log, unopened};
+use super::connection::{connect, empty_log, settle, sync_log, unopened};
 use super::load::{self, BlockLimits, RowSource};
 use super::log_watch::LogWatch;
 use super::quarantine::Quarantine;
@@ -38,6 +38,8 @@ pub(super) struct Sqlite {
     scratch: Scratch,
     progress: Arc<LoadProgress>,
     log: LogWatch,
+    /// What was overwritten in the database is in its log still.
+    log_is_stale: bool,
 }
 
 impl Sqlite {
@@ -54,6 +56,7 @@ impl Sqlite {
             scratch: Scratch::default(),
             progress: Arc::default(),
             log: LogWatch::new(path),
+            log_is_stale: false,
         };
         // SQLite creates the log with the file's mode.
         private_files::open_database(path)?;
@@ -78,6 +81,17 @@ impl Sqlite {
         self.connection.as_ref().ok_or_else(unopened)
     }
 
+    /// Empties a log that holds what was overwritten. A reader may keep it from that: then the next commit tries again, as does
+    /// the end of a run. What was committed is durable whatever becomes of this.
+    fn empty_stale_log(&mut self) {
+        if let Some(connection) = self.connection.as_ref().filter(|_| self.log_is_stale) {
+            match empty_log(connection) {
+                Ok(is_empty) => self.log_is_stale = !is_empty,
+                Err(error) => tracing::warn!(%error, "log of the database was not emptied: it is tried again"),
+            }
+        }
+    }
+
     /// Makes durable what a failed write or a killed process left in the system's cache.
     fn settle(&mut self) -> Result<(), Fault> {
         match settle(self.opened()?) {
@@ -97,6 +111,7 @@ impl Store for Sqlite {
     fn begin(&mut self) -> Result<(), Fault> {
         self.before = self.quarantine;
         self.scratch.audited.clear();
+        self.scratch.has_overwritten = false;
         run(self.opened()?, "BEGIN IMMEDIATE")
     }
 
@@ -142,7 +157,9 @@ impl Store for Sqlite {
         run(connection, "COMMIT")?;
         // Not before: what is reverted, or tried again under another hash, is not in the chain.
         scratch.audited.drain(..).for_each(|record| record.is_durable());
+        self.log_is_stale |= std::mem::take(&mut scratch.has_overwritten);
         self.log.look(connection);
+        self.empty_stale_log();
         Ok(())
     }
 
@@ -152,13 +169,17 @@ impl Store for Sqlite {
         let Self { seal, quarantine, scratch, .. } = self;
         let step = reseal::step(&mut RowWriter { connection, seal, quarantine, scratch }, cursor)?;
         run(connection, "COMMIT")?;
+        self.log_is_stale |= std::mem::take(&mut scratch.has_overwritten);
+        if step.next.is_none() {
+            self.empty_stale_log();
+        }
         Ok(step)
     }
 
     fn configuration(&mut self) -> Result<Configuration, Fault> {
         let mut read = Loaded::default();
         load::read_configuration(self.opened()?, &self.seal, &mut read)?;
-        read.fingerprints = load::mark_accounts(self.opened()?, &self.seal, &mut read.configs)?;
+        load::mark_accounts(self.opened()?, &self.seal, &mut read)?;
         Ok(read.split().1)
     }
 
@@ -204,7 +225,7 @@ impl Store for Sqlite {
             limits,
         };
         load::read_all(&source, &mut loaded)?;
-        loaded.fingerprints = load::mark_accounts(self.opened()?, &self.seal, &mut loaded.configs)?;
+        load::mark_accounts(self.opened()?, &self.seal, &mut loaded)?;
         tracing::info!(
             transactions = loaded.books.transactions(),
             seq = loaded.books.counters().seq,

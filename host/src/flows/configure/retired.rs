@@ -44,9 +44,8 @@ fn ended_configs(cashier: &Cashier, now: UnixTime) -> Vec<Arc<ProviderConfig>> {
 /// Approvals that expired with their request.
 fn expired(cashier: &Cashier, now: UnixTime) -> Vec<Approval> {
     let snapshot = cashier.snapshot();
-    let holds_request = |known: &&Approval| !known.request.is_empty() || known.unreadable.is_some();
     let expired = snapshot.approvals().filter(|known| known.state_at(now) == ApprovalState::Expired);
-    expired.filter(holds_request).cloned().collect()
+    expired.filter(|known| known.holds_request()).cloned().collect()
 }
 
 /// Wipes them, one commit each.

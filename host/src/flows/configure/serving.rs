@@ -48,8 +48,8 @@ pub async fn initial_snapshot(
     money_modes: MoneyModes,
     now: UnixTime,
 ) -> Snapshot {
-    let Configuration { configs, overrides, approvals, fingerprints } = configuration;
-    let mut snapshot = Snapshot::new(modules.catalog(), money_modes, fingerprints);
+    let Configuration { configs, overrides, approvals, fingerprints, closed_keys } = configuration;
+    let mut snapshot = Snapshot::new(modules.catalog(), money_modes, fingerprints).with_closed_keys(closed_keys);
     let opened = futures_util::future::join_all(configs.into_iter().map(|config| serve(ledger, modules, config, now)));
     for served in opened.await {
         if let Err(NoGateway::Broken(reason)) = &served.gateway {

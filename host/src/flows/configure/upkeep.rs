@@ -97,11 +97,22 @@ pub(super) async fn begin_windows(cashier: &Cashier) {
 
 /// Has what did not open read again, where there is such: a seal key was put back.
 pub fn read_again(cashier: &Cashier) {
-    let snapshot = cashier.snapshot();
-    let configs = snapshot.configs().any(|served| !served.config.unreadable.is_empty());
-    if configs || snapshot.approvals().any(|row| row.unreadable.is_some()) {
-        // A full queue is full of edits; the next change of the key file, or a start, asks again.
+    if !cashier.snapshot().unreadable_rows().is_empty() {
+        // A full queue is full of edits; whoever follows the key file asks again.
         let _ = cashier.publications.try_send(Publication::Reread);
+    }
+}
+
+/// The same where a row is shown as unreadable although its key is there.
+pub fn read_what_opens_again(cashier: &Cashier, has_key_of: impl Fn(&[u8]) -> bool) {
+    let opens = {
+        let snapshot = cashier.snapshot();
+        let of_configs = snapshot.configs().flat_map(|served| &served.config.unreadable);
+        let of_approvals = snapshot.approvals().filter_map(|row| row.unreadable.as_ref());
+        of_configs.chain(of_approvals).any(|lost| has_key_of(&lost.sealed))
+    };
+    if opens {
+        read_again(cashier);
     }
 }
 
@@ -114,6 +125,7 @@ pub(super) async fn reread(cashier: &Cashier) {
             return;
         }
     };
+    show_closed_keys(cashier, read.closed_keys);
     for config in read.configs {
         let shown = cashier.snapshot().config(config.id).map(|served| Arc::clone(&served.config));
         if shown.is_some_and(|shown| shown.unreadable.len() > config.unreadable.len()) {
@@ -129,6 +141,10 @@ pub(super) async fn reread(cashier: &Cashier) {
     }
 }
 
+fn show_closed_keys(cashier: &Cashier, closed_keys: Vec<String>) {
+    cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_closed_keys(closed_keys)));
+}
+
 /// Hands the rows on disk to the publisher.
 pub(in crate::flows) async fn reloaded(cashier: &Cashier, configuration: Configuration) {
     // The publisher ends with the cashier alone.
@@ -136,7 +152,8 @@ pub(in crate::flows) async fn reloaded(cashier: &Cashier, configuration: Configu
 }
 
 pub(super) async fn show_reloaded(cashier: &Cashier, configuration: Configuration) {
-    let Configuration { configs, overrides, approvals, fingerprints: _ } = configuration;
+    let Configuration { configs, overrides, approvals, fingerprints: _, closed_keys } = configuration;
+    show_closed_keys(cashier, closed_keys);
     for row in approvals {
         super::approvals::show(cashier, row);
     }

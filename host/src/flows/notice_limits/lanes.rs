@@ -27,13 +27,13 @@ const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The right to be in memory, and to be verified now.
 #[derive(Default)]
-pub(in crate::flows) struct Turn {
+pub(in crate::flows) struct NoticeTurn {
     judging: Option<OwnedSemaphorePermit>,
     #[expect(dead_code, reason = "held, not read")]
     held: Option<OwnedSemaphorePermit>,
 }
 
-impl Turn {
+impl NoticeTurn {
     /// Lets the next one be verified; this one waits for a provider's network meanwhile.
     pub(in crate::flows) fn end_judging(&mut self) {
         self.judging = None;
@@ -42,7 +42,7 @@ impl Turn {
 
 /// Why there is no turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::flows) enum NoTurn {
+pub(in crate::flows) enum NoNoticeTurn {
     TooManyWait,
     TooLong,
 }
@@ -50,15 +50,15 @@ pub(in crate::flows) enum NoTurn {
 /// The lanes of one provider's webhooks, from senders that are known or from the others.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    pub(super) large: Lane,
-    pub(super) restricted: Lane,
+    pub(super) large: NoticeLane,
+    pub(super) restricted: NoticeLane,
 }
 
 impl Default for Lanes {
     fn default() -> Self {
         Self {
-            large: Lane::new(LARGE_JUDGED_MAX, LARGE_HELD_MAX),
-            restricted: Lane::new(RESTRICTED_JUDGED_MAX, RESTRICTED_HELD_MAX),
+            large: NoticeLane::new(LARGE_JUDGED_MAX, LARGE_HELD_MAX),
+            restricted: NoticeLane::new(RESTRICTED_JUDGED_MAX, RESTRICTED_HELD_MAX),
         }
     }
 }
@@ -70,21 +70,21 @@ impl Lanes {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Lane {
+pub(super) struct NoticeLane {
     judging: Arc<Semaphore>,
     held: Arc<Semaphore>,
 }
 
-impl Lane {
+impl NoticeLane {
     fn new(judging: usize, held: usize) -> Self {
         Self { judging: Arc::new(Semaphore::new(judging)), held: Arc::new(Semaphore::new(held)) }
     }
 
-    pub(super) async fn turn(self, clock: &dyn Clock) -> Result<Turn, NoTurn> {
-        let held = self.held.try_acquire_owned().map_err(|_| NoTurn::TooManyWait)?;
+    pub(super) async fn turn(self, clock: &dyn Clock) -> Result<NoticeTurn, NoNoticeTurn> {
+        let held = self.held.try_acquire_owned().map_err(|_| NoNoticeTurn::TooManyWait)?;
         match select(Box::pin(self.judging.acquire_owned()), clock.sleep(TURN_WAIT_MAX)).await {
-            Either::Left((judging, _)) => Ok(Turn { judging: judging.ok(), held: Some(held) }),
-            Either::Right(_) => Err(NoTurn::TooLong),
+            Either::Left((judging, _)) => Ok(NoticeTurn { judging: judging.ok(), held: Some(held) }),
+            Either::Right(_) => Err(NoNoticeTurn::TooLong),
         }
     }
 }

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use cashier_core::approval::{Approval, ApprovalState};
 use cashier_core::change::{AuditRecord, Body};
 use cashier_core::edit::ConfigEdit;
-use cashier_core::ids::{ConfigId, ManagerId};
+use cashier_core::ids::{ApprovalId, ConfigId, ManagerId};
 use cashier_core::provider_config::{ProviderConfig, Secret, UnreadableColumn};
 use cashier_core::refusal::RefusalCode;
 use cashier_core::session::Role;
+use cashier_core::time::UnixTime;
 
 use super::config_edits::{first, save};
 use crate::flows::configure;
-use crate::snapshot::NoGateway;
+use crate::snapshot::{NoGateway, Snapshot};
 use crate::test_cashier::{AMOUNT, TestCashier, config, paid};
 
 pub(super) const DAY: i64 = 86_400;
@@ -179,4 +181,35 @@ async fn k1_what_opens_again_is_served_without_a_start() {
     env.run_for(1).await;
     assert!(served(&env, 1).unreadable.is_empty());
     env.deposit("k").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn k1_the_request_of_every_expired_approval_is_wiped_however_many_there_are() {
+    let env = TestCashier::new().await;
+    let now = env.cashier.clock.now();
+    let asked = |id: u64| Approval {
+        id: ApprovalId(1_000 + id),
+        command: "MngUpdateCashierProviderConfig".into(),
+        config_id: ConfigId(1),
+        brand: Box::default(),
+        config_version: 1,
+        request: Secret::new("{}"),
+        unreadable: None,
+        fields: "secret_key".into(),
+        asked_by: ManagerId(7),
+        asked_time: now,
+        expires_time: now,
+        state: ApprovalState::Open,
+        decided_by: ManagerId(0),
+        decided_time: UnixTime::UNSET,
+    };
+    let with_all =
+        (0..300).fold(Snapshot::clone(&env.cashier.snapshot()), |known, id| known.with_approval(asked(id), now));
+    assert_eq!(with_all.approvals().count(), 300, "none is forgotten with its request");
+    env.cashier.snapshot.store(Arc::new(with_all));
+    env.run_for(60).await;
+    let snapshot = env.cashier.snapshot();
+    assert_eq!(snapshot.approvals().filter(|row| row.holds_request()).count(), 0);
+    assert_eq!(env.disk.loaded().approvals.len(), 300, "each in a commit");
+    assert!(snapshot.approvals().count() <= 256);
 }

@@ -9,7 +9,7 @@ use cashier_core::transaction::Transaction;
 use futures_util::FutureExt as _;
 
 use super::notice_floods::{MIB, SMALL, answer, deposit, forged, is_to_be_sent_again, signed, with_forty_configs};
-use crate::flows::notice_limits::NoTurn;
+use crate::flows::notice_limits::NoNoticeTurn;
 use crate::flows::{FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, NoticeFailure, NoticeScope};
 use crate::ports::RawNotice;
 use crate::test_cashier::{AMOUNT, FAILED_NOTICES_PER_MINUTE, TestCashier, config, lock, paid};
@@ -144,12 +144,12 @@ async fn b4_large_notices_wait_for_those_of_their_own_provider_alone_some_of_the
     assert!(limits.turn(&one, 10).now_or_never().unwrap().is_ok(), "a small one");
     let mut waiting: Vec<_> = (0..15).map(|_| Box::pin(limits.turn(&one, MIB))).collect();
     assert!(waiting.iter_mut().all(|turn| turn.now_or_never().is_none()));
-    assert_eq!(limits.turn(&one, MIB).now_or_never().unwrap().err(), Some(NoTurn::TooManyWait));
+    assert_eq!(limits.turn(&one, MIB).now_or_never().unwrap().err(), Some(NoNoticeTurn::TooManyWait));
     drop(first);
     let second = waiting.remove(0).await.unwrap();
     let began = tokio::time::Instant::now();
     for turn in waiting {
-        assert_eq!(turn.await.err(), Some(NoTurn::TooLong));
+        assert_eq!(turn.await.err(), Some(NoNoticeTurn::TooLong));
     }
     assert_eq!(began.elapsed().as_secs(), 5);
     drop(second);

@@ -12,7 +12,7 @@ use super::ownership::Ownership;
 use super::received::{CaptureLimits, Received};
 use super::tries::Tries;
 use crate::flows::Cashier;
-use crate::flows::notice_limits::{NoticeFailure, NoticeSender, Turn};
+use crate::flows::notice_limits::{NoticeFailure, NoticeSender, NoticeTurn};
 use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
 use crate::snapshot::{NoGateway, Served};
 
@@ -70,7 +70,7 @@ pub(super) async fn verify(
     addressed: Option<ConfigId>,
     raw: &RawNotice,
     sender: &NoticeSender,
-    mut turn: Turn,
+    mut turn: NoticeTurn,
 ) -> (Verification, usize) {
     let candidates = candidates(cashier, provider);
     let configs: Vec<ConfigId> = candidates.iter().map(config_of).collect();

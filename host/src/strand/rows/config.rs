@@ -66,7 +66,7 @@ fn terms(provider: &str, brand: &str, merchant_id: &str, sandbox: bool) -> Terms
 
 pub(super) fn delete(writer: &mut RowWriter<'_>, id: ConfigId) -> Result<(), Fault> {
     writer.touch('c', id.0);
-    writer.put(TABLE, "DELETE FROM provider_config WHERE id = ?", |put| put.with(&id))
+    writer.put_over(TABLE, "DELETE FROM provider_config WHERE id = ?", |put| put.with(&id))
 }
 
 pub(in crate::strand) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -> Result<(), Fault> {
@@ -82,7 +82,7 @@ pub(in crate::strand) fn put(writer: &mut RowWriter<'_>, row: &ProviderConfig) -
         .map_err(|_| Fault::new(format!("{TABLE} {}: the replaced secrets cannot be written", row.id)))?;
     let replaced = seal(REPLACED_SECRETS, &replaced)?;
     let config_json = seal(CONFIG_JSON, row.config_json.expose())?;
-    writer.put(TABLE, PUT, |put| {
+    writer.put_over(TABLE, PUT, |put| {
         put.with(&row.id)
             .with(&row.provider)
             .with(&row.brand)

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use crate::ports::Fault;
 use crate::strand::audit::WrittenRecord;
 use crate::strand::columns::{Put, sql_fault};
+use crate::strand::connection::overwrite_freed;
 use crate::strand::quarantine::Quarantine;
 use crate::strand::seal::Seal;
 
@@ -42,6 +43,8 @@ pub(in crate::strand) struct Scratch {
     /// Rows that the current commit touched, for the journal.
     pub(super) touched: String,
     json: Vec<u8>,
+    /// Encrypted columns were overwritten: the log still holds them.
+    pub(in crate::strand) has_overwritten: bool,
     /// Records of the open transaction.
     pub(in crate::strand) audited: Vec<WrittenRecord>,
 }
@@ -56,6 +59,20 @@ impl RowWriter<'_> {
         touched.push(kind);
         // Writing to a String cannot fail.
         let _ = write!(touched, "{id}");
+    }
+
+    /// Runs a statement that may free encrypted columns, which are overwritten.
+    pub(super) fn put_over(
+        &mut self,
+        table: &'static str,
+        sql: &str,
+        bind: impl FnOnce(Put<'_>) -> Put<'_>,
+    ) -> Result<(), Fault> {
+        self.scratch.has_overwritten = true;
+        overwrite_freed(self.connection, true).map_err(sql_fault(table))?;
+        let put = self.put(table, sql, bind);
+        overwrite_freed(self.connection, false).map_err(sql_fault(table))?;
+        put
     }
 
     /// Runs a statement with the parameters that `bind` gives it.

@@ -147,10 +147,39 @@ fn an_erasure_is_in_the_chain_of_audit_records_with_who_when_and_what() {
         let text = |index| row.get::<_, String>(index);
         Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, text(2)?, text(3)?, text(4)?, text(5)?))
     });
-    let changes = r#"[["customer_id","5","5"],["texts","1","0"],["answers","1","0"],["orders","1","0"],["webhook_bodies","1","0"],["override_comments","0","0"]]"#;
+    let changes = r#"[["customer_id","5","5"],["texts","1","0"],["answers","1","0"],["orders","1","0"],["webhook_bodies","1","0"],["override_comments","0","0"],["request_ids","0","0"]]"#;
     let expected = (1_800_000_000, 4, "command line, user 7", "cashier customer erase", "erased", changes);
     let (at, role, by, command, outcome, changes) = record.unwrap();
     assert_eq!((at, role, &*by, &*command, &*outcome, &*changes), expected);
+}
+
+#[test]
+fn the_ids_that_a_customer_chose_for_requests_are_erased_and_a_second_run_finds_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    let path = strand.path().to_owned();
+    for (seq, customer) in [(1, 5), (2, 6), (3, 5)] {
+        let actor = Actor::Customer(CustomerId(customer));
+        let request_id = canary("request", customer).into();
+        let made = made(seq, customer, TransactionStatus::Credited);
+        strand.submit(Arc::new(Commit { actor, request_id, ..Commit::clone(&made) }));
+    }
+    listener.wait_for_synced(3);
+    drop(strand);
+    let files = || -> Vec<u8> {
+        let files = std::fs::read_dir(folder.path().join("bases")).unwrap();
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+    };
+    let has = |customer| {
+        let word = canary("request", customer);
+        files().windows(word.len()).any(|part| part == word.as_bytes())
+    };
+    assert!(has(5) && has(6));
+    let first = erased(&path).unwrap();
+    assert_eq!((first.requests, first.is_nothing()), (2, false));
+    assert!(!has(5) && has(6));
+    let second = erased(&path).unwrap();
+    assert_eq!((second.transactions, second.is_nothing()), (2, true));
 }
 
 #[test]

@@ -216,7 +216,7 @@ fn s2_a_database_that_stays_held_closes_the_ledger_after_the_bound() {
 }
 
 #[test]
-fn a_full_disk_between_two_batches_is_undone_and_a_failing_one_closes_the_ledger() {
+fn a_full_disk_between_two_batches_is_reverted_and_a_failing_one_closes_the_ledger() {
     let order = || RetentionOrder {
         kind: RetentionKind::Events,
         place: RetentionPlace::New,

@@ -9,6 +9,7 @@ mod failure;
 mod kill;
 mod loading;
 mod order;
+mod overwritten;
 mod plain;
 mod retention;
 mod round_trip;
