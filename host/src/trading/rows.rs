@@ -39,6 +39,19 @@ pub(super) fn open(path: &Path) -> Result<Connection, DiskFault> {
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     // What a long reader made the log grow by is given back once it has ended.
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
+    let (applied, pending) = schema_of(&connection, path)?;
+    for (offset, schema) in pending.iter().enumerate() {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(schema)?;
+        let version = i64::try_from(applied.saturating_add(offset).saturating_add(1)).unwrap_or(i64::MAX);
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(connection)
+}
+
+/// How many schemas the database has, and those that are still to be applied.
+fn schema_of(connection: &Connection, path: &Path) -> Result<(usize, &'static [&'static str]), DiskFault> {
     let applied: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let applied = usize::try_from(applied).unwrap_or(usize::MAX);
     let pending = SCHEMAS.get(applied..).ok_or_else(|| {
@@ -48,14 +61,20 @@ pub(super) fn open(path: &Path) -> Result<Connection, DiskFault> {
             path.display()
         ))
     })?;
-    for (offset, schema) in pending.iter().enumerate() {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(schema)?;
-        let version = i64::try_from(applied.saturating_add(offset).saturating_add(1)).unwrap_or(i64::MAX);
-        transaction.pragma_update(None, "user_version", version)?;
-        transaction.commit()?;
+    Ok((applied, pending))
+}
+
+/// Refuses a database of a newer program, and changes nothing. What cannot be read is judged where it is opened.
+pub(super) fn refuse_newer(path: &Path) -> Result<(), DiskFault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let Ok(path) = &private_files::without_links(path) else { return Ok(()) };
+    match Connection::open_with_flags(path, flags) {
+        Ok(connection) => match schema_of(&connection, path) {
+            Err(fault) if fault.what.contains("start a newer program") => Err(fault),
+            Ok(_) | Err(_) => Ok(()),
+        },
+        Err(_) => Ok(()),
     }
-    Ok(connection)
 }
 
 /// A posting as stored under its key.
