@@ -165,12 +165,17 @@ impl ResealReport {
     }
 }
 
+/// The seal keys of the settings; an error names their file.
+pub fn seal_keys(settings: &Settings) -> Result<SealKeys, Fault> {
+    SealKeys::parse(&settings.seal_keys).map_err(|fault| fault.during(settings.seal_key_source()))
+}
+
 /// Reseals every row of a stopped server.
 pub async fn reseal(settings: &Settings) -> Result<ResealReport, Fault> {
     let path = settings.bases.join("cashier.db");
     let strand_settings = StrandSettings {
         path,
-        keys: SealKeys::parse(&settings.seal_keys)?,
+        keys: seal_keys(settings)?,
         entropy: Arc::new(SystemEntropy),
         batch: BatchLimits::default(),
     };
@@ -185,7 +190,7 @@ pub async fn reseal(settings: &Settings) -> Result<ResealReport, Fault> {
 /// What is sealed with which key, read beside a running server.
 pub fn seal_use(settings: &Settings) -> Result<ResealReport, Fault> {
     let path: &Path = &settings.bases.join("cashier.db");
-    let keys = SealKeys::parse(&settings.seal_keys)?;
+    let keys = seal_keys(settings)?;
     let ring = Arc::new(SealRing::new(keys));
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let UnreadableRows { found: unreadable, lost } = reseal::unreadable_rows(path, &ring, entropy)?;

@@ -25,7 +25,7 @@ pub use self::retention::RetentionDays;
 pub use self::session::SessionSettings;
 use self::session::lifetime;
 pub use self::values::{SEAL_KEYS_VARIABLE, SESSION_KEYS_VARIABLE};
-use self::values::{address, base_url, keys, names, path, second_person, tls_files};
+use self::values::{address, base_url, key_source, keys, names, path, second_person, tls_files};
 pub use self::wrong::SettingsError;
 use self::wrong::{Wrong, read_toml};
 use crate::text_file;
@@ -115,6 +115,15 @@ impl Settings {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, SettingsError> {
         Self::checked(read_toml(text)?, folder, environment).map_err(|wrong| wrong.in_text(text))
+    }
+
+    /// Where the session keys are from, as an error about them begins.
+    pub fn session_key_source(&self) -> String {
+        key_source("session_keys_file", self.session_keys_file.as_deref(), SESSION_KEYS_VARIABLE)
+    }
+
+    pub fn seal_key_source(&self) -> String {
+        key_source("seal_keys_file", self.seal_keys_file.as_deref(), SEAL_KEYS_VARIABLE)
     }
 
     fn checked(file: SettingsFile, folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, Wrong> {

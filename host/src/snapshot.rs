@@ -217,6 +217,13 @@ impl Snapshot {
         self.money_modes.allow_sandbox_credit.iter().any(|allowed| &**allowed == brand)
     }
 
+    /// The brands that the server's settings name for money of another mode, each with its setting.
+    pub fn brands_of_settings(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let MoneyModes { allow_sandbox_credit, allow_live_on_demo } = &self.money_modes;
+        let sandbox = allow_sandbox_credit.iter().map(|brand| ("allow_sandbox_credit", &**brand));
+        sandbox.chain(allow_live_on_demo.iter().map(|brand| ("allow_live_on_demo", &**brand)))
+    }
+
     /// The customer's side of eligibility.
     pub fn eligibility_context<'a>(&self, account: &'a AccountFacts, now: UnixTime) -> EligibilityContext<'a> {
         let brand = &account.customer.brand;

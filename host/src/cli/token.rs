@@ -8,7 +8,7 @@ use cashier_core::session::Role;
 use clap::{Args, ValueEnum};
 
 use super::settings_args::SettingsArgs;
-use super::terminal::{CliError, print_error, print_line};
+use super::terminal::{CliError, print_line, print_note};
 use crate::app::session_rules;
 use crate::http::session::{NewToken, SessionKeys};
 use crate::ports::{Clock, Entropy, Fault};
@@ -89,7 +89,9 @@ fn jti(entropy: &dyn Entropy) -> String {
 
 /// The secrets of the settings, with the rules that their server checks: what they sign is valid there.
 pub(super) fn keys(settings: &Settings) -> Result<SessionKeys, Fault> {
-    Ok(SessionKeys::parse(&settings.session_keys)?.with_rules(session_rules(settings)))
+    let keys = SessionKeys::parse(&settings.session_keys);
+    let keys = keys.map_err(|fault| fault.during(settings.session_key_source()))?;
+    Ok(keys.with_rules(session_rules(settings)))
 }
 
 pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {
@@ -107,7 +109,7 @@ pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {
     let token = keys.issue(new, SystemClock::new().now())?;
     if args.show_jti {
         // Beside the token, which a script takes from standard output.
-        print_error(&format!("jti {jti}: a line of revoked_tokens_file ends this token alone"));
+        print_note(&format!("jti {jti}: a line of revoked_tokens_file ends this token alone"));
     }
     print_line(&token);
     Ok(())

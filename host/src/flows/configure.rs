@@ -24,7 +24,9 @@ use cashier_core::time::UnixTime;
 use tokio::sync::{mpsc, oneshot};
 
 use self::approvals::{Authority, EditedBy, no_row};
-pub use self::mismatches::{config_warnings, override_warnings, report_rows_without_match, rows_without_match};
+pub use self::mismatches::{
+    config_warnings, override_warnings, report_rows_without_match, rows_without_match, unknown_brands,
+};
 pub use self::serving::initial_snapshot;
 use self::serving::{may_receive, serve, show};
 pub(super) use self::settings::reversals_wait;

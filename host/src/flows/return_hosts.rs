@@ -18,6 +18,10 @@ impl From<BTreeMap<Box<str>, Vec<Box<str>>>> for ReturnHosts {
 }
 
 impl ReturnHosts {
+    pub(super) fn brands(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|brand| &**brand)
+    }
+
     /// # Errors
     /// 400 INVALID_DATA naming the field and its host.
     pub(super) fn check(&self, brand: &str, request: &DepositRequest) -> Result<(), Refusal> {

@@ -47,7 +47,8 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     let held = cashier.ledger.busy().map(|fault| held_line(&fault)).unwrap_or_default();
     let unreadable = unreadable_lines(cashier);
     let unmatched = configure::rows_without_match(cashier);
-    let unmatched: Vec<String> = bounded(&unmatched, UNMATCHED_ROWS_MAX).collect();
+    let unmatched: Vec<String> =
+        bounded(&unmatched, UNMATCHED_ROWS_MAX).chain(configure::unknown_brands(cashier)).collect();
     let quarantine = cashier.modules.quarantine();
     // A quarantined build is refused for that reason, which is said once.
     let said = |sentence: &&String| quarantine.iter().any(|line| line.replacen(": ", " is refused: ", 1) == **sentence);

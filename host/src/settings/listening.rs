@@ -127,7 +127,10 @@ pub(super) fn return_hosts(
     written: Option<BTreeMap<String, Vec<String>>>,
 ) -> Result<BTreeMap<Box<str>, Vec<Box<str>>>, Wrong> {
     let of_brand = |(brand, hosts): (String, Vec<String>)| {
-        let hosts = texts(key, Some(hosts))?.into_iter().map(|host| host.to_ascii_lowercase());
+        let written = brand;
+        let brand = trimmed(&written);
+        let of_key = |wrong: Wrong| wrong.of(&written);
+        let hosts = texts(key, Some(hosts)).map_err(of_key)?.into_iter().map(|host| host.to_ascii_lowercase());
         let hosts: Vec<Box<str>> = hosts.map(Box::from).collect();
         match hosts.iter().find(|host| !is_host(host)) {
             Some(host) => {
@@ -135,21 +138,26 @@ pub(super) fn return_hosts(
                     "has {host:?} for {brand}: write a host such as \"shop.example\", \"shop.example:8443\" \
                                     or \"*.shop.example\""
                 );
-                Err(Wrong::new(key, what))
+                Err(Wrong::new(key, what).of(&written))
             }
-            None => Ok((trimmed(&brand).into(), hosts)),
+            None => Ok((brand.into(), hosts)),
         }
     };
     written.into_iter().flatten().map(of_brand).collect()
 }
 
-/// Whether a URL may have this host; `*.` before it stands for one label.
+/// Whether a URL may have this host, as it is compared: without a dot or an empty port behind it. `*.` before it stands for
+/// one label.
 fn is_host(host: &str) -> bool {
     let host = host.strip_prefix("*.").unwrap_or(host);
     let url = web_url::parse(&format!("https://{host}/"));
     !host.contains('*')
+        && !host.ends_with(':')
         && url.is_ok_and(|url| {
-            url.path() == "/" && url.query().is_none() && host.starts_with(url.host_str().unwrap_or("/"))
+            !url.host_str().is_some_and(|name| name.ends_with('.'))
+                && url.path() == "/"
+                && url.query().is_none()
+                && host.starts_with(url.host_str().unwrap_or("/"))
         })
 }
 

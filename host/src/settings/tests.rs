@@ -230,8 +230,14 @@ fn hosts_of_return_urls_are_hosts() {
         "shop.example:x",
         "user@shop.example",
         "shop.example?",
+        "shop.example.",
+        "shop.example:",
+        "*.shop.example.",
+        "shop.example.:8443",
+        "[2001:db8::1]:",
     ] {
-        let error = parse(&format!("[return_hosts]\nion4 = [\"{wrong}\"]")).expect_err(wrong).0;
-        assert!(error.starts_with("line 1: return_hosts has ") && error.contains("ion4"), "{wrong}: {error}");
+        let text = format!("deposits_per_minute = 1\n[return_hosts]\nnova = [\"shop.example\"]\nion4 = [\"{wrong}\"]");
+        let error = parse(&text).expect_err(wrong).0;
+        assert!(error.starts_with("line 4: return_hosts has ") && error.contains("ion4"), "{wrong}: {error}");
     }
 }

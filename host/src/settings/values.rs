@@ -102,3 +102,8 @@ pub(super) fn keys(
         )
     })
 }
+
+/// A file of keys with its setting, or the variable that stands in for it.
+pub(super) fn key_source(setting: &str, file: Option<&Path>, variable: &str) -> String {
+    file.map_or_else(|| variable.to_owned(), |path| format!("{setting} = {}", path.display()))
+}

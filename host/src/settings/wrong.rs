@@ -23,19 +23,30 @@ impl std::error::Error for SettingsError {}
 #[derive(Debug)]
 pub(super) struct Wrong {
     key: &'static str,
+    /// The key of the table that it is, where it is about one of them.
+    within: Option<Box<str>>,
     /// Continues a sentence that begins with the key.
     what: String,
 }
 
 impl Wrong {
     pub(super) fn new(key: &'static str, what: impl Into<String>) -> Self {
-        Self { key, what: what.into() }
+        Self { key, within: None, what: what.into() }
+    }
+
+    /// The same of a key within the table.
+    pub(super) fn of(self, inner: &str) -> Self {
+        Self { within: Some(inner.into()), ..self }
     }
 
     /// The error, with the line on which the text has the key.
     pub(super) fn in_text(&self, text: &str) -> SettingsError {
         let (table, _) = DeTable::parse_recoverable(text);
-        let written = table.get_ref().get_key_value(self.key).map(|(key, _)| key.span().start);
+        let written = table.get_ref().get_key_value(self.key);
+        let inner = written.and_then(|(_, value)| {
+            value.get_ref().as_table()?.get_key_value(self.within.as_deref()?).map(|(key, _)| key.span().start)
+        });
+        let written = inner.or(written.map(|(key, _)| key.span().start));
         SettingsError(match written {
             Some(at) => format!("line {}: {} {}", line_at(text.as_bytes(), at), self.key, self.what),
             None => format!("{} {}", self.key, self.what),

@@ -61,6 +61,11 @@ impl Embedded {
         Ok(Self { requests, slots: Arc::new(Semaphore::new(QUEUE_MAX)), published, thread: Mutex::new(Some(thread)) })
     }
 
+    /// Whether a command may open the database of a stopped server, because it is of this very release.
+    pub fn check_release(folder: &Path) -> Result<(), Fault> {
+        rows::check_release(&folder.join(DATABASE))
+    }
+
     /// Adds and updates groups, customers and accounts, all or nothing; see [`roster::apply`] for the rules. Blocks; not
     /// to be called on the runtime.
     pub fn apply_roster(&self, roster: Roster) -> Result<ImportReport, RosterError> {

@@ -6,6 +6,7 @@ use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::edit::check_declared;
 use cashier_core::eligibility::{self, EligibilityContext, Known, KnownCustomer, ModuleFitness};
 use cashier_core::ids::{ConfigId, CustomerId};
+use cashier_core::printable::Printable;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::time::UnixTime;
 
@@ -125,8 +126,29 @@ pub fn rows_without_match(cashier: &Cashier) -> Vec<String> {
     configs.chain(overrides).collect()
 }
 
+/// Brands that the settings name and that no group and no customer has: what is set for them is set for nobody. Nothing where
+/// there is no group yet.
+pub fn unknown_brands(cashier: &Cashier) -> Vec<String> {
+    let known = cashier.trading.account_kinds().unwrap_or_default();
+    let (snapshot, hosts) = (cashier.snapshot(), &cashier.rules.return_hosts);
+    let named = snapshot.brands_of_settings().chain(hosts.brands().map(|brand| ("return_hosts", brand)));
+    let is_unknown = |brand: &str| !known.is_empty() && known.iter().all(|one| *one.customer.brand != *brand);
+    named
+        .filter(|(_, brand)| is_unknown(brand))
+        .map(|(setting, brand)| {
+            format!(
+                "{setting} names brand {}, which no group and no customer of the trading server has",
+                Printable(brand)
+            )
+        })
+        .collect()
+}
+
 /// Logs them at a start: what served under an earlier version may serve nobody under this one.
 pub fn report_rows_without_match(cashier: &Cashier) {
+    for sentence in unknown_brands(cashier) {
+        tracing::warn!("{sentence}");
+    }
     let rows = rows_without_match(cashier);
     for row in rows.iter().take(ROWS_LOGGED_MAX) {
         tracing::warn!("{row}");

@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::key_file;
+use crate::key_file::{self, Entry};
 use crate::ports::Fault;
 
 /// The algorithm of secrets.
@@ -74,16 +74,23 @@ impl SessionKey {
 /// The keys of a key file: lines of `kid:hex`, `kid:customer:hex` or `kid:manager:hex`, the first key for a role signs its
 /// tokens. A text without keys has none.
 pub(super) fn parse_keys(text: &str) -> Result<Vec<SessionKey>, Fault> {
-    let read = |entry: Option<(&str, Zeroizing<Vec<u8>>)>| {
-        let wrong = || Fault::new("a session key is a line of kid:hex, kid:customer:hex or kid:manager:hex");
-        let (named, secret) = entry.ok_or_else(wrong)?;
+    const WRONG: &str = "a session key is a line of kid:hex, kid:customer:hex or kid:manager:hex";
+    let mut keys: Vec<SessionKey> = Vec::new();
+    for Entry { line, key } in key_file::entries(text, &[]) {
+        let wrong = || Fault::new(format!("line {line}: {WRONG}"));
+        let (named, secret) = key.ok_or_else(wrong)?;
         let (kid, signs) = match named.split_once(':') {
             None => (named, Signs::Both),
             Some((kid, role)) => (kid, Signs::from_name(role.trim()).ok_or_else(wrong)?),
         };
-        SessionKey::scoped(kid.trim(), signs, &secret)
-    };
-    let keys: Vec<SessionKey> = key_file::entries(text, &[]).map(read).collect::<Result<_, _>>()?;
+        let kid = kid.trim();
+        let here = |fault: Fault| fault.during(key_file::place(line, kid));
+        let key = SessionKey::scoped(kid, signs, &secret).map_err(here)?;
+        if keys.iter().any(|known| known.kid == key.kid) {
+            return Err(here(Fault::new("an earlier line has the same id")));
+        }
+        keys.push(key);
+    }
     distinct(keys.iter().map(|key| &*key.kid), KEYS_MAX)?;
     Ok(keys)
 }

@@ -113,7 +113,10 @@ fn removing_a_key_ends_its_tokens_at_once() {
     let scoped = format!("kid:dealer:{}", "6e".repeat(32));
     for wrong in ["CANARY", "kid:CANARY", ":6", "kid 6e", "kid:customer:CANARY", &scoped] {
         let refused = parse_keys(wrong).err().unwrap().to_string();
-        assert_eq!(refused, "a session key is a line of kid:hex, kid:customer:hex or kid:manager:hex", "{wrong}");
+        assert_eq!(
+            refused, "line 1: a session key is a line of kid:hex, kid:customer:hex or kid:manager:hex",
+            "{wrong}"
+        );
     }
     let refused = [
         parse_keys(&format!("kid:{}", "6e".repeat(31))).err(),
@@ -123,13 +126,30 @@ fn removing_a_key_ends_its_tokens_at_once() {
         keys.replace((0..9).map(|n| key(&n.to_string(), n)).collect()).err(),
     ];
     let sentences = [
-        "a session key needs at least 32 bytes",
+        "line 1, key kid: a session key needs at least 32 bytes",
         "a session key needs at least 32 bytes",
         "at least one session key is needed",
         "two session keys have the same id",
         "at most 8 session keys are valid at once",
     ];
     assert_eq!(refused.map(|fault| fault.unwrap().to_string()), sentences);
+}
+
+#[test]
+fn i11_what_is_wrong_with_a_key_file_is_said_with_its_line_and_id_and_without_a_key() {
+    let good = format!("a:{}", "6e".repeat(32));
+    let (short, secret) = ("6e".repeat(31), "5c".repeat(32));
+    let table = [
+        (format!("# keys\n\n{good}\nb {secret}"), "line 4: a session key is a line"),
+        (format!("{good}\r\nb:{short}"), "line 2, key b: a session key needs at least 32 bytes"),
+        (format!("{good}\n# again\n{good}"), "line 3, key a: an earlier line has the same id"),
+        (format!("{good}\n{secret}:{short}"), "line 2: a session key needs at least 32 bytes"),
+    ];
+    for (text, expected) in table {
+        let refused = parse_keys(&text).err().unwrap().to_string();
+        assert!(refused.starts_with(expected), "{refused}");
+        assert!(!refused.contains("6e6e") && !refused.contains("5c5c"), "{refused}");
+    }
 }
 
 /// The customer 5 that a token with these claims is, with keys of these rules.

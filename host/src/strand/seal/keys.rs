@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
-use crate::key_file;
+use crate::key_file::{self, Entry};
 use crate::ports::Fault;
 
 /// A file with more keys than this is no key ring.
@@ -23,17 +23,18 @@ impl SealKeys {
     /// rotated by adding one with a higher id.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let mut keys: Vec<(u32, Zeroizing<[u8; 32]>)> = Vec::new();
-        for entry in key_file::entries(text, &[',']) {
-            let number = keys.len() + 1;
-            let malformed = || Fault::new(format!("seal key entry {number} is not '<id>:<64 hex digits>'"));
-            let (id, secret) = entry.ok_or_else(malformed)?;
-            let id: u32 = id.parse().map_err(|_| malformed())?;
-            let key = Zeroizing::new(<[u8; 32]>::try_from(secret.as_slice()).map_err(|_| malformed())?);
+        for Entry { line, key } in key_file::entries(text, &[',']) {
+            let malformed = |place: String| Fault::new(format!("{place}: a seal key is '<id>:<64 hex digits>'"));
+            let (id, secret) = key.ok_or_else(|| malformed(format!("line {line}")))?;
+            let place = key_file::place(line, id);
+            let id: u32 = id.parse().map_err(|_| malformed(format!("line {line}")))?;
+            let key = <[u8; 32]>::try_from(secret.as_slice()).map_err(|_| malformed(place.clone()))?;
+            let key = Zeroizing::new(key);
             if keys.len() >= KEYS_MAX {
-                return Err(Fault::new(format!("the seal key ring holds more than {KEYS_MAX} keys")));
+                return Err(Fault::new(format!("{place}: the seal key ring holds more than {KEYS_MAX} keys")));
             }
             if keys.iter().any(|(known, _)| *known == id) {
-                return Err(Fault::new(format!("the seal key ring names key {id} twice")));
+                return Err(Fault::new(format!("{place}: the seal key ring names it twice")));
             }
             keys.push((id, key));
         }
@@ -142,6 +143,19 @@ mod tests {
         for text in ["", "# nothing", "canary", "x:11", "1:canary", nearly, &twice] {
             let refused = SealKeys::parse(text).err().unwrap().to_string();
             assert!(!refused.contains("canary") && !refused.contains("1111"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn i11_what_is_wrong_with_the_ring_is_said_with_its_line_and_number() {
+        let table = [
+            (format!("# ring\n{ONE}\n2:22"), "line 3, key 2: a seal key is"),
+            (format!("{ONE}\n\n{ONE}"), "line 3, key 1: the seal key ring names it twice"),
+            (format!("{ONE},two:{}", &TWO[2..]), "line 1: a seal key is"),
+        ];
+        for (text, expected) in table {
+            let refused = SealKeys::parse(&text).err().unwrap().to_string();
+            assert!(refused.starts_with(expected) && !refused.contains("2222"), "{refused}");
         }
     }
 

@@ -116,7 +116,7 @@ fn k3_a_key_file_that_is_missing_or_unreadable_or_broken_keeps_its_keys_and_is_l
     kept(&mut site, "it is not a file");
     std::fs::remove_dir(&path).unwrap();
     site.write("session.key", "CANARY");
-    kept(&mut site, "was refused: a session key is a line of kid:hex");
+    kept(&mut site, "was refused: line 1: a session key is a line of kid:hex");
     std::fs::write(&path, [0xff, 0xfe, 0x31]).unwrap();
     kept(&mut site, "UTF-16");
     std::fs::write(&path, vec![b'#'; 300 * 1024]).unwrap();
