@@ -151,7 +151,7 @@ fn failing_store() -> (CommitQueue, Arc<Disk>, Arc<TestListener>) {
 }
 
 /// What the strand does between two batches, as its callers ask for it.
-type BetweenBatches = dyn Fn(&CommitQueue) -> Result<(), Fault>;
+type BetweenBatches<'t> = dyn Fn(&CommitQueue) -> Result<(), Fault> + 't;
 
 fn empty(seq: u64) -> Arc<Commit> {
     commit(seq, Vec::new(), Vec::new())
@@ -229,7 +229,7 @@ fn a_full_disk_between_two_batches_is_reverted_and_a_failing_one_closes_the_ledg
     };
     let reseal = |commits: &CommitQueue| block_on(commits.reseal(ResealCursor::default())).map(drop);
     let retire = |commits: &CommitQueue| block_on(commits.retire(order())).map(drop);
-    let tasks: [&BetweenBatches; 2] = [&reseal, &retire];
+    let tasks: [&BetweenBatches<'_>; 2] = [&reseal, &retire];
     for task in tasks {
         for (kind, closes) in [
             (FaultKind::Full, false),
