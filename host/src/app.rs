@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
-pub use self::offline::{erase_customer, reconcile, verify_audit};
+pub use self::offline::{check_release, erase_customer, reconcile, verify_audit};
 use crate::clock_file::ClockFiles;
 use crate::flows::{Cashier, CustomerLimits, NoticeRules, Ports, Rules, configure, ended_calls, janitor};
 use crate::followed_file;

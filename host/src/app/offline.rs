@@ -11,6 +11,7 @@ use crate::guarded_clock::GuardedClock;
 use crate::pair::{self, Reconciliation};
 use crate::ports::{Clock, Fault};
 use crate::settings::Settings;
+use crate::strand;
 use crate::strand::audit::{self, AuditChain};
 use crate::strand::erasure::{self, Erased, ErasureOrder};
 
@@ -25,6 +26,11 @@ pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliatio
     pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, apply).await
 }
 
+/// Whether a command that writes may open cashier.db, because it is of this very release.
+pub fn check_release(database: &Path) -> Result<(), Fault> {
+    strand::check_release(database, false)
+}
+
 /// Erases the texts of a customer from databases that no server has open; see [`erasure::erase`].
 pub fn erase_customer(settings: &Settings, customer: CustomerId, by: &str) -> Result<Erased, Fault> {
     let Machine { clock, entropy, .. } = Machine::real();
@@ -35,5 +41,7 @@ pub fn erase_customer(settings: &Settings, customer: CustomerId, by: &str) -> Re
 
 /// Follows the chain of audit records in a folder of bases; see [`audit::verify`].
 pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
-    audit::verify(&bases.join("cashier.db"), anchor)
+    let database = &bases.join("cashier.db");
+    strand::check_release(database, true)?;
+    audit::verify(database, anchor)
 }
