@@ -37,7 +37,7 @@ use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{self, PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Recorder, Spawn, StartPhase, StartProgress, TradingServer};
 use crate::reload_signal::ReloadSignal;
-use crate::sealing;
+use crate::sealing::{self, seal_keys};
 pub use crate::sealing::{ResealReport, reseal, seal_use};
 use crate::settings::Settings;
 use crate::snapshot::MoneyModes;
@@ -120,7 +120,7 @@ impl CashierManager {
     ) -> Result<Option<Self>, Fault> {
         key_files::warn_of_access(&settings);
         let (keys, key_files) = open_session_keys(key_files::session_sources(&settings))?;
-        let seal_keys = sealing::seal_keys(&settings)?;
+        let seal_keys = seal_keys(&settings)?;
         let strict = settings.strict_key_permissions;
         let tls = settings.tls_files.clone().map(|files| tls_files::open(files, strict, keys.file_problems()));
         let (served, tls_file) = tls.transpose()?.unzip();
@@ -329,6 +329,7 @@ impl Start {
                 entropy: machine.entropy,
                 batch: BatchLimits::default(),
             };
+            Embedded::refuse_newer(&folder)?;
             let strand = Arc::new(strand::open(settings, watermark as _)?);
             let clock = Arc::new(GuardedClock::open(machine.clock, Arc::new(ClockFiles::in_folder(&folder))));
             let archive = Arc::new(ArchiveReader::open(strand.path())?);

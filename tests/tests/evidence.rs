@@ -271,7 +271,10 @@ async fn i15_a_misspelt_field_of_a_module_is_said_by_readyz_the_log_and_the_exit
 async fn n7_a_command_that_cannot_write_what_it_found_fails() {
     let folder = tempfile::tempdir().unwrap();
     CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 8] = [
+        &["--help"],
+        &["--version"],
+        &["trading", "import", "--help"],
         &["token", "--role", "customer", "--id", "5", "-s", "cashier.toml"],
         &["modules", "-s", "cashier.toml"],
         &["schema"],
@@ -383,6 +386,13 @@ async fn a_program_refuses_databases_of_a_newer_one_by_name() {
             "{file}: {last}"
         );
     }
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
+    let newer = rusqlite::Connection::open(folder.path().join("bases/trading.db")).unwrap();
+    newer.pragma_update(None, "user_version", 9999).unwrap();
+    newer.close().unwrap();
+    assert_eq!(process.start_and_end().await.code(), Some(1));
+    assert!(!folder.path().join("bases/cashier.db").exists(), "none is made or brought up to date beside it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

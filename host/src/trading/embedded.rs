@@ -46,6 +46,11 @@ pub struct Embedded {
 }
 
 impl Embedded {
+    /// Refuses a database of a newer program before anything beside it is changed.
+    pub fn refuse_newer(folder: &Path) -> Result<(), Fault> {
+        rows::refuse_newer(&folder.join(DATABASE))
+    }
+
     /// Opens or creates the database in a folder and holds its lock until closed. Blocks while it loads.
     pub fn open(folder: &Path) -> Result<Self, Fault> {
         private_files::create_folder(folder)?;

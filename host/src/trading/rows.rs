@@ -65,6 +65,17 @@ fn newer(path: &Path, applied: usize) -> String {
     )
 }
 
+/// Refuses a database of a newer program, before a start brings the one beside it up to date.
+pub(super) fn refuse_newer(path: &Path) -> Result<(), Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let real = private_files::without_links(path)?;
+    match Connection::open_with_flags(real, flags).and_then(|connection| applied(&connection)) {
+        Ok(applied) if applied > SCHEMAS.len() => Err(Fault::new(newer(path, applied))),
+        // What cannot be read is judged where it is opened.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// What a command of a stopped server needs: the database of this very release, as `strand::check_release` says.
 pub(super) fn check_release(path: &Path) -> Result<(), Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
