@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
-pub use self::offline::{erase_customer, reconcile, verify_audit};
+pub use self::offline::{check_release, erase_customer, reconcile, verify_audit};
 use crate::clock_file::ClockFiles;
 use crate::flows::{Cashier, CustomerLimits, NoticeRules, Ports, Rules, configure, ended_calls, janitor};
 use crate::followed_file;
@@ -37,7 +37,7 @@ use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{self, PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Recorder, Spawn, StartPhase, StartProgress, TradingServer};
 use crate::reload_signal::ReloadSignal;
-use crate::sealing;
+use crate::sealing::{self, seal_keys};
 pub use crate::sealing::{ResealReport, reseal, seal_use};
 use crate::settings::Settings;
 use crate::snapshot::MoneyModes;
@@ -120,7 +120,7 @@ impl CashierManager {
     ) -> Result<Option<Self>, Fault> {
         key_files::warn_of_access(&settings);
         let (keys, key_files) = open_session_keys(key_files::session_sources(&settings))?;
-        let seal_keys = sealing::seal_keys(&settings)?;
+        let seal_keys = seal_keys(&settings)?;
         let strict = settings.strict_key_permissions;
         let tls = settings.tls_files.clone().map(|files| tls_files::open(files, strict, keys.file_problems()));
         let (served, tls_file) = tls.transpose()?.unzip();
@@ -329,6 +329,7 @@ impl Start {
                 entropy: machine.entropy,
                 batch: BatchLimits::default(),
             };
+            Embedded::refuse_newer(&folder)?;
             let strand = Arc::new(strand::open(settings, watermark as _)?);
             let clock = Arc::new(GuardedClock::open(machine.clock, Arc::new(ClockFiles::in_folder(&folder))));
             let archive = Arc::new(ArchiveReader::open(strand.path())?);

@@ -13,18 +13,18 @@ const ID_SHOWN_MAX: usize = 32;
 
 /// An entry: the line it stands on, from 1, and its id with the key. An entry of another form has neither: it may be a key,
 /// so no error repeats it.
-pub(crate) struct Entry<'t> {
+pub(crate) struct KeyEntry<'t> {
     pub(crate) line: usize,
     pub(crate) key: Option<(&'t str, Zeroizing<Vec<u8>>)>,
 }
 
 /// The entries of a text in their order, with `separators` beside the line ends. Empty entries and lines that begin with
 /// `#` are skipped.
-pub(crate) fn entries<'t>(text: &'t str, separators: &'static [char]) -> impl Iterator<Item = Entry<'t>> {
+pub(crate) fn entries<'t>(text: &'t str, separators: &'static [char]) -> impl Iterator<Item = KeyEntry<'t>> {
     // Files that were joined have a byte order mark at the beginning of each.
     let lines = (1..).zip(text.lines().map(trimmed)).filter(|(_, line)| !line.starts_with('#'));
     let entries = lines.flat_map(move |(line, text)| text.split(separators).map(move |entry| (line, trimmed(entry))));
-    entries.filter(|(_, entry)| !entry.is_empty()).map(|(line, entry)| Entry { line, key: read(entry) })
+    entries.filter(|(_, entry)| !entry.is_empty()).map(|(line, entry)| KeyEntry { line, key: read(entry) })
 }
 
 fn read(entry: &str) -> Option<(&str, Zeroizing<Vec<u8>>)> {

@@ -103,7 +103,16 @@ pub struct LogGuard(LogQueue);
 
 impl LogQueue {
     /// Starts the thread that writes to `out`.
-    pub fn start(mut out: impl Write + Send + 'static, report: fn(Report) -> String) -> (Self, LogGuard) {
+    pub fn start(out: impl Write + Send + 'static, report: fn(Report) -> String) -> (Self, LogGuard) {
+        Self::start_with(out, report, END_TIME_MAX)
+    }
+
+    /// `patience`: how long a write may wait until security events go to the file.
+    fn start_with(
+        mut out: impl Write + Send + 'static,
+        report: fn(Report) -> String,
+        patience: Duration,
+    ) -> (Self, LogGuard) {
         let queue = Self(Arc::new(LogParts {
             state: Mutex::default(),
             wanted: Condvar::new(),
@@ -115,7 +124,8 @@ impl LogQueue {
         let of_thread = queue.clone();
         let writing = thread::Builder::new().name("log".to_owned()).spawn(move || of_thread.write_lines(&mut out));
         let of_thread = queue.clone();
-        let watching = thread::Builder::new().name("log-watch".to_owned()).spawn(move || of_thread.watch_reader());
+        let watching =
+            thread::Builder::new().name("log-watch".to_owned()).spawn(move || of_thread.watch_reader(patience));
         // Without threads the queue fills, and the end moves its security events to the file.
         drop((writing, watching));
         (queue.clone(), LogGuard(queue))
@@ -192,12 +202,13 @@ impl LogQueue {
     }
 
     /// While the reader takes nothing, security events are not left to a process that may be killed: those that wait go to the file.
-    fn watch_reader(&self) {
+    fn watch_reader(&self, patience: Duration) {
         let mut state = self.state();
         while !state.is_ending {
             let seen = (!state.in_hand.is_empty() || !state.reports_in_hand.is_empty()).then_some(state.written);
-            state = self.0.ended.wait_timeout(state, END_TIME_MAX).unwrap_or_else(PoisonError::into_inner).0;
-            if seen == Some(state.written) && !state.is_ending {
+            state = self.0.ended.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
+            // Without a file they wait.
+            if seen == Some(state.written) && !state.is_ending && self.0.overflow.is_set() {
                 state.is_stalled = true;
                 self.save_security(&mut state);
             }

@@ -165,6 +165,24 @@ impl Snapshot {
         self.fingerprints.account_marks(config)
     }
 
+    /// Other configs that would no longer all share a merchant account if this one were so, or gone: what was credited under one
+    /// of them would be credited again under another.
+    pub fn linked_by(&self, id: ConfigId, after: Option<&ProviderConfig>) -> Vec<ConfigId> {
+        let others: Vec<ConfigId> = self.merchant_account(id).iter().copied().filter(|known| *known != id).collect();
+        let mut marks: Vec<(ConfigId, Marks)> =
+            others.iter().filter_map(|other| Some((*other, self.marks.get(other)?.clone()))).collect();
+        let provider = self.config(id).map(|served| &served.config.provider);
+        marks.extend(
+            after
+                .filter(|after| Some(&after.provider) == provider)
+                .map(|after| (id, Marks::of(after, &self.fingerprints))),
+        );
+        let accounts = merchants::accounts(&marks);
+        let first = others.first().and_then(|first| accounts.get(first));
+        let is_whole = first.is_none_or(|account| others.iter().all(|other| account.contains(other)));
+        if is_whole { Vec::new() } else { others }
+    }
+
     /// The configs that share this one's merchant account, itself included, by id.
     pub fn merchant_account(&self, id: ConfigId) -> Arc<[ConfigId]> {
         self.merchant_accounts.get(&id).map_or_else(|| Arc::new([id]), Arc::clone)

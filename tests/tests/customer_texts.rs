@@ -143,6 +143,7 @@ async fn a_customers_texts_are_erased_by_command_and_the_money_stays() {
     pending.deployment.stop().await;
     let done = erase().await;
     assert!(done.out.contains("1 transactions: erased comment and metadata of 1,"), "{done:?}");
+    assert_eq!(done.err.matches("texts of a customer were erased").count(), 1, "{}", done.err);
     for canary in ["canary-comment", "canary-metadata", "canary-url"] {
         assert!(!holds(&folder, canary), "{canary}");
     }

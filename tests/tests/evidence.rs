@@ -271,7 +271,10 @@ async fn i15_a_misspelt_field_of_a_module_is_said_by_readyz_the_log_and_the_exit
 async fn n7_a_command_that_cannot_write_what_it_found_fails() {
     let folder = tempfile::tempdir().unwrap();
     CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 8] = [
+        &["--help"],
+        &["--version"],
+        &["trading", "import", "--help"],
         &["token", "--role", "customer", "--id", "5", "-s", "cashier.toml"],
         &["modules", "-s", "cashier.toml"],
         &["schema"],
@@ -288,6 +291,11 @@ async fn n7_a_command_that_cannot_write_what_it_found_fails() {
         assert_eq!(output.status.code(), Some(1), "{command:?}");
         assert!(error.contains("standard output could not be written"), "{command:?}: {error}");
     }
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut program = Command::new(artifacts::cashier());
+    program.args(["token", "--role", "customer", "--id", "5", "--show-jti", "-s", "cashier.toml"]);
+    let status = program.current_dir(folder.path()).stdout(Stdio::null()).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(1), "the name of the token is lost");
 }
 
 #[cfg(unix)]
@@ -320,16 +328,56 @@ async fn n9_a_start_removes_its_own_drafts_and_copies_that_nothing_uses_and_noth
     assert_eq!(names(), expected);
 }
 
+/// Every command that works on the databases of a stopped server, and those of them that read alone.
+const ON_DATABASES: [&[&str]; 7] = [
+    &["db", "reconcile"],
+    &["db", "reconcile", "--apply"],
+    &["reseal"],
+    &["reseal", "--check"],
+    &["customer", "erase", "5"],
+    &["trading", "import", "roster.json"],
+    &["trading", "accept"],
+];
+const READING: [&[&str]; 1] = [&["audit", "verify"]];
+
+/// The files of `bases` but SQLite's index of the log, each with a hash of its content.
+fn content(bases: &std::path::Path) -> Vec<(std::ffi::OsString, u64)> {
+    let files = std::fs::read_dir(bases).unwrap().map(|file| file.unwrap());
+    let mut files: Vec<_> = files.map(|file| (file.file_name(), std::fs::read(file.path()).unwrap())).collect();
+    files.retain(|(name, bytes)| !name.to_string_lossy().ends_with("-shm") && !bytes.is_empty());
+    files.sort();
+    let hash = |bytes: &[u8]| {
+        std::hash::BuildHasher::hash_one(&std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default(), bytes)
+    };
+    files.into_iter().map(|(name, bytes)| (name, hash(&bytes))).collect()
+}
+
+/// A stopped server with a database that a program of another release left.
+async fn of_release(folder: &std::path::Path, file: &str, version: u32) -> CashierProcess {
+    let mut process = CashierProcess::prepare(folder, &[], &roster::standard()).await;
+    process.start().await;
+    assert_eq!(process.terminate().await, Some(0));
+    let other = rusqlite::Connection::open(folder.join("bases").join(file)).unwrap();
+    other.pragma_update(None, "user_version", version).unwrap();
+    other.close().unwrap();
+    process
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_refuses_databases_of_a_newer_one_by_name() {
     for file in ["cashier.db", "trading.db"] {
         let folder = tempfile::tempdir().unwrap();
-        let mut process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
-        process.start().await;
-        assert_eq!(process.terminate().await, Some(0));
-        let newer = rusqlite::Connection::open(folder.path().join("bases").join(file)).unwrap();
-        newer.pragma_update(None, "user_version", 9999).unwrap();
-        newer.close().unwrap();
+        let mut process = of_release(folder.path(), file, 9999).await;
+        let before = content(&folder.path().join("bases"));
+        for command in ON_DATABASES.into_iter().chain(READING) {
+            if file == "cashier.db" || matches!(command[0], "db" | "trading") {
+                let run = run(folder.path(), &[command, &["-s", "cashier.toml"]].concat()).await;
+                assert_eq!(run.code, Some(1), "{command:?} {file}: {}", run.err);
+                assert!(run.err.contains(file) && run.err.contains("9999"), "{command:?} {file}: {}", run.err);
+                assert!(run.err.contains("start a newer program"), "{command:?} {file}: {}", run.err);
+                assert_eq!(content(&folder.path().join("bases")), before, "{command:?} {file}");
+            }
+        }
         assert_eq!(process.start_and_end().await.code(), Some(1));
         let log = process.log();
         let last = log.lines().last().unwrap_or_default();
@@ -337,5 +385,33 @@ async fn a_program_refuses_databases_of_a_newer_one_by_name() {
             last.contains(file) && last.contains("9999") && last.contains("start a newer program"),
             "{file}: {last}"
         );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
+    let newer = rusqlite::Connection::open(folder.path().join("bases/trading.db")).unwrap();
+    newer.pragma_update(None, "user_version", 9999).unwrap();
+    newer.close().unwrap();
+    assert_eq!(process.start_and_end().await.code(), Some(1));
+    assert!(!folder.path().join("bases/cashier.db").exists(), "none is made or brought up to date beside it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_command_but_serve_brings_a_database_up_to_date() {
+    for (file, version) in [("cashier.db", 9), ("trading.db", 2)] {
+        let folder = tempfile::tempdir().unwrap();
+        let _process = of_release(folder.path(), file, version).await;
+        let before = content(&folder.path().join("bases"));
+        for command in ON_DATABASES {
+            if file == "cashier.db" || matches!(command[0], "db" | "trading") {
+                let run = run(folder.path(), &[command, &["-s", "cashier.toml"]].concat()).await;
+                assert_eq!(run.code, Some(1), "{command:?} {file}: {}", run.err);
+                assert!(
+                    run.err.contains(file) && run.err.contains("start the server once"),
+                    "{command:?}: {}",
+                    run.err
+                );
+                assert_eq!(content(&folder.path().join("bases")), before, "{command:?} {file}");
+            }
+        }
     }
 }

@@ -271,3 +271,36 @@ async fn k6_a_link_in_place_of_a_lock_or_a_database_ends_the_start_and_its_targe
         let _ = std::fs::remove_file(&link);
     }
 }
+
+#[tokio::test]
+async fn k6_no_command_works_on_a_database_that_has_another_name() {
+    let mut site = Site::new().await;
+    site.process.start().await;
+    assert_eq!(site.process.terminate().await, Some(0));
+    // `clock accept` opens none.
+    let of_books: [&[&str]; 4] =
+        [&["customer", "erase", "5"], &["reseal"], &["reseal", "--check"], &["audit", "verify"]];
+    let of_postings: [&[&str]; 2] = [&["trading", "accept"], &["trading", "import", "roster.json"]];
+    let of_both: [&[&str]; 2] = [&["db", "backup", "saved"], &["db", "reconcile"]];
+    std::fs::write(site.path("roster.json"), roster::standard().to_string()).unwrap();
+    for (name, own) in [("cashier.db", &of_books[..]), ("trading.db", &of_postings[..])] {
+        let (database, other) = (site.path("bases").join(name), site.path("other"));
+        std::fs::hard_link(&database, &other).unwrap();
+        let before = std::fs::read(&other).unwrap();
+        for command in own.iter().chain(&of_both) {
+            let output = run(site.folder.path(), &[*command, &["-s", "cashier.toml"]].concat()).await;
+            assert_eq!(output.code, Some(1), "{command:?}: {output:?}");
+            assert!(
+                output.err.contains("it is a hard link: the file has another name too"),
+                "{command:?}: {}",
+                output.err
+            );
+        }
+        assert!(!site.process.start_and_end().await.success(), "{name}");
+        assert!(site.process.log().contains(&format!("bases/{name}: it is a hard link")), "{}", site.process.log());
+        assert!(std::fs::read(&other).unwrap() == before, "{name} was written");
+        std::fs::remove_file(&other).unwrap();
+    }
+    site.process.start().await;
+    assert_eq!(site.process.terminate().await, Some(0));
+}

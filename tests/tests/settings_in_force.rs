@@ -1,7 +1,5 @@
 //! Settings from the file to a running server: where customers may be sent back to, whose pages may call, and how many refused
 //! sign-ins of one address are logged.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
-#![expect(clippy::indexing_slicing, reason = "a missing field is null and fails the comparison")]
 
 use std::collections::BTreeMap;
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use cashier_core::ids::CustomerId;
 
-use super::Machine;
+use super::{Machine, seal_keys};
 use crate::clock_file::ClockFiles;
 use crate::guarded_clock::GuardedClock;
 use crate::pair::{self, Reconciliation};
 use crate::ports::{Clock, Fault};
-use crate::sealing;
 use crate::settings::Settings;
+use crate::strand;
 use crate::strand::audit::{self, AuditChain};
 use crate::strand::erasure::{self, Erased, ErasureOrder};
 
@@ -22,8 +22,13 @@ pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliatio
     let files = Arc::new(ClockFiles::in_folder(&settings.bases));
     let now = || GuardedClock::open(clock, files).now();
     // An error of the file names it.
-    sealing::seal_keys(settings)?;
+    seal_keys(settings)?;
     pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, apply).await
+}
+
+/// Whether a command that writes may open cashier.db, because it is of this very release.
+pub fn check_release(database: &Path) -> Result<(), Fault> {
+    strand::check_release(database, false)
 }
 
 /// Erases the texts of a customer from databases that no server has open; see [`erasure::erase`].
@@ -31,10 +36,12 @@ pub fn erase_customer(settings: &Settings, customer: CustomerId, by: &str) -> Re
     let Machine { clock, entropy, .. } = Machine::real();
     let now = GuardedClock::open(clock, Arc::new(ClockFiles::in_folder(&settings.bases))).now();
     let database = &settings.bases.join("cashier.db");
-    erasure::erase(&ErasureOrder { database, customer, by, now }, sealing::seal_keys(settings)?, entropy)
+    erasure::erase(&ErasureOrder { database, customer, by, now }, seal_keys(settings)?, entropy)
 }
 
 /// Follows the chain of audit records in a folder of bases; see [`audit::verify`].
 pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
-    audit::verify(&bases.join("cashier.db"), anchor)
+    let database = &bases.join("cashier.db");
+    strand::check_release(database, true)?;
+    audit::verify(database, anchor)
 }

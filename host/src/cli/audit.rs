@@ -28,7 +28,13 @@ pub(super) enum AuditCommand {
 pub(super) fn audit(command: &AuditCommand) -> Result<(), CliError> {
     let AuditCommand::Verify { anchor, settings, bases } = command;
     let bases = bases::existing(bases.as_ref(), settings, &[bases::BOOKS])?;
-    let chain = app::verify_audit(&bases, anchor.as_deref())?;
+    let anchor = anchor.as_deref().map(str::trim);
+    if anchor.is_some_and(|text| text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+        return Err(CliError(
+            "--anchor is no hash: it has 64 hexadecimal digits, as `audit verify` prints them".into(),
+        ));
+    }
+    let chain = app::verify_audit(&bases, anchor)?;
     print_line(&format!("{} audit records fit together", chain.records));
     if chain.records > 0 {
         print_line(&format!("newest hash {}", chain.newest));

@@ -1,10 +1,12 @@
 //! The folder of the databases, for commands that work on what is there. `serve`, `demo` and `trading import` alone create
-//! databases: any other command would answer for new, empty ones that all is well. It opens nothing.
+//! databases: any other command would answer for new, empty ones that all is well. It writes nothing.
 
 use std::path::{Path, PathBuf};
 
 use super::settings_args::SettingsArgs;
 use super::terminal::CliError;
+use crate::app;
+use crate::trading::embedded::Embedded;
 
 pub(super) const BOOKS: &str = "cashier.db";
 pub(super) const POSTINGS: &str = "trading.db";
@@ -23,6 +25,9 @@ pub(super) fn existing(
 /// The folder, whatever is in it.
 pub(super) fn chosen(argument: Option<&PathBuf>, settings: &SettingsArgs) -> Result<PathBuf, CliError> {
     match argument {
+        Some(bases) if bases.to_str().is_some_and(|text| text.trim().is_empty()) => {
+            Err(CliError("--bases is empty: it must name a folder, or be left out".into()))
+        }
         Some(bases) => Ok(bases.clone()),
         None => Ok(settings.read()?.bases),
     }
@@ -42,6 +47,18 @@ pub(super) fn check_existing(bases: &Path, databases: &[&str]) -> Result<(), Cli
         missing.join(" and no "),
         folder.display()
     )))
+}
+
+/// Refuses databases of another release, for a command that writes: one that is newer would be damaged, and one that is older
+/// could never be opened by its own program again. What is missing is no matter.
+pub(super) fn check_release(bases: &Path, databases: &[&str]) -> Result<(), CliError> {
+    for name in databases.iter().filter(|name| bases.join(name).is_file()) {
+        match *name {
+            POSTINGS => Embedded::check_release(bases)?,
+            name => app::check_release(&bases.join(name))?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub(super) fn customer(command: &CustomerCommand) -> Result<(), CliError> {
     let settings = settings.read()?;
     logs.keep_security_events_in(&settings.var);
     bases::check_existing(&settings.bases, &[BOOKS])?;
+    bases::check_release(&settings.bases, &[BOOKS])?;
     let erased = app::erase_customer(&settings, CustomerId(*id), &operator())?;
     if erased.is_nothing() {
         print_line(&format!("customer {id}: nothing was left to erase, the database was written anew"));

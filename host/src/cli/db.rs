@@ -54,6 +54,7 @@ fn reconcile(settings: &SettingsArgs, apply: bool) -> Result<(), CliError> {
     let _guard = logs::start("warn");
     let settings = settings.read()?;
     bases::check_existing(&settings.bases, &PAIR)?;
+    bases::check_release(&settings.bases, &PAIR)?;
     let work = app::reconcile(&settings, apply);
     let Reconciliation { differences, applied } = runtime()?.block_on(work)?;
     print_line(differences.trim_end());

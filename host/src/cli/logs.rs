@@ -48,7 +48,7 @@ pub(super) fn start(default_level: &str) -> Logs {
     let written = std::env::var_os(LEVEL_VARIABLE).map(|value| value.to_string_lossy().into_owned());
     let (mut filter, problem) = levels::filter(written.as_deref(), default_level);
     // A level for everything is no wish to lose evidence.
-    if written.as_ref().is_some_and(|written| !written.contains(security_log::TARGET))
+    if written.as_ref().is_some_and(|written| !levels::names_target(written, security_log::TARGET))
         && let Ok(directive) = format!("{}=info", security_log::TARGET).parse()
     {
         filter = filter.add_directive(directive);

@@ -19,6 +19,7 @@ mod terminal;
 mod token;
 mod trading;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -95,19 +96,27 @@ pub fn command_line() -> clap::Command {
     Cli::command()
 }
 
-/// The exit code of a command line that is none.
-const MISTYPED: u8 = 2;
+/// Prints the help, the version or what is wrong with the usage; help that could not be written is no success.
+fn said(shown: &clap::Error) -> ExitCode {
+    if shown.use_stderr() {
+        // It repeats what was typed or pasted.
+        print_error(shown.render().to_string().trim_end());
+        return ExitCode::from(u8::try_from(shown.exit_code()).unwrap_or(1));
+    }
+    let written = shown.print().and_then(|()| std::io::stdout().flush());
+    let mut code = shown.exit_code();
+    if let Err(error) = written {
+        print_beside(format!("cashier: standard output could not be written: {error}"), print_error, Duration::MAX);
+        code = code.max(1);
+    }
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let command = match Cli::try_parse() {
-        Ok(read) => read.command,
-        // It repeats what was typed or pasted.
-        Err(error) if error.use_stderr() => {
-            print_error(error.render().to_string().trim_end());
-            return ExitCode::from(MISTYPED);
-        }
-        Err(help) => help.exit(),
+        Ok(cli) => cli.command,
+        Err(shown) => return said(&shown),
     };
     if !matches!(command, CliCommand::ModuleProbe { .. }) {
         process::harden();

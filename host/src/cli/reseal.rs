@@ -22,6 +22,7 @@ pub(super) fn reseal(args: &ResealArgs) -> Result<(), CliError> {
     let _guard = logs::start("warn");
     let settings = args.settings.read()?;
     bases::check_existing(&settings.bases, &[BOOKS])?;
+    bases::check_release(&settings.bases, &[BOOKS])?;
     let report = if args.check { app::seal_use(&settings)? } else { runtime()?.block_on(app::reseal(&settings))? };
     if !args.check {
         print_line(&format!("{} rows were resealed with key {}", report.rows, report.newest));

@@ -26,15 +26,20 @@ impl From<Fault> for CliError {
     }
 }
 
-/// The first error of standard output. A command that could not say what it found did not succeed, whatever it found.
+/// Why something that a command found was not printed. A command that could not say what it found did not succeed, whatever it found.
 static UNWRITTEN: OnceLock<String> = OnceLock::new();
 
 /// Prints lines on standard output.
 pub(super) fn print_line(text: &str) {
-    print(&mut std::io::stdout(), text);
+    print(&mut std::io::stdout(), "standard output", text);
 }
 
-/// The same on standard error; where that cannot be written, nobody is left to read it.
+/// The same on standard error, for what a script does not take with the output.
+pub(super) fn print_note(text: &str) {
+    print(&mut std::io::stderr(), "standard error", text);
+}
+
+/// Why a command failed, on standard error; where that cannot be written, nobody is left to read it.
 pub(super) fn print_error(text: &str) {
     let _ = write_lines(&mut std::io::stderr(), text);
 }
@@ -52,9 +57,9 @@ pub(super) fn print_beside(text: String, print: fn(&str), patience: Duration) {
     }
 }
 
-fn print(out: &mut impl Write, text: &str) {
+fn print(out: &mut impl Write, name: &str, text: &str) {
     if let Err(error) = write_lines(out, text) {
-        let _ = UNWRITTEN.set(error.to_string());
+        let _ = UNWRITTEN.set(format!("{name} could not be written: {error}"));
     }
 }
 
@@ -67,11 +72,11 @@ fn write_lines(out: &mut impl Write, text: &str) -> std::io::Result<()> {
 /// Whether everything was printed.
 ///
 /// # Errors
-/// Standard output could not be written.
+/// What is missing could not be written.
 pub(super) fn all_printed() -> Result<(), CliError> {
     match UNWRITTEN.get() {
         None => Ok(()),
-        Some(error) => Err(CliError(format!("standard output could not be written: {error}"))),
+        Some(error) => Err(CliError(error.clone())),
     }
 }
 

@@ -8,7 +8,7 @@ use cashier_core::session::Role;
 use clap::{Args, ValueEnum};
 
 use super::settings_args::SettingsArgs;
-use super::terminal::{CliError, print_error, print_line};
+use super::terminal::{CliError, print_line, print_note};
 use crate::app::session_rules;
 use crate::http::session::{NewToken, SessionKeys};
 use crate::ports::{Clock, Entropy, Fault};
@@ -109,7 +109,7 @@ pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {
     let token = keys.issue(new, SystemClock::new().now())?;
     if args.show_jti {
         // Beside the token, which a script takes from standard output.
-        print_error(&format!("jti {jti}: a line of revoked_tokens_file ends this token alone"));
+        print_note(&format!("jti {jti}: a line of revoked_tokens_file ends this token alone"));
     }
     print_line(&token);
     Ok(())

@@ -51,6 +51,7 @@ pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
     match command {
         TradingCommand::Import { file, id, settings, bases } => {
             let folder = bases::chosen(bases.as_ref(), settings)?;
+            bases::check_release(&folder, &[bases::BOOKS, bases::POSTINGS])?;
             let report = match Embedded::open(&folder) {
                 Ok(trading) => import::import(file, &trading).map_err(|error| CliError(error.to_string()))?,
                 Err(fault) if fault.kind == FaultKind::Busy => {
@@ -63,6 +64,7 @@ pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
         }
         TradingCommand::Accept { login, put_back, settings, bases } => {
             let folder = bases::existing(bases.as_ref(), settings, &[bases::POSTINGS])?;
+            bases::check_release(&folder, &[bases::BOOKS, bases::POSTINGS])?;
             let trading = Embedded::open(&folder)?;
             accept(&trading, login.map(Login), *put_back)
         }

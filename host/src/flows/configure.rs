@@ -202,6 +202,9 @@ async fn write_config(
         }
         let is_draft = !has_transactions && !draft.enabled && stored.as_ref().is_none_or(|stored| !stored.enabled);
         draft.account_marks = account_marks(&snapshot, stored.as_deref(), &draft, has_transactions);
+        if let Some(stored) = stored.as_deref() {
+            keep_links(&snapshot, stored, &mut draft)?;
+        }
         let changes = changed_fields(stored.as_deref(), &draft, &context)?;
         let earlier = put_into_service(stored.as_deref(), &draft, &changes, &context);
         (changes, earlier, draft, is_draft)
@@ -315,6 +318,23 @@ fn account_marks(
     let stored = stored.filter(|stored| has_transactions || stored.enabled || !stored.unreadable.is_empty());
     let earlier = stored.map(|stored| snapshot.account_marks(stored)).unwrap_or_default();
     snapshot.account_marks(&ProviderConfig { account_marks: earlier, ..draft.clone() })
+}
+
+/// Payments of other configs may be compared through one that credited nothing itself: then it stays of their account.
+fn keep_links(snapshot: &Snapshot, stored: &ProviderConfig, draft: &mut ProviderConfig) -> Result<(), Refusal> {
+    if snapshot.linked_by(stored.id, Some(draft)).is_empty() {
+        return Ok(());
+    }
+    let earlier = snapshot.account_marks(stored);
+    draft.account_marks = snapshot.account_marks(&ProviderConfig { account_marks: earlier, ..draft.clone() });
+    match &*snapshot.linked_by(stored.id, Some(draft)) {
+        [] => Ok(()),
+        linked => Err(Refusal::invalid(format!(
+            "provider and sandbox cannot change: {} share a merchant account through this config, and a payment would be credited \
+             under each",
+            deletion::named(linked)
+        ))),
+    }
 }
 
 /// A loaded module validates the config. A disabled config without any credential yet may be

@@ -30,13 +30,25 @@ pub(super) fn joined(field: Box<str>, headers: &HeaderMap) -> Result<Box<str>, R
 fn read(line: &HeaderValue) -> Result<&str, Refusal> {
     let text =
         std::str::from_utf8(line.as_bytes()).map_err(|_| Refusal::invalid("Idempotency-Key must be UTF-8"))?.trim();
-    let quoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    let key = quoted.unwrap_or(text).trim();
+    let key = joined_by_proxy(text).unwrap_or_else(|| unquoted(text));
     if key.len() > IDEMPOTENCY_KEY_LENGTH_MAX {
         return Err(Refusal::invalid(format!("Idempotency-Key is longer than {IDEMPOTENCY_KEY_LENGTH_MAX} bytes")));
     }
     check_code_text(key).map_err(|problem| Refusal::invalid(format!("Idempotency-Key {problem}")))?;
     Ok(key)
+}
+
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text).trim()
+}
+
+/// The one key of lines that a proxy joined into one with commas (RFC 9110, 5.3). A key that has commas of its own and
+/// repeats nothing stays as it is.
+fn joined_by_proxy(text: &str) -> Option<&str> {
+    let mut parts = text.split(',').map(unquoted);
+    let first = parts.next().filter(|first| !first.is_empty())?;
+    parts.all(|part| part == first).then_some(first)
 }
 
 #[cfg(test)]
@@ -71,7 +83,13 @@ mod tests {
             ("k", &["l"], different),
             ("k", &["K"], different),
             ("k", &["k", "l"], different),
-            ("", &["a, a"], "a, a"),
+            ("", &["a, a"], "a"),
+            ("a", &["a,a", "a"], "a"),
+            ("", &["\"a\", \"a\",a"], "a"),
+            ("", &["a, b"], "a, b"),
+            ("", &["a, a, b"], "a, a, b"),
+            ("a", &["a, b"], different),
+            ("", &[","], ","),
             ("", &["\""], "\""),
             ("", &["a\tb"], "Idempotency-Key must be one line without blanks around it"),
             ("", &[&long], "Idempotency-Key is longer than 128 bytes"),

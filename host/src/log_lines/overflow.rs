@@ -28,6 +28,10 @@ impl OverflowFile {
         *overflow = Overflow { path: Some(path), ..Overflow::default() };
     }
 
+    pub(super) fn is_set(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).path.is_some()
+    }
+
     /// Appends a line; false where there is no file, or it is full.
     pub(super) fn append(&self, line: &[u8]) -> bool {
         let mut overflow = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -22,8 +22,13 @@ struct GateState {
 impl Gate {
     /// A queue whose thread holds one line and waits for the reader.
     fn stalled() -> (Self, LogQueue, LogGuard) {
+        Self::stalled_with(Duration::from_secs(3_600))
+    }
+
+    /// The same where security events are kept from it after this time.
+    fn stalled_with(patience: Duration) -> (Self, LogQueue, LogGuard) {
         let gate = Self::default();
-        let (queue, guard) = LogQueue::start(gate.clone(), report);
+        let (queue, guard) = LogQueue::start_with(gate.clone(), report, patience);
         queue.put(b"security first\n", true);
         let (state, changed) = &*gate.0;
         drop(changed.wait_while(state.lock().unwrap(), |state| !state.is_entered).unwrap());
@@ -167,10 +172,13 @@ fn k7_the_end_waits_for_a_stalled_reader_only_so_long_and_saves_the_security_eve
 fn k7_while_the_reader_takes_nothing_security_events_are_in_the_file_and_not_in_memory_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("security.log");
-    let (gate, queue, guard) = Gate::stalled();
-    queue.overflow_to(path.clone());
+    let (gate, queue, guard) = Gate::stalled_with(END_TIME_MAX);
+    // Before the settings were read there is no file, and nothing is given up.
+    thread::sleep(END_TIME_MAX * 2);
+    assert!(!queue.state().is_stalled);
     queue.put(b"ordinary one\n", false);
     queue.put(b"security second\n", true);
+    queue.overflow_to(path.clone());
     let kept = || std::fs::read_to_string(&path).unwrap_or_default();
     // Nothing else is logged: a kill of the process would find them there.
     while kept() != "security first\nsecurity second\n" {

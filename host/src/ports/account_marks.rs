@@ -79,7 +79,8 @@ impl FingerprintKey {
         };
         let columns = [("merchant_id", &*config.merchant_id), ("secret_key", config.secret_key.expose())];
         let held = columns.map(|(field, column)| (field, Zeroizing::new(effective(field, column))));
-        let held = held.iter().filter(|(_, text)| !text.is_empty());
+        // Blanks around a value are nothing, also where an earlier release stored them.
+        let held = held.iter().map(|(field, text)| (field, text.trim())).filter(|(_, text)| !text.is_empty());
         held.map(|(field, text)| self.mark(field, text)).collect()
     }
 

@@ -18,11 +18,11 @@ use super::audit::WrittenRecord;
 use super::columns::{for_each_row, sql_fault};
 use super::connection::connect;
 use super::image;
+use super::locks;
 use super::quarantine::Quarantine;
 use super::retention::{self, RetentionKind};
 use super::rows::{self, RowWriter, Scratch, counters};
 use super::seal::{Seal, SealKeys, SealRing};
-use crate::lock::Lock;
 use crate::ports::{Entropy, Fault};
 use crate::security_log;
 
@@ -76,7 +76,7 @@ impl Erased {
 /// The database is in use, or cannot be written. After an error it is safe to run it again, and needed.
 pub fn erase(order: &ErasureOrder<'_>, keys: SealKeys, entropy: Arc<dyn Entropy>) -> Result<Erased, Fault> {
     let path = order.database;
-    let _lock = Lock::take(&path.with_extension("lock"))?;
+    let _locks = locks(path)?;
     let mut connection = connect(path)?;
     // What is freed is overwritten.
     connection.pragma_update(None, "secure_delete", true).map_err(sql_fault("turning on secure_delete"))?;

@@ -20,6 +20,7 @@ mod load;
 mod log_watch;
 mod quarantine;
 mod queue;
+mod release;
 pub mod reseal;
 pub mod retention;
 mod rows;
@@ -40,6 +41,7 @@ use cashier_core::change::Commit;
 use futures_util::future::BoxFuture;
 
 pub use self::batch::{Backlog, BatchLimits};
+pub(crate) use self::release::check_release;
 use self::reseal::{ResealCursor, ResealStep};
 use self::retention::{RetentionOrder, Retired};
 use self::seal::{Seal, SealKeys, SealRing};
@@ -66,30 +68,37 @@ pub fn open(settings: StrandSettings, listener: Arc<dyn DurabilityListener>) -> 
     if let Some(folder) = path.parent() {
         private_files::create_folder(folder)?;
     }
-    let lock = Lock::take(&path.with_extension("lock"))?;
+    let locks = locks(&path)?;
     let ring = Arc::new(SealRing::new(keys));
     let store = Sqlite::open(&path, Seal::new(Arc::clone(&ring), entropy))?;
     let progress = store.progress();
     let commits = CommitQueue::start(Box::new(store), batch, listener)?;
-    Ok(Strand { commits, path, ring, progress, lock: Mutex::new(Some(lock)) })
+    Ok(Strand { commits, path, ring, progress, locks: Mutex::new(Some(locks)) })
+}
+
+/// The lock file first, so that a second process learns which one holds it; then the database itself, which holds where the lock
+/// file was removed.
+fn locks(path: &Path) -> Result<[Lock; 2], Fault> {
+    private_files::refuse_links(path)?;
+    Ok([Lock::take(&path.with_extension("lock"))?, Lock::database(path)?])
 }
 
 /// The open strand. Dropping it writes what is queued and releases the database.
 pub struct Strand {
-    /// Dropped first: the lock is held until the thread has ended.
+    /// Dropped first: the locks are held until the thread has ended.
     commits: CommitQueue,
     path: PathBuf,
     ring: Arc<SealRing>,
     progress: Arc<LoadProgress>,
-    lock: Mutex<Option<Lock>>,
+    locks: Mutex<Option<[Lock; 2]>>,
 }
 
 impl Strand {
-    /// Writes what is queued, ends the thread and releases the lock, even while others hold the strand; blocks meanwhile.
+    /// Writes what is queued, ends the thread and releases the locks, even while others hold the strand; blocks meanwhile.
     /// Later submissions are dropped.
     pub fn close(&self) -> Result<(), Fault> {
         let closed = self.commits.close();
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.locks.lock().unwrap_or_else(PoisonError::into_inner).take());
         closed
     }
 

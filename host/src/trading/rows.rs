@@ -39,15 +39,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, DiskFault> {
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     // What a long reader made the log grow by is given back once it has ended.
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
-    let applied: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let applied = usize::try_from(applied).unwrap_or(usize::MAX);
-    let pending = SCHEMAS.get(applied..).ok_or_else(|| {
-        let known = SCHEMAS.len();
-        DiskFault::new(format!(
-            "{}: its schema version is {applied}, and this program knows versions up to {known}: start a newer program",
-            path.display()
-        ))
-    })?;
+    let applied = applied(&connection)?;
+    let pending = SCHEMAS.get(applied..).ok_or_else(|| DiskFault::new(newer(path, applied)))?;
     for (offset, schema) in pending.iter().enumerate() {
         let transaction = connection.transaction()?;
         transaction.execute_batch(schema)?;
@@ -56,6 +49,48 @@ pub(super) fn open(path: &Path) -> Result<Connection, DiskFault> {
         transaction.commit()?;
     }
     Ok(connection)
+}
+
+/// How many schemas are applied.
+fn applied(connection: &Connection) -> Result<usize, rusqlite::Error> {
+    let applied: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(usize::try_from(applied).unwrap_or(usize::MAX))
+}
+
+fn newer(path: &Path, applied: usize) -> String {
+    format!(
+        "{}: its schema version is {applied}, and this program knows versions up to {}: start a newer program",
+        path.display(),
+        SCHEMAS.len()
+    )
+}
+
+/// Refuses a database of a newer program, before a start brings the one beside it up to date.
+pub(super) fn refuse_newer(path: &Path) -> Result<(), Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let real = private_files::without_links(path)?;
+    match Connection::open_with_flags(real, flags).and_then(|connection| applied(&connection)) {
+        Ok(applied) if applied > SCHEMAS.len() => Err(Fault::new(newer(path, applied))),
+        // What cannot be read is judged where it is opened.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// What a command of a stopped server needs: the database of this very release, as `strand::check_release` says.
+pub(super) fn check_release(path: &Path) -> Result<(), Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let real = private_files::without_links(path)?;
+    let known = SCHEMAS.len();
+    // What cannot be read is left to whoever opens it next, and an empty file is still to be made.
+    match Connection::open_with_flags(real, flags).and_then(|connection| applied(&connection)) {
+        Err(_) | Ok(0) => Ok(()),
+        Ok(applied) if applied > known => Err(Fault::new(newer(path, applied))),
+        Ok(applied) if applied < known => Err(Fault::new(format!(
+            "{}: its schema version is {applied}, and this program's is {known}: start the server once, which brings it up to date",
+            path.display()
+        ))),
+        Ok(_) => Ok(()),
+    }
 }
 
 /// A posting as stored under its key.

@@ -4,8 +4,10 @@
 use std::borrow::Cow;
 
 use serde::Serializer;
+use zeroize::Zeroizing;
 
 use crate::json_object::{Members, Problem};
+use crate::text_file::trimmed;
 use crate::wire::read::check;
 
 /// The object without fields.
@@ -36,9 +38,59 @@ pub fn for_customer(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Settings as a person saved them: blanks and line ends around a value are nothing, as around a value of its own field. What
+/// has none stays as it was written. A copy that is not returned may hold a secret and is overwritten.
+pub fn trimmed_values(text: &str) -> Result<Zeroizing<String>, Problem> {
+    let Members(members) = check(text)?;
+    let mut trims = false;
+    let mut values: Vec<(String, Zeroizing<String>)> = Vec::with_capacity(members.len());
+    for (key, raw) in members {
+        let value = match serde_json::from_str::<String>(raw.get()).map(Zeroizing::new) {
+            Ok(value) if trimmed(&value).len() < value.len() => {
+                trims = true;
+                serde_json::to_string(trimmed(&value)).map_err(|_| "must be a JSON object as a string")?
+            }
+            Ok(_) | Err(_) => raw.get().to_owned(),
+        };
+        values.push((key, Zeroizing::new(value)));
+    }
+    if !trims {
+        return Ok(Zeroizing::new(text.to_owned()));
+    }
+    let mut out = Zeroizing::new(String::with_capacity(text.len()));
+    for (key, value) in &values {
+        let key = serde_json::to_string(key).map_err(|_| "must be a JSON object as a string")?;
+        let before = if out.is_empty() { '{' } else { ',' };
+        out.push(before);
+        out.push_str(&key);
+        out.push(':');
+        out.push_str(value);
+    }
+    out.push('}');
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn m20_blanks_around_a_setting_are_nothing() {
+        let table = [
+            (
+                r#"{"merchant_id":" acct_3\n", "n" : 1.50, "a":[" b "]}"#,
+                r#"{"merchant_id":"acct_3","n":1.50,"a":[" b "]}"#,
+            ),
+            (r#"{"k\"":"\u0020x\u00a0"}"#, r#"{"k\"":"x"}"#),
+            (r#"{ "b": 1.50, "a": "as is" }"#, r#"{ "b": 1.50, "a": "as is" }"#),
+            (r#"{"blank":"  "}"#, r#"{"blank":""}"#),
+            ("{}", "{}"),
+        ];
+        for (saved, stored) in table {
+            assert_eq!(trimmed_values(saved).unwrap().as_str(), stored);
+        }
+        assert!(trimmed_values("[]").is_err());
+    }
 
     #[test]
     fn the_servers_key_is_refused_from_clients_and_hidden_from_customers() {

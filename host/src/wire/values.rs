@@ -98,8 +98,10 @@ values! {
         Limit::parse(raw.get()).map_err(|error| Cow::Owned(error.to_string()))
     };
 
-    /// A JSON object written as a string; `""` is the empty object.
-    ObjectText<MAX>(Box<str>), schema::text(MAX), |raw| object(raw, MAX);
+    /// Settings, a JSON object written as a string; `""` is the empty object.
+    ObjectText<MAX>(Box<str>), schema::text(MAX), |raw| {
+        object(raw, MAX).and_then(|text| Ok(object_text::trimmed_values(&text)?.as_str().into()))
+    };
 
     /// Metadata of a client's: an object as a string that leaves the server's own key alone.
     Metadata(Judged), schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
@@ -117,7 +119,7 @@ values! {
     SecretObject(Secret), schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
         let text = text(raw, OBJECT_TEXT_LENGTH_MAX)?;
         let text = trimmed(&text);
-        if text.is_empty() { Ok(Secret::default()) } else { check(text).map(|_| Secret::new(text)) }
+        if text.is_empty() { Ok(Secret::default()) } else { object_text::trimmed_values(text).map(|text| Secret::new(&text)) }
     }, { fn given(self) -> Option<Self> { (!self.0.is_empty()).then_some(self) } };
 
     /// Where the customer comes back to: `https`, or `http` on this very machine, which the flow allows in sandbox

@@ -7,6 +7,8 @@ use crate::refusal::Refusal;
 pub(super) const SECRET_KEY: &str = "secret_key";
 pub(super) const WEBHOOK_SECRET: &str = "webhook_secret";
 pub(super) const CONFIG_JSON: &str = "config_json";
+/// Secrets that have a column and may stand in `config_json`, which wins.
+pub(super) const TWO_FORMS: [&str; 2] = [SECRET_KEY, WEBHOOK_SECRET];
 
 /// Names in one list of secrets to wipe: more than any module has.
 pub const WIPED_MAX: usize = 64;
@@ -25,7 +27,8 @@ pub(super) struct SealedEdit<'e> {
 }
 
 impl SealedEdit<'_> {
-    /// Wipes what `wipe` names, and the replaced webhook secrets with a webhook secret.
+    /// Wipes what `wipe` names, and the replaced webhook secrets with a webhook secret. A secret that has two forms is wiped in
+    /// both: the one that was not in force would be, though it may have leaked.
     pub(super) fn wipe_named(self, config: &mut ProviderConfig, without: Without<'_>) -> Result<(), Refusal> {
         for name in self.wipe {
             let key = name.strip_prefix("config_json.");
@@ -38,20 +41,37 @@ impl SealedEdit<'_> {
             if is_given(given) {
                 return Err(Refusal::invalid(format!("{column} is given, and named in wipe")));
             }
+            let left = |key: &str| {
+                let text = config.config_json.expose();
+                if text.is_empty() { None } else { without(text, key) }
+            };
             match (column, key) {
-                (SECRET_KEY, _) => config.secret_key = Secret::default(),
-                (WEBHOOK_SECRET, _) => config.webhook_secret = Secret::default(),
-                (_, None) => config.config_json = Secret::default(),
                 (_, Some(key)) => {
-                    let text = config.config_json.expose();
-                    let left = if text.is_empty() { None } else { without(text, key) };
-                    let left =
-                        left.ok_or_else(|| Refusal::invalid(format!("wipe names {}, which is not set", shown(name))))?;
-                    config.config_json = Secret::new(&left);
+                    let is_wiped = TWO_FORMS.contains(&key) && self.wipe.iter().any(|name| **name == *key);
+                    match left(key) {
+                        Some(left) => config.config_json = Secret::new(&left),
+                        None if is_wiped => {}
+                        None => {
+                            return Err(Refusal::invalid(format!("wipe names {}, which is not set", shown(name))));
+                        }
+                    }
+                    wipe_column(config, key);
                 }
-            }
-            if key.is_none() {
-                config.unreadable.retain(|unreadable| unreadable.column != column);
+                (CONFIG_JSON, None) => {
+                    let held: Vec<&str> = TWO_FORMS.into_iter().filter(|key| left(key).is_some()).collect();
+                    held.into_iter().chain([CONFIG_JSON]).for_each(|column| wipe_column(config, column));
+                }
+                (_, None) => {
+                    if let Some(left) = left(column) {
+                        if is_given(self.config_json) {
+                            return Err(Refusal::invalid(format!(
+                                "{column} is given in config_json, and named in wipe"
+                            )));
+                        }
+                        config.config_json = Secret::new(&left);
+                    }
+                    wipe_column(config, column);
+                }
             }
         }
         if self.wipes_webhook_secret() {
@@ -95,6 +115,16 @@ impl SealedEdit<'_> {
         }
         Ok(())
     }
+}
+
+fn wipe_column(config: &mut ProviderConfig, column: &str) {
+    match column {
+        SECRET_KEY => config.secret_key = Secret::default(),
+        WEBHOOK_SECRET => config.webhook_secret = Secret::default(),
+        CONFIG_JSON => config.config_json = Secret::default(),
+        _ => return,
+    }
+    config.unreadable.retain(|unreadable| unreadable.column != column);
 }
 
 const WIPE_TAKES: &str = "wipe takes secret_key, webhook_secret, config_json and config_json.KEY";

@@ -36,23 +36,21 @@ fn k1_a_secret_is_wiped_by_its_name_and_the_others_stay() {
     let stored = with_secrets();
     let table = [
         (&["secret_key"][..], ["", "whsec", "webhook_secret=json,token=t"], 1),
-        (&["webhook_secret"], ["sk", "", "webhook_secret=json,token=t"], 0),
+        (&["webhook_secret"], ["sk", "", "token=t"], 0),
         (&["config_json.token"], ["sk", "whsec", "webhook_secret=json"], 1),
-        (&["config_json.webhook_secret"], ["sk", "whsec", "token=t"], 0),
-        (&["config_json.webhook_secret", "config_json.token"], ["sk", "whsec", ""], 0),
-        (&["config_json"], ["sk", "whsec", ""], 0),
+        (&["config_json.webhook_secret"], ["sk", "", "token=t"], 0),
+        (&["webhook_secret", "config_json.webhook_secret"], ["sk", "", "token=t"], 0),
+        (&["config_json.webhook_secret", "config_json.token"], ["sk", "", ""], 0),
+        (&["config_json"], ["sk", "", ""], 0),
         (&["secret_key", "webhook_secret", "config_json"], ["", "", ""], 0),
     ];
     for (names, expected, replaced) in table {
         let saved = applied(&wiping(names), &stored, true).unwrap();
         assert_eq!((left(&saved), saved.replaced_webhook_secrets.len()), (expected, replaced), "{names:?}");
-        let is_called_with = names != ["webhook_secret"];
-        assert_eq!(
-            saved.terms_version == saved.version,
-            is_called_with,
-            "{names:?}: orders of other terms are not sent again"
-        );
+        assert_eq!(saved.terms_version, saved.version, "{names:?}: orders of other terms are not sent again");
     }
+    let hook = applied(&wiping(&["webhook_secret"]), &config(1), true).unwrap();
+    assert_ne!(hook.terms_version, hook.version, "a provider is not called with it");
     assert_eq!(
         applied(&ConfigEdit { secret_key: Some(Secret::default()), ..wiping(&[]) }, &stored, true)
             .map(|row| left(&row).concat()),
@@ -72,10 +70,37 @@ fn k1_a_name_that_wipes_nothing_is_refused_so_that_no_secret_stays_by_a_typo() {
         (wiping(&["config_json.tokn"]), "wipe names config_json.tokn, which is not set"),
         (wiping(&["config_json", "config_json.token"]), "wipe names config_json.token, which is not set"),
         (given(wiping(&["secret_key"])), "secret_key is given, and named in wipe"),
+        (
+            ConfigEdit { config_json: Some(Secret::new("secret_key=new")), ..wiping(&["secret_key"]) },
+            "secret_key is given in config_json, and named in wipe",
+        ),
     ];
     for (edit, expected) in table {
         assert_eq!(applied(&edit, &with_secrets(), false).unwrap_err(), expected);
     }
+}
+
+#[test]
+fn k1_a_secret_that_another_form_replaced_is_in_force_again_only_when_it_is_given_again() {
+    let json = |text: &str| ConfigEdit { config_json: Some(Secret::new(text)), ..ConfigEdit::default() };
+    let stored = applied(
+        &ConfigEdit { revoke_previous: true, ..json("webhook_secret=json,secret_key=sk_2,shape=t") },
+        &config(1),
+        true,
+    )
+    .unwrap();
+    let expected = "webhook_secret of the column, which config_json had replaced, would be in force again: give it again, or name \
+                    it in wipe";
+    let without = json("secret_key=sk_2,shape=t");
+    assert_eq!(applied(&without, &stored, true).unwrap_err(), expected);
+    let refused = applied(&json("webhook_secret=json"), &stored, false).unwrap_err();
+    assert!(refused.starts_with("secret_key of the column"), "{refused}");
+    let given = ConfigEdit { webhook_secret: Some(Secret::new("whsec")), ..without.clone() };
+    assert_eq!(left(&applied(&given, &stored, true).unwrap()), ["sk", "whsec", "secret_key=sk_2,shape=t"]);
+    let wiped = ConfigEdit { wipe: vec!["webhook_secret".into()], ..without };
+    assert_eq!(left(&applied(&wiped, &stored, true).unwrap()), ["sk", "", "secret_key=sk_2,shape=t"]);
+    // What `config_json` never replaced stays in force.
+    assert!(applied(&json("shape=t"), &config(1), true).is_ok());
 }
 
 fn lost(column: &'static str, holds_text: bool) -> UnreadableColumn {
@@ -167,6 +192,7 @@ fn k1_what_is_lost_given_again_or_wiped_is_recorded() {
         "webhook_secret Hidden(Secret(***))",
         r#"replaced_webhook_secrets Clear("1")"#,
         "config_json.token Hidden(Secret(***))",
+        "config_json.webhook_secret Hidden(Secret(***))",
     ];
     assert_eq!(fields(&with_secrets(), &wiped), expected);
     let healed = applied(&wiping(&["secret_key", "webhook_secret"]), &unreadable(), true).unwrap();

@@ -40,9 +40,24 @@ fn is_plausible(directive: &str) -> bool {
     }
 }
 
+/// Whether a directive is about this target itself, and not about one whose name contains it.
+pub(super) fn names_target(written: &str, target: &str) -> bool {
+    written.split(',').any(|directive| directive.split(['=', '[']).next().map(trimmed) == Some(target))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn i2_only_a_directive_of_a_target_names_it() {
+        for written in ["security=off", "warn, security = error", "security", "security[span]=warn"] {
+            assert!(names_target(written, "security"), "{written}");
+        }
+        for written in ["", "error,cashier_host::security_log=debug", "insecurity=off", "security_log=off"] {
+            assert!(!names_target(written, "security"), "{written}");
+        }
+    }
 
     #[test]
     fn i2_levels_that_cannot_be_understood_are_the_default_and_said() {

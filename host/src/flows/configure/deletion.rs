@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cashier_core::change::Change;
 use cashier_core::edit::{EditContext, changed_fields, check_brand};
-use cashier_core::ids::ApprovalId;
+use cashier_core::ids::{ApprovalId, ConfigId};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
@@ -17,6 +17,12 @@ use crate::flows::publication::DeletionRequest;
 use crate::ledger::{Estimate, storage_unavailable};
 use crate::security_log;
 use crate::snapshot::Snapshot;
+
+/// `configs 1, 3`.
+pub(super) fn named(configs: &[ConfigId]) -> String {
+    let ids: Vec<String> = configs.iter().map(ToString::to_string).collect();
+    format!("configs {}", ids.join(", "))
+}
 
 /// The publisher makes edits one after another, and only an edit enables a config: none begins to serve meanwhile.
 pub(super) async fn delete(cashier: &Cashier, request: &DeletionRequest) -> Result<(), Refusal> {
@@ -38,6 +44,10 @@ pub(super) async fn delete(cashier: &Cashier, request: &DeletionRequest) -> Resu
         (_, true) => return Err(in_use("it has served")),
         (false, false) => return Err(in_use("it is older than the records that would show whether it served")),
         (true, false) => {}
+    }
+    let linked = cashier.snapshot().linked_by(*id, None);
+    if !linked.is_empty() {
+        return Err(in_use(&format!("{} share a merchant account through it", named(&linked))));
     }
     let changes = {
         let snapshot = cashier.snapshot();

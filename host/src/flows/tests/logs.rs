@@ -4,11 +4,13 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use cashier_core::edit::ConfigEdit;
 use cashier_core::notice::{StatedAmount, Update};
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::ProviderStatus;
 use tracing::subscriber::DefaultGuard;
 
+use super::config_edits::{first, save};
 use crate::ports::{OrderCheck, QueryAnswer};
 use crate::test_cashier::{OnPost, TestCashier, lock, paid, usd};
 
@@ -186,4 +188,18 @@ async fn k7_a_flood_of_forged_webhooks_has_ten_lines_a_minute_and_a_count_of_the
     assert_eq!(log.lines("webhook was rejected").len(), 11);
     let counted = log.lines("rejected webhooks were not logged one by one");
     assert!(counted.len() == 1 && counted[0].contains("suppressed=490"), "{counted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn n1_secrets_that_nobody_wiped_by_command_are_one_security_event_with_their_names() {
+    let (log, _guard) = LogBuffer::capture();
+    let env = TestCashier::new().await;
+    save(&env, ConfigEdit { delete: true, ..first() }).await.unwrap();
+    env.run_for(600).await;
+    let [wiped] = &log.lines("secrets_wiped")[..] else { panic!("one event") };
+    assert!(
+        wiped.starts_with("WARN") && wiped.contains("config=1") && wiped.contains("secret_key webhook_secret"),
+        "{wiped}"
+    );
+    assert!(!wiped.contains("CANARY"), "{wiped}");
 }

@@ -114,6 +114,61 @@ async fn k1_a_draft_is_of_the_account_of_what_it_holds_alone() {
     assert_eq!(account(&env, 1), [1]);
 }
 
+/// Configs 1 and 2 have nothing in common but what the draft 3 shares with each.
+async fn linked_by_a_draft() -> (TestCashier, [Transaction; 2]) {
+    let own = |id: u64, merchant: &str, secret: &str| ProviderConfig {
+        merchant_id: merchant.into(),
+        secret_key: Secret::new(secret),
+        ..config(id)
+    };
+    let draft = ProviderConfig { enabled: false, ..own(3, "acct_3", "CANARY b") };
+    let env = TestCashier::with_rows(vec![own(1, "acct_3", "CANARY a"), own(2, "", "CANARY b"), draft]).await;
+    let made = [deposit(&env, 1).await, deposit(&env, 2).await];
+    (env, made)
+}
+
+#[tokio::test(start_paused = true)]
+async fn m20_configs_that_share_an_account_through_a_draft_do_so_whatever_becomes_of_it() {
+    let of_draft = |edit: ConfigEdit| ConfigEdit { id: Some(ConfigId(3)), ..edit };
+    let edits = [
+        ConfigEdit { merchant_id: Some("acct_other".into()), ..first() },
+        ConfigEdit { secret_key: Some(Secret::new("CANARY c")), ..first() },
+        ConfigEdit { wipe: vec!["secret_key".into()], ..first() },
+        ConfigEdit { delete: true, ..first() },
+    ];
+    for (case, edit) in edits.into_iter().enumerate() {
+        let (mut env, made) = linked_by_a_draft().await;
+        pay_the_first(&env, &made[0]).await;
+        save(&env, of_draft(edit)).await.unwrap();
+        assert_eq!(account(&env, 2), [1, 2, 3], "{case}");
+        env.crash().await;
+        assert_eq!(account(&env, 2), [1, 2, 3], "{case}, after a start");
+        reuse(&env, &made).await;
+    }
+    // What cannot be kept is refused.
+    let (env, _) = linked_by_a_draft().await;
+    for edit in
+        [ConfigEdit { sandbox: Some(true), ..first() }, ConfigEdit { provider: Some("other".into()), ..first() }]
+    {
+        let refusal = save(&env, of_draft(edit)).await.err().unwrap();
+        let expected = "provider and sandbox cannot change: configs 1, 2 share a merchant account through this config";
+        assert!(refusal.message.starts_with(expected), "{}", refusal.message);
+    }
+    assert_eq!(account(&env, 2), [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn m20_blanks_around_a_merchant_id_are_no_other_account() {
+    let own = |id: u64, merchant: &str, json: &str| ProviderConfig {
+        merchant_id: merchant.into(),
+        secret_key: Secret::new(&format!("CANARY {id}")),
+        config_json: Secret::new(json),
+        ..config(id)
+    };
+    let env = TestCashier::with_rows(vec![own(1, "acct_3", ""), own(2, "", r#"{"merchant_id":" acct_3\n"}"#)]).await;
+    assert_eq!(account(&env, 1), [1, 2]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn m20_a_payment_of_a_deleted_config_that_lost_its_secrets_is_credited_once() {
     let (mut env, [first_made, _]) = siblings().await;

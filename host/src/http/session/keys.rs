@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::key_file::{self, Entry};
+use crate::key_file::{self, KeyEntry};
 use crate::ports::Fault;
 
 /// The algorithm of secrets.
@@ -76,7 +76,7 @@ impl SessionKey {
 pub(super) fn parse_keys(text: &str) -> Result<Vec<SessionKey>, Fault> {
     const WRONG: &str = "a session key is a line of kid:hex, kid:customer:hex or kid:manager:hex";
     let mut keys: Vec<SessionKey> = Vec::new();
-    for Entry { line, key } in key_file::entries(text, &[]) {
+    for KeyEntry { line, key } in key_file::entries(text, &[]) {
         let wrong = || Fault::new(format!("line {line}: {WRONG}"));
         let (named, secret) = key.ok_or_else(wrong)?;
         let (kid, signs) = match named.split_once(':') {

@@ -95,7 +95,7 @@ pub(in crate::plugins) async fn open(row: &ConfigRow, parts: GatewayParts) -> Re
 
 async fn configured(row: &ConfigRow, parts: &GatewayParts) -> Result<(ModuleThread, SecretMasks, PaymentMode), String> {
     let (loaded, clock) = (&parts.loaded, &parts.clock);
-    let config = convert::config(row, parts.notify_url.clone(), clock.now(), &loaded.generation.descriptor)?;
+    let config = convert::config(row, parts.notify_url.clone(), clock.now())?;
     if let Some(spec) = convert::missing_required(&config, &loaded.generation.descriptor).filter(|_| row.enabled) {
         return Err(format!("{}: is required", spec.key));
     }
@@ -168,7 +168,7 @@ impl ConfiguredModule {
         if now.0 < self.secrets_valid_until.load(Ordering::Acquire) || !self.clock.is_plausible() {
             return Ok(());
         }
-        let config = convert::config(&self.row, self.notify_url.clone(), now, &self.loaded.generation.descriptor)?;
+        let config = convert::config(&self.row, self.notify_url.clone(), now)?;
         let configured = self.thread.reconfigure(self.loaded.generation.module, config).await;
         configured
             .map_err(|failure| failure.to_string())?

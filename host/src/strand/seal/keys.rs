@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
-use crate::key_file::{self, Entry};
+use crate::key_file::{self, KeyEntry};
 use crate::ports::Fault;
 
 /// A file with more keys than this is no key ring.
@@ -23,7 +23,7 @@ impl SealKeys {
     /// rotated by adding one with a higher id.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let mut keys: Vec<(u32, Zeroizing<[u8; 32]>)> = Vec::new();
-        for Entry { line, key } in key_file::entries(text, &[',']) {
+        for KeyEntry { line, key } in key_file::entries(text, &[',']) {
             let malformed = |place: String| Fault::new(format!("{place}: a seal key is '<id>:<64 hex digits>'"));
             let (id, secret) = key.ok_or_else(|| malformed(format!("line {line}")))?;
             let place = key_file::place(line, id);

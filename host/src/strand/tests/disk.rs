@@ -101,6 +101,21 @@ fn a_second_opener_is_refused_until_the_first_has_closed() {
     open(settings(folder.path()), listener).unwrap();
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn k6_a_second_opener_is_refused_where_the_lock_file_was_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    std::fs::remove_file(folder.path().join("bases/cashier.lock")).unwrap();
+    let refused = open(settings(folder.path()), listener.clone()).err().unwrap().to_string();
+    assert!(refused.contains("cashier.db is in use by another process"), "{refused}");
+    // A reload opens the database again, and closes what it had.
+    block_on(strand.reload()).unwrap();
+    assert!(open(settings(folder.path()), listener.clone()).is_err());
+    drop(strand);
+    open(settings(folder.path()), listener).unwrap();
+}
+
 #[cfg(unix)]
 #[test]
 fn the_files_are_private_to_their_owner() {

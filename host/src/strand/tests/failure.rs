@@ -150,6 +150,9 @@ fn failing_store() -> (CommitQueue, Arc<Disk>, Arc<TestListener>) {
     (commits, disk, listener)
 }
 
+/// What the strand does between two batches, as its callers ask for it.
+type BetweenBatches<'t> = dyn Fn(&CommitQueue) -> Result<(), Fault> + 't;
+
 fn empty(seq: u64) -> Arc<Commit> {
     commit(seq, Vec::new(), Vec::new())
 }
@@ -226,7 +229,7 @@ fn a_full_disk_between_two_batches_is_reverted_and_a_failing_one_closes_the_ledg
     };
     let reseal = |commits: &CommitQueue| block_on(commits.reseal(ResealCursor::default())).map(drop);
     let retire = |commits: &CommitQueue| block_on(commits.retire(order())).map(drop);
-    let tasks: [&dyn Fn(&CommitQueue) -> Result<(), Fault>; 2] = [&reseal, &retire];
+    let tasks: [&BetweenBatches<'_>; 2] = [&reseal, &retire];
     for task in tasks {
         for (kind, closes) in [
             (FaultKind::Full, false),

@@ -209,32 +209,13 @@ fn row() -> ConfigRow {
 
 #[test]
 fn config_json_overrides_columns_and_settings_and_expired_secrets_are_left_out() {
-    let shown = config(&row(), "https://c.test/3".to_owned(), UnixTime(100), &sdk::Descriptor::default()).unwrap();
+    let shown = config(&row(), "https://c.test/3".to_owned(), UnixTime(100)).unwrap();
     assert_eq!((shown.id, shown.merchant_id.as_str(), shown.public_key.as_str()), (3, "77001", "column public"));
     assert_eq!((shown.secret_key.expose(), shown.webhook_secret.expose()), ("over secret", "column hook"));
     let previous: Vec<_> = shown.previous_webhook_secrets.iter().map(|secret| secret.expose()).collect();
     assert_eq!(previous, ["valid"]);
     assert_eq!(shown.settings.to_json_text(), r#"{"kept":true,"mode":"b","rate":0.10}"#, "numbers keep their text");
     assert_eq!((shown.notify_url.as_str(), shown.sandbox), ("https://c.test/3", true));
-}
-
-#[test]
-fn i1_what_stands_around_the_url_of_an_endpoint_is_nothing() {
-    let spec = |key: &str, endpoint| sdk::SettingSpec { key: key.into(), endpoint, ..sdk::SettingSpec::default() };
-    let descriptor =
-        sdk::Descriptor { settings: vec![spec("api_base", true), spec("note", false)], ..sdk::Descriptor::default() };
-    let url = " \u{feff}https://api.example/v1\r\n";
-    let text = serde_json::json!({"api_base": url, "note": url}).to_string();
-    for row in [
-        ConfigRow { settings_json: (&*text).into(), config_json: Secret::default(), ..row() },
-        ConfigRow { settings_json: "".into(), config_json: Secret::new(&*text), ..row() },
-    ] {
-        let given = config(&row, String::new(), UnixTime(0), &descriptor).unwrap();
-        let shown = |key| given.settings.text(key).unwrap();
-        assert_eq!((shown("api_base"), shown("note")), (Some("https://api.example/v1"), Some(url)));
-        let endpoints: Vec<(&str, &str)> = endpoints(&given, &descriptor).collect();
-        assert_eq!(endpoints, [("api_base", "https://api.example/v1")]);
-    }
 }
 
 #[test]
@@ -245,7 +226,7 @@ fn an_error_names_the_wrong_column_and_not_its_content() {
         (ConfigRow { settings_json: "[\"canary\"]".into(), ..row() }, "settings_json: is not a JSON object"),
     ];
     for (row, expected) in table {
-        assert_eq!(config(&row, String::new(), UnixTime(0), &sdk::Descriptor::default()).unwrap_err(), expected);
+        assert_eq!(config(&row, String::new(), UnixTime(0)).unwrap_err(), expected);
     }
 }
 

@@ -14,7 +14,6 @@ use zeroize::Zeroizing;
 
 use super::masks::is_hashed;
 use crate::ports::{Order, PaymentQuery, RawNotice};
-use crate::text_file::trimmed;
 
 /// The row as its module sees it at `now`: `config_json` overrides `settings_json` and the credential columns; replaced
 /// secrets are included until they expire.
@@ -25,7 +24,6 @@ pub(in crate::plugins::calling) fn config(
     row: &ConfigRow,
     notify_url: String,
     now: UnixTime,
-    descriptor: &Descriptor,
 ) -> Result<ProviderConfig, String> {
     let mut overrides = object("config_json", row.config_json.expose())?;
     let merchant_id = credential(&mut overrides, "merchant_id", &row.merchant_id)?;
@@ -35,12 +33,6 @@ pub(in crate::plugins::calling) fn config(
     let mut settings = object("settings_json", &row.settings_json)?;
     settings.extend(overrides);
     settings.retain(|name, _| !is_host_setting(name));
-    for spec in descriptor.settings.iter().filter(|spec| spec.endpoint) {
-        // As around every URL that a person gives.
-        if let Some(Value::String(url)) = settings.get_mut(&spec.key) {
-            *url = trimmed(url).to_owned();
-        }
-    }
     let settings = Zeroizing::new(Value::Object(settings).to_string());
     // A row of an earlier version may keep more; the newest come first.
     let valid =
