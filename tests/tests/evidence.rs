@@ -193,7 +193,8 @@ async fn k9_what_a_terminal_would_obey_is_escaped_in_the_log_and_refused_in_code
     let mut process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
     let addresses = process.start().await;
     let url = format!("http://{}", addresses.customer);
-    for path in ["/a\u{202e}b\u{9b}31m", "/cashier/webhook/stripe\u{202e}", "/cashier/webhook/a\u{85}b/1"] {
+    let card = "/cashier/4111%201111%201111%201111";
+    for path in ["/a\u{202e}b\u{9b}31m", "/cashier/webhook/stripe\u{202e}", "/cashier/webhook/a\u{85}b/1", card] {
         exchange(
             &url,
             format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").as_bytes(),
@@ -213,13 +214,25 @@ async fn k9_what_a_terminal_would_obey_is_escaped_in_the_log_and_refused_in_code
         }
     }
     eventually("the access lines are written", async || {
-        (process.log().matches("\"access\"").count() >= 15).then_some(())
+        (process.log().matches("\"access\"").count() >= 16).then_some(())
     })
     .await;
     assert_eq!(process.terminate().await, Some(0));
     let log = process.log();
     assert!(log.contains("\\u202e") && log.contains("\\u009b"), "{log}");
     assert!(!log.chars().any(|sign| is_obeyed(sign) && sign != '\n'), "{log}");
+    assert!(log.contains("/cashier/4111%2011**%20****%201111") && !log.contains(card), "{log}");
+}
+
+#[test]
+fn k9_what_is_wrong_with_a_command_line_is_shown_escaped() {
+    let mistyped = ["token", "--role", "customer", "--id", "5", "--brand", "io\u{202e}n4"];
+    let ended = Command::new(artifacts::cashier()).args(mistyped).output().unwrap();
+    let shown = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(2), 0), "{shown}");
+    assert!(shown.contains("io\\u{202e}n4") && !shown.contains(|sign| is_obeyed(sign) && sign != '\n'), "{shown}");
+    let help = Command::new(artifacts::cashier()).args(["token", "--help"]).output().unwrap();
+    assert_eq!((help.status.code(), help.stderr.len()), (Some(0), 0));
 }
 
 /// A folder whose plugins.toml is this one.

@@ -107,7 +107,9 @@ async fn n2_sighup_reads_the_key_file_again_and_ends_nothing() {
 async fn n2_no_signal_ends_a_server_without_a_drain() {
     let mut server = Server::start("stop_delay_seconds = 0\n").await;
     // The last three are SIGSTKFLT and the first and last real-time signal.
-    let harmless = ["USR1", "USR2", "ALRM", "VTALRM", "PROF", "PIPE", "XFSZ", "IO", "HUP", "16", "34", "64"];
+    let harmless = [
+        "USR1", "USR2", "ALRM", "VTALRM", "PROF", "PIPE", "XFSZ", "IO", "TSTP", "TTIN", "TTOU", "HUP", "16", "34", "64",
+    ];
     for (before, signal) in harmless.into_iter().enumerate() {
         server.process.signal(signal).await;
         let received = || server.process.log().matches("signal received").count();
