@@ -98,7 +98,7 @@ impl CardField {
 fn is_number(name: &str, plain: &str) -> bool {
     let plain = unnumbered(plain);
     NUMBER_NAMES.contains(&plain)
-        || NUMBER_WORDS.contains(&&*unnumbered(&last_word(unnumbered(name)).to_lowercase()))
+        || NUMBER_WORDS.contains(&unnumbered(&last_word(unnumbered(name)).to_lowercase()))
         || PAYING_CARDS.iter().any(|ending| plain.ends_with(ending))
         || NUMBER_ENDINGS.iter().find_map(|ending| plain.strip_suffix(ending)).is_some_and(|before| !is_other(before))
 }
@@ -118,7 +118,7 @@ fn is_code(name: &str, plain: &str) -> bool {
     loop {
         if CODE_NAMES.contains(&plain)
             || CODE_WORDS.contains(&plain)
-            || CODE_WORDS.contains(&&*unnumbered(&last_word(words).to_lowercase()))
+            || CODE_WORDS.contains(&unnumbered(&last_word(words).to_lowercase()))
             || CODE_ENDINGS.iter().find_map(|ending| plain.strip_suffix(ending)).is_some_and(|before| !is_other(before))
         {
             return true;
