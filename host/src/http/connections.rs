@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::connection_counts::ListenerCounts;
 use super::connection_limits::ConnectionLimits;
-use super::open_connections::{Admission, Newcomer, OpenConnections};
+use super::open_connections::{AdmittedPlace, Newcomer, OpenConnections};
 use super::phase::Phase;
 use super::sender::Proof;
 use super::sending::Sending;
@@ -58,7 +58,7 @@ impl Connections {
 /// A connection that was admitted. Its place is free again once the last of these is dropped.
 pub(super) struct AdmittedConnection {
     connections: Arc<Connections>,
-    place: Admission,
+    place: AdmittedPlace,
     /// Whether the next byte begins a head.
     awaits_head: AtomicBool,
     /// Whether the whole answer was made, so that it only has to be sent.

@@ -47,7 +47,7 @@ pub(super) enum NoPlace {
 }
 
 /// A connection that got a place.
-pub(super) struct Admission {
+pub(super) struct AdmittedPlace {
     pub(super) id: u64,
     pub(super) end: Arc<Notify>,
     pub(super) sending: Arc<Sending>,
@@ -76,12 +76,12 @@ impl OpenConnections {
     }
 
     /// Takes a new connection in; another may end for it. Its notice says that it is to end.
-    pub(super) fn admit(&mut self, newcomer: Newcomer, now: Duration) -> Result<Admission, NoPlace> {
+    pub(super) fn admit(&mut self, newcomer: Newcomer, now: Duration) -> Result<AdmittedPlace, NoPlace> {
         self.forget_old(now);
         self.make_place(newcomer, true, now)?;
         self.next += 1;
         let (id, entry) = (self.next, OpenConnection::new(newcomer.key(), newcomer.limited, now));
-        let admission = Admission { id, end: Arc::clone(&entry.end), sending: Arc::clone(&entry.sending) };
+        let admission = AdmittedPlace { id, end: Arc::clone(&entry.end), sending: Arc::clone(&entry.sending) };
         self.join(id, &entry, now);
         self.connections.insert(id, entry);
         self.counts.opened();
