@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, Counters};
@@ -10,7 +11,7 @@ use cashier_core::dependence::Refusals;
 use rusqlite::Connection;
 
 use super::columns::sql_fault;
-use super::connection::{connect, empty_log, settle, sync_log, unopened};
+use super::connection::{connect, settle, sync_log, unopened};
 use super::load::{self, BlockLimits, RowSource};
 use super::log_watch::LogWatch;
 use super::quarantine::Quarantine;
@@ -18,6 +19,7 @@ use super::reseal::{self, ResealCursor, ResealStep};
 use super::retention::{self, RetentionKind, RetentionOrder, Retired};
 use super::rows::{self, RowWriter, Scratch, counters};
 use super::seal::Seal;
+use super::stale_log::StaleLog;
 use super::stored;
 use super::writing::Store;
 use crate::ports::{Configuration, Fault, FaultKind, LoadProgress, Loaded, Refused};
@@ -38,8 +40,7 @@ pub(super) struct Sqlite {
     scratch: Scratch,
     progress: Arc<LoadProgress>,
     log: LogWatch,
-    /// What was overwritten in the database is in its log still.
-    log_is_stale: bool,
+    stale_log: StaleLog,
 }
 
 impl Sqlite {
@@ -56,7 +57,7 @@ impl Sqlite {
             scratch: Scratch::default(),
             progress: Arc::default(),
             log: LogWatch::new(path),
-            log_is_stale: false,
+            stale_log: StaleLog::of(path),
         };
         // SQLite creates the log with the file's mode.
         private_files::open_database(path)?;
@@ -81,14 +82,10 @@ impl Sqlite {
         self.connection.as_ref().ok_or_else(unopened)
     }
 
-    /// Empties a log that holds what was overwritten. A reader may keep it from that: then the next commit tries again, as does
-    /// the end of a run. What was committed is durable whatever becomes of this.
-    fn empty_stale_log(&mut self) {
-        if let Some(connection) = self.connection.as_ref().filter(|_| self.log_is_stale) {
-            match empty_log(connection) {
-                Ok(is_empty) => self.log_is_stale = !is_empty,
-                Err(error) => tracing::warn!(%error, "log of the database was not emptied: it is tried again"),
-            }
+    /// Notes that the open transaction, which was committed, has overwritten something.
+    fn mark_log(&mut self) {
+        if std::mem::take(&mut self.scratch.has_overwritten) {
+            self.stale_log.mark();
         }
     }
 
@@ -157,9 +154,8 @@ impl Store for Sqlite {
         run(connection, "COMMIT")?;
         // Not before: what is reverted, or tried again under another hash, is not in the chain.
         scratch.audited.drain(..).for_each(|record| record.is_durable());
-        self.log_is_stale |= std::mem::take(&mut scratch.has_overwritten);
         self.log.look(connection);
-        self.empty_stale_log();
+        self.mark_log();
         Ok(())
     }
 
@@ -169,10 +165,7 @@ impl Store for Sqlite {
         let Self { seal, quarantine, scratch, .. } = self;
         let step = reseal::step(&mut RowWriter { connection, seal, quarantine, scratch }, cursor)?;
         run(connection, "COMMIT")?;
-        self.log_is_stale |= std::mem::take(&mut scratch.has_overwritten);
-        if step.next.is_none() {
-            self.empty_stale_log();
-        }
+        self.mark_log();
         Ok(step)
     }
 
@@ -232,6 +225,10 @@ impl Store for Sqlite {
             "books were read"
         );
         Ok(loaded)
+    }
+
+    fn rest(&mut self, now: Instant) -> Option<Duration> {
+        self.stale_log.empty(self.connection.as_ref()?, now)
     }
 
     fn close(&mut self) -> Result<(), Fault> {
