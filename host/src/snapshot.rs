@@ -165,22 +165,34 @@ impl Snapshot {
         self.fingerprints.account_marks(config)
     }
 
-    /// Other configs that would no longer all share a merchant account if this one were so, or gone: what was credited under one
-    /// of them would be credited again under another.
+    /// The same of a config under which payments were made. Where it cannot be compared now, it never can.
+    pub fn account_marks_of_payments(&self, config: &ProviderConfig) -> Vec<Box<str>> {
+        let marks = self.account_marks(config);
+        let is_unmarked = marks.is_empty() && self.fingerprints.may_be_any(config, &marks);
+        if is_unmarked { FingerprintKey::with_any(marks) } else { marks }
+    }
+
+    /// Other configs that share a merchant account through this one, and would not if it were so, or gone: what was credited
+    /// under one of them would be credited again under another. Only what is known links them.
     pub fn linked_by(&self, id: ConfigId, after: Option<&ProviderConfig>) -> Vec<ConfigId> {
-        let others: Vec<ConfigId> = self.merchant_account(id).iter().copied().filter(|known| *known != id).collect();
-        let mut marks: Vec<(ConfigId, Marks)> =
-            others.iter().filter_map(|other| Some((*other, self.marks.get(other)?.clone()))).collect();
-        let provider = self.config(id).map(|served| &served.config.provider);
-        marks.extend(
-            after
-                .filter(|after| Some(&after.provider) == provider)
-                .map(|after| (id, Marks::of(after, &self.fingerprints))),
-        );
+        let Some(provider) = self.config(id).map(|served| &served.config.provider) else { return Vec::new() };
+        let known = |id: ConfigId| Some((id, self.marks.get(&id)?.known_alone()));
+        let all: Vec<(ConfigId, Marks)> =
+            self.configs_of(provider).filter_map(|served| known(served.config.id)).collect();
+        let before = merchants::accounts(&all);
+        let linked: Vec<ConfigId> = before
+            .get(&id)
+            .into_iter()
+            .flat_map(|account| account.iter().copied())
+            .filter(|other| *other != id)
+            .collect();
+        let after = after.filter(|after| after.provider == *provider);
+        let own = after.map(|after| (id, Marks::of(after, &self.fingerprints).known_alone()));
+        let marks: Vec<(ConfigId, Marks)> = linked.iter().filter_map(|other| known(*other)).chain(own).collect();
         let accounts = merchants::accounts(&marks);
-        let first = others.first().and_then(|first| accounts.get(first));
-        let is_whole = first.is_none_or(|account| others.iter().all(|other| account.contains(other)));
-        if is_whole { Vec::new() } else { others }
+        let first = linked.first().and_then(|first| accounts.get(first));
+        let is_whole = first.is_none_or(|account| linked.iter().all(|other| account.contains(other)));
+        if is_whole { Vec::new() } else { linked }
     }
 
     /// The configs that share this one's merchant account, itself included, by id.

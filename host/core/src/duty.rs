@@ -4,7 +4,7 @@
 mod unconfirmed;
 
 pub(crate) use self::unconfirmed::wants_advance;
-pub use self::unconfirmed::{CLOSED_QUERY_SECONDS, is_expired};
+pub use self::unconfirmed::{CLOSED_QUERY_SECONDS, ENDING_SECONDS, awaited_until, is_expired};
 use self::unconfirmed::{asks_provider, end_of_queries, is_unstated, may_be_paid_late, went_back_unconfirmed};
 use crate::aggregate::Aggregate;
 use crate::facts::{ProviderFact, ReviewHold};

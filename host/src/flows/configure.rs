@@ -109,7 +109,7 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                 Publication::EndSecrets => retired::end_secrets(&cashier).await,
                 Publication::Reread => upkeep::reread(&cashier).await,
                 Publication::BeginWindows => upkeep::begin_windows(&cashier).await,
-                Publication::Reloaded(configuration) => upkeep::show_reloaded(&cashier, configuration).await,
+                Publication::Reloaded => upkeep::show_reloaded(&cashier).await,
             }
         }
     }));
@@ -316,7 +316,11 @@ fn account_marks(
     has_transactions: bool,
 ) -> Vec<Box<str>> {
     let stored = stored.filter(|stored| has_transactions || stored.enabled || !stored.unreadable.is_empty());
-    let earlier = stored.map(|stored| snapshot.account_marks(stored)).unwrap_or_default();
+    let earlier = stored.map(|stored| match has_transactions {
+        true => snapshot.account_marks_of_payments(stored),
+        false => snapshot.account_marks(stored),
+    });
+    let earlier = earlier.unwrap_or_default();
     snapshot.account_marks(&ProviderConfig { account_marks: earlier, ..draft.clone() })
 }
 

@@ -86,9 +86,9 @@ async fn keep_open(cashier: Weak<Cashier>) {
         cashier.ledger.closed().await;
         cashier.clock.sleep(REOPEN_PAUSE).await;
         match cashier.ledger.reopen().await {
-            Ok(configuration) => {
+            Ok(_) => {
                 tracing::warn!("ledger reopened: the books were loaded again after a failed commit");
-                configure::reloaded(&cashier, configuration).await;
+                configure::reloaded(&cashier).await;
             }
             Err(fault) => tracing::error!(%fault, "reloading the books failed: the ledger stays closed"),
         }

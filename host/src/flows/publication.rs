@@ -10,7 +10,6 @@ use cashier_core::session::ManagerSession;
 use tokio::sync::oneshot;
 
 use super::request_context::RequestContext;
-use crate::ports::Configuration;
 use crate::snapshot::Served;
 
 /// Where the outcome of an edit goes.
@@ -73,5 +72,5 @@ pub(super) enum Publication {
     /// Begins the windows of replaced secrets that a wrong clock stamped.
     BeginWindows,
     /// The rows on disk after a failed commit, which may have reached the disk all the same.
-    Reloaded(Configuration),
+    Reloaded,
 }

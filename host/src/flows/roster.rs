@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::change::{AuditRecord, Body};
+use cashier_core::duty;
 use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
 use cashier_core::ids::{ApprovalId, ConfigId, Login, TransactionId};
 use cashier_core::operation::{self, BalanceOperation};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::roster::{ImportReport, RosterPlan};
 use cashier_core::session::{Actor, ManagerSession};
+use cashier_core::time::UnixTime;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
@@ -56,7 +58,7 @@ async fn import(cashier: &Cashier, request: RosterRequest) -> Result<RosterResul
         Ok(judged) => judged,
         Err(refusal) => return refused(refusal, &request),
     };
-    let held = held(cashier, &judged)?;
+    let Unsettled { held, left, further } = unsettled(cashier, &judged).await?;
     if !held.is_empty() {
         return Ok(Err(held));
     }
@@ -65,12 +67,19 @@ async fn import(cashier: &Cashier, request: RosterRequest) -> Result<RosterResul
     }
     let _admitted = [cashier.ledger.admit(Estimate::single(0))?, cashier.ledger.admit(Estimate::single(0))?];
     // Before anything of it is in force, so that no failure leaves a change that nobody is named for.
-    record(cashier, &request, "to be applied", intended(&judged, text)).await?;
-    let applied = cashier.trading.import_roster(Arc::clone(text), judged).await;
+    let mut changes = intended(&judged, text);
+    changes.extend(disregarded(&left, further));
+    record(cashier, &request, "to be applied", changes).await?;
+    // What was ordered while that was written was ordered under what it changes.
+    let held = unsettled(cashier, &judged).await.map(|unsettled| unsettled.held);
+    let applied = match &held {
+        Ok(held) if held.is_empty() => Some(cashier.trading.import_roster(Arc::clone(text), judged).await),
+        Ok(_) | Err(_) => None,
+    };
     let (outcome, changes) = match &applied {
-        Ok(report) => ("applied", counted(report)),
-        Err(RosterRefusal::Fault(_)) => ("not known", Vec::new()),
-        Err(_) => ("not applied", Vec::new()),
+        Some(Ok(report)) => ("applied", counted(report)),
+        Some(Err(RosterRefusal::Fault(_))) => ("not known", Vec::new()),
+        Some(Err(_)) | None => ("not applied", Vec::new()),
     };
     if let Err(refusal) = record(cashier, &request, outcome, changes).await {
         tracing::error!(
@@ -79,12 +88,13 @@ async fn import(cashier: &Cashier, request: RosterRequest) -> Result<RosterResul
         );
     }
     match applied {
-        Ok(report) => {
+        Some(Ok(report)) => {
             let [groups, customers, accounts] = report.lists().map(|(_, tally)| tally.to_string());
             tracing::info!(target: "security", command, %by, groups, customers, accounts, "roster was applied");
             Ok(Ok(report))
         }
-        Err(refusal) => refused(refusal, &request),
+        Some(Err(refusal)) => refused(refusal, &request),
+        None => held.map(Err),
     }
 }
 
@@ -106,55 +116,96 @@ fn refused(refusal: RosterRefusal, request: &RosterRequest) -> Result<RosterResu
     }
 }
 
-/// Accounts that change owner, currency or mode while money may still come or go by itself under what they are: it would be
-/// refused, or be another kind of money.
-fn held(cashier: &Cashier, judged: &RosterPlan) -> Result<Vec<RosterMistake>, Refusal> {
+/// Transactions of accounts that change owner, currency or mode.
+#[derive(Default)]
+struct Unsettled {
+    /// Accounts where money may still come or go by itself under what they are: it would be refused, or be another kind of
+    /// money. At most [`MISTAKES_MAX`].
+    held: Vec<RosterMistake>,
+    /// Orders that nothing is expected of any more, although they are unpaid: they hold nothing and are recorded.
+    left: Vec<TransactionId>,
+    /// How many more of them there are than [`CHANGES_RECORDED_MAX`].
+    further: usize,
+}
+
+/// Why a transaction holds its account. The greater one is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Hold {
+    /// It may be paid, or end, until this time.
+    Awaited(UnixTime),
+    /// While the clock is not plausible, nothing is over.
+    Untimed,
+    OperationDue,
+}
+
+async fn unsettled(cashier: &Cashier, judged: &RosterPlan) -> Result<Unsettled, Refusal> {
+    let mut unsettled = Unsettled::default();
     if judged.rebound.is_empty() {
-        return Ok(Vec::new());
+        return Ok(unsettled);
     }
     let rebound: BTreeMap<Login, &'static str> =
         judged.rebound.iter().map(|rebound| (rebound.login, rebound.field)).collect();
-    let mut held: BTreeMap<Login, TransactionId> = BTreeMap::new();
+    let mut held: BTreeMap<Login, (Hold, TransactionId)> = BTreeMap::new();
     let mut after = TransactionId(0);
     loop {
+        let now = cashier.clock.is_plausible().then(|| cashier.clock.now());
         let (last, found) = cashier.ledger.peek(|books| {
             let ids = books.unsettled_after(after, LOOKED_AT_ONCE_MAX);
             let known = ids.iter().filter_map(|id| books.aggregate(*id));
-            let found = known.filter(|known| rebound.contains_key(&known.transaction.login) && is_under_way(known));
-            (
-                ids.last().copied(),
-                found.map(|known| (known.transaction.login, known.transaction.id)).collect::<Vec<_>>(),
-            )
+            let known = known.filter(|known| rebound.contains_key(&known.transaction.login));
+            let found = known.map(|known| {
+                (known.transaction.login, known.transaction.id, hold(&known, now), known.transaction.is_unpaid())
+            });
+            (ids.last().copied(), found.collect::<Vec<_>>())
         })?;
-        for (login, id) in found {
-            held.entry(login).or_insert(id);
+        for (login, id, hold, is_unpaid) in found {
+            match hold {
+                Some(hold) => {
+                    let named = held.entry(login).or_insert((hold, id));
+                    *named = (*named).max((hold, id));
+                }
+                None if !is_unpaid => {}
+                None if unsettled.left.len() < CHANGES_RECORDED_MAX => unsettled.left.push(id),
+                None => unsettled.further += 1,
+            }
         }
         match last {
             Some(last) => after = last,
             None => break,
         }
+        // Between two holds, whatever else waits for this thread.
+        tokio::task::yield_now().await;
     }
-    let mistake = |(login, id): (&Login, &TransactionId)| {
+    let mistake = |(login, (hold, id)): (&Login, &(Hold, TransactionId))| {
         let field = rebound.get(login).copied().unwrap_or_default();
-        let what = format!(
-            "{field} of account {login} cannot change while transaction {id} is not settled: let it be paid or expire, or \
-             cancel it"
-        );
+        let until = match hold {
+            Hold::Awaited(end) => format!("it holds the account until it is paid or has ended, at most until {end}"),
+            Hold::Untimed => "it holds the account until it is paid, or the clock is plausible again".into(),
+            Hold::OperationDue => "it holds the account until its operation is posted or refused".into(),
+        };
+        let what = format!("{field} of account {login} cannot change while transaction {id} is not settled: {until}");
         RosterMistake { with_row: what.clone(), what }
     };
-    Ok(held.iter().map(mistake).take(MISTAKES_MAX).collect())
+    unsettled.held = held.iter().map(mistake).take(MISTAKES_MAX).collect();
+    Ok(unsettled)
 }
 
 /// Mistakes of one answer that name accounts with an order under way.
 const MISTAKES_MAX: usize = 50;
 
-/// An order that may still be paid, or an operation that is due. What waits for a person is neither: a refused posting is
-/// mended by such a change.
-fn is_under_way(known: &Aggregate) -> bool {
+/// An order that may still be paid by itself, or an operation that is due. What waits for a person is neither: a refused
+/// posting is mended by such a change. `now` is `None` while the clock is not plausible.
+fn hold(known: &Aggregate, now: Option<UnixTime>) -> Option<Hold> {
     let due = || operation::due_minor(&known.transaction, &known.standing(), &known.operations);
-    known.transaction.status.is_unpaid()
-        || known.operations.iter().any(BalanceOperation::is_unsettled)
-        || due().is_some()
+    if known.operations.iter().any(BalanceOperation::is_unsettled) || due().is_some() {
+        return Some(Hold::OperationDue);
+    }
+    let end = duty::awaited_until(&known.transaction)?;
+    match now {
+        None => Some(Hold::Untimed),
+        Some(_) if known.transaction.expiry_is_postponed() => Some(Hold::Untimed),
+        Some(now) => (now < end).then_some(Hold::Awaited(end)),
+    }
 }
 
 async fn record(
@@ -192,6 +243,15 @@ fn intended(judged: &RosterPlan, text: &str) -> Vec<FieldChange> {
         changes.push(change("further changes".into(), Box::default(), after.into()));
     }
     changes
+}
+
+/// The orders under way that the roster is applied in spite of.
+fn disregarded(left: &[TransactionId], further: usize) -> Option<FieldChange> {
+    let mut ids: Vec<String> = left.iter().map(ToString::to_string).collect();
+    if further > 0 {
+        ids.push(format!("and {further} further"));
+    }
+    (!ids.is_empty()).then(|| change("transactions not settled".into(), Box::default(), ids.join(", ").into()))
 }
 
 /// How many rows of which list changed.

@@ -11,6 +11,10 @@ use zeroize::Zeroizing;
 /// them the oldest is dropped.
 pub const ACCOUNT_MARKS_MAX: usize = 16;
 
+/// The mark of a config that may be of any merchant account, whatever it holds later: payments were made under it before any
+/// of its marks was known.
+const ANY: &str = "any";
+
 /// What is hashed before the field, so that no other use of the key gives the same digest.
 const ACCOUNT_MARK: &[u8] = b"cashier merchant account 1";
 /// Half a digest: no two secrets share it by chance.
@@ -43,30 +47,40 @@ impl FingerprintKey {
         mac.finalize().into_bytes().into()
     }
 
-    /// The marks to store with a config: those that it has, and those of what it holds now. A mark of another key is kept
-    /// only while nothing takes its place. A config that does not open gets none.
+    /// The marks to store with a config: those that it has, and those of what it holds now. Marks of a key that is lost stay:
+    /// they are compared with each other as texts. A config that does not open gets none.
     pub fn account_marks(&self, config: &ProviderConfig) -> Vec<Box<str>> {
         let mut marks = config.account_marks.clone();
         if !is_readable(config) {
             return marks;
         }
         let held = self.held(config);
-        let is_replaced = |mark: &str| held.iter().any(|new| field_of(new) == field_of(mark));
-        marks.retain(|mark| self.made(mark) || !is_replaced(mark));
-        for mark in held {
-            if !marks.contains(&mark) {
-                marks.push(mark);
+        for mark in &held {
+            if !marks.contains(mark) {
+                marks.push(mark.clone());
             }
         }
-        let more = marks.len().saturating_sub(ACCOUNT_MARKS_MAX);
-        marks.drain(..more);
+        let mut more = marks.len().saturating_sub(ACCOUNT_MARKS_MAX);
+        marks.retain(|mark| {
+            let drops = more > 0 && **mark != *ANY && !held.contains(mark);
+            more -= usize::from(drops);
+            !drops
+        });
         marks
     }
 
     /// Whether a config with these marks may be of any merchant account: what identifies it does not open and was never
-    /// marked, or was marked under a key that is lost.
+    /// marked, or nothing of its kind was marked since the key of its mark was lost.
     pub fn may_be_any(&self, config: &ProviderConfig, marks: &[Box<str>]) -> bool {
-        marks.iter().any(|mark| !self.made(mark)) || (marks.is_empty() && !is_readable(config))
+        let is_compared = |mark: &str| {
+            self.made(mark) || marks.iter().any(|other| self.made(other) && field_of(other) == field_of(mark))
+        };
+        marks.iter().any(|mark| !is_compared(mark)) || (marks.is_empty() && !is_readable(config))
+    }
+
+    /// The marks of a config that keeps them for ever as one that may be of any account.
+    pub fn with_any(marks: Vec<Box<str>>) -> Vec<Box<str>> {
+        if marks.iter().any(|mark| **mark == *ANY) { marks } else { [vec![ANY.into()], marks].concat() }
     }
 
     /// `config_json` wins over the columns, as it does for the module.

@@ -34,6 +34,13 @@ impl Marks {
     }
 }
 
+impl Marks {
+    /// Without the accounts that it may be of because it cannot be compared.
+    pub(super) fn known_alone(&self) -> Self {
+        Self { may_be_any: false, ..self.clone() }
+    }
+}
+
 /// The merchant account of each of these configs of one provider, by config.
 pub(super) fn accounts(configs: &[(ConfigId, Marks)]) -> BTreeMap<ConfigId, Arc<[ConfigId]>> {
     let mut accounts: Vec<(BTreeSet<ConfigId>, BTreeSet<Mark>)> = Vec::new();
@@ -92,6 +99,7 @@ mod tests {
             column,
             sealed: Box::default(),
             holds_text: true,
+            had_key: false,
             why: "sealed with key 1".into(),
         };
         let broken = |column| ProviderConfig {
@@ -132,8 +140,8 @@ mod tests {
         assert_eq!(row.account_marks.len(), 3, "{:?}", row.account_marks);
         assert!(row.account_marks.iter().all(|mark| mark.starts_with("k1 ") && !mark.contains("s1")));
         let under_another = keys[1].account_marks(&row);
-        assert_eq!(under_another.len(), 2, "what it holds now: {under_another:?}");
-        assert!(under_another.iter().all(|mark| mark.starts_with("k2 ")) && !keys[1].may_be_any(&row, &under_another));
+        assert_eq!(under_another.len(), 5, "what it holds now, and what it held: {under_another:?}");
+        assert!(!keys[1].may_be_any(&row, &under_another), "what it holds is compared under the new key");
         row.secret_key = Secret::default();
         let wiped = keys[1].account_marks(&row);
         assert_eq!(wiped.iter().filter(|mark| mark.starts_with("k1 secret_key ")).count(), 2, "{wiped:?}");
@@ -143,6 +151,8 @@ mod tests {
             row.account_marks = keys[0].account_marks(&row);
         }
         assert_eq!(row.account_marks.len(), ACCOUNT_MARKS_MAX);
+        let merchant = keys[0].account_marks(&config(1, "a", ""));
+        assert!(row.account_marks.contains(&merchant[0]), "what it holds now is not dropped");
         assert_eq!(
             row.account_marks.last(),
             keys[0].account_marks(&config(1, "", &(2 * ACCOUNT_MARKS_MAX - 1).to_string())).last()

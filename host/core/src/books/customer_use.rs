@@ -15,8 +15,9 @@ pub const STORED_PERIOD_DAYS: i64 = 30;
 /// The same in seconds.
 const PERIOD_SECONDS: i64 = STORED_PERIOD_DAYS * 24 * 60 * 60;
 
-fn period(time: UnixTime) -> i64 {
-    time.0.div_euclid(PERIOD_SECONDS)
+/// In 32 bits, because every customer has one in memory.
+fn period(time: UnixTime) -> i32 {
+    i32::try_from(time.0.div_euclid(PERIOD_SECONDS)).unwrap_or(i32::MAX)
 }
 
 /// Whose requests store: each has its own sum, so that deposits leave no withdrawal without place.
@@ -58,34 +59,48 @@ impl StoredBytes {
 pub struct CustomerUse {
     /// Deposits through a provider of which no payment or end is known.
     pub open_deposits: u32,
-    /// The period of the newest rows, and comments, metadata and return URLs of the one before and of it.
-    period: i64,
-    deposits: [u64; 2],
-    withdrawals: [u64; 2],
+    deposits: KindUse,
+    withdrawals: KindUse,
 }
 
 impl CustomerUse {
     pub fn stored(&self, by: StoredBy, now: UnixTime) -> StoredBytes {
-        let [before, newest] = match by {
-            StoredBy::Deposits => self.deposits,
-            StoredBy::Withdrawals => self.withdrawals,
-        };
-        let current = period(now);
-        let (before, current) = match current.saturating_sub(self.period) {
+        match by {
+            StoredBy::Deposits => self.deposits.stored(now),
+            StoredBy::Withdrawals => self.withdrawals.stored(now),
+        }
+    }
+}
+
+/// What requests of one kind take of a customer: 16 bytes, because every customer has them in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct KindUse {
+    open: u32,
+    /// The period of the newest rows, and comments, metadata and return URLs of the one before and of it. Each sum stays at
+    /// 4 GiB, which is more than the limit may be.
+    period: i32,
+    bytes: [u32; 2],
+}
+
+impl KindUse {
+    fn stored(&self, now: UnixTime) -> StoredBytes {
+        let [before, newest] = self.bytes;
+        let (before, current) = match period(now).saturating_sub(self.period) {
             ..=0 => (before, newest),
             1 => (newest, 0),
             2.. => (0, 0),
         };
         let seconds_left = PERIOD_SECONDS - now.0.rem_euclid(PERIOD_SECONDS);
-        StoredBytes { before, current, seconds_left }
+        StoredBytes { before: before.into(), current: current.into(), seconds_left }
     }
 
     fn add(&mut self, row: &RowUse) {
-        self.open_deposits += u32::from(row.is_open);
+        self.open += u32::from(row.is_open);
+        let [_, newest] = self.bytes;
         match row.period.saturating_sub(self.period) {
             ..=0 => {}
-            1 => [self.deposits, self.withdrawals] = [self.deposits, self.withdrawals].map(|[_, newest]| [newest, 0]),
-            2.. => [self.deposits, self.withdrawals] = Default::default(),
+            1 => self.bytes = [newest, 0],
+            2.. => self.bytes = [0, 0],
         }
         self.period = self.period.max(row.period);
         if let Some(bytes) = self.bytes_of(row) {
@@ -94,17 +109,14 @@ impl CustomerUse {
     }
 
     fn take_out(&mut self, row: &RowUse) {
-        self.open_deposits = self.open_deposits.saturating_sub(row.is_open.into());
+        self.open = self.open.saturating_sub(row.is_open.into());
         if let Some(bytes) = self.bytes_of(row) {
             *bytes = bytes.saturating_sub(row.bytes);
         }
     }
 
-    fn bytes_of(&mut self, row: &RowUse) -> Option<&mut u64> {
-        let [before, newest] = match row.by {
-            StoredBy::Deposits => &mut self.deposits,
-            StoredBy::Withdrawals => &mut self.withdrawals,
-        };
+    fn bytes_of(&mut self, row: &RowUse) -> Option<&mut u32> {
+        let [before, newest] = &mut self.bytes;
         match self.period.saturating_sub(row.period) {
             0 => Some(newest),
             1 => Some(before),
@@ -118,29 +130,48 @@ impl CustomerUse {
 pub(super) struct RowUse {
     is_open: bool,
     by: StoredBy,
-    period: i64,
-    bytes: u64,
+    period: i32,
+    bytes: u32,
 }
 
+impl RowUse {
+    fn is_nothing(&self) -> bool {
+        !self.is_open && self.bytes == 0
+    }
+}
+
+type UseTable = GrowingTable<(u64, KindUse)>;
+
+/// Each kind for itself: few customers have stored anything with a withdrawal.
 #[derive(Default)]
-pub(super) struct CustomerUses(GrowingTable<(u64, CustomerUse)>);
+pub(super) struct CustomerUses {
+    deposits: UseTable,
+    withdrawals: UseTable,
+}
 
 impl CustomerUses {
     pub(super) fn of(&self, customer: CustomerId) -> CustomerUse {
-        self.0
-            .find(key_hash(customer.0), |(known, _)| *known == customer.0)
-            .map(|(_, taken)| *taken)
-            .unwrap_or_default()
+        let find = |table: &UseTable| {
+            let found = table.find(key_hash(customer.0), |(known, _)| *known == customer.0);
+            found.map(|(_, taken)| *taken).unwrap_or_default()
+        };
+        let (deposits, withdrawals) = (find(&self.deposits), find(&self.withdrawals));
+        CustomerUse { open_deposits: deposits.open, deposits, withdrawals }
     }
 
-    /// One row of a customer takes `after` in place of `before`.
+    /// One row of a customer takes `after` in place of `before`; its kind is the same.
     pub(super) fn replace(&mut self, customer: u64, before: Option<RowUse>, after: Option<RowUse>) {
-        if before == after {
+        let Some(by) = before.or(after).map(|row| row.by) else { return };
+        if before == after || before.iter().chain(&after).all(RowUse::is_nothing) {
             return;
         }
+        let table = match by {
+            StoredBy::Deposits => &mut self.deposits,
+            StoredBy::Withdrawals => &mut self.withdrawals,
+        };
         let hash = key_hash(customer);
-        let known = self.0.find_mut(hash, |(known, _)| *known == customer);
-        let mut new = CustomerUse::default();
+        let known = table.find_mut(hash, |(known, _)| *known == customer);
+        let mut new = KindUse::default();
         let is_new = known.is_none();
         let taken = known.map_or(&mut new, |(_, taken)| taken);
         if let Some(before) = &before {
@@ -150,25 +181,26 @@ impl CustomerUses {
             taken.add(after);
         }
         if is_new {
-            self.0.insert_new(hash, (customer, new), |(known, _)| key_hash(known));
+            table.insert_new(hash, (customer, new), |(known, _)| key_hash(known));
         }
     }
 
     /// Customers whose requests of one kind stored so many bytes or more: how many, and the lowest ids of them.
     pub(super) fn storing(&self, bytes: u64, now: UnixTime, shown: usize) -> (usize, Vec<CustomerId>) {
-        let stores = |taken: &CustomerUse| {
-            [StoredBy::Deposits, StoredBy::Withdrawals].iter().any(|by| taken.stored(*by, now).sum() >= bytes)
-        };
-        let all = (0..self.0.segments()).flat_map(|index| self.0.segment_at(index));
-        let mut found: Vec<_> = all.filter(|(_, taken)| stores(taken)).map(|(id, _)| CustomerId(*id)).collect();
+        let all = [&self.deposits, &self.withdrawals]
+            .into_iter()
+            .flat_map(|table| (0..table.segments()).flat_map(|index| table.segment_at(index)));
+        let mut found: Vec<_> =
+            all.filter(|(_, taken)| taken.stored(now).sum() >= bytes).map(|(id, _)| CustomerId(*id)).collect();
         found.sort_unstable();
+        found.dedup();
         let count = found.len();
         found.truncate(shown);
         (count, found)
     }
 
     pub(super) fn moved(&self) -> u64 {
-        self.0.moved()
+        self.deposits.moved() + self.withdrawals.moved()
     }
 }
 
@@ -179,6 +211,6 @@ impl Row {
             && TransactionStatus::from_number(self.status.into()).is_some_and(TransactionStatus::is_unpaid);
         let is_deposit = self.kind == TransactionType::Deposit.number();
         let by = if is_deposit { StoredBy::Deposits } else { StoredBy::Withdrawals };
-        RowUse { is_open, by, period: period(UnixTime(self.created_time)), bytes: self.stored_bytes().into() }
+        RowUse { is_open, by, period: period(UnixTime(self.created_time)), bytes: self.stored_bytes() }
     }
 }

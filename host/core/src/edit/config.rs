@@ -107,7 +107,7 @@ impl ConfigEdit {
             }
             self.check_endpoints(&before, &after, was_read, context)?;
         }
-        self.check_revived(stored, &before, &after)?;
+        self.check_revived(stored, &before, &after, context)?;
         let (replaced, current) = (text(&before, WEBHOOK_SECRET), text(&after, WEBHOOK_SECRET));
         let is_ended = self.revoke_previous || self.sealed().wipes_webhook_secret();
         if replaced != current && !replaced.is_empty() && !is_ended {
@@ -192,13 +192,20 @@ impl ConfigEdit {
 
     /// A secret of a column that `config_json` had replaced comes into force again only when it is given again: it may have
     /// been replaced because it leaked.
-    fn check_revived(&self, stored: &ProviderConfig, before: &SettingMap, after: &SettingMap) -> Result<(), Refusal> {
+    fn check_revived(
+        &self,
+        stored: &ProviderConfig,
+        before: &SettingMap,
+        after: &SettingMap,
+        context: &EditContext<'_>,
+    ) -> Result<(), Refusal> {
+        let written = parsed(CONFIG_JSON, self.config_json.as_ref().map_or("", Secret::expose), context)?;
         let columns = [
             (SECRET_KEY, &self.secret_key, &stored.secret_key),
             (WEBHOOK_SECRET, &self.webhook_secret, &stored.webhook_secret),
         ];
         for (name, given, column) in columns {
-            let is_given = given.as_ref().is_some_and(|new| !new.is_empty());
+            let is_given = given.as_ref().is_some_and(|new| !new.is_empty()) || !text(&written, name).is_empty();
             let (was, is) = (text(before, name), text(after, name));
             if was != is && !is.is_empty() && is == column.expose() && !is_given {
                 return Err(Refusal::invalid(format!(

@@ -11,7 +11,7 @@ use cashier_core::ids::{ManagerId, OperationId, Seq};
 use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::{CameWith, ProviderRef};
-use cashier_core::status::TransactionStatus;
+use cashier_core::status::{Source, TransactionStatus};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{FirstAnswer, Transaction};
 
@@ -316,6 +316,26 @@ fn a_pause_misses_no_end_of_queries() {
     assert_eq!(pause(&endless, HOUR), duty::CLOSED_QUERY_SECONDS - HOUR);
     let unpaid = Transaction { expires_time: UnixTime::UNSET, ..pending };
     assert_eq!(pause(&unpaid, HOUR), i64::MAX);
+}
+
+#[test]
+fn b5_an_unpaid_order_is_awaited_until_its_expiry_and_last_query_and_no_longer() {
+    let pending = Transaction { status: TransactionStatus::PendingPayment, ..deposit(15) };
+    let endless = Transaction { expires_time: UnixTime::UNSET, ..pending.clone() };
+    let mut postponed = pending.clone();
+    postponed.postpone_expiry();
+    let manual = Transaction { source: Source::Manual, ..pending.clone() };
+    let declined = Transaction { status: TransactionStatus::Failed, ..pending.clone() };
+    let table = [
+        (&pending, Some(NOW.plus(DAY + duty::ENDING_SECONDS))),
+        (&endless, Some(NOW.plus(duty::CLOSED_QUERY_SECONDS))),
+        (&postponed, Some(UnixTime(i64::MAX))),
+        (&manual, None),
+        (&declined, None),
+    ];
+    for (transaction, expected) in table {
+        assert_eq!(duty::awaited_until(transaction), expected, "{transaction:?}");
+    }
 }
 
 #[test]

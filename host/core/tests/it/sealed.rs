@@ -99,12 +99,19 @@ fn k1_a_secret_that_another_form_replaced_is_in_force_again_only_when_it_is_give
     assert_eq!(left(&applied(&given, &stored, true).unwrap()), ["sk", "whsec", "secret_key=sk_2,shape=t"]);
     let wiped = ConfigEdit { wipe: vec!["webhook_secret".into()], ..without };
     assert_eq!(left(&applied(&wiped, &stored, true).unwrap()), ["sk", "", "secret_key=sk_2,shape=t"]);
+    assert!(applied(&json("webhook_secret=whsec,secret_key=sk_2"), &stored, true).is_ok(), "it is given");
     // What `config_json` never replaced stays in force.
     assert!(applied(&json("shape=t"), &config(1), true).is_ok());
 }
 
 fn lost(column: &'static str, holds_text: bool) -> UnreadableColumn {
-    UnreadableColumn { column, sealed: Box::from(*b"sealed"), holds_text, why: "sealed with key 1".into() }
+    UnreadableColumn {
+        column,
+        sealed: Box::from(*b"sealed"),
+        holds_text,
+        had_key: false,
+        why: "sealed with key 1".into(),
+    }
 }
 
 /// A config whose seal key is gone: nothing but `config_json` was empty.

@@ -55,7 +55,7 @@ pub(super) async fn end_secrets(cashier: &Cashier) {
         return;
     }
     for config in ended_configs(cashier, now) {
-        let account_marks = cashier.snapshot().account_marks(&config);
+        let account_marks = cashier.snapshot().account_marks_of_payments(&config);
         let wiped = ProviderConfig { account_marks, ..config.without_secrets(now) };
         let (stored, changes) = (wiped.clone(), wiped_columns(&config));
         let fields: Vec<Box<str>> = changes.iter().map(|change| change.field.clone()).collect();

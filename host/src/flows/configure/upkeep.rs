@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cashier_core::change::Change;
 use cashier_core::ids::ConfigId;
@@ -21,6 +22,9 @@ const REQUEST_ID: &str = "upkeep";
 
 /// Gateways tried again in one minute, so that a start's worth of them does not take every core at once. They take turns.
 const REOPENED_AT_ONCE_MAX: usize = 16;
+
+/// Between two tries to read the configuration after a reload.
+const REREAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Tries again to open gateways that should be open and whose module is loaded: those of the configs after `after`, then
 /// from the first on. Each is opened on its own, so that none waits for another, nor a person's edit for any. Returns the
@@ -103,13 +107,13 @@ pub fn read_again(cashier: &Cashier) {
     }
 }
 
-/// The same where a row is shown as unreadable although its key is there.
+/// The same where a row is shown as unreadable whose key came since it was read. One that was changed opens with no key.
 pub fn read_what_opens_again(cashier: &Cashier, has_key_of: impl Fn(&[u8]) -> bool) {
     let opens = {
         let snapshot = cashier.snapshot();
         let of_configs = snapshot.configs().flat_map(|served| &served.config.unreadable);
         let of_approvals = snapshot.approvals().filter_map(|row| row.unreadable.as_ref());
-        of_configs.chain(of_approvals).any(|lost| has_key_of(&lost.sealed))
+        of_configs.chain(of_approvals).any(|lost| !lost.had_key && has_key_of(&lost.sealed))
     };
     if opens {
         read_again(cashier);
@@ -145,13 +149,23 @@ fn show_closed_keys(cashier: &Cashier, closed_keys: Vec<String>) {
     cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_closed_keys(closed_keys)));
 }
 
-/// Hands the rows on disk to the publisher.
-pub(in crate::flows) async fn reloaded(cashier: &Cashier, configuration: Configuration) {
+/// Asks the publisher to show what is on disk after the books were loaded again.
+pub(in crate::flows) async fn reloaded(cashier: &Cashier) {
     // The publisher ends with the cashier alone.
-    let _ = cashier.publications.send(Publication::Reloaded(configuration)).await;
+    let _ = cashier.publications.send(Publication::Reloaded).await;
 }
 
-pub(super) async fn show_reloaded(cashier: &Cashier, configuration: Configuration) {
+/// Shows what is on disk: a commit that failed may be there all the same. The rows are read here, after every edit before this
+/// one: those of the reload itself may be older than what was saved since.
+pub(super) async fn show_reloaded(cashier: &Arc<Cashier>) {
+    let configuration = match cashier.ledger.configuration().await {
+        Ok(read) => read,
+        Err(fault) => {
+            tracing::warn!(%fault, "the configuration was not read after a reload: it is tried again");
+            ask_again(cashier);
+            return;
+        }
+    };
     let Configuration { configs, overrides, approvals, fingerprints: _, closed_keys } = configuration;
     show_closed_keys(cashier, closed_keys);
     for row in approvals {
@@ -175,4 +189,14 @@ pub(super) async fn show_reloaded(cashier: &Cashier, configuration: Configuratio
             cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_override(row)));
         }
     }
+}
+
+fn ask_again(cashier: &Arc<Cashier>) {
+    let (clock, later) = (Arc::clone(&cashier.clock), Arc::downgrade(cashier));
+    cashier.spawn.background(Box::pin(async move {
+        clock.sleep(REREAD_PAUSE).await;
+        if let Some(cashier) = later.upgrade() {
+            reloaded(&cashier).await;
+        }
+    }));
 }

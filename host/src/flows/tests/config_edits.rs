@@ -181,6 +181,28 @@ async fn i16_a_live_config_serves_no_demo_account_unless_the_settings_allow_it_f
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_edit_that_ends_after_a_reload_is_shown_and_not_what_the_reload_read_before_it() {
+    for before_reload_ms in [900, 700, 500, 300, 100] {
+        let env = TestCashier::new().await;
+        env.disk.fail_in.store(1, Ordering::SeqCst);
+        env.deposit("fails").await.unwrap_err();
+        let reloads = Duration::from_secs(1);
+        tokio::time::sleep(reloads.saturating_sub(Duration::from_millis(before_reload_ms))).await;
+        let created = ConfigEdit {
+            provider: Some("stripe".into()),
+            enabled: Some(true),
+            secret_key: Some(Secret::new("CANARY key")),
+            webhook_secret: Some(Secret::new("CANARY hook")),
+            ..ConfigEdit::default()
+        };
+        let saved = tokio::spawn(save(&env, created));
+        env.run_for(30).await;
+        saved.await.unwrap().unwrap();
+        assert!(env.cashier.snapshot().config(ConfigId(2)).is_some(), "{before_reload_ms} ms before the reload");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deletion_that_reached_the_disk_unconfirmed_is_shown() {
     let env = TestCashier::new().await;
     let draft = ConfigEdit { provider: Some("stripe".into()), ..ConfigEdit::default() };

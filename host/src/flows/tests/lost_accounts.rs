@@ -13,6 +13,7 @@ use cashier_core::transaction::Transaction;
 
 use super::config_edits::{first, save};
 use super::sealing::{DAY, unreadable};
+use crate::ports::FingerprintKey;
 use crate::test_cashier::{AMOUNT, TestCashier, config, deposit_request, paid, update};
 
 async fn deposit(env: &TestCashier, config: u64) -> Transaction {
@@ -112,6 +113,60 @@ async fn k1_a_draft_is_of_the_account_of_what_it_holds_alone() {
     assert_eq!(account(&env, 1), [1, 2]);
     save(&env, ConfigEdit { secret_key: Some(Secret::new("CANARY as it should be")), ..first() }).await.unwrap();
     assert_eq!(account(&env, 1), [1]);
+}
+
+fn given_again(id: u64, secret: &str) -> ConfigEdit {
+    ConfigEdit {
+        id: Some(ConfigId(id)),
+        secret_key: Some(Secret::new(secret)),
+        webhook_secret: Some(Secret::new("CANARY hook")),
+        ..first()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn k1_secrets_that_were_lost_are_given_again_to_one_of_many_configs_and_to_all() {
+    for lost in [vec![1], vec![1, 2, 3]] {
+        let apart = |id: u64| ProviderConfig { secret_key: Secret::new(&format!("CANARY of {id}")), ..config(id) };
+        let mut env = TestCashier::with_rows(vec![apart(1), apart(2), apart(3)]).await;
+        let rows = [1, 2, 3].map(|id| if lost.contains(&id) { unreadable(id) } else { apart(id) });
+        env.disk.replace_configs(rows.into());
+        env.crash().await;
+        assert_eq!(account(&env, 3), [1, 2, 3], "{lost:?}");
+        for id in &lost {
+            let given = ConfigEdit { enabled: Some(true), ..given_again(*id, &format!("CANARY anew {id}")) };
+            save(&env, given).await.unwrap();
+        }
+        assert_eq!([account(&env, 1), account(&env, 2), account(&env, 3)], [[1], [2], [3]], "{lost:?}");
+    }
+    // A draft that does not open can go.
+    let (mut env, _) = siblings().await;
+    let others = env.disk.configs();
+    let draft = ProviderConfig { enabled: false, ..unreadable(4) };
+    env.disk.replace_configs(others.into_iter().chain([draft]).collect());
+    env.crash().await;
+    assert!(env.cashier.snapshot().linked_by(ConfigId(4), None).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn m20_a_payment_is_credited_once_also_where_secrets_and_the_key_of_their_marks_were_lost_and_replaced() {
+    for is_marked in [true, false] {
+        let (mut env, made) = siblings().await;
+        pay_the_first(&env, &made[0]).await;
+        let lost_key = FingerprintKey::new(7, String::from("lost").into());
+        let marks = |id: u64| if is_marked { lost_key.account_marks(&config(id)) } else { Vec::new() };
+        let others = env.disk.configs().into_iter().skip(2);
+        let lost = [1, 2].map(|id| ProviderConfig { account_marks: marks(id), ..unreadable(id) });
+        env.disk.replace_configs(lost.into_iter().chain(others).collect());
+        env.crash().await;
+        for id in [1, 2] {
+            save(&env, given_again(id, &format!("CANARY anew {id}"))).await.unwrap();
+        }
+        assert_eq!(account(&env, 3), if is_marked { vec![3] } else { vec![1, 2, 3] });
+        env.crash().await;
+        assert!(account(&env, 2).starts_with(&[1, 2]), "{is_marked}");
+        reuse(&env, &made).await;
+    }
 }
 
 /// Configs 1 and 2 have nothing in common but what the draft 3 shares with each.

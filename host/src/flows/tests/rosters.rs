@@ -2,15 +2,18 @@
 //! under way keep what the orders were taken under, and each change is recorded before it is in force.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use cashier_core::account::AccountMode;
 use cashier_core::change::Body;
+use cashier_core::duty::{CLOSED_QUERY_SECONDS, ENDING_SECONDS};
 use cashier_core::edit::AuditedValue;
-use cashier_core::ids::{CustomerId, ManagerId};
+use cashier_core::ids::{ConfigId, CustomerId, ManagerId};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 use cashier_core::status::OperationStatus;
+use cashier_core::time::UnixTime;
 
 use crate::flows::roster::{CHANGES_RECORDED_MAX, RosterRequest, RosterResult, apply};
 use crate::test_cashier::{AMOUNT, LOGIN, OnPost, TestCashier, config, context, lock, paid};
@@ -34,6 +37,15 @@ async fn import(env: &TestCashier, roster: &str) -> Result<RosterResult, Refusal
     let session = ManagerSession::assertion(ManagerId(3), Role::Admin, None);
     let request = RosterRequest { session, command: "test", text: roster.into(), context: context() };
     apply(&env.cashier, request).await
+}
+
+const DAY: u64 = 86_400;
+
+/// The one mistake that names an account with an order under way.
+async fn held(env: &TestCashier, roster: &str) -> String {
+    let mut mistakes = import(env, roster).await.unwrap().unwrap_err();
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    mistakes.swap_remove(0).what
 }
 
 /// As by a command on the stopped server: nothing asks which orders are under way.
@@ -110,6 +122,86 @@ async fn n8_an_order_that_a_roster_withholds_a_credit_from_is_credited_once_the_
     env.decide(transaction.id, cashier_core::facts::PersonFact::Retried).await;
     env.run_for(60).await;
     assert_eq!(env.trading.postings().iter().map(|(.., minor)| *minor).collect::<Vec<_>>(), [AMOUNT]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn b5_an_order_whose_module_is_gone_holds_its_account_until_its_end_and_is_recorded_from_then_on() {
+    let mut env = TestCashier::with_bases(&[1]).await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    lock(&env.provider.not_loaded).push(ConfigId(1));
+    env.crash().await;
+    let end = transaction.expires_time.plus(ENDING_SECONDS);
+    let expected = format!(
+        "customer_id of account 2000009 cannot change while transaction {} is not settled: it holds the account until it is \
+         paid or has ended, at most until {end}",
+        transaction.id
+    );
+    assert_eq!(held(&env, &owner(6)).await, expected);
+    env.clock.jump(30 * DAY as i64);
+    env.run_for(70).await;
+    assert!(held(&env, &owner(6)).await.ends_with("or the clock is plausible again"), "nothing is over");
+    env.clock.set_right();
+    env.run_for(DAY).await;
+    assert_eq!(env.status(transaction.id), 1, "nobody can be asked about it");
+    assert_eq!(held(&env, &owner(6)).await, expected, "it has expired, and its last query may yet be answered");
+    env.run_for(ENDING_SECONDS as u64).await;
+    assert!(import(&env, &owner(6)).await.unwrap().is_ok());
+    let (outcome, changes) = &records(&env)[0];
+    assert_eq!(*outcome, "to be applied");
+    assert_eq!(changes.last(), Some(&format!("transactions not settled:  -> {}", transaction.id)));
+    for (field, roster) in [("currency", group("EUR", 1)), ("account_mode", group("EUR", 0))] {
+        assert!(import(&env, &roster).await.unwrap().is_ok(), "{field}");
+    }
+
+    // Paid all the same: it is not credited under what it was not ordered under.
+    lock(&env.provider.not_loaded).clear();
+    env.run_for(70).await;
+    env.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap();
+    env.run_for(5).await;
+    assert_eq!((env.status(transaction.id), env.trading.postings()), (4, vec![]));
+    assert!(import(&env, &owner(5)).await.unwrap().is_ok(), "what waits for a person holds nothing");
+    assert_eq!(
+        records(&env).iter().filter(|(_, changes)| changes.iter().any(|one| one.contains("not settled"))).count(),
+        3
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn b5_an_order_without_an_expiry_holds_its_account_for_the_longest_expiry() {
+    let env = TestCashier::with_bases(&[1]).await;
+    env.provider.expiry_seconds.store(0, Ordering::SeqCst);
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    assert_eq!(transaction.expires_time, UnixTime::UNSET);
+    env.clock.advance(Duration::from_secs(CLOSED_QUERY_SECONDS as u64 - 100));
+    env.run_for(10).await;
+    let end = transaction.created_time.plus(CLOSED_QUERY_SECONDS);
+    assert!(held(&env, &owner(6)).await.ends_with(&format!("at most until {end}")));
+    env.run_for(100).await;
+    assert!(import(&env, &owner(6)).await.unwrap().is_ok());
+    assert_eq!((env.status(transaction.id), account_owner(&env).0), (1, CustomerId(6)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn b5_an_order_that_comes_while_a_roster_is_recorded_holds_its_account() {
+    let env = TestCashier::with_bases(&[1]).await;
+    env.disk.held.store(true, Ordering::SeqCst);
+    let session = ManagerSession::assertion(ManagerId(3), Role::Admin, None);
+    let request = RosterRequest { session, command: "test", text: owner(6).into(), context: context() };
+    let cashier = std::sync::Arc::clone(&env.cashier);
+    let importing = tokio::spawn(async move { apply(&cashier, request).await });
+    env.run_for(1).await;
+    let deposit = tokio::spawn(env.deposit("k"));
+    env.run_for(1).await;
+    env.disk.held.store(false, Ordering::SeqCst);
+    let transaction = deposit.await.unwrap().unwrap().transaction;
+    let mistakes = importing.await.unwrap().unwrap().unwrap_err();
+    let expected = format!("customer_id of account 2000009 cannot change while transaction {} ", transaction.id);
+    assert!(mistakes.len() == 1 && mistakes[0].what.starts_with(&expected), "{mistakes:?}");
+    let recorded = records(&env);
+    assert_eq!(recorded.iter().map(|(outcome, _)| *outcome).collect::<Vec<_>>(), ["to be applied", "not applied"]);
+    env.notice(Some(1), vec![paid("e1", &transaction.reference)]).await.unwrap();
+    env.run_for(5).await;
+    assert_eq!((env.status(transaction.id), account_owner(&env).0), (3, CustomerId(5)));
 }
 
 #[tokio::test(start_paused = true)]
