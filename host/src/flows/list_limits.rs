@@ -8,7 +8,7 @@ use std::time::Duration;
 use cashier_core::ids::{CustomerId, ManagerId};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use futures_util::future::{self, Either};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::ports::Clock;
 
@@ -58,14 +58,14 @@ impl ListReader {
 /// The lists that are answered now.
 pub(super) struct ListLimits {
     readers: Arc<Mutex<BTreeMap<ListReader, ReaderLists>>>,
-    all: Arc<Semaphore>,
-    of_customers: Arc<Semaphore>,
+    all: Arc<Kilobytes>,
+    of_customers: Arc<Kilobytes>,
 }
 
 /// One reader's capacity; it is forgotten with its last list.
 struct ReaderLists {
     at_once: Arc<Semaphore>,
-    kib: Arc<Semaphore>,
+    kib: Arc<Kilobytes>,
     uses: usize,
 }
 
@@ -77,9 +77,37 @@ pub struct ListPermit {
     _usage: Usage,
 }
 
-/// Kilobytes of one limit.
+/// The kilobytes of one limit. Whoever fits into what is free gets it at once: a large page that waits delays no small list.
+struct Kilobytes {
+    free: Arc<Semaphore>,
+    released: Notify,
+}
+
+impl Kilobytes {
+    fn new(kib: usize) -> Arc<Self> {
+        Arc::new(Self { free: Arc::new(Semaphore::new(kib)), released: Notify::new() })
+    }
+
+    async fn take(&self, kib: u32) -> OwnedSemaphorePermit {
+        loop {
+            // From here on no release is missed.
+            let released = self.released.notified();
+            if let Ok(taken) = Arc::clone(&self.free).try_acquire_many_owned(kib) {
+                return taken;
+            }
+            released.await;
+        }
+    }
+
+    fn release(&self, held: Option<OwnedSemaphorePermit>) {
+        drop(held);
+        self.released.notify_waiters();
+    }
+}
+
+/// What is held of one limit.
 struct Capacity {
-    of: Arc<Semaphore>,
+    of: Arc<Kilobytes>,
     held: Option<OwnedSemaphorePermit>,
     beyond: &'static str,
 }
@@ -89,23 +117,29 @@ impl Capacity {
                            those to their end, or ask for fewer rows";
     const ALL: &str = "what is being sent to all sessions at once in lists takes as much as it may: try again shortly";
 
-    fn new(of: &Arc<Semaphore>, beyond: &'static str) -> Self {
+    fn new(of: &Arc<Kilobytes>, beyond: &'static str) -> Self {
         Self { of: Arc::clone(of), held: None, beyond }
     }
 
     async fn resize(&mut self, kib: usize) -> Result<(), ()> {
         let has = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         if let Some(less) = has.checked_sub(kib) {
-            drop(self.held.as_mut().and_then(|held| held.split(less)));
+            self.of.release(self.held.as_mut().and_then(|held| held.split(less)));
             return Ok(());
         }
         let more = u32::try_from(kib - has).map_err(drop)?;
-        let more = Arc::clone(&self.of).acquire_many_owned(more).await.map_err(drop)?;
+        let more = self.of.take(more).await;
         match &mut self.held {
             Some(held) => held.merge(more),
             None => self.held = Some(more),
         }
         Ok(())
+    }
+}
+
+impl Drop for Capacity {
+    fn drop(&mut self) {
+        self.of.release(self.held.take());
     }
 }
 
@@ -129,8 +163,8 @@ impl Drop for Usage {
 
 impl Default for ListLimits {
     fn default() -> Self {
-        let of_customers = Arc::new(Semaphore::new(LISTS_KIB_MAX - MANAGERS_KIB_MIN));
-        Self { readers: Arc::default(), all: Arc::new(Semaphore::new(LISTS_KIB_MAX)), of_customers }
+        let of_customers = Kilobytes::new(LISTS_KIB_MAX - MANAGERS_KIB_MIN);
+        Self { readers: Arc::default(), all: Kilobytes::new(LISTS_KIB_MAX), of_customers }
     }
 }
 
@@ -162,11 +196,11 @@ impl ListLimits {
         }
     }
 
-    fn use_of(&self, reader: ListReader) -> (Arc<Semaphore>, Arc<Semaphore>, Usage) {
+    fn use_of(&self, reader: ListReader) -> (Arc<Semaphore>, Arc<Kilobytes>, Usage) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let known = readers.entry(reader).or_insert_with(|| ReaderLists {
             at_once: Arc::new(Semaphore::new(reader.at_once())),
-            kib: Arc::new(Semaphore::new(READER_KIB_MAX)),
+            kib: Kilobytes::new(READER_KIB_MAX),
             uses: 0,
         });
         known.uses += 1;
@@ -176,7 +210,7 @@ impl ListLimits {
 
     /// Bytes that all lists hold.
     pub(super) fn held_bytes(&self) -> usize {
-        (LISTS_KIB_MAX - self.all.available_permits()) * 1024
+        (LISTS_KIB_MAX - self.all.free.available_permits()) * 1024
     }
 
     /// Readers that have a list at present, and the kilobytes that all lists hold.
@@ -280,6 +314,32 @@ mod tests {
         };
         assert!(tokio::join!(waiting.hold(60 * MIB / 2 + 18 * MIB), ending).0.is_ok());
         drop((waiting, managers));
+        assert_eq!(limits.held(), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn b2_a_small_list_does_not_wait_behind_a_large_one_and_the_large_one_gets_what_is_released() {
+        const MIB: usize = 1024 * 1024;
+        let (limits, clock) = limits();
+        let mut held = Vec::new();
+        for (manager, mib) in (1..).zip([48; 10].into_iter().chain([10])) {
+            let mut permit = limits.begin(ListReader::Manager(ManagerId(manager)), &clock).await.unwrap();
+            permit.hold(mib * MIB).await.unwrap();
+            held.push(permit);
+        }
+        let mut large = limits.begin(ListReader::Manager(ManagerId(50)), &clock).await.unwrap();
+        let mut small = limits.begin(ListReader::Manager(ManagerId(51)), &clock).await.unwrap();
+        let mut waiting = Box::pin(large.hold(34 * MIB));
+        assert!(futures_util::poll!(&mut waiting).is_pending(), "22 MiB are free");
+        for mib in [1, 22] {
+            let mut taking = Box::pin(small.hold(mib * MIB));
+            assert!(futures_util::poll!(&mut taking).is_ready(), "{mib}");
+        }
+        held.pop();
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        held.pop();
+        waiting.await.unwrap();
+        drop((held, large, small));
         assert_eq!(limits.held(), (0, 0));
     }
 }
