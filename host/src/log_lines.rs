@@ -2,25 +2,23 @@
 //! ordinary ones beyond a bound, which are counted, and no security event. It knows neither format nor levels.
 
 mod overflow;
+mod queued_lines;
 
-use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use self::overflow::OverflowFile;
-
-/// Ordinary lines that wait for the reader, in bytes: some thirty thousand, three seconds of a busy host.
-pub const ORDINARY_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// Security events that wait for the reader, in bytes; further ones are appended to the overflow file.
-pub const SECURITY_BYTES_MAX: usize = 8 * 1024 * 1024;
+use self::queued_lines::{Line, QueuedLines};
+pub use self::queued_lines::{ORDINARY_BYTES_MAX, Report, SECURITY_BYTES_MAX, lost};
 
 /// Pause after a write, so that lines are written in batches: waking a thread for each line costs more than the line.
 const BATCH_PAUSE: Duration = Duration::from_millis(5);
+
+/// Pause after a write that failed, where security events wait because the overflow file failed too.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// One write: what a stalled reader leaves unwritten in the hands of the thread.
 const BATCH_BYTES_MAX: usize = 64 * 1024;
@@ -31,54 +29,6 @@ const END_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// How long the end of the process waits in all, for a reader that takes little: a supervisor must not kill what writes evidence.
 const END_TOTAL_MAX: Duration = Duration::from_secs(10);
-
-/// What the queue itself reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Report {
-    /// Ordinary lines that nobody will read.
-    Lost { lines: u64 },
-    /// Security events that are in the overflow file instead.
-    Overflowed { lines: u64 },
-    /// Security events that could neither wait nor be written to the file.
-    SecurityLost { lines: u64 },
-}
-
-/// Lines lost since the process began, for the metric.
-static LOST: AtomicUsize = AtomicUsize::new(0);
-
-/// Lines lost since the process began.
-pub fn lost() -> usize {
-    LOST.load(Ordering::Relaxed)
-}
-
-struct Line {
-    is_security: bool,
-    /// It is in the overflow file already: what a stalled write holds is put there too.
-    is_saved: bool,
-    text: Box<[u8]>,
-}
-
-#[derive(Default)]
-struct QueuedLines {
-    waiting: VecDeque<Line>,
-    ordinary_bytes: usize,
-    security_bytes: usize,
-    /// Being written, perhaps for ever.
-    in_hand: Vec<Line>,
-    reports_in_hand: Vec<Report>,
-    /// To be reported once something can be written.
-    lost: u64,
-    overflowed: u64,
-    security_lost: u64,
-    /// Batches written, so that the end sees whether the reader takes anything.
-    written: u64,
-    is_asleep: bool,
-    /// The reader took nothing of a batch for a while.
-    is_stalled: bool,
-    /// The last write failed: reports wait until there is another line to write.
-    is_failing: bool,
-    is_ending: bool,
-}
 
 struct LogParts {
     state: Mutex<QueuedLines>,
@@ -139,18 +89,12 @@ impl LogQueue {
     /// Queues a whole line. Never waits for the reader.
     pub fn put(&self, line: &[u8], is_security: bool) {
         let mut state = self.state();
-        let (bytes, max) = match is_security {
-            true => (state.security_bytes, SECURITY_BYTES_MAX),
-            false => (state.ordinary_bytes, ORDINARY_BYTES_MAX),
-        };
-        if bytes.saturating_add(line.len()) > max || state.is_ending || (is_security && state.is_stalled) {
-            match is_security {
-                true => self.overflow(&mut state, line),
-                false => {
-                    state.lost += 1;
-                    LOST.fetch_add(1, Ordering::Relaxed);
-                }
-            }
+        let fits = !state.is_ending && state.fits(is_security, line.len());
+        if is_security && (!fits || state.is_stalled) && self.save(&mut state, line) {
+            return;
+        }
+        if !fits {
+            state.lose(is_security);
             return;
         }
         state.add_bytes(is_security, line.len());
@@ -160,14 +104,11 @@ impl LogQueue {
         }
     }
 
-    fn overflow(&self, state: &mut QueuedLines, line: &[u8]) {
-        match self.0.overflow.append(line) {
-            true => state.overflowed += 1,
-            false => {
-                state.security_lost += 1;
-                LOST.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+    /// Appends a security event to the overflow file; false where that fails.
+    fn save(&self, state: &mut QueuedLines, line: &[u8]) -> bool {
+        let is_saved = self.0.overflow.append(line);
+        state.overflowed += u64::from(is_saved);
+        is_saved
     }
 
     fn state(&self) -> MutexGuard<'_, QueuedLines> {
@@ -176,6 +117,7 @@ impl LogQueue {
 
     fn write_lines(&self, out: &mut impl Write) {
         while let Some(batch) = self.next_batch() {
+            let mut pause = BATCH_PAUSE;
             let written = out.write_all(&batch).and_then(|()| out.flush());
             let mut state = self.state();
             let in_hand = std::mem::take(&mut state.in_hand);
@@ -183,21 +125,23 @@ impl LogQueue {
             state.is_failing = written.is_err();
             state.is_stalled = false;
             if state.is_failing {
-                // Nobody reads: what is not evidence is lost.
-                for line in in_hand.into_iter().filter(|line| !line.is_saved) {
-                    if line.is_security {
-                        self.overflow(&mut state, &line.text);
-                    } else {
-                        state.lost += 1;
-                        LOST.fetch_add(1, Ordering::Relaxed);
+                // Nobody reads: what is not evidence is lost. What is, and cannot be saved, is tried again.
+                let (security, ordinary): (Vec<_>, Vec<_>) = in_hand.into_iter().partition(|line| line.is_security);
+                ordinary.iter().for_each(|_| state.lose(false));
+                let mut kept = Vec::new();
+                for line in security.into_iter().filter(|line| !line.is_saved) {
+                    if !self.save(&mut state, &line.text) {
+                        kept.push(line);
                     }
                 }
+                pause = if kept.is_empty() { BATCH_PAUSE } else { RETRY_PAUSE };
+                kept.into_iter().rev().for_each(|line| state.put_first(line));
                 reports.into_iter().for_each(|report| state.put_back(report));
             }
-            state.written += 1;
+            state.written += u64::from(!state.is_failing);
             self.0.progress.notify_all();
-            drop(state);
-            thread::sleep(BATCH_PAUSE);
+            // The end does not wait for it.
+            drop(self.0.wanted.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner));
         }
     }
 
@@ -216,20 +160,24 @@ impl LogQueue {
     }
 
     /// Moves the security events that wait to the overflow file, and puts those there too that are being written: they may have been
-    /// written in part, and evidence twice is better than none.
+    /// written in part, and evidence twice is better than none. Those that it does not take stay where they are.
     fn save_security(&self, state: &mut QueuedLines) {
         let (mut in_hand, waiting) = (std::mem::take(&mut state.in_hand), std::mem::take(&mut state.waiting));
+        // After a failure the rest is not tried under the lock, unless it is the last time.
+        let mut is_tried = true;
         for line in in_hand.iter_mut().filter(|line| line.is_security && !line.is_saved) {
-            self.overflow(state, &line.text);
-            line.is_saved = true;
+            line.is_saved = is_tried && self.save(state, &line.text);
+            is_tried = line.is_saved || state.is_ending;
         }
         for line in waiting {
-            if line.is_security {
-                state.take_bytes(true, line.text.len());
-                self.overflow(state, &line.text);
-            } else {
-                state.waiting.push_back(line);
+            if line.is_security && is_tried {
+                if self.save(state, &line.text) {
+                    state.take_bytes(true, line.text.len());
+                    continue;
+                }
+                is_tried = state.is_ending;
             }
+            state.waiting.push_back(line);
         }
         state.in_hand = in_hand;
     }
@@ -260,49 +208,6 @@ impl LogQueue {
     }
 }
 
-impl QueuedLines {
-    fn add_bytes(&mut self, is_security: bool, length: usize) {
-        let bytes = if is_security { &mut self.security_bytes } else { &mut self.ordinary_bytes };
-        *bytes += length;
-    }
-
-    fn take_bytes(&mut self, is_security: bool, length: usize) {
-        let bytes = if is_security { &mut self.security_bytes } else { &mut self.ordinary_bytes };
-        *bytes = bytes.saturating_sub(length);
-    }
-
-    fn has_reports(&self) -> bool {
-        self.lost + self.overflowed + self.security_lost > 0
-    }
-
-    fn put_back(&mut self, report: Report) {
-        match report {
-            Report::Lost { lines } => self.lost += lines,
-            Report::Overflowed { lines } => self.overflowed += lines,
-            Report::SecurityLost { lines } => self.security_lost += lines,
-        }
-    }
-
-    /// Whether the thread has something to do, or is doing it.
-    fn is_busy(&self) -> bool {
-        let reports = self.has_reports() && !self.is_failing;
-        !self.waiting.is_empty() || !self.in_hand.is_empty() || !self.reports_in_hand.is_empty() || reports
-    }
-
-    fn take_reports(&mut self) -> impl Iterator<Item = Report> + use<> {
-        let counted = |count: &mut u64, report: fn(u64) -> Report| {
-            let lines = std::mem::take(count);
-            (lines > 0).then(|| report(lines))
-        };
-        let reports = [
-            counted(&mut self.security_lost, |lines| Report::SecurityLost { lines }),
-            counted(&mut self.overflowed, |lines| Report::Overflowed { lines }),
-            counted(&mut self.lost, |lines| Report::Lost { lines }),
-        ];
-        reports.into_iter().flatten()
-    }
-}
-
 impl Drop for LogGuard {
     fn drop(&mut self) {
         let queue = &self.0;
@@ -321,7 +226,7 @@ impl Drop for LogGuard {
         queue.0.wanted.notify_all();
         queue.0.ended.notify_all();
         queue.save_security(&mut state);
-        state.waiting.clear();
+        std::mem::take(&mut state.waiting).iter().for_each(|line| state.lose(line.is_security));
     }
 }
 

@@ -37,6 +37,23 @@ pub(crate) fn raise_open_files() -> Option<usize> {
     None
 }
 
+/// In the background of a terminal, writing to it passes and reading from it fails. Caught, these signals would be sent for ever,
+/// because the system tries again what they interrupt, and would stop the other processes of the group.
+///
+/// # Errors
+/// The system cannot.
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "signal is a C function")]
+pub(crate) fn ignore_terminal_access() -> std::io::Result<()> {
+    for signal in [libc::SIGTTIN, libc::SIGTTOU] {
+        // SAFETY: it takes two numbers, and no handler is installed.
+        if unsafe { libc::signal(signal, libc::SIG_IGN) } == libc::SIG_ERR {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
 /// Closes every open file beside the three of standard input, output and error: what this process inherited and does not know.
 ///
 /// # Errors

@@ -107,9 +107,13 @@ async fn n2_sighup_reads_the_key_file_again_and_ends_nothing() {
 async fn n2_no_signal_ends_a_server_without_a_drain() {
     let mut server = Server::start("stop_delay_seconds = 0\n").await;
     // The last three are SIGSTKFLT and the first and last real-time signal.
-    let harmless = [
-        "USR1", "USR2", "ALRM", "VTALRM", "PROF", "PIPE", "XFSZ", "IO", "TSTP", "TTIN", "TTOU", "HUP", "16", "34", "64",
-    ];
+    let harmless = ["USR1", "USR2", "ALRM", "VTALRM", "PROF", "PIPE", "XFSZ", "IO", "TSTP", "HUP", "16", "34", "64"];
+    // A terminal would send these again and again to a process that catches them.
+    for (signal, number) in [("TTIN", 21), ("TTOU", 22)] {
+        let pid = server.process.pid().to_string();
+        assert_eq!((is_in(&pid, "SigIgn", number), is_in(&pid, "SigCgt", number)), (true, false), "{signal}");
+        server.process.signal(signal).await;
+    }
     for (before, signal) in harmless.into_iter().enumerate() {
         server.process.signal(signal).await;
         let received = || server.process.log().matches("signal received").count();
@@ -173,7 +177,7 @@ async fn n2_the_demo_ends_on_sighup_with_a_drain() {
     }
     let pid = demo.id().unwrap().to_string();
     // It is caught soon after the line was printed.
-    eventually("the signal to be caught", async || catches(&pid, 1).then_some(())).await;
+    eventually("the signal to be caught", async || is_in(&pid, "SigCgt", 1).then_some(())).await;
     assert!(Command::new("kill").args(["-HUP", &pid]).status().await.unwrap().success());
     assert_eq!(demo.wait().await.unwrap().code(), Some(0));
 }
@@ -229,11 +233,46 @@ async fn n2_a_demo_that_is_stopped_before_its_walkthrough_ends_in_order_with_its
     }
 }
 
-/// Whether a process catches a signal.
-fn catches(pid: &str, signal: u32) -> bool {
+#[tokio::test(flavor = "multi_thread")]
+async fn n2_signals_of_a_terminal_neither_stop_nor_end_the_payment_service_of_a_demo_which_ends_with_it() {
+    let _ = (artifacts::module("sandbox"), artifacts::module("stripe"));
+    let folder = tempfile::tempdir().unwrap();
+    // As a shell starts it: with a process group of its own, to which the terminal sends.
+    let mut demo = Command::new(artifacts::cashier())
+        .args(["demo", "--folder"])
+        .arg(folder.path().join("demo"))
+        .process_group(0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let mut service = String::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if let Some((_, address)) = line.split_once("Sandbox payment service: http://") {
+            address.clone_into(&mut service);
+        }
+        if line.contains("Stop with Ctrl-C") {
+            break;
+        }
+    }
+    let pid = demo.id().unwrap();
+    for signal in ["-TSTP", "-TTOU"] {
+        assert!(Command::new("kill").args([signal, "--", &format!("-{pid}")]).status().await.unwrap().success());
+    }
+    assert_eq!(Http::new().get(&format!("http://{service}/healthz"), &[]).await.status, 200);
+    // However the demo ends: here it cannot even end in order.
+    demo.kill().await.unwrap();
+    let gone = async || tokio::net::TcpStream::connect(&service).await.is_err().then_some(());
+    eventually("the payment service to end", gone).await;
+}
+
+/// Whether a signal is in this set of a process: those it catches, or ignores.
+fn is_in(pid: &str, set: &str, signal: u32) -> bool {
     let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("status")).unwrap_or_default();
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0").trim();
-    u64::from_str_radix(caught, 16).unwrap() >> (signal - 1) & 1 == 1
+    let named = status.lines().find_map(|line| line.strip_prefix(set)?.strip_prefix(':')).unwrap_or("0").trim();
+    u64::from_str_radix(named, 16).unwrap() >> (signal - 1) & 1 == 1
 }
 
 #[tokio::test(flavor = "multi_thread")]

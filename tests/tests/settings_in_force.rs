@@ -1,8 +1,13 @@
-//! Settings from the file to a running server: where customers may be sent back to, whose pages may call, and how many refused
-//! sign-ins of one address are logged.
+//! Settings from the file to a running server: where customers may be sent back to, whose pages may call, how many refused
+//! sign-ins of one address are logged, and which certificate is served.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use cashier_tests::cashier_process::{CashierProcess, run};
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan, NO_RATE_LIMIT};
@@ -10,7 +15,12 @@ use cashier_tests::http::Http;
 use cashier_tests::roster;
 use cashier_tests::waiting::eventually;
 use http::Method;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// Lines of refused sign-ins of one address in a minute.
 const LOGGED_MAX: usize = 10;
@@ -130,4 +140,68 @@ async fn k7_ten_refused_sign_ins_of_an_address_are_logged_in_a_minute_and_the_re
     let most = in_minutes.values().max().copied();
     assert!(most.is_some_and(|most| most > 0 && most <= LOGGED_MAX), "{in_minutes:?}");
     assert!(in_minutes.values().sum::<usize>() < SENT, "{in_minutes:?}");
+}
+
+/// Writes a new certificate with its key over the files of a server.
+fn renew(chain: &Path, key: &Path) -> CertificateDer<'static> {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let pem =
+        |label: &str, der: &[u8]| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
+    std::fs::write(chain, pem("CERTIFICATE", cert.der())).unwrap();
+    std::fs::write(key, pem("PRIVATE KEY", &signing_key.serialize_der())).unwrap();
+    cert.der().clone()
+}
+
+/// Whether a new connection is served this certificate; `false` where it is another.
+async fn is_served(address: SocketAddr, leaf: &CertificateDer<'static>) -> bool {
+    let mut roots = RootCertStore::empty();
+    roots.add(leaf.clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n5_a_renewed_certificate_is_served_by_the_running_server_and_a_missing_key_is_named_and_ends_no_handshake() {
+    let folder = tempfile::tempdir().unwrap();
+    let (chain, key) = (folder.path().join("chain.pem"), folder.path().join("tls.key"));
+    let first = renew(&chain, &key);
+    let mut process = CashierProcess::prepare(folder.path(), &[], &roster::standard()).await;
+    process.settings = format!("{NO_RATE_LIMIT}tls_certificate_file = {chain:?}\ntls_key_file = {key:?}\n");
+    let addresses = process.start().await;
+    let listeners = [addresses.customer, addresses.manager];
+    for address in listeners {
+        assert!(is_served(address, &first).await, "{}", process.log());
+    }
+
+    let second = renew(&chain, &key);
+    for address in listeners {
+        eventually("the renewed certificate", async || is_served(address, &second).await.then_some(())).await;
+        assert!(!is_served(address, &first).await);
+    }
+    process.signal("HUP").await;
+    eventually("the log names the files", async || {
+        let log = process.log();
+        log.lines().any(|line| line.contains("files are read again") && line.contains("TLS files")).then_some(())
+    })
+    .await;
+
+    let url = format!("http://{}/readyz?verbose", addresses.watch);
+    let http = Http::new();
+    let health = async || http.get(&url, &[]).await.text();
+    let text = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    let named = format!("tls_key_file = {} cannot be read", key.display());
+    eventually("the missing key is named", async || health().await.contains(&named).then_some(())).await;
+    for address in listeners {
+        assert!(is_served(address, &second).await, "the last that fitted is served on");
+    }
+    std::fs::write(&key, text).unwrap();
+    eventually("the key is back", async || (!health().await.contains("tls_key_file")).then_some(())).await;
+    assert_eq!(process.terminate().await, Some(0));
 }

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::terminal::CliError;
 #[cfg(unix)]
-use crate::plugins::opening;
+use crate::{plugins::opening, process};
 
 /// What a signal asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +38,6 @@ const SIGNALS: &[(&str, i32, SignalRequest)] = &[
     ("SIGIO", libc::SIGIO, SignalRequest::Nothing),
     // A server does not freeze with payments under way because a terminal is used for something else.
     ("SIGTSTP", libc::SIGTSTP, SignalRequest::Nothing),
-    ("SIGTTIN", libc::SIGTTIN, SignalRequest::Nothing),
-    ("SIGTTOU", libc::SIGTTOU, SignalRequest::Nothing),
     #[cfg(target_os = "linux")]
     ("SIGSTKFLT", libc::SIGSTKFLT, SignalRequest::Nothing),
 ];
@@ -71,6 +69,7 @@ impl Signals {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
+            process::ignore_terminal_access().map_err(failed)?;
             let named = SIGNALS.iter().copied();
             #[cfg(target_os = "linux")]
             let named = named

@@ -200,6 +200,95 @@ fn k7_while_the_reader_takes_nothing_security_events_are_in_the_file_and_not_in_
 }
 
 #[test]
+fn k7_a_file_that_cannot_be_written_while_the_reader_takes_nothing_loses_no_security_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let (gate, queue, guard) = Gate::stalled_with(BATCH_PAUSE);
+    queue.put(b"security second\n", true);
+    queue.overflow_to(missing.join("security.log"));
+    while !queue.state().is_stalled {
+        thread::sleep(BATCH_PAUSE);
+    }
+    queue.put(b"security third\n", true);
+    thread::sleep(BATCH_PAUSE * 4);
+    gate.open();
+    drop(guard);
+    let expected = "security first\nsecurity second\nsecurity third\n";
+    assert_eq!(gate.text(), expected);
+
+    // A file that works again takes them, also those in hand.
+    let (_unopened, queue, guard) = Gate::stalled_with(BATCH_PAUSE);
+    queue.put(b"security second\n", true);
+    queue.overflow_to(missing.join("security.log"));
+    while !queue.state().is_stalled {
+        thread::sleep(BATCH_PAUSE);
+    }
+    queue.put(b"security third\n", true);
+    std::fs::create_dir(&missing).unwrap();
+    let kept = || std::fs::read_to_string(missing.join("security.log")).unwrap_or_default();
+    while kept() != expected {
+        thread::sleep(BATCH_PAUSE);
+    }
+    drop(guard);
+    assert_eq!((kept().as_str(), queue.state().security_lost), (expected, 0));
+}
+
+#[test]
+fn k7_security_events_beyond_the_queue_are_lost_and_counted_where_the_file_fails_and_so_are_those_of_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_unopened, queue, guard) = Gate::stalled_with(BATCH_PAUSE);
+    queue.overflow_to(folder.path().join("missing").join("security.log"));
+    let line = format!("security {}\n", "x".repeat(SECURITY_BYTES_MAX / 8));
+    (0..9).for_each(|_| queue.put(line.as_bytes(), true));
+    let (waiting, lost) = {
+        let state = queue.state();
+        (state.waiting.len(), state.security_lost)
+    };
+    assert_eq!((waiting, lost), (7, 2));
+    drop(guard);
+    queue.put(line.as_bytes(), true);
+    assert_eq!(queue.state().security_lost, 10);
+}
+
+#[test]
+fn k7_where_neither_the_reader_nor_the_file_takes_security_events_they_wait_and_are_written_later() {
+    /// Takes nothing until it may.
+    #[derive(Clone, Default)]
+    struct Failing(Arc<Mutex<(u64, bool, Vec<u8>)>>);
+    impl Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut state = self.0.lock().unwrap();
+            state.0 += 1;
+            if !state.1 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            state.2.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let out = Failing::default();
+    let (queue, guard) = LogQueue::start(out.clone(), report);
+    queue.overflow_to(folder.path().join("missing").join("security.log"));
+    let tries = || out.0.lock().unwrap().0;
+    for name in ["one", "two"] {
+        let before = tries();
+        queue.put(format!("ordinary {name}\nsecurity {name}\n").as_bytes(), true);
+        while tries() < before + 2 {
+            thread::sleep(BATCH_PAUSE);
+        }
+    }
+    out.0.lock().unwrap().1 = true;
+    drop(guard);
+    let text = String::from_utf8(out.0.lock().unwrap().2.clone()).unwrap();
+    assert_eq!(text, "ordinary one\nsecurity one\nordinary two\nsecurity two\n");
+    assert_eq!(queue.state().security_lost, 0);
+}
+
+#[test]
 fn k7_the_end_waits_for_a_slow_reader_only_so_long_in_all() {
     /// Takes a batch a second.
     struct Slow;

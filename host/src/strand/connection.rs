@@ -1,7 +1,7 @@
 //! Opens SQLite connections: WAL and `synchronous=FULL`, so that a transaction whose COMMIT returned survives a power cut.
 //! It reads and writes no rows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -69,9 +69,20 @@ pub(super) fn overwrite_freed(connection: &Connection, overwrite: bool) -> Resul
     connection.pragma_update_and_check(None, "secure_delete", overwrite, |_| Ok(()))
 }
 
-/// Empties the log, which holds what was overwritten in the database; whether no reader kept it from that.
-pub(super) fn empty_log(connection: &Connection) -> Result<bool, rusqlite::Error> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
+/// Empties the log, which holds what was overwritten in the database; whether no reader kept it from that. None is waited for.
+pub(super) fn try_empty_log(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    let wait: u32 = connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?;
+    connection.busy_timeout(Duration::ZERO)?;
+    let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0));
+    connection.busy_timeout(Duration::from_millis(wait.into()))?;
+    emptied
+}
+
+/// The log's file beside the database.
+pub(super) fn log_file(database: &Path) -> PathBuf {
+    let mut file = database.as_os_str().to_owned();
+    file.push("-wal");
+    file.into()
 }
 
 /// Moves the whole log into the database file and syncs that. A write whose sync failed, or of a process that was killed
@@ -96,9 +107,7 @@ pub(super) fn settle(connection: &Connection) -> Result<(), Fault> {
 
 /// Syncs the log's file, where there is one.
 pub(super) fn sync_log(database: &Path) -> Result<(), Fault> {
-    let mut file = database.as_os_str().to_owned();
-    file.push("-wal");
-    match std::fs::File::open(&file).and_then(|log| log.sync_all()) {
+    match std::fs::File::open(log_file(database)).and_then(|log| log.sync_all()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Fault::of(FaultKind::Io, format!("syncing the log: {error}")))
         }

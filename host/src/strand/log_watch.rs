@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::connection::{LOG_BYTES_KEPT, move_log};
+use super::connection::{LOG_BYTES_KEPT, log_file, move_log};
 
 /// The size of the log at which it is looked at: twice what it keeps, which no load reaches while it can be moved.
 const LOG_BYTES_LARGE: u64 = 2 * LOG_BYTES_KEPT;
@@ -34,9 +34,7 @@ impl LogWatch {
     }
 
     pub(super) fn reporting_at(database: &Path, first: u64) -> Self {
-        let mut file = database.as_os_str().to_owned();
-        file.push("-wal");
-        Self { file: file.into(), first, next: first }
+        Self { file: log_file(database), first, next: first }
     }
 
     /// Looks at the log's size after a batch, which costs a system call.

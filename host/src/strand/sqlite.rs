@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, Counters};
@@ -10,7 +11,7 @@ use cashier_core::dependence::Refusals;
 use rusqlite::Connection;
 
 use super::columns::sql_fault;
-use super::connection::{connect, empty_log, settle, sync_log, unopened};
+use super::connection::{connect, settle, sync_log, unopened};
 use super::load::{self, BlockLimits, RowSource};
 use super::log_watch::LogWatch;
 use super::quarantine::Quarantine;
@@ -18,6 +19,7 @@ use super::reseal::{self, ResealCursor, ResealStep};
 use super::retention::{self, RetentionKind, RetentionOrder, Retired};
 use super::rows::{self, RowWriter, Scratch, counters};
 use super::seal::Seal;
+use super::stale_log::StaleLog;
 use super::stored;
 use super::writing::Store;
 use crate::ports::{Configuration, Fault, FaultKind, LoadProgress, Loaded, Refused};
@@ -38,8 +40,7 @@ pub(super) struct Sqlite {
     scratch: Scratch,
     progress: Arc<LoadProgress>,
     log: LogWatch,
-    /// What was overwritten in the database is in its log still.
-    log_is_stale: bool,
+    stale_log: StaleLog,
 }
 
 impl Sqlite {
@@ -56,7 +57,7 @@ impl Sqlite {
             scratch: Scratch::default(),
             progress: Arc::default(),
             log: LogWatch::new(path),
-            log_is_stale: false,
+            stale_log: StaleLog::of(path),
         };
         // SQLite creates the log with the file's mode.
         private_files::open_database(path)?;
@@ -81,15 +82,19 @@ impl Sqlite {
         self.connection.as_ref().ok_or_else(unopened)
     }
 
-    /// Empties a log that holds what was overwritten. A reader may keep it from that: then the next commit tries again, as does
-    /// the end of a run. What was committed is durable whatever becomes of this.
-    fn empty_stale_log(&mut self) {
-        if let Some(connection) = self.connection.as_ref().filter(|_| self.log_is_stale) {
-            match empty_log(connection) {
-                Ok(is_empty) => self.log_is_stale = !is_empty,
-                Err(error) => tracing::warn!(%error, "log of the database was not emptied: it is tried again"),
-            }
+    /// After a commit that may have overwritten something.
+    fn mark_log(&mut self) {
+        if std::mem::take(&mut self.scratch.has_overwritten) {
+            self.stale_log.mark();
         }
+    }
+
+    fn mark_accounts(&mut self, read: &mut Loaded) -> Result<(), Fault> {
+        let connection = self.connection.as_ref().ok_or_else(unopened)?;
+        let Self { seal, quarantine, scratch, .. } = self;
+        let marked = load::mark_accounts(&mut RowWriter { connection, seal, quarantine, scratch }, read);
+        self.mark_log();
+        marked
     }
 
     /// Makes durable what a failed write or a killed process left in the system's cache.
@@ -157,9 +162,8 @@ impl Store for Sqlite {
         run(connection, "COMMIT")?;
         // Not before: what is reverted, or tried again under another hash, is not in the chain.
         scratch.audited.drain(..).for_each(|record| record.is_durable());
-        self.log_is_stale |= std::mem::take(&mut scratch.has_overwritten);
         self.log.look(connection);
-        self.empty_stale_log();
+        self.mark_log();
         Ok(())
     }
 
@@ -169,17 +173,14 @@ impl Store for Sqlite {
         let Self { seal, quarantine, scratch, .. } = self;
         let step = reseal::step(&mut RowWriter { connection, seal, quarantine, scratch }, cursor)?;
         run(connection, "COMMIT")?;
-        self.log_is_stale |= std::mem::take(&mut scratch.has_overwritten);
-        if step.next.is_none() {
-            self.empty_stale_log();
-        }
+        self.mark_log();
         Ok(step)
     }
 
     fn configuration(&mut self) -> Result<Configuration, Fault> {
         let mut read = Loaded::default();
         load::read_configuration(self.opened()?, &self.seal, &mut read)?;
-        load::mark_accounts(self.opened()?, &self.seal, &mut read)?;
+        self.mark_accounts(&mut read)?;
         Ok(read.split().1)
     }
 
@@ -197,8 +198,10 @@ impl Store for Sqlite {
         self.begin()?;
         let retired = retention::retire(self.opened()?, order)?;
         run(self.opened()?, "COMMIT")?;
-        if order.kind == RetentionKind::Quarantine {
-            self.quarantine.remove_bytes(retired.bytes);
+        match order.kind {
+            RetentionKind::Quarantine => self.quarantine.remove_bytes(retired.bytes),
+            RetentionKind::Approvals if retired.rows > 0 => self.stale_log.mark(),
+            RetentionKind::Approvals | RetentionKind::Events | RetentionKind::Answers => {}
         }
         Ok(retired)
     }
@@ -225,13 +228,17 @@ impl Store for Sqlite {
             limits,
         };
         load::read_all(&source, &mut loaded)?;
-        load::mark_accounts(self.opened()?, &self.seal, &mut loaded)?;
+        self.mark_accounts(&mut loaded)?;
         tracing::info!(
             transactions = loaded.books.transactions(),
             seq = loaded.books.counters().seq,
             "books were read"
         );
         Ok(loaded)
+    }
+
+    fn rest(&mut self, now: Instant) -> Option<Duration> {
+        self.stale_log.empty(self.connection.as_ref()?, now)
     }
 
     fn close(&mut self) -> Result<(), Fault> {

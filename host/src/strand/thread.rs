@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use cashier_core::change::Commit;
 use cashier_core::ids::Seq;
@@ -152,8 +153,9 @@ impl Shared {
         }
     }
 
-    /// Waits for the next task. Commits come before a reload, which drops what was queued before it.
-    fn next(&self, limits: BatchLimits, batch: &mut Vec<Arc<Commit>>) -> Task {
+    /// Waits for the next task, at most so long where there is a pause. Commits come before a reload, which drops what was queued
+    /// before it.
+    fn next(&self, limits: BatchLimits, batch: &mut Vec<Arc<Commit>>, pause: Option<Duration>) -> Task {
         let mut queue = self.lock();
         loop {
             if let Some(between) = queue.take_between() {
@@ -173,7 +175,15 @@ impl Shared {
                 QueueState::Closing | QueueState::Closed => return Task::End,
             }
             queue.idle = true;
-            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            let Some(pause) = pause else {
+                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let (woken, waited) = self.wake.wait_timeout(queue, pause).unwrap_or_else(PoisonError::into_inner);
+            queue = woken;
+            if waited.timed_out() && std::mem::take(&mut queue.idle) {
+                return Task::Rest;
+            }
         }
     }
 
@@ -201,6 +211,8 @@ enum Task {
     Write,
     Reload(Reloaded),
     Between(Between),
+    /// Nothing was asked for during the pause.
+    Rest,
     End,
 }
 
@@ -212,9 +224,9 @@ struct StrandThread {
 
 impl StrandThread {
     fn run(self, mut store: Box<dyn Store>, limits: BatchLimits) -> Result<(), Fault> {
-        let mut batch = Vec::new();
+        let (mut batch, mut pause) = (Vec::new(), None);
         loop {
-            match self.shared.next(limits, &mut batch) {
+            match self.shared.next(limits, &mut batch, pause) {
                 Task::Write => self.write(&mut *store, &batch),
                 Task::Reload(answer) => {
                     let loaded = store.load();
@@ -234,9 +246,11 @@ impl StrandThread {
                 Task::Between(Between::Retire(_, order, answer)) => {
                     let _ = answer.send(self.between(&mut *store, |store| store.retire(&order)));
                 }
+                Task::Rest => {}
                 Task::End => return store.close(),
             }
             batch.clear();
+            pause = store.rest(Instant::now());
         }
     }
 

@@ -3,6 +3,7 @@
 //! batch. It knows no SQL and no queue.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use cashier_core::books::Books;
 use cashier_core::change::{Body, Commit, Counters};
@@ -49,6 +50,11 @@ pub(in crate::strand) trait Store: Send {
     fn retire(&mut self, order: &RetentionOrder) -> Result<Retired, Fault> {
         let _ = order;
         Ok(Retired::default())
+    }
+    /// What nobody waits for, after each task; returns how long until it is called again though nothing was asked for.
+    fn rest(&mut self, now: Instant) -> Option<Duration> {
+        let _ = now;
+        None
     }
     /// Every durable row.
     fn load(&mut self) -> Result<Loaded, Fault>;

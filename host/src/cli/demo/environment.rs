@@ -156,12 +156,18 @@ fn import_roster(bases: &Path, roster: &Path) -> Result<(), CliError> {
 async fn start_service(folder: &Path) -> Result<(Child, String), CliError> {
     let program = binary_folder()?.join(format!("cashier-sandbox-service{}", std::env::consts::EXE_SUFFIX));
     let log = std::fs::File::create(folder.join("sandbox-service.log")).map_err(|error| CliError(error.to_string()))?;
-    let mut child = Command::new(&program)
-        .args(["--listen", "127.0.0.1:0", "--merchant", "ion4"])
+    let mut command = Command::new(&program);
+    // What a terminal sends to the demo (Ctrl-Z, Ctrl-C) neither stops nor ends the service alone.
+    #[cfg(unix)]
+    command.process_group(0);
+    let mut child = command
+        .args(["--listen", "127.0.0.1:0", "--merchant", "ion4", "--end-with-input"])
         .arg("--api-key-file")
         .arg(folder.join("service.key"))
         .arg("--webhook-secret-file")
         .arg(folder.join("webhook.secret"))
+        // It ends with this pipe, also where this program is killed, or replaced because a module does not open.
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log)
         .kill_on_drop(true)

@@ -1,6 +1,7 @@
 //! Commits are written in the order of their submission, many under one sync, and reported as synced only afterwards.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
 
 use cashier_core::books::Books;
 use cashier_core::change::Change;
@@ -51,6 +52,8 @@ struct Slow {
     gate: Receiver<()>,
     entered: Sender<()>,
     wrote: Vec<u64>,
+    /// How often it is to be called again though nothing is asked for.
+    rests: u32,
 }
 
 impl Store for Slow {
@@ -85,6 +88,12 @@ impl Store for Slow {
 
     fn abandon(&mut self) {}
 
+    fn rest(&mut self, _: Instant) -> Option<Duration> {
+        self.rests = self.rests.checked_sub(1)?;
+        self.trace.note(Step::Between("rest"));
+        Some(Duration::from_millis(1))
+    }
+
     fn reseal(&mut self, _: ResealCursor) -> Result<ResealStep, Fault> {
         self.trace.note(Step::Between("reseal"));
         Ok(ResealStep::default())
@@ -112,10 +121,14 @@ impl Store for Slow {
 /// A queue over a [`Slow`] store; the receiver gets a message at the start of each sync, and dropping the sender releases
 /// all of them.
 fn slow(limits: BatchLimits) -> (CommitQueue, Arc<Trace>, Receiver<()>, Sender<()>) {
+    slow_with_rests(limits, 0)
+}
+
+fn slow_with_rests(limits: BatchLimits, rests: u32) -> (CommitQueue, Arc<Trace>, Receiver<()>, Sender<()>) {
     let trace = Arc::new(Trace::default());
     let (go, gate) = channel();
     let (entered, at_sync) = channel();
-    let store = Slow { trace: trace.clone(), gate, entered, wrote: Vec::new() };
+    let store = Slow { trace: trace.clone(), gate, entered, wrote: Vec::new(), rests };
     let commits = CommitQueue::start(Box::new(store), limits, trace.clone()).unwrap();
     (commits, trace, at_sync, go)
 }
@@ -148,6 +161,25 @@ fn a_reload_drops_queued_commits_and_refuses_more_until_it_is_answered() {
     commits.close().unwrap();
     use Step::*;
     assert_eq!(*trace.0.lock().unwrap(), [Wrote(vec![1]), Synced, Reported(1), Wrote(vec![4]), Synced, Reported(4)]);
+}
+
+#[test]
+fn b4_what_nobody_waits_for_is_done_after_the_report_and_again_though_nothing_is_asked_for() {
+    let (commits, trace, at_sync, go) = slow_with_rests(BatchLimits::default(), 3);
+    commits.submit(commit(1, Vec::new(), Vec::new()));
+    at_sync.recv().unwrap();
+    drop(go);
+    let steps = || trace.0.lock().unwrap().clone();
+    let begun = Instant::now();
+    while steps().len() < 6 && begun.elapsed() < TIMEOUT {
+        std::thread::yield_now();
+    }
+    use Step::*;
+    let rest = || Between("rest");
+    assert_eq!(steps(), [Wrote(vec![1]), Synced, Reported(1), rest(), rest(), rest()]);
+    commits.submit(commit(2, Vec::new(), Vec::new()));
+    commits.close().unwrap();
+    assert_eq!(steps()[6..], [Wrote(vec![2]), Synced, Reported(2)]);
 }
 
 #[test]

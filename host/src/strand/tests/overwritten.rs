@@ -1,13 +1,17 @@
 //! What was wiped, replaced or resealed is in no file of the database afterwards; what is noted of a wiped request stays.
 
+use std::time::Instant;
+
 use cashier_core::approval::ApprovalState;
 use cashier_core::ids::{ApprovalId, ManagerId};
 use cashier_core::provider_config::Secret;
 use rusqlite::Connection;
 
 use super::super::audit_key;
+use super::super::connection::{BUSY_WAIT, TRY_WAIT};
 use super::super::reseal::ResealCursor;
 use super::super::retention::{RetentionKind, RetentionOrder, RetentionPlace};
+use super::super::stale_log::{EMPTY_PAUSE, StaleLog};
 use super::sealing::{BOTH, ONE, TWO, a_config, approval, config, read, reseal_all, stored};
 use super::*;
 
@@ -22,7 +26,7 @@ fn tags(path: &Path, rows: &str) -> Vec<Vec<u8>> {
     for sql in of_configs.into_iter().chain(others) {
         let mut statement = connection.prepare(&sql).unwrap();
         let values = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-        found.extend(values.map(|value| value.unwrap()).map(|value| value[value.len() - 16..].to_vec()));
+        found.extend(values.map(|value| value.unwrap()).map(|value| value[value.len().saturating_sub(16)..].to_vec()));
     }
     found
 }
@@ -65,10 +69,70 @@ fn k1_what_was_resealed_is_in_no_file_under_its_old_key() {
     while let Some(place) = cursor {
         cursor = store.reseal(place).unwrap().next;
     }
+    assert_eq!(store.rest(Instant::now()), None);
     assert_eq!(in_files(&path, &before), 0, "while it is open");
     store.close().unwrap();
     assert_eq!(in_files(&path, &before), 0);
     assert_eq!(reseal_all(&path, TWO), 0);
+}
+
+/// How often the database and its log have them.
+fn copies(path: &Path, tags: &[Vec<u8>]) -> usize {
+    let log = path.with_file_name("cashier.db-wal");
+    let files = [path, &log].map(|file| std::fs::read(file).unwrap_or_default());
+    let parts = files.iter().flat_map(|bytes| bytes.windows(16));
+    parts.filter(|part| tags.iter().any(|tag| &tag[..] == *part)).count()
+}
+
+#[test]
+fn b6_marks_that_a_start_stores_leave_no_copy_of_the_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    filled(&path);
+    let mut store = Sqlite::open(&path, sealing(ONE)).unwrap();
+    let before = tags(&path, "id = 7")[..4].to_vec();
+    let loaded = store.load().unwrap();
+    assert!(loaded.configs.iter().all(|row| row.account_marks.len() == 2), "marked");
+    let now = Instant::now();
+    assert_eq!((store.rest(now), copies(&path, &before)), (None, 4));
+    write_all(&mut store, &[commit(3, vec![a_config(config(7).without_secrets(UnixTime(5)))], Vec::new())]);
+    assert_eq!((store.rest(now + EMPTY_PAUSE), copies(&path, &before)), (None, 0));
+    store.close().unwrap();
+}
+
+#[test]
+fn b6_a_request_that_its_age_deletes_and_a_resealed_audit_key_are_in_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    stored(&path, ONE, 1, vec![an_approval(approval(1, ApprovalState::Open))]);
+    let mut store = Sqlite::open(&path, sealing(BOTH)).unwrap();
+    let mut now = Instant::now();
+    let order = RetentionOrder {
+        kind: RetentionKind::Approvals,
+        place: RetentionPlace::New,
+        before: UnixTime(10),
+        now: UnixTime(1_000),
+        needed: Arc::default(),
+    };
+    store.rest(now);
+    let request = tags(&path, "1 = 1");
+    assert_eq!(store.retire(&order).unwrap().rows, 1);
+    now += EMPTY_PAUSE;
+    assert_eq!((store.rest(now), request.len(), copies(&path, &request)), (None, 1, 0));
+    store.close().unwrap();
+    let mut store = Sqlite::open(&path, sealing(ONE)).unwrap();
+    write_all(&mut store, &[commit(2, Vec::new(), vec![audit::record(1, "secret")])]);
+    store.close().unwrap();
+    let mut store = Sqlite::open(&path, sealing(BOTH)).unwrap();
+    store.rest(now);
+    let key = tags(&path, "1 = 1").pop().into_iter().collect::<Vec<_>>();
+    assert_eq!(copies(&path, &key), 1);
+    let mut cursor = Some(ResealCursor::default());
+    while let Some(place) = cursor {
+        cursor = store.reseal(place).unwrap().next;
+    }
+    assert_eq!((store.rest(now + EMPTY_PAUSE), copies(&path, &key)), (None, 0));
+    store.close().unwrap();
 }
 
 #[test]
@@ -90,34 +154,95 @@ fn k1_what_was_wiped_replaced_or_deleted_is_in_no_file() {
         ("id = 33", an_approval(decided(33))),
     ];
     let mut store = Sqlite::open(&path, sealing(ONE)).unwrap();
+    let mut now = Instant::now();
     for (seq, (rows, change)) in (3..).zip(changes) {
         let table = if matches!(change, Change::Approval(_)) { 4..5 } else { 0..4 };
         let before = tags(&path, rows)[table].to_vec();
         assert_eq!(in_files(&path, &before), before.len(), "{rows}");
         write_all(&mut store, &[commit(seq, vec![change], Vec::new())]);
+        now += EMPTY_PAUSE;
+        assert_eq!(store.rest(now), None);
         assert_eq!(in_files(&path, &before), 0, "{rows}");
     }
     store.close().unwrap();
 }
 
-#[test]
-fn k1_a_log_that_a_reader_holds_is_emptied_by_a_later_commit() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cashier.db");
-    filled(&path);
-    let mut store = Sqlite::open(&path, sealing(ONE)).unwrap();
+/// A log that holds what was overwritten, a reader that holds the log, and what the log must not hold.
+fn held(path: &Path) -> (Sqlite, Connection, Vec<Vec<u8>>) {
+    filled(path);
+    let mut store = Sqlite::open(path, sealing(ONE)).unwrap();
     // The log has the row.
     write_all(&mut store, &[commit(3, vec![a_config(config(50))], Vec::new())]);
-    let again = ProviderConfig { sort_index: 4, ..config(50) };
-    let before = tags(&path, "id = 50");
-    let reader = Connection::open(&path).unwrap();
+    let before = tags(path, "id = 50");
+    let reader = Connection::open(path).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM provider_config").unwrap();
+    let again = ProviderConfig { sort_index: 4, ..config(50) };
     write_all(&mut store, &[commit(4, vec![a_config(again)], Vec::new())]);
-    assert!(in_files(&path, &before) > 0, "the reader may still want it");
+    assert!(in_files(path, &before) > 0, "the reader may still want it");
+    (store, reader, before)
+}
+
+#[test]
+fn b4_a_log_that_a_reader_holds_is_waited_for_by_no_commit_and_emptied_some_seconds_after_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let (mut store, reader, before) = held(&path);
+    // A connection that was not loaded waits so long for others, and longer than a loaded one.
+    let (begun, second) = (Instant::now(), Duration::from_secs(1));
+    assert_eq!(store.rest(begun), Some(EMPTY_PAUSE));
+    for seq in 5..15 {
+        write_all(&mut store, &[commit(seq, Vec::new(), Vec::new())]);
+        assert_eq!(store.rest(begun + second), Some(EMPTY_PAUSE - second), "not with each commit");
+    }
+    assert!(begun.elapsed() < BUSY_WAIT, "no reader is waited for");
     reader.execute_batch("ROLLBACK").unwrap();
-    write_all(&mut store, &[commit(5, Vec::new(), Vec::new())]);
+    assert_eq!(store.rest(begun + EMPTY_PAUSE), None, "no commit is needed for it");
     assert_eq!(in_files(&path, &before), 0);
     store.close().unwrap();
+}
+
+#[test]
+fn b4_a_stale_log_is_emptied_after_a_failure_and_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let (mut store, reader, before) = held(&path);
+    let now = Instant::now();
+    store.abandon();
+    assert_eq!(store.rest(now), None, "nothing is open");
+    // It stays open, so that SQLite does not remove the log.
+    reader.execute_batch("ROLLBACK").unwrap();
+    let left = tempfile::tempdir().unwrap();
+    let copied = left.path().join("cashier.db");
+    for name in ["cashier.db", "cashier.db-wal"] {
+        std::fs::copy(folder.path().join(name), left.path().join(name)).unwrap();
+    }
+    let mut killed = Sqlite::open(&copied, sealing(ONE)).unwrap();
+    for (store, path) in [(&mut store, &path), (&mut killed, &copied)] {
+        assert!(in_files(path, &before) > 0);
+        store.load().unwrap();
+        assert_eq!(store.rest(now), None);
+        assert_eq!(in_files(path, &before), 0);
+    }
+}
+
+#[test]
+fn b4_a_log_that_is_held_for_a_minute_is_reported_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let (_store, reader, _) = held(&path);
+    let own = Connection::open(&path).unwrap();
+    own.busy_timeout(TRY_WAIT).unwrap();
+    let mut log = StaleLog::of(&path);
+    let begun = Instant::now();
+    let mut reported = |seconds| {
+        log.empty(&own, begun + Duration::from_secs(seconds));
+        log.is_reported
+    };
+    assert_eq!([0, 30, 59, 64, 300].map(&mut reported), [false, false, false, true, true]);
+    let wait: u32 = own.pragma_query_value(None, "busy_timeout", |row| row.get(0)).unwrap();
+    assert_eq!(Duration::from_millis(wait.into()), TRY_WAIT, "what writes waits as before");
+    reader.execute_batch("ROLLBACK").unwrap();
+    assert!(!reported(305), "it is emptied");
 }
 
 #[test]

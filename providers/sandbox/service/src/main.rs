@@ -46,6 +46,9 @@ struct Options {
     /// A switch for every payment, such as webhook_twice or create_slow:500; repeatable
     #[arg(long = "default-switch", value_name = "SWITCH")]
     default_switches: Vec<Switch>,
+    /// Stop when standard input ends, as a pipe does when the program at its other end has gone
+    #[arg(long)]
+    end_with_input: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -79,13 +82,28 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    let end_with_input = options.end_with_input;
     let running = SandboxService::start(settings(options)?).await?;
     // Before the address is printed: a signal sent right after it must stop the service, not kill it.
     let stop = stop_signal()?;
     writeln!(std::io::stdout(), "listening on http://{}", running.addr())?;
-    stop.await;
+    tokio::select! {
+        () = stop => {}
+        () = end_of_input(), if end_with_input => {}
+    }
     running.stop().await;
     Ok(())
+}
+
+/// Resolves when nothing more can be read; what is read is dropped.
+async fn end_of_input() {
+    let (done, ended) = tokio::sync::oneshot::channel();
+    // A thread of its own: the runtime would wait for one of its own that still reads.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = done.send(());
+    });
+    let _ = ended.await;
 }
 
 fn settings(options: Options) -> Result<SandboxSettings, Box<dyn Error>> {

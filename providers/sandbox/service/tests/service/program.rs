@@ -55,6 +55,25 @@ fn it_prints_its_address_answers_and_stops() {
 }
 
 #[test]
+fn it_ends_with_its_input_where_that_is_asked() {
+    let file = secret_file("program-secret-3", WEBHOOK_SECRET);
+    let mut running = program()
+        .args(["--listen", "127.0.0.1:0", "--api-key", API_KEY, "--end-with-input", "--webhook-secret-file"])
+        .arg(file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(running.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("listening on http://"), "{line}");
+    assert!(running.try_wait().unwrap().is_none());
+    drop(running.stdin.take());
+    assert!(running.wait().unwrap().success());
+}
+
+#[test]
 fn help_names_options_and_examples() {
     let output = program().arg("--help").env("SANDBOX_API_KEY", API_KEY).output().unwrap();
     let help = all_of(&output);
