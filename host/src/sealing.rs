@@ -251,25 +251,34 @@ mod tests {
         env.cashier.snapshot().config(ConfigId(id)).map_or(9, |served| served.config.unreadable.len())
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn k1_what_opens_again_is_asked_for_again_by_whoever_follows_the_key_file() {
-        let folder = tempfile::tempdir().unwrap();
+    /// With key 1.
+    fn opened_strand(folder: &Path) -> Arc<Strand> {
         let settings = StrandSettings {
-            path: folder.path().join("cashier.db"),
+            path: folder.join("cashier.db"),
             keys: SealKeys::parse(&format!("1:{}", "01".repeat(32))).unwrap(),
             entropy: Arc::new(TestEntropy::default()),
             batch: BatchLimits::default(),
         };
-        let strand = Arc::new(strand::open(settings, Arc::new(Watermark::new())).unwrap());
-        let sealed_by = |key: u8| ProviderConfig {
+        Arc::new(strand::open(settings, Arc::new(Watermark::new())).unwrap())
+    }
+
+    fn sealed_by(key: u8) -> ProviderConfig {
+        ProviderConfig {
             unreadable: vec![UnreadableColumn {
                 sealed: Box::from([2, 0, 0, 0, key, 9, 9]),
                 column: "secret_key",
                 holds_text: true,
+                had_key: false,
                 why: "sealed with a key".into(),
             }],
             ..config(u64::from(key))
-        };
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn k1_what_opens_again_is_asked_for_again_by_whoever_follows_the_key_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let strand = opened_strand(folder.path());
         let env = TestCashier::with_rows(vec![sealed_by(1), sealed_by(2)]).await;
         let kept = tokio::spawn(keep(Arc::clone(&env.cashier), Arc::clone(&strand), None));
         // Nobody asks: the message was dropped. Its key is there, so it is found by itself; that of the other is not.
@@ -283,6 +292,24 @@ mod tests {
         env.disk.replace_configs(vec![config(1), config(2)]);
         env.run_for(200).await;
         assert_eq!(unreadable(&env, 2), 1, "its key is missing still");
+        kept.abort();
+    }
+    #[tokio::test(start_paused = true)]
+    async fn b6_a_row_whose_bytes_were_changed_is_not_read_again_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let strand = opened_strand(folder.path());
+        let mut changed = ProviderConfig { id: ConfigId(3), ..sealed_by(1) };
+        changed.unreadable[0].had_key = true;
+        let env = TestCashier::with_rows(vec![sealed_by(1), changed.clone()]).await;
+        let kept = tokio::spawn(keep(Arc::clone(&env.cashier), Arc::clone(&strand), None));
+        env.disk.replace_configs(vec![config(1), changed]);
+        while unreadable(&env, 1) > 0 {
+            env.run_for(10).await;
+            std::thread::yield_now();
+        }
+        env.disk.replace_configs(vec![config(1), config(3)]);
+        env.run_for(200).await;
+        assert_eq!(unreadable(&env, 3), 1, "nothing asked for a reading");
         kept.abort();
     }
 }

@@ -47,6 +47,8 @@ pub struct UnreadableColumn {
     pub sealed: Box<[u8]>,
     /// Whether a text is missed: an empty one is not.
     pub holds_text: bool,
+    /// Whether its key was there: then its bytes or what they are bound to changed, and no key that comes opens it.
+    pub had_key: bool,
     /// Why it does not open, with the id of its key.
     pub why: Box<str>,
 }

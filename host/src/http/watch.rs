@@ -315,6 +315,7 @@ mod tests {
             column: "secret_key",
             sealed: Box::default(),
             holds_text: true,
+            had_key: false,
             why: "sealed with key 1".into(),
         };
         let env = TestCashier::with_rows(vec![ProviderConfig { unreadable: vec![lost], ..config(1) }]).await;

@@ -99,6 +99,7 @@ mod tests {
             column,
             sealed: Box::default(),
             holds_text: true,
+            had_key: false,
             why: "sealed with key 1".into(),
         };
         let broken = |column| ProviderConfig {

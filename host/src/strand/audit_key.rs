@@ -7,14 +7,15 @@ use rusqlite::Connection;
 use zeroize::Zeroizing;
 
 use super::columns::{for_each_row, sql_fault};
-use super::connection::overwrite_freed;
+use super::rows::RowWriter;
 use super::seal::{Seal, SealContext, Terms};
 use crate::ports::{Fault, FingerprintKey};
 
 pub(super) const TABLE: &str = "audit_key";
 
 pub(super) const READ: &str = "SELECT id, key_sealed FROM audit_key ORDER BY id";
-const PUT: &str = "REPLACE INTO audit_key (id, key_sealed) VALUES (?,?)";
+const ADD: &str = "INSERT INTO audit_key (id, key_sealed) VALUES (?,?)";
+const REPLACE: &str = "UPDATE audit_key SET key_sealed = ? WHERE id = ?";
 
 /// Keys above an id whose first bytes are not these.
 pub(super) const READ_STALE: &str =
@@ -35,7 +36,10 @@ pub(super) fn take(connection: &Connection, seal: &Seal) -> Result<FingerprintKe
         last = id;
         match open(seal, id, columns.blob()?) {
             Ok(key) => newest = Some(FingerprintKey::new(id, key)),
-            Err(why) => tracing::error!(audit_key = id, why, "key of audit fingerprints does not open"),
+            Err(why) if seal.is_first_report(id) => {
+                tracing::error!(audit_key = id, why, "key of audit fingerprints does not open");
+            }
+            Err(_) => {}
         }
         Ok(())
     })?;
@@ -43,7 +47,8 @@ pub(super) fn take(connection: &Connection, seal: &Seal) -> Result<FingerprintKe
         return Ok(known);
     }
     let (id, key) = (last.saturating_add(1), Zeroizing::new(hex::encode(*seal.random_key())));
-    put(connection, seal, id, &key)?;
+    let added = (id.cast_signed(), sealed(seal, id, &key)?);
+    connection.prepare_cached(ADD).and_then(|mut add| add.execute(added)).map_err(sql_fault(TABLE))?;
     Ok(FingerprintKey::new(id, key))
 }
 
@@ -80,15 +85,14 @@ pub(super) fn open(seal: &Seal, id: u64, sealed: &[u8]) -> Result<Zeroizing<Stri
     seal.open(context(id, &Terms::default()), sealed)
 }
 
-pub(super) fn put(connection: &Connection, seal: &Seal, id: u64, key: &str) -> Result<(), Fault> {
-    let sealed = seal.seal(context(id, &Terms::default()), key)?;
-    let put = || {
-        overwrite_freed(connection, true)?;
-        let put = connection.prepare_cached(PUT)?.execute((id.cast_signed(), sealed));
-        overwrite_freed(connection, false)?;
-        put
-    };
-    put().map(|_| ()).map_err(sql_fault(TABLE))
+/// Brings one that is stored under the newest seal key.
+pub(super) fn reseal(writer: &mut RowWriter<'_>, id: u64, key: &str) -> Result<(), Fault> {
+    let sealed = sealed(writer.seal, id, key)?;
+    writer.put_over(TABLE, REPLACE, |put| put.sql(sealed).with(&id))
+}
+
+fn sealed(seal: &Seal, id: u64, key: &str) -> Result<Vec<u8>, Fault> {
+    seal.seal(context(id, &Terms::default()), key)
 }
 
 fn context(id: u64, terms: &Terms) -> SealContext<'_> {

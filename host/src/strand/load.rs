@@ -15,7 +15,7 @@ pub(super) use self::block_queue::BlockLimits;
 pub(super) use self::sink::RowSink;
 use super::audit_key;
 use super::columns::{for_each_row, sql_fault};
-use super::rows::{approval, config, counters, customer_override, event};
+use super::rows::{RowWriter, approval, config, counters, customer_override, event};
 use super::seal::Seal;
 use crate::ports::{Fault, LoadProgress, Loaded};
 
@@ -86,16 +86,16 @@ pub(super) fn read_configuration(connection: &Connection, seal: &Seal, sink: &mu
 }
 
 /// The key of fingerprints, and the marks of configs that have none yet: from here on they outlive the secrets.
-pub(super) fn mark_accounts(connection: &Connection, seal: &Seal, loaded: &mut Loaded) -> Result<(), Fault> {
-    let key = audit_key::take(connection, seal)?;
+pub(super) fn mark_accounts(writer: &mut RowWriter<'_>, loaded: &mut Loaded) -> Result<(), Fault> {
+    let key = audit_key::take(writer.connection, writer.seal)?;
     for config in &mut loaded.configs {
         let marks = key.account_marks(config);
         if marks != config.account_marks {
             config.account_marks = marks;
-            config::put_marks(connection, config)?;
+            config::put_marks(writer, config)?;
         }
     }
-    loaded.closed_keys = audit_key::closed(connection, seal)?.found;
+    loaded.closed_keys = audit_key::closed(writer.connection, writer.seal)?.found;
     loaded.fingerprints = key;
     Ok(())
 }

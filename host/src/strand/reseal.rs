@@ -123,7 +123,7 @@ fn audit_keys(writer: &mut RowWriter<'_>, after: u64) -> Result<Resealed, Fault>
     for (id, key) in stale(writer, audit_key::READ_STALE, audit_key::TABLE, after, read)? {
         done.last = Some(id);
         if let Some(key) = key {
-            audit_key::put(writer.connection, writer.seal, id, &key)?;
+            audit_key::reseal(writer, id, &key)?;
             done.rows += 1;
         }
     }

@@ -4,7 +4,8 @@
 
 mod keys;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cashier_core::provider_config::UnreadableColumn;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -69,11 +70,18 @@ impl SealContext<'_> {
 pub(super) struct Seal {
     ring: Arc<SealRing>,
     entropy: Arc<dyn Entropy>,
+    /// Keys of audit fingerprints that were reported not to open: they are looked at with every secret that is recorded.
+    reported: Mutex<BTreeSet<u64>>,
 }
 
 impl Seal {
     pub(super) fn new(ring: Arc<SealRing>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { ring, entropy }
+        Self { ring, entropy, reported: Mutex::default() }
+    }
+
+    /// Whether this key of audit fingerprints was not reported yet.
+    pub(super) fn is_first_report(&self, audit_key: u64) -> bool {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner).insert(audit_key)
     }
 
     /// As many random bits as a key has.
@@ -163,9 +171,11 @@ impl Seal {
         sealed: &[u8],
         blank: &str,
     ) -> Result<Zeroizing<String>, UnreadableColumn> {
+        // Asked before: a key that comes meanwhile may open it.
+        let had_key = self.ring.has_key_of(sealed);
         self.open(context, sealed).or_else(|why| {
-            let lost = unreadable(context, sealed, why, blank);
-            if lost.holds_text || sealed_by(sealed).is_none() || self.ring.has_key_of(sealed) {
+            let lost = UnreadableColumn { had_key, ..unreadable(context, sealed, why, blank) };
+            if lost.holds_text || sealed_by(sealed).is_none() || had_key {
                 Err(lost)
             } else {
                 Ok(Zeroizing::new(blank.to_owned()))
@@ -174,11 +184,11 @@ impl Seal {
     }
 }
 
-/// A column that does not open, kept as it is stored; `blank` is what it holds where nothing is missed.
+/// A column whose key gives no text that is understood, kept as it is stored; `blank` is what it holds where nothing is missed.
 pub(super) fn unreadable(context: SealContext<'_>, sealed: &[u8], why: String, blank: &str) -> UnreadableColumn {
     let text_bytes = sealed.len().saturating_sub(HEADER_BYTES + TAG_BYTES);
     let holds_text = text_bytes > blank.len() || sealed.len() < HEADER_BYTES + TAG_BYTES;
-    UnreadableColumn { column: context.column, sealed: sealed.into(), holds_text, why: why.into() }
+    UnreadableColumn { column: context.column, sealed: sealed.into(), holds_text, had_key: true, why: why.into() }
 }
 
 #[cfg(test)]

@@ -82,11 +82,19 @@ impl Sqlite {
         self.connection.as_ref().ok_or_else(unopened)
     }
 
-    /// Notes that the open transaction, which was committed, has overwritten something.
+    /// After a commit that may have overwritten something.
     fn mark_log(&mut self) {
         if std::mem::take(&mut self.scratch.has_overwritten) {
             self.stale_log.mark();
         }
+    }
+
+    fn mark_accounts(&mut self, read: &mut Loaded) -> Result<(), Fault> {
+        let connection = self.connection.as_ref().ok_or_else(unopened)?;
+        let Self { seal, quarantine, scratch, .. } = self;
+        let marked = load::mark_accounts(&mut RowWriter { connection, seal, quarantine, scratch }, read);
+        self.mark_log();
+        marked
     }
 
     /// Makes durable what a failed write or a killed process left in the system's cache.
@@ -172,7 +180,7 @@ impl Store for Sqlite {
     fn configuration(&mut self) -> Result<Configuration, Fault> {
         let mut read = Loaded::default();
         load::read_configuration(self.opened()?, &self.seal, &mut read)?;
-        load::mark_accounts(self.opened()?, &self.seal, &mut read)?;
+        self.mark_accounts(&mut read)?;
         Ok(read.split().1)
     }
 
@@ -190,8 +198,10 @@ impl Store for Sqlite {
         self.begin()?;
         let retired = retention::retire(self.opened()?, order)?;
         run(self.opened()?, "COMMIT")?;
-        if order.kind == RetentionKind::Quarantine {
-            self.quarantine.remove_bytes(retired.bytes);
+        match order.kind {
+            RetentionKind::Quarantine => self.quarantine.remove_bytes(retired.bytes),
+            RetentionKind::Approvals if retired.rows > 0 => self.stale_log.mark(),
+            RetentionKind::Approvals | RetentionKind::Events | RetentionKind::Answers => {}
         }
         Ok(retired)
     }
@@ -218,7 +228,7 @@ impl Store for Sqlite {
             limits,
         };
         load::read_all(&source, &mut loaded)?;
-        load::mark_accounts(self.opened()?, &self.seal, &mut loaded)?;
+        self.mark_accounts(&mut loaded)?;
         tracing::info!(
             transactions = loaded.books.transactions(),
             seq = loaded.books.counters().seq,

@@ -140,18 +140,18 @@ impl RowUse {
     }
 }
 
-type Table = GrowingTable<(u64, KindUse)>;
+type UseTable = GrowingTable<(u64, KindUse)>;
 
 /// Each kind for itself: few customers have stored anything with a withdrawal.
 #[derive(Default)]
 pub(super) struct CustomerUses {
-    deposits: Table,
-    withdrawals: Table,
+    deposits: UseTable,
+    withdrawals: UseTable,
 }
 
 impl CustomerUses {
     pub(super) fn of(&self, customer: CustomerId) -> CustomerUse {
-        let find = |table: &Table| {
+        let find = |table: &UseTable| {
             let found = table.find(key_hash(customer.0), |(known, _)| *known == customer.0);
             found.map(|(_, taken)| *taken).unwrap_or_default()
         };

@@ -105,7 +105,13 @@ fn k1_a_secret_that_another_form_replaced_is_in_force_again_only_when_it_is_give
 }
 
 fn lost(column: &'static str, holds_text: bool) -> UnreadableColumn {
-    UnreadableColumn { column, sealed: Box::from(*b"sealed"), holds_text, why: "sealed with key 1".into() }
+    UnreadableColumn {
+        column,
+        sealed: Box::from(*b"sealed"),
+        holds_text,
+        had_key: false,
+        why: "sealed with key 1".into(),
+    }
 }
 
 /// A config whose seal key is gone: nothing but `config_json` was empty.

@@ -107,13 +107,13 @@ pub fn read_again(cashier: &Cashier) {
     }
 }
 
-/// The same where a row is shown as unreadable although its key is there.
+/// The same where a row is shown as unreadable whose key came since it was read. One that was changed opens with no key.
 pub fn read_what_opens_again(cashier: &Cashier, has_key_of: impl Fn(&[u8]) -> bool) {
     let opens = {
         let snapshot = cashier.snapshot();
         let of_configs = snapshot.configs().flat_map(|served| &served.config.unreadable);
         let of_approvals = snapshot.approvals().filter_map(|row| row.unreadable.as_ref());
-        of_configs.chain(of_approvals).any(|lost| has_key_of(&lost.sealed))
+        of_configs.chain(of_approvals).any(|lost| !lost.had_key && has_key_of(&lost.sealed))
     };
     if opens {
         read_again(cashier);

@@ -20,7 +20,7 @@ pub(super) const DAY: i64 = 86_400;
 
 fn lost(column: &'static str) -> UnreadableColumn {
     let why = "sealed with key 1, which is not in the key ring".into();
-    UnreadableColumn { column, sealed: Box::from(*b"sealed"), holds_text: true, why }
+    UnreadableColumn { column, sealed: Box::from(*b"sealed"), holds_text: true, had_key: false, why }
 }
 
 pub(super) fn unreadable(id: u64) -> ProviderConfig {

@@ -56,7 +56,13 @@ async fn k1_the_request_of_an_expired_approval_is_wiped() {
 #[tokio::test(start_paused = true)]
 async fn k1_managers_see_what_does_not_open_and_what_was_deleted() {
     let why = "sealed with key 1, which is not in the key ring".into();
-    let lost = UnreadableColumn { column: "webhook_secret", sealed: Box::from(*b"sealed"), holds_text: true, why };
+    let lost = UnreadableColumn {
+        column: "webhook_secret",
+        sealed: Box::from(*b"sealed"),
+        holds_text: true,
+        had_key: false,
+        why,
+    };
     let env = TestCashier::with_rows(vec![ProviderConfig { unreadable: vec![lost], ..config(1) }, config(2)]).await;
     let context = ManagerContext { cashier: Arc::clone(&env.cashier), tokens: Arc::new(PlainTokens) };
     let api = ManagerApi { env, context };

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::writer::RowWriter;
 use crate::ports::Fault;
-use crate::strand::columns::{ColumnReader, Put, sql_fault};
+use crate::strand::columns::{ColumnReader, sql_fault};
 use crate::strand::json;
 use crate::strand::seal::{self, Seal, SealContext, Terms};
 
@@ -121,10 +121,9 @@ fn kept(connection: &Connection, id: ConfigId, column: &str, read: &[u8]) -> Res
 }
 
 /// Stores marks that were missing: no decision changes, so no version rises.
-pub(in crate::strand) fn put_marks(connection: &Connection, row: &ProviderConfig) -> Result<(), Fault> {
-    let mut buffer = Vec::new();
-    let put = Put::prepare(connection, PUT_MARKS, &mut buffer);
-    put.and_then(|put| put.with(&row.account_marks).with(&row.id).run()).map_err(sql_fault(TABLE))
+pub(in crate::strand) fn put_marks(writer: &mut RowWriter<'_>, row: &ProviderConfig) -> Result<(), Fault> {
+    // The row moves where it grows.
+    writer.put_over(TABLE, PUT_MARKS, |put| put.with(&row.account_marks).with(&row.id))
 }
 
 pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -> Result<ProviderConfig, Fault> {

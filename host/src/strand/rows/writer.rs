@@ -62,7 +62,7 @@ impl RowWriter<'_> {
     }
 
     /// Runs a statement that may free encrypted columns, which are overwritten.
-    pub(super) fn put_over(
+    pub(in crate::strand) fn put_over(
         &mut self,
         table: &'static str,
         sql: &str,

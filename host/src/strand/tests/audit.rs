@@ -11,6 +11,7 @@ use super::super::audit::verify;
 use super::super::reseal::ResealCursor;
 use super::super::sqlite::Sqlite;
 use super::super::writing::Store;
+use super::sealing::{ONE, TWO};
 use super::*;
 
 pub(super) fn record(config: u64, secret: &str) -> Body {
@@ -202,4 +203,27 @@ fn m14_a_changed_removed_or_moved_record_is_found() {
         assert!(refused.starts_with("the audit records cannot be read: "), "{unreadable}: {refused}");
     }
     assert!(!folder.path().join("missing.db").exists());
+}
+
+#[test]
+fn b6_a_lost_key_of_fingerprints_is_logged_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let log = folder.path().join("log");
+    let writer = Arc::new(std::fs::File::create(&log).unwrap());
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let mut store = Sqlite::open(&path, sealing(ONE)).unwrap();
+        write_all(&mut store, &[commit(1, Vec::new(), vec![record(1, "secret")])]);
+        store.close().unwrap();
+        let mut store = Sqlite::open(&path, sealing(TWO)).unwrap();
+        store.load().unwrap();
+        for id in 2..5 {
+            write_all(&mut store, &[commit(id, Vec::new(), vec![record(id, "secret")])]);
+            store.configuration().unwrap();
+        }
+        store.close().unwrap();
+    });
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(text.matches("does not open").count(), 1, "{text}");
 }

@@ -26,7 +26,7 @@ fn tags(path: &Path, rows: &str) -> Vec<Vec<u8>> {
     for sql in of_configs.into_iter().chain(others) {
         let mut statement = connection.prepare(&sql).unwrap();
         let values = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-        found.extend(values.map(|value| value.unwrap()).map(|value| value[value.len() - 16..].to_vec()));
+        found.extend(values.map(|value| value.unwrap()).map(|value| value[value.len().saturating_sub(16)..].to_vec()));
     }
     found
 }
@@ -74,6 +74,65 @@ fn k1_what_was_resealed_is_in_no_file_under_its_old_key() {
     store.close().unwrap();
     assert_eq!(in_files(&path, &before), 0);
     assert_eq!(reseal_all(&path, TWO), 0);
+}
+
+/// How often the database and its log have them.
+fn copies(path: &Path, tags: &[Vec<u8>]) -> usize {
+    let log = path.with_file_name("cashier.db-wal");
+    let files = [path, &log].map(|file| std::fs::read(file).unwrap_or_default());
+    let parts = files.iter().flat_map(|bytes| bytes.windows(16));
+    parts.filter(|part| tags.iter().any(|tag| &tag[..] == *part)).count()
+}
+
+#[test]
+fn b6_marks_that_a_start_stores_leave_no_copy_of_the_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    filled(&path);
+    let mut store = Sqlite::open(&path, sealing(ONE)).unwrap();
+    let before = tags(&path, "id = 7")[..4].to_vec();
+    let loaded = store.load().unwrap();
+    assert!(loaded.configs.iter().all(|row| row.account_marks.len() == 2), "marked");
+    let now = Instant::now();
+    assert_eq!((store.rest(now), copies(&path, &before)), (None, 4));
+    write_all(&mut store, &[commit(3, vec![a_config(config(7).without_secrets(UnixTime(5)))], Vec::new())]);
+    assert_eq!((store.rest(now + EMPTY_PAUSE), copies(&path, &before)), (None, 0));
+    store.close().unwrap();
+}
+
+#[test]
+fn b6_a_request_that_its_age_deletes_and_a_resealed_audit_key_are_in_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    stored(&path, ONE, 1, vec![an_approval(approval(1, ApprovalState::Open))]);
+    let mut store = Sqlite::open(&path, sealing(BOTH)).unwrap();
+    let mut now = Instant::now();
+    let order = RetentionOrder {
+        kind: RetentionKind::Approvals,
+        place: RetentionPlace::New,
+        before: UnixTime(10),
+        now: UnixTime(1_000),
+        needed: Arc::default(),
+    };
+    store.rest(now);
+    let request = tags(&path, "1 = 1");
+    assert_eq!(store.retire(&order).unwrap().rows, 1);
+    now += EMPTY_PAUSE;
+    assert_eq!((store.rest(now), request.len(), copies(&path, &request)), (None, 1, 0));
+    store.close().unwrap();
+    let mut store = Sqlite::open(&path, sealing(ONE)).unwrap();
+    write_all(&mut store, &[commit(2, Vec::new(), vec![audit::record(1, "secret")])]);
+    store.close().unwrap();
+    let mut store = Sqlite::open(&path, sealing(BOTH)).unwrap();
+    store.rest(now);
+    let key = tags(&path, "1 = 1").pop().into_iter().collect::<Vec<_>>();
+    assert_eq!(copies(&path, &key), 1);
+    let mut cursor = Some(ResealCursor::default());
+    while let Some(place) = cursor {
+        cursor = store.reseal(place).unwrap().next;
+    }
+    assert_eq!((store.rest(now + EMPTY_PAUSE), copies(&path, &key)), (None, 0));
+    store.close().unwrap();
 }
 
 #[test]
