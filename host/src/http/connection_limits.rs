@@ -11,8 +11,24 @@ pub(super) const HEADER_TIME_MAX: Duration = Duration::from_secs(5);
 /// of the customers behind one address.
 pub(super) const HEADS_PER_ADDRESS_MAX: usize = 64;
 
-/// How long a body may arrive, and an answer be taken, before the connection may end for another: most take one round trip.
+/// How long a new connection or a head, the next part of a body, or of an answer, may take before the connection may end for
+/// another: most take one round trip.
 pub(super) const GRACE_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// How much of a body or of an answer goes on from one sweep to the next where its client is on time.
+pub(super) const PROGRESS_BYTES_MIN: usize = 16 * 1024;
+
+/// Connections of one address that were of no use yet and are on time; beyond it the oldest may end at once.
+pub(super) const YOUNG_PER_ADDRESS_MAX: usize = 64;
+
+/// Which part of a listener such connections of all addresses may be.
+const YOUNG_PART: usize = 4;
+
+/// At least.
+const YOUNG_MIN: usize = 16;
+
+/// Which part of a listener is for providers: they open a connection for a webhook, and some leave it open.
+const PROVIDERS_PART: usize = 2;
 
 /// How often connections are judged by their time.
 pub(super) const SWEEP_PAUSE: Duration = Duration::from_millis(500);
@@ -48,7 +64,7 @@ impl ConnectionLimits {
         let part = self.of_trust(Trust::Unknown) / UNKNOWN_ADDRESS_PART;
         match (self.per_address, proved) {
             // One that sends again what was not answered has many at once.
-            (0, _) | (_, Trust::Provider) => usize::MAX,
+            (0, _) | (_, Trust::Provider | Trust::Proxy) => usize::MAX,
             (most, Trust::Unknown) => most.min(part.max(1)),
             (most, Trust::Customer | Trust::Manager) => most,
         }
@@ -59,9 +75,19 @@ impl ConnectionLimits {
         let kept = match trust {
             Trust::Unknown => self.reserved,
             Trust::Customer => self.reserved / NO_CUSTOMERS_PART,
-            Trust::Manager | Trust::Provider => 0,
+            Trust::Manager | Trust::Provider | Trust::Proxy => 0,
         };
         self.all.saturating_sub(kept)
+    }
+
+    /// Connections of all providers.
+    pub(super) fn of_providers(&self) -> usize {
+        (self.all / PROVIDERS_PART).max(1)
+    }
+
+    /// Connections of all addresses that were of no use yet and are on time.
+    pub(super) fn young(&self) -> usize {
+        (self.all / YOUNG_PART).max(YOUNG_MIN)
     }
 
     /// What a proof is worth with so many connections: customers' sessions are no key to the whole reserve.
@@ -69,7 +95,7 @@ impl ConnectionLimits {
         let most = (self.reserved / CUSTOMER_ADDRESS_PART).max(CUSTOMER_CONNECTIONS_MIN);
         match proved {
             Trust::Customer if connections > most => Trust::Unknown,
-            Trust::Unknown | Trust::Customer | Trust::Manager | Trust::Provider => proved,
+            Trust::Unknown | Trust::Customer | Trust::Manager | Trust::Provider | Trust::Proxy => proved,
         }
     }
 }

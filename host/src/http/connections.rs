@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::connection_counts::ListenerCounts;
 use super::connection_limits::ConnectionLimits;
-use super::open_connections::{Newcomer, OpenConnections};
+use super::open_connections::{AdmittedPlace, Newcomer, OpenConnections};
 use super::phase::Phase;
 use super::sender::Proof;
+use super::sending::Sending;
 
 /// The connections of one listener.
 pub(super) struct Connections {
@@ -31,9 +31,9 @@ impl Connections {
     pub(super) fn admit(self: &Arc<Self>, newcomer: Newcomer) -> Option<Arc<AdmittedConnection>> {
         let now = self.now();
         let admitted = self.lock().admit(newcomer, now);
-        let (id, end) = admitted.inspect_err(|_| self.counts.refused(newcomer.address, now)).ok()?;
+        let place = admitted.inspect_err(|_| self.counts.refused(newcomer.address, now)).ok()?;
         let (awaits_head, was_made) = (AtomicBool::new(true), AtomicBool::new(false));
-        Some(Arc::new(AdmittedConnection { connections: Arc::clone(self), id, end, awaits_head, was_made }))
+        Some(Arc::new(AdmittedConnection { connections: Arc::clone(self), place, awaits_head, was_made }))
     }
 
     pub(super) fn sweep(&self) {
@@ -58,8 +58,7 @@ impl Connections {
 /// A connection that was admitted. Its place is free again once the last of these is dropped.
 pub(super) struct AdmittedConnection {
     connections: Arc<Connections>,
-    id: u64,
-    end: Arc<Notify>,
+    place: AdmittedPlace,
     /// Whether the next byte begins a head.
     awaits_head: AtomicBool,
     /// Whether the whole answer was made, so that it only has to be sent.
@@ -73,14 +72,27 @@ impl AdmittedConnection {
         // What was made before is of another request.
         self.was_made.store(false, Ordering::Relaxed);
         let now = self.connections.now();
-        self.connections.lock().enter(self.id, phase, now)
+        self.connections.lock().enter(self.place.id, phase, now)
     }
 
-    /// Bytes came: a head begins unless a request is being answered.
-    pub(super) fn bytes_came(&self) {
+    /// The same for a request: where its connection was ended, nothing more is done for it.
+    pub(super) async fn go_on(&self, phase: Phase) {
+        if !self.enter(phase) {
+            std::future::pending().await
+        }
+    }
+
+    /// So many bytes came: a head begins unless a request is being answered.
+    pub(super) fn bytes_came(&self, bytes: usize) {
+        self.place.sending.moved(bytes);
         if self.awaits_head.load(Ordering::Relaxed) {
             self.enter(Phase::Head);
         }
+    }
+
+    /// What is known of the answers that are sent on it.
+    pub(super) fn sending(&self) -> &Arc<Sending> {
+        &self.place.sending
     }
 
     /// The last piece of the answer was handed over.
@@ -98,7 +110,7 @@ impl AdmittedConnection {
     /// Counts the request for the client whose it is, until its answer was sent; false where it has too many at once.
     pub(super) fn count_for(&self, client: Newcomer) -> bool {
         let now = self.connections.now();
-        let counted = self.connections.lock().count_for(self.id, client, now);
+        let counted = self.connections.lock().count_for(self.place.id, client, now);
         counted.inspect_err(|_| self.connections.counts.refused(client.address, now)).is_ok()
     }
 
@@ -106,30 +118,30 @@ impl AdmittedConnection {
     pub(super) fn proved(&self, proof: Proof) {
         if proof != Proof::Nothing {
             let now = self.connections.now();
-            self.connections.lock().proved(self.id, proof, now);
+            self.connections.lock().proved(self.place.id, proof, now);
         }
     }
 
     /// Resolves once the connection is to end.
     pub(super) async fn ended(&self) {
-        self.end.notified().await;
+        self.place.end.notified().await;
     }
 
     #[cfg(test)]
     pub(super) fn phase(&self) -> Option<Phase> {
-        self.connections.lock().phase(self.id)
+        self.connections.lock().phase(self.place.id)
     }
 }
 
 impl fmt::Debug for AdmittedConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AdmittedConnection").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("AdmittedConnection").field("id", &self.place.id).finish_non_exhaustive()
     }
 }
 
 impl Drop for AdmittedConnection {
     fn drop(&mut self) {
-        self.connections.lock().remove(self.id);
+        self.connections.lock().remove(self.place.id);
     }
 }
 

@@ -33,12 +33,13 @@ pub(super) enum Trust {
     /// By a customer's session, or as a provider's sandbox.
     Customer,
     Manager,
-    /// A provider, or a trusted proxy.
     Provider,
+    /// A trusted proxy, which stands for all.
+    Proxy,
 }
 
 impl Trust {
-    pub(super) const ALL: [Self; 4] = [Self::Unknown, Self::Customer, Self::Manager, Self::Provider];
+    pub(super) const ALL: [Self; 5] = [Self::Unknown, Self::Customer, Self::Manager, Self::Provider, Self::Proxy];
 }
 
 /// The addresses that are known.

@@ -5,6 +5,7 @@ pub mod answering;
 pub mod client_address;
 mod connection_counts;
 pub mod connection_limits;
+mod connection_order;
 mod connections;
 mod cross_origin;
 mod customer_context;

@@ -28,8 +28,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.admitted.bytes_came();
+        let came = buf.filled().len() - before;
+        if came > 0 {
+            self.admitted.bytes_came(came);
         }
         read
     }

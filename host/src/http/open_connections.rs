@@ -1,7 +1,6 @@
 //! The connections of one listener: whose they are, what they are doing, and in which order they end for others. Every change
 //! keeps that order, so that admitting one costs the same however many there are. It has no lock and no clock.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,10 +10,12 @@ use tokio::sync::Notify;
 
 use super::client_address::{AddressKey, TrustedProxies};
 use super::connection_counts::{Ending, ListenerCounts};
-use super::connection_limits::{ConnectionLimits, GRACE_TIME_MAX, HEADER_TIME_MAX, HEADS_PER_ADDRESS_MAX};
+use super::connection_limits::{ConnectionLimits, HEADER_TIME_MAX, HEADS_PER_ADDRESS_MAX, YOUNG_PER_ADDRESS_MAX};
+use super::connection_order::{AddressRank, AddressUse, OpenConnection, Places, oldest_beyond};
 use super::known_addresses::{KnownAddresses, SESSION_TIME_MAX, Trust};
-use super::phase::{Class, Phase};
+use super::phase::Phase;
 use super::sender::Proof;
+use super::sending::Sending;
 
 /// A peer that wants a connection, or a client whose request a proxy passes on.
 #[derive(Debug, Clone, Copy)]
@@ -45,59 +46,11 @@ pub(super) enum NoPlace {
     All,
 }
 
-/// When a connection ends, among those of its address: the lowest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    in_grace: bool,
-    is_proven: bool,
-    class: Class,
-    since: Duration,
-    id: u64,
-}
-
-/// When the first connection of an address ends, among all addresses of one trust: of the address with most of them first.
-type AddressRank = (bool, Reverse<usize>, Rank, AddressKey);
-
-/// One connection.
-struct OpenConnection {
-    /// Whose it is.
-    peer: AddressKey,
-    /// For whom it counts: its peer, or the client whose request a proxy passes on.
-    address: AddressKey,
-    limited: bool,
-    phase: Phase,
-    since: Duration,
-    /// Whether its body arrives, or its answer is sent, for less than the grace.
-    in_grace: bool,
-    /// When a request on it last proved who sent it.
-    proven: Option<Duration>,
-    end: Arc<Notify>,
-}
-
-impl OpenConnection {
-    /// `None` while its request is in the hands of a flow.
-    fn rank(&self, id: u64) -> Option<Rank> {
-        let class = self.phase.class()?;
-        Some(Rank { in_grace: self.in_grace, is_proven: self.proven.is_some(), class, since: self.since, id })
-    }
-}
-
-/// What one address uses at present.
-struct AddressUse {
-    /// What it proved.
-    proved: Trust,
-    /// What that is worth with so many connections.
-    trust: Trust,
-    connections: usize,
-    ranks: BTreeSet<Rank>,
-    heads: BTreeSet<(Duration, u64)>,
-}
-
-impl AddressUse {
-    fn rank(&self, address: AddressKey) -> Option<AddressRank> {
-        let first = *self.ranks.first()?;
-        Some((first.in_grace, Reverse(self.connections), first, address))
-    }
+/// A connection that got a place.
+pub(super) struct AdmittedPlace {
+    pub(super) id: u64,
+    pub(super) end: Arc<Notify>,
+    pub(super) sending: Arc<Sending>,
 }
 
 /// All of them.
@@ -109,38 +62,31 @@ pub(super) struct OpenConnections {
     connections: BTreeMap<u64, OpenConnection>,
     addresses: BTreeMap<AddressKey, AddressUse>,
     order: BTreeMap<Trust, BTreeSet<AddressRank>>,
+    /// Those that were of no use yet and are on time.
+    young: BTreeSet<(Duration, u64)>,
     /// How many connections addresses of each trust have.
     taken: BTreeMap<Trust, usize>,
 }
 
 impl OpenConnections {
     pub(super) fn new(limits: ConnectionLimits, counts: &'static ListenerCounts) -> Self {
-        let (connections, addresses, order, taken) =
-            (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { limits, counts, known: KnownAddresses::default(), next: 0, connections, addresses, order, taken }
+        let (connections, addresses, order) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (known, young, taken) = (KnownAddresses::default(), BTreeSet::new(), BTreeMap::new());
+        Self { limits, counts, known, next: 0, connections, addresses, order, young, taken }
     }
 
     /// Takes a new connection in; another may end for it. Its notice says that it is to end.
-    pub(super) fn admit(&mut self, newcomer: Newcomer, now: Duration) -> Result<(u64, Arc<Notify>), NoPlace> {
+    pub(super) fn admit(&mut self, newcomer: Newcomer, now: Duration) -> Result<AdmittedPlace, NoPlace> {
         self.forget_old(now);
         self.make_place(newcomer, true, now)?;
         self.next += 1;
-        let (id, address, end) = (self.next, newcomer.key(), Arc::new(Notify::new()));
-        let (limited, phase, since) = (newcomer.limited, Phase::Fresh, now);
-        let entry = OpenConnection {
-            peer: address,
-            address,
-            limited,
-            phase,
-            since,
-            in_grace: false,
-            proven: None,
-            end: Arc::clone(&end),
-        };
+        let (id, entry) = (self.next, OpenConnection::new(newcomer.key(), newcomer.limited, now));
+        let admission = AdmittedPlace { id, end: Arc::clone(&entry.end), sending: Arc::clone(&entry.sending) };
         self.join(id, &entry, now);
         self.connections.insert(id, entry);
         self.counts.opened();
-        Ok((id, end))
+        self.limit_young(newcomer.key(), newcomer.limited);
+        Ok(admission)
     }
 
     /// Counts the request that is being answered for the client whose it is, until its answer was sent.
@@ -153,18 +99,17 @@ impl OpenConnections {
 
     /// What the connection is doing from now on; false where it was ended.
     pub(super) fn enter(&mut self, id: u64, phase: Phase, now: Duration) -> bool {
-        self.change(id, |entry| {
-            (entry.phase, entry.since, entry.in_grace) = (phase, now, phase.class() == Some(Class::Slow));
-        });
+        self.change(id, |entry| entry.enter(phase, now));
         let Some(OpenConnection { address, peer, limited, .. }) = self.connections.get(&id) else { return false };
         let (address, peer, limited) = (*address, *peer, *limited);
         if phase == Phase::Idle && address != peer {
             self.move_to(id, peer, now);
         }
-        let oldest = self.addresses.get(&address).filter(|used| limited && used.heads.len() > HEADS_PER_ADDRESS_MAX);
-        if let Some(oldest) = oldest.and_then(|used| used.heads.first().map(|(_, id)| *id)) {
+        let used = self.addresses.get(&address).filter(|_| limited);
+        if let Some(oldest) = used.and_then(|used| used.head_beyond(HEADS_PER_ADDRESS_MAX)) {
             self.end(oldest, Ending::OfItsAddress);
         }
+        self.limit_young(address, limited);
         true
     }
 
@@ -203,16 +148,17 @@ impl OpenConnections {
                 Phase::Handshake | Phase::Receiving | Phase::Answering | Phase::Sending => false,
             };
             let forgets = entry.proven.is_some_and(|at| now.saturating_sub(at) >= SESSION_TIME_MAX);
+            let went_on = entry.sending.went_on(entry.phase == Phase::Sending);
             if is_over {
                 over.push(*id);
-            } else if forgets || (entry.in_grace && took >= GRACE_TIME_MAX) {
-                changed.push((*id, forgets, took < GRACE_TIME_MAX));
+            } else if forgets || entry.in_grace || went_on {
+                changed.push((*id, forgets, went_on));
             }
         }
         over.into_iter().for_each(|id| self.end(id, Ending::OfItsTime));
-        for (id, forgets, in_grace) in changed {
+        for (id, forgets, went_on) in changed {
             self.change(id, |entry| {
-                entry.in_grace &= in_grace;
+                entry.judge(went_on, now);
                 entry.proven = entry.proven.filter(|_| !forgets);
             });
         }
@@ -232,12 +178,17 @@ impl OpenConnections {
         let mut after = used + 1;
         if newcomer.limited && used >= self.limits.of_address(proved) {
             self.counts.at_limit(newcomer.address, now);
-            let first = self.addresses.get(&address).and_then(|used| used.ranks.first()).filter(|rank| !rank.in_grace);
-            let first = first.map(|rank| rank.id).ok_or(NoPlace::Address)?;
+            let first = self.addresses.get(&address).and_then(AddressUse::first).ok_or(NoPlace::Address)?;
             self.end(first, Ending::OfItsAddress);
             after = used;
         }
         let trust = self.limits.trust(proved, after);
+        let of_providers = self.taken.get(&Trust::Provider).copied().unwrap_or_default();
+        if trust == Trust::Provider && of_providers >= self.limits.of_providers() {
+            let first = self.order.get(&Trust::Provider).and_then(BTreeSet::first);
+            let first = first.and_then(|rank| rank.to_end(after)).ok_or(NoPlace::All)?;
+            self.end(first, Ending::ForAnother);
+        }
         for within in Trust::ALL.into_iter().filter(|within| *within >= trust) {
             let is_judged = is_new || within < Trust::Provider;
             let taken: usize = self.taken.range(..=within).map(|(_, taken)| taken).sum();
@@ -249,13 +200,19 @@ impl OpenConnections {
         Ok(())
     }
 
-    /// Of addresses up to this trust the connection that others need least. One within its grace ends only where its address
-    /// has more than the newcomer's.
+    /// Of addresses up to this trust the connection that others need least.
     fn first_to_end(&self, within: Trust, newcomer: usize) -> Option<u64> {
-        self.order.range(..=within).find_map(|(_, ranks)| {
-            let (in_grace, Reverse(connections), rank, _) = ranks.first()?;
-            (!in_grace || *connections > newcomer).then_some(rank.id)
-        })
+        self.order.range(..=within).find_map(|(_, ranks)| ranks.first()?.to_end(newcomer))
+    }
+
+    /// Those beyond a number lose their grace, the oldest first: a flood of new connections ends its own, and not all that idle.
+    fn limit_young(&mut self, address: AddressKey, limited: bool) {
+        let used = self.addresses.get(&address).filter(|_| limited);
+        let of_address = used.and_then(|used| used.young_beyond(YOUNG_PER_ADDRESS_MAX));
+        let of_all = oldest_beyond(&self.young, self.limits.young());
+        for id in of_address.into_iter().chain(of_all) {
+            self.change(id, |entry| entry.in_grace = false);
+        }
     }
 
     fn end(&mut self, id: u64, ending: Ending) {
@@ -267,19 +224,15 @@ impl OpenConnections {
 
     fn change(&mut self, id: u64, change: impl FnOnce(&mut OpenConnection)) {
         let Some(entry) = self.connections.get_mut(&id) else { return };
-        let (before, head_before) = (entry.rank(id), (entry.since, entry.phase));
+        let before = Places::of(id, entry);
         change(entry);
-        let (after, head_after, address) = (entry.rank(id), (entry.since, entry.phase), entry.address);
+        let (after, address) = (Places::of(id, entry), entry.address);
         self.of_address(address, |used| {
-            before.map(|rank| used.ranks.remove(&rank));
-            used.ranks.extend(after);
-            if head_before.1 == Phase::Head {
-                used.heads.remove(&(head_before.0, id));
-            }
-            if head_after.1 == Phase::Head {
-                used.heads.insert((head_after.0, id));
-            }
+            used.take(&before);
+            used.put(&after);
         });
+        before.young.map(|at| self.young.remove(&at));
+        self.young.extend(after.young);
     }
 
     /// From now on it counts for this address.
@@ -294,22 +247,23 @@ impl OpenConnections {
     fn join(&mut self, id: u64, entry: &OpenConnection, now: Duration) {
         if !self.addresses.contains_key(&entry.address) {
             let proved = self.proved_of(entry.address, now);
-            let (ranks, heads) = (BTreeSet::new(), BTreeSet::new());
-            let used = AddressUse { proved, trust: proved, connections: 0, ranks, heads };
-            self.addresses.insert(entry.address, used);
+            self.addresses.insert(entry.address, AddressUse::new(proved));
         }
+        let places = Places::of(id, entry);
         self.of_address(entry.address, |used| {
             used.connections += 1;
-            used.ranks.extend(entry.rank(id));
+            used.put(&places);
         });
+        self.young.extend(places.young);
     }
 
     fn leave(&mut self, id: u64, entry: &OpenConnection) {
+        let places = Places::of(id, entry);
         self.of_address(entry.address, |used| {
             used.connections -= 1;
-            entry.rank(id).map(|rank| used.ranks.remove(&rank));
-            used.heads.remove(&(entry.since, id));
+            used.take(&places);
         });
+        places.young.map(|at| self.young.remove(&at));
     }
 
     /// What the address proved may have changed.
@@ -319,7 +273,7 @@ impl OpenConnections {
     }
 
     fn proved_of(&self, address: AddressKey, now: Duration) -> Trust {
-        if address.is_proxy() { Trust::Provider } else { self.known.trust(address, now) }
+        if address.is_proxy() { Trust::Proxy } else { self.known.trust(address, now) }
     }
 
     fn forget_old(&mut self, now: Duration) {

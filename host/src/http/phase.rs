@@ -24,10 +24,10 @@ pub(super) enum Phase {
 pub(super) enum Class {
     /// Nothing was ever answered on it, or half a head is there.
     Unused,
-    /// Its client takes time.
-    Slow,
     /// It was of use, and another can be opened in its place.
     Idle,
+    /// Its client takes time.
+    Slow,
 }
 
 impl Phase {

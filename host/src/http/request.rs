@@ -194,6 +194,7 @@ impl Request {
         if declared.is_some_and(|length| length > length_max as u64) {
             return Err(too_large());
         }
+        self.origin.connection.go_on(Phase::Receiving).await;
         let body = &mut self.body;
         let large_bodies = Arc::clone(&self.origin.large_bodies);
         let reading = Box::pin(async move {
@@ -228,7 +229,7 @@ impl Request {
             Either::Right(_) => Err(Refusal::new(RefusalCode::RequestTimeout, "the body took too long to arrive")),
         };
         // From here on nobody but the cashier delays the answer.
-        self.origin.connection.enter(Phase::Answering);
+        self.origin.connection.go_on(Phase::Answering).await;
         let waited = u64::try_from(clock.monotonic().saturating_sub(began).as_micros()).unwrap_or(u64::MAX);
         self.origin.waited_us.fetch_add(waited, Ordering::Relaxed);
         read

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::http::connection_limits::PROGRESS_BYTES_MIN;
 use crate::wire::pieces::SendTime;
 
 /// The answers whose last byte was not taken.
@@ -17,6 +18,10 @@ struct SentAnswers {
     answers: Vec<SentAnswer>,
     /// Answers among them whose bodies are not made to their end.
     in_making: usize,
+    /// Whether the server waits to write.
+    waits: bool,
+    /// Bytes that were sent or received since this was last asked for.
+    moved: usize,
 }
 
 struct SentAnswer {
@@ -57,10 +62,32 @@ impl Sending {
 
     /// The reader took so many bytes, for which the server waited so long.
     pub(super) fn took(&self, bytes: usize, waited: Duration) {
-        for answer in &mut self.lock().answers {
+        let mut sent = self.lock();
+        sent.waits = false;
+        sent.moved = sent.moved.saturating_add(bytes);
+        for answer in &mut sent.answers {
             answer.bytes = answer.bytes.saturating_add(bytes as u64);
             answer.waited = answer.waited.saturating_add(waited);
         }
+    }
+
+    /// Nothing of what is written leaves.
+    pub(super) fn waits(&self) {
+        self.lock().waits = true;
+    }
+
+    /// So many bytes came.
+    pub(super) fn moved(&self, bytes: usize) {
+        let mut sent = self.lock();
+        sent.moved = sent.moved.saturating_add(bytes);
+    }
+
+    /// Whether the client was on time since this was last asked for: enough bytes went, or, of an answer that is sent, none
+    /// wait to be taken.
+    pub(super) fn went_on(&self, is_sent: bool) -> bool {
+        let mut sent = self.lock();
+        let moved = std::mem::take(&mut sent.moved);
+        moved >= PROGRESS_BYTES_MIN || (is_sent && !sent.waits)
     }
 
     /// Everything that was made was taken.

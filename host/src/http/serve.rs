@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -29,7 +29,6 @@ use crate::http::parser_refusals;
 use crate::http::phase::Phase;
 use crate::http::proxy_hints::ProxyHints;
 use crate::http::request::LARGE_BODIES_KIB_MAX;
-use crate::http::sending::Sending;
 use crate::http::stall::StallGuard;
 use crate::http::switched_routes::SwitchedRoutes;
 use crate::http::tls::ServedTls;
@@ -152,23 +151,20 @@ async fn serve_connection(
 ) -> Result<(), Fault> {
     // Responses are whole and small; waiting to fill a packet costs 40 ms.
     stream.set_nodelay(true).map_err(|error| Fault::new(error.to_string()))?;
-    let sending = Arc::new(Sending::default());
-    let stream = StallGuard::new(stream, Arc::clone(&sending));
-    let Some(tls) = tls else { return serve_http(connection, stream, sending, peer, watcher, admitted).await };
+    let stream = StallGuard::new(stream, Arc::clone(admitted.sending()));
+    let Some(tls) = tls else { return serve_http(connection, stream, peer, watcher, admitted).await };
     admitted.enter(Phase::Handshake);
     let handshake = TlsAcceptor::from(tls.current()).accept(stream);
     let stream = tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await;
     let stream = stream.map_err(|_| Fault::new("the TLS handshake timed out"))?;
     let stream = stream.map_err(|error| Fault::new(format!("TLS: {error}")))?;
     admitted.enter(Phase::Fresh);
-    serve_http(connection, stream, sending, peer, watcher, admitted).await
+    serve_http(connection, stream, peer, watcher, admitted).await
 }
 
-/// `sending`: what is known of the answers where the stream is guarded.
 async fn serve_http<S>(
     connection: ConnectionContext,
     stream: S,
-    sending: Arc<Sending>,
     peer: IpAddr,
     watcher: Watcher,
     admitted: Arc<AdmittedConnection>,
@@ -179,16 +175,12 @@ where
     let name = connection.name;
     let stream = ObservedStream::new(stream, Arc::clone(&admitted));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (connection, admitted, sending) = (connection.clone(), Arc::clone(&admitted), Arc::clone(&sending));
+        let (connection, admitted) = (connection.clone(), Arc::clone(&admitted));
         async move {
-            let has_body = !Body::is_end_stream(request.body());
-            if !admitted.enter(if has_body { Phase::Receiving } else { Phase::Answering }) {
-                // It is being closed.
-                std::future::pending().await
-            }
+            admitted.go_on(Phase::Answering).await;
             let response = connection.answer(request, peer, &admitted).await;
             admitted.enter(Phase::Sending);
-            let making = sending.begin(response.extensions().get().copied().unwrap_or_default());
+            let making = admitted.sending().begin(response.extensions().get().copied().unwrap_or_default());
             Ok::<_, Infallible>(response.map(|body| ObservedBody::new(body, admitted, making)))
         }
     });

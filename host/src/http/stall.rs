@@ -48,7 +48,10 @@ impl<S> StallGuard<S> {
                 self.sending.took(taken, waited);
                 None
             }
-            None => Some(*self.waiting.get_or_insert(now) + STALL_TIME_MAX),
+            None => {
+                self.sending.waits();
+                Some(*self.waiting.get_or_insert(now) + STALL_TIME_MAX)
+            }
         };
         let since = self.waiting.unwrap_or(now);
         let Some(late) = stalled.into_iter().chain(self.sending.late_at(since)).min() else { return write };

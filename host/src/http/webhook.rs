@@ -59,7 +59,10 @@ pub(super) async fn answer(
         received_time: cashier.clock.wall(),
     };
     let outcome = webhook::receive(cashier, provider, addressed, notice, origin).await?;
-    request.origin.sender.proved(if outcome.is_sandbox { Proof::SandboxNotice } else { Proof::Notice });
+    // A repeated one may be sent by whoever saw the first; a provider is known by that.
+    if !outcome.duplicate {
+        request.origin.sender.proved(if outcome.is_sandbox { Proof::SandboxNotice } else { Proof::Notice });
+    }
     let reply = match outcome.acknowledgement {
         Some(own) => Reply::acknowledgement(own.status, &own.headers, own.body),
         None => Reply::success(&WebhookAnswer::new(&outcome.events, outcome.transaction.as_ref(), outcome.duplicate)),

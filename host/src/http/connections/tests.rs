@@ -6,6 +6,8 @@ use super::*;
 use crate::http::connection_limits::{GRACE_TIME_MAX, HEADER_TIME_MAX, HEADS_PER_ADDRESS_MAX};
 use crate::http::known_addresses::SESSION_TIME_MAX;
 
+mod order;
+
 const LIMITS: ConnectionLimits =
     ConnectionLimits { all: 20, reserved: 4, per_address: 3, idle: Duration::from_secs(75) };
 
@@ -32,6 +34,9 @@ fn many(places: &Arc<Connections>, number: usize, newcomer: Newcomer, phase: Pha
     let admit = |_| {
         let admitted = places.admit(newcomer).unwrap();
         admitted.enter(phase);
+        if phase == Phase::Sending {
+            admitted.sending().waits();
+        }
         admitted
     };
     (0..number).map(admit).collect()
@@ -274,9 +279,9 @@ async fn b3_half_sent_heads_of_one_address_end_the_oldest_whatever_else_it_has()
         let idle = many(&places, 1, from(1), Phase::Idle);
         let heads: Vec<_> = (0..=HEADS_PER_ADDRESS_MAX).map(|_| places.admit(from(1)).unwrap()).collect();
         for admitted in &heads {
-            admitted.bytes_came();
+            admitted.bytes_came(1);
             // Further bytes of the same head count once.
-            admitted.bytes_came();
+            admitted.bytes_came(1);
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         assert_eq!((open(&heads), heads[0].phase(), open(&idle)), (HEADS_PER_ADDRESS_MAX, None, 1));

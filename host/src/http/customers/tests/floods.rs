@@ -1,7 +1,13 @@
 //! Senders of webhooks that fail verification, behind a trusted proxy: what is answered, and what is read for it.
 
+use std::sync::Mutex;
+
+use warp::Filter as _;
+
 use super::*;
 use crate::http::connection_limits::ConnectionLimits;
+use crate::http::request::RequestOrigin;
+use crate::http::sender::Proof;
 use crate::test_cashier::{FAILED_NOTICES_PER_MINUTE, lock};
 
 const MIB: usize = 1024 * 1024;
@@ -101,4 +107,23 @@ async fn b4_a_body_that_does_not_arrive_whole_counts_as_a_failure_of_its_sender(
     }
     assert_eq!(api.listener.request(&unfinished(path, "203.0.113.9")).await.status, 429, "before its body is read");
     assert_eq!(api.listener.request(&unfinished(path, "203.0.113.10")).await.status, 408, "another address");
+}
+
+#[tokio::test]
+async fn b3_a_repeated_notice_proves_nothing_of_who_sends_it() {
+    let api = CustomerApi::open().await;
+    let senders = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&senders);
+    let noted = warp::ext::get().map(move |origin: RequestOrigin| lock(&seen).push(origin.sender)).untuple_one();
+    let routes = noted.and(crate::http::customer_routes(&api.env.cashier, &api.keys, &[])).boxed();
+    let api = CustomerApi { listener: TestListener::open(routes, Arc::clone(&api.env.clock)).await, ..api };
+    api.deposit("k", "250.00").await;
+    let reference = api.env.provider.references().pop().unwrap();
+    for event in ["e1", "e1", "e2", "e1"] {
+        let body = api.env.provider.notice_body(vec![paid(event, &reference)]);
+        let sent = api.listener.send("POST /cashier/webhook/stripe/1", "x-signature: config 1\r\n", &body).await;
+        assert_eq!(sent.status, 200, "{event}");
+    }
+    let proofs: Vec<Proof> = lock(&senders).iter().skip(1).map(|sender| sender.proof()).collect();
+    assert_eq!(proofs, [Proof::Notice, Proof::Nothing, Proof::Notice, Proof::Nothing]);
 }

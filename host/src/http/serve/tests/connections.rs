@@ -276,6 +276,45 @@ async fn b3_a_slow_body_and_an_answer_that_is_not_read_end_for_others_and_not_by
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn b3_a_request_whose_body_nobody_reads_ends_for_nobody_and_an_ended_one_does_nothing_more() {
+    let (go, read) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (waits, counted) = (Arc::clone(&go), Arc::clone(&read));
+    let routes = request().then(move |mut request: Request| {
+        let (go, read) = (Arc::clone(&waits), Arc::clone(&counted));
+        async move {
+            if &*request.path == "/read" {
+                // As what goes on without its connection.
+                let reading = tokio::spawn(async move {
+                    let _ = request.read_body(16, &TestClock::running()).await;
+                    read.add_permits(1);
+                });
+                let _ = reading.await;
+            }
+            let _ = go.acquire().await;
+            Reply::text(200, "text/plain", "")
+        }
+    });
+    let limits = ConnectionLimits { all: 1, reserved: 0, per_address: 0, idle: Duration::from_secs(75) };
+    let listener = TestListener::open_with(routes.boxed(), Arc::default(), limits, None, &PROXIES).await;
+    let mut first = listener.connect_from("127.0.0.10").await;
+    first.stream.write_all(b"GET /unread HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n").await.unwrap();
+    tokio::time::sleep(GRACE_TIME_MAX + 2 * SWEEP_PAUSE).await;
+    assert!(is_closed(&mut listener.connect_from("127.0.0.11").await).await, "the first one is being answered");
+    go.add_permits(1);
+    assert_eq!(first.receive().await.unwrap().status, 200);
+    drop(first);
+    tokio::time::sleep(SWEEP_PAUSE).await;
+
+    let mut slow = listener.connect_from("127.0.0.10").await;
+    slow.stream.write_all(b"POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n").await.unwrap();
+    tokio::time::sleep(GRACE_TIME_MAX + 2 * SWEEP_PAUSE).await;
+    assert_eq!(listener.connect_from("127.0.0.11").await.request(REQUEST).await.status, 200);
+    assert!(is_closed(&mut slow).await, "it ended for the other one");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(read.available_permits(), 0, "nothing is done with what came");
+}
+
 #[tokio::test]
 async fn b3_an_end_of_the_sending_half_or_garbage_gives_the_place_back() {
     let limits = ConnectionLimits { all: 4, reserved: 0, per_address: 4, idle: Duration::from_secs(75) };

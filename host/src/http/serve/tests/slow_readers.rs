@@ -33,10 +33,9 @@ fn served(
     let peer = IpAddr::from([127, 0, 0, 1]);
     let newcomer = Newcomer { address: peer, limited: false, trusted: false };
     let admitted = Connections::new(TestListener::LIMITS, ListenerCounts::of("test")).admit(newcomer).unwrap();
-    let sending = Arc::new(Sending::default());
-    let guarded = StallGuard::new(near, Arc::clone(&sending));
+    let guarded = StallGuard::new(near, Arc::clone(admitted.sending()));
     let graceful = GracefulShutdown::new();
-    let serving = serve_http(connection, guarded, sending, peer, graceful.watcher(), admitted);
+    let serving = serve_http(connection, guarded, peer, graceful.watcher(), admitted);
     let served = tokio::spawn(async move {
         let served = serving.await;
         drop(graceful);
