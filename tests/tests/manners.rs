@@ -2,6 +2,7 @@
 //! one address costs the others nothing. The cashier runs as a separate process.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
@@ -21,7 +22,7 @@ use cashier_tests::raw_http::{RawConnection, status_of};
 use cashier_tests::roster::{self, CUSTOMER, LOGIN};
 use cashier_tests::sandbox::{self, TestSandbox};
 use cashier_tests::stripe_stub::{self, StripeStub, StubMode};
-use cashier_tests::waiting::eventually;
+use cashier_tests::waiting::{WAIT_MAX, eventually};
 use cashier_tests::write_lock::WriteLock;
 use serde_json::json;
 use tempfile::TempDir;
@@ -266,6 +267,32 @@ async fn n2_signals_of_a_terminal_neither_stop_nor_end_the_payment_service_of_a_
     demo.kill().await.unwrap();
     let gone = async || tokio::net::TcpStream::connect(&service).await.is_err().then_some(());
     eventually("the payment service to end", gone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n2_a_demo_whose_output_nobody_takes_goes_on_and_obeys_signals() {
+    let _ = (artifacts::module("sandbox"), artifacts::module("stripe"));
+    let folder = tempfile::tempdir().unwrap();
+    let (unread, mut full) = std::io::pipe().unwrap();
+    let output = full.try_clone().unwrap();
+    // Full before the demo says much, and as long as it runs.
+    let filling = std::thread::spawn(move || while full.write_all(&[b'\n'; 4096]).is_ok() {});
+    let mut demo = Command::new(artifacts::cashier())
+        .args(["demo", "--folder"])
+        .arg(folder.path().join("demo"))
+        .stdout(output)
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let settings = folder.path().join("demo/cashier.toml");
+    eventually("the service runs and the settings are written", async || settings.exists().then_some(())).await;
+    let pid = demo.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    let ended = tokio::time::timeout(WAIT_MAX, demo.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(1), "what it had to say was not written");
+    drop(unread);
+    filling.join().unwrap();
 }
 
 /// Whether a signal is in this set of a process: those it catches, or ignores.

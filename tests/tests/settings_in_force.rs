@@ -1,5 +1,6 @@
 //! Settings from the file to a running server: where customers may be sent back to, whose pages may call, how many refused
 //! sign-ins of one address are logged, and which certificate is served.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

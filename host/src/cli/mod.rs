@@ -28,12 +28,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use self::schema::schemas;
 use self::settings_args::SettingsArgs;
-use self::terminal::{CliError, all_printed, print_beside, print_error};
+use self::terminal::{CliError, LAST_WORDS_MAX, all_printed, print_beside, print_error};
 use crate::plugins::{opening, probe};
 use crate::process;
-
-/// How long the end of a server waits for whoever reads why: a reader that takes nothing must not keep it from ending.
-const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
 
 /// The payment cashier that brokers host themselves.
 ///

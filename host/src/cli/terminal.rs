@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use cashier_core::printable::Printable;
+use tokio::sync::oneshot;
 
 use crate::ports::Fault;
 use crate::settings::SettingsError;
@@ -25,6 +26,9 @@ impl From<Fault> for CliError {
         Self(fault.what)
     }
 }
+
+/// How long the end of a program that serves waits for whoever reads what it says last.
+pub(super) const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
 
 /// Why something that a command found was not printed. A command that could not say what it found did not succeed, whatever it found.
 static UNWRITTEN: OnceLock<String> = OnceLock::new();
@@ -54,6 +58,48 @@ pub(super) fn print_beside(text: String, print: fn(&str), patience: Duration) {
     });
     if printing.is_ok() {
         let _ = printed.recv_timeout(patience);
+    }
+}
+
+/// What is printed in its order by a thread of its own.
+enum QueuedPrint {
+    Lines(String),
+    /// Dropped once everything before it is printed.
+    End(oneshot::Sender<()>),
+}
+
+fn print_queue() -> &'static mpsc::Sender<QueuedPrint> {
+    static QUEUE: OnceLock<mpsc::Sender<QueuedPrint>> = OnceLock::new();
+    QUEUE.get_or_init(|| {
+        let (sender, queued) = mpsc::channel();
+        let printing = thread::Builder::new().name("terminal".to_owned()).spawn(move || {
+            for next in queued {
+                match next {
+                    QueuedPrint::Lines(text) => print_line(&text),
+                    QueuedPrint::End(sender) => drop(sender),
+                }
+            }
+        });
+        // Without the thread nothing takes from the queue, and whoever prints does it itself.
+        drop(printing);
+        sender
+    })
+}
+
+/// Prints lines on standard output and waits for nobody who reads them: a program that obeys signals has a few dozen to say.
+pub(super) fn print_queued(text: &str) {
+    if print_queue().send(QueuedPrint::Lines(text.to_owned())).is_err() {
+        print_line(text);
+    }
+}
+
+/// Waits until what was queued is printed. Lines that nobody took in this time were not written.
+pub(super) async fn finish_queued(patience: Duration) {
+    let (end, printed) = oneshot::channel();
+    // Without the thread it was printed.
+    let _ = print_queue().send(QueuedPrint::End(end));
+    if tokio::time::timeout(patience, printed).await.is_err() {
+        let _ = UNWRITTEN.set("standard output could not be written: nobody reads it".to_owned());
     }
 }
 

@@ -7,7 +7,6 @@ use rusqlite::Connection;
 use zeroize::Zeroizing;
 
 use super::columns::{for_each_row, sql_fault};
-use super::rows::RowWriter;
 use super::seal::{Seal, SealContext, Terms};
 use crate::ports::{Fault, FingerprintKey};
 
@@ -15,7 +14,8 @@ pub(super) const TABLE: &str = "audit_key";
 
 pub(super) const READ: &str = "SELECT id, key_sealed FROM audit_key ORDER BY id";
 const ADD: &str = "INSERT INTO audit_key (id, key_sealed) VALUES (?,?)";
-const REPLACE: &str = "UPDATE audit_key SET key_sealed = ? WHERE id = ?";
+/// For one that is sealed again.
+pub(super) const REPLACE: &str = "UPDATE audit_key SET key_sealed = ? WHERE id = ?";
 
 /// Keys above an id whose first bytes are not these.
 pub(super) const READ_STALE: &str =
@@ -85,13 +85,7 @@ pub(super) fn open(seal: &Seal, id: u64, sealed: &[u8]) -> Result<Zeroizing<Stri
     seal.open(context(id, &Terms::default()), sealed)
 }
 
-/// Brings one that is stored under the newest seal key.
-pub(super) fn reseal(writer: &mut RowWriter<'_>, id: u64, key: &str) -> Result<(), Fault> {
-    let sealed = sealed(writer.seal, id, key)?;
-    writer.put_over(TABLE, REPLACE, |put| put.sql(sealed).with(&id))
-}
-
-fn sealed(seal: &Seal, id: u64, key: &str) -> Result<Vec<u8>, Fault> {
+pub(super) fn sealed(seal: &Seal, id: u64, key: &str) -> Result<Vec<u8>, Fault> {
     seal.seal(context(id, &Terms::default()), key)
 }
 

@@ -123,7 +123,8 @@ fn audit_keys(writer: &mut RowWriter<'_>, after: u64) -> Result<Resealed, Fault>
     for (id, key) in stale(writer, audit_key::READ_STALE, audit_key::TABLE, after, read)? {
         done.last = Some(id);
         if let Some(key) = key {
-            audit_key::reseal(writer, id, &key)?;
+            let sealed = audit_key::sealed(writer.seal, id, &key)?;
+            writer.put_over(audit_key::TABLE, audit_key::REPLACE, |put| put.sql(sealed).with(&id))?;
             done.rows += 1;
         }
     }

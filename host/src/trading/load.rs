@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use cashier_core::account::{Account, AccountMode, Customer, Group};
 use cashier_core::ids::{CustomerId, Login};
-use cashier_core::money::Money;
+use cashier_core::money::{Currency, Money};
 use rusqlite::{Connection, Row};
 
 use super::account_kinds::AccountKinds;
-use super::roster::{Contested, Holdings};
+use super::roster::{Contested, Holdings, UnreadBalance};
 use super::rows::{DiskFault, currency, id};
 
 /// Reads customers, groups and accounts; postings stay on disk. A row that cannot be read is left out and logged: its
@@ -31,15 +31,18 @@ pub(super) fn load(connection: &Connection) -> Result<Holdings, DiskFault> {
             holdings.groups.insert(group.group.clone(), Arc::new(group));
         }
     }
-    let mut statement = connection
-        .prepare("SELECT login, customer_id, group_name, enabled, balance_minor, recorded_minor FROM account")?;
+    let mut statement = connection.prepare(
+        "SELECT login, customer_id, group_name, enabled, balance_minor, recorded_minor, currency, exponent FROM account",
+    )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let Some(login) = readable("account", id(row, 0))?.map(Login) else { continue };
         let (account, recorded) = match account(row, login, &holdings) {
             Ok(read) => read,
             Err(fault) if fault.is_of_row() => {
-                holdings.contest(login, Contested::Unreadable(fault.what.into()));
+                let group: Box<str> = row.get(2).unwrap_or_default();
+                let balance = unread_balance(row, holdings.groups.get(&group).map(|known| known.currency));
+                holdings.contest(login, Contested::Unreadable { why: fault.what.into(), group, balance });
                 continue;
             }
             Err(fault) => return Err(fault),
@@ -97,6 +100,30 @@ fn account(row: &Row<'_>, login: Login, holdings: &Holdings) -> Result<(Account,
     if !holdings.customers.contains_key(&customer_id) {
         return Err(DiskFault::of_row(format!("account {login} names customer {customer_id}, which is not there")));
     }
-    let balance = Money::new(row.get(4)?, currency);
-    Ok((Account { login, customer_id, group, enabled: row.get(3)?, balance }, Money::new(row.get(5)?, currency)))
+    let (balance, recorded) = (Money::new(row.get(4)?, currency), Money::new(row.get(5)?, currency));
+    if (balance.minor != 0 || recorded.minor != 0)
+        && let Some(own) = own_currency(row)?
+        && own != currency
+    {
+        return Err(DiskFault::of_row(format!(
+            "account {login} holds {own}, and its group {group:?} is in {currency}"
+        )));
+    }
+    Ok((Account { login, customer_id, group, enabled: row.get(3)?, balance }, recorded))
+}
+
+/// The currency that the balance was written in; `None` where that was before it was written with balances.
+fn own_currency(row: &Row<'_>) -> Result<Option<Currency>, DiskFault> {
+    let code: Box<str> = row.get(6)?;
+    if code.is_empty() { Ok(None) } else { currency(row, 6, 7).map(Some) }
+}
+
+/// What is known of the balance of an account that cannot be read.
+fn unread_balance(row: &Row<'_>, of_group: Option<Currency>) -> UnreadBalance {
+    let is_zero = |column| row.get(column).is_ok_and(|minor: i64| minor == 0);
+    if is_zero(4) && is_zero(5) {
+        return UnreadBalance::Empty;
+    }
+    let known = own_currency(row).map(|own| own.or(of_group)).unwrap_or_default();
+    known.map_or(UnreadBalance::Unknown, UnreadBalance::In)
 }

@@ -3,10 +3,12 @@
 
 mod account_kinds;
 mod books;
+mod contested;
 pub mod embedded;
 pub mod import;
 mod jobs;
 mod load;
+mod mistake;
 pub mod posting;
 mod requests;
 pub mod roster;

@@ -2,7 +2,6 @@
 //! be applied to it. Pure: no disk, no clock, no thread.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -12,7 +11,8 @@ use cashier_core::money::{Currency, Money, parse_minor};
 use cashier_core::roster::{ImportReport, Tally};
 
 use super::account_kinds::AccountKinds;
-use crate::ports::RosterMistake;
+pub use super::contested::{Contested, UnreadBalance};
+pub use super::mistake::{Mistake, Section};
 
 /// Everything in memory. Copied in constant time, so that a batch works on a copy and a failed one is dropped whole.
 #[derive(Debug, Clone, Default)]
@@ -23,27 +23,6 @@ pub struct Holdings {
     pub kinds: AccountKinds,
     /// Accounts that were changed outside the cashier: nothing is posted to them until a person has decided.
     pub contested: imbl::HashMap<Login, Contested>,
-}
-
-/// Why an account is contested.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Contested {
-    /// Its balance is not the one that the cashier recorded.
-    Edited { recorded: Money, found: Money },
-    /// Its row is gone.
-    Removed { recorded: Money },
-    /// Its row, or that of its group or customer, cannot be read.
-    Unreadable(Box<str>),
-}
-
-impl fmt::Display for Contested {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Edited { recorded, found } => write!(f, "the balance was changed from {recorded} to {found}"),
-            Self::Removed { recorded } => write!(f, "the account was removed with a balance of {recorded}"),
-            Self::Unreadable(why) => f.write_str(why),
-        }
-    }
 }
 
 impl Holdings {
@@ -65,6 +44,14 @@ impl Holdings {
         Ok(facts())
     }
 
+    /// The group and balance of an account that cannot be read.
+    pub(super) fn unreadable(&self, login: Login) -> Option<(&str, UnreadBalance)> {
+        match self.contested.get(&login)? {
+            Contested::Unreadable { group, balance, .. } => Some((group, *balance)),
+            Contested::Edited { .. } | Contested::Removed { .. } => None,
+        }
+    }
+
     pub(super) fn contest(&mut self, login: Login, why: Contested) {
         self.contested.insert(login, why);
     }
@@ -76,7 +63,7 @@ impl Holdings {
         for login in known {
             let recorded = match before.contested.get(login) {
                 Some(Contested::Edited { recorded, .. } | Contested::Removed { recorded }) => *recorded,
-                Some(Contested::Unreadable(_)) => continue,
+                Some(Contested::Unreadable { .. }) => continue,
                 None => match before.accounts.get(login) {
                     Some(account) => account.balance,
                     None => continue,
@@ -113,65 +100,6 @@ pub struct AccountEntry {
     pub opening_balance: Box<str>,
 }
 
-/// The three lists of a roster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
-    Groups,
-    Customers,
-    Accounts,
-}
-
-impl Section {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Groups => "groups",
-            Self::Customers => "customers",
-            Self::Accounts => "accounts",
-        }
-    }
-}
-
-/// One thing wrong with a roster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    pub section: Section,
-    /// Position in its list, from 0.
-    pub index: usize,
-    pub field: Box<str>,
-    pub problem: String,
-    /// Line in the file, from 1; 0 when the roster is from no file.
-    pub line: usize,
-}
-
-impl Mistake {
-    pub(super) fn new(section: Section, index: usize, field: &str, problem: impl Into<String>) -> Self {
-        Self { section, index, field: field.into(), problem: problem.into(), line: 0 }
-    }
-}
-
-impl Mistake {
-    pub(super) fn shown(&self) -> RosterMistake {
-        let what = match &*self.field {
-            "" => self.problem.clone(),
-            field => format!("{field} {}", self.problem),
-        };
-        RosterMistake { what, with_row: self.to_string() }
-    }
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.line > 0 {
-            write!(f, "line {}: ", self.line)?;
-        }
-        write!(f, "{}[{}]", self.section.name(), self.index)?;
-        if !self.field.is_empty() {
-            write!(f, ".{}", self.field)?;
-        }
-        write!(f, ": {}", self.problem)
-    }
-}
-
 /// Counts one entry and puts it among the known rows; returns the row if it is to be written.
 fn put<K: Clone + Eq + Hash, V: Clone + PartialEq>(
     tally: &mut Tally,
@@ -205,16 +133,23 @@ pub struct RosterChanges {
 /// Applies a roster whole, or reports everything that is wrong with it.
 ///
 /// The balance of a known account never changes here, and a balance other than zero never changes its currency: moving
-/// its account to a group of another currency, or giving its group another currency, is a mistake.
+/// its account to a group of another currency, or giving its group another currency, is a mistake. So it is for an account
+/// that cannot be read.
 pub fn apply(holdings: &Holdings, roster: &Roster) -> Result<RosterChanges, Vec<Mistake>> {
     let mut changes = RosterChanges { holdings: holdings.clone(), ..RosterChanges::default() };
     let mut mistakes = repeated(roster);
     let (next, report) = (&mut changes.holdings, &mut changes.report);
 
     let mut changed_currency: HashMap<&str, (usize, Currency)> = HashMap::new();
+    // Accounts that cannot be read may name it.
+    let mut lost: HashMap<&str, (usize, Currency)> = HashMap::new();
     for (index, group) in roster.groups.iter().enumerate() {
-        if next.groups.get(&group.group).is_some_and(|known| known.currency != group.currency) {
-            changed_currency.insert(&group.group, (index, group.currency));
+        match next.groups.get(&group.group) {
+            None => drop(lost.insert(&group.group, (index, group.currency))),
+            Some(known) if known.currency != group.currency => {
+                changed_currency.insert(&group.group, (index, group.currency));
+            }
+            Some(_) => {}
         }
         let row = put(&mut report.groups, &mut next.groups, &group.group, group);
         changes.groups.extend(row);
@@ -226,7 +161,10 @@ pub fn apply(holdings: &Holdings, roster: &Roster) -> Result<RosterChanges, Vec<
     for (index, entry) in roster.accounts.iter().enumerate() {
         match stated_account(next, entry, index) {
             // Its row stays what it is but for what is stated, and nobody sees the account until it can be read.
-            Ok(account) if is_unreadable(next, entry.login) => {
+            Ok(account) if next.unreadable(entry.login).is_some() => {
+                if let Some(Contested::Unreadable { group, .. }) = next.contested.get_mut(&entry.login) {
+                    *group = entry.group.clone();
+                }
                 report.accounts.updated += 1;
                 changes.accounts.push(Arc::new(account));
             }
@@ -239,6 +177,8 @@ pub fn apply(holdings: &Holdings, roster: &Roster) -> Result<RosterChanges, Vec<
     if !changed_currency.is_empty() {
         mistakes.extend(change_currency(next, &changed_currency));
     }
+    lost.extend(changed_currency);
+    mistakes.extend(unread_currencies(next, &lost));
     let (before, after) = ((&holdings.accounts, &holdings.customers), (&next.accounts, &next.customers));
     next.kinds = holdings.kinds.changed(before, after, &changes.accounts, &changes.customers);
     if mistakes.is_empty() { Ok(changes) } else { Err(mistakes) }
@@ -257,6 +197,11 @@ fn stated_account(holdings: &Holdings, entry: &AccountEntry, index: usize) -> Re
     };
     if let Some(why @ Contested::Removed { .. }) = holdings.contested.get(&entry.login) {
         mistakes.push(mistake("login", format!("is of an account that was changed outside the cashier: {why}")));
+    }
+    if let Some((stored, balance)) = holdings.unreadable(entry.login)
+        && let Some(why) = balance.refuses(group.currency, stored == &*entry.group)
+    {
+        mistakes.push(mistake("group", format!("is of an account that cannot be read and {why}")));
     }
     let is_contested = holdings.contested.contains_key(&entry.login);
     let opening = opening_minor(&entry.opening_balance, group.currency);
@@ -283,10 +228,6 @@ fn stated_account(holdings: &Holdings, entry: &AccountEntry, index: usize) -> Re
         enabled: entry.enabled,
         balance: Money::new(minor, group.currency),
     })
-}
-
-fn is_unreadable(holdings: &Holdings, login: Login) -> bool {
-    matches!(holdings.contested.get(&login), Some(Contested::Unreadable(_))) && !holdings.accounts.contains_key(&login)
 }
 
 fn opening_minor(text: &str, currency: Currency) -> Result<i64, cashier_core::money::AmountError> {
@@ -321,6 +262,22 @@ fn change_currency(holdings: &mut Holdings, groups: &HashMap<&str, (usize, Curre
         }
     }
     mistakes
+}
+
+/// Of each group that is added or gets another currency, one account that cannot be read and whose balance that would change.
+fn unread_currencies(holdings: &Holdings, groups: &HashMap<&str, (usize, Currency)>) -> Vec<Mistake> {
+    let unread = holdings.contested.keys().filter_map(|login| {
+        let (group, balance) = holdings.unreadable(*login)?;
+        let (index, currency) = groups.get(group).copied()?;
+        Some((index, *login, balance.refuses(currency, false)?))
+    });
+    let mut unread: Vec<_> = unread.collect();
+    unread.sort();
+    unread.dedup_by_key(|(index, ..)| *index);
+    let mistake = |(index, login, why)| {
+        Mistake::new(Section::Groups, index, "currency", format!("account {login} cannot be read and {why}"))
+    };
+    unread.into_iter().map(mistake).collect()
 }
 
 /// Entries with the key of an earlier one of the same list.

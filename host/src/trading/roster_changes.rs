@@ -26,7 +26,8 @@ pub(super) fn plan(before: &Holdings, changes: &RosterChanges) -> RosterPlan {
     for account in &changes.accounts {
         let known = before.accounts.get(&account.login);
         let mut fields = account_fields(account);
-        if known.is_none() {
+        // One that cannot be read is there, with a balance that stays.
+        if known.is_none() && before.unreadable(account.login).is_none() {
             fields.push(("balance", account.balance.to_string()));
         }
         let known = known.map(|known| account_fields(known));

@@ -17,6 +17,7 @@ pub(super) const SCHEMAS: &[&str] = &[
     include_str!("schema/0001_trading.sql"),
     include_str!("schema/0002_operation_keys.sql"),
     include_str!("schema/0003_defence.sql"),
+    include_str!("schema/0004_currency.sql"),
 ];
 
 /// The lock file excludes other cashiers, so only an operator's tool can hold the database; a quarter second is a pause,
@@ -174,10 +175,10 @@ pub(super) fn insert_posting(
 pub(super) fn move_balance(connection: &Connection, login: Login, from: Money, to: Money) -> Result<(), DiskFault> {
     let changed = connection
         .prepare_cached(
-            "UPDATE account SET balance_minor = ?3, recorded_minor = ?3
+            "UPDATE account SET balance_minor = ?3, recorded_minor = ?3, currency = ?4, exponent = ?5
              WHERE login = ?1 AND balance_minor = ?2 AND recorded_minor = ?2",
         )?
-        .execute(params![signed(login.0)?, from.minor, to.minor])?;
+        .execute(params![signed(login.0)?, from.minor, to.minor, to.currency.code(), to.currency.exponent()])?;
     if changed == 1 {
         Ok(())
     } else {
@@ -188,8 +189,10 @@ pub(super) fn move_balance(connection: &Connection, login: Login, from: Money, t
 /// Ends the contest over an edited balance: what is given is the balance and what is recorded.
 pub(super) fn settle_balance(connection: &Connection, login: Login, balance: Money) -> Result<(), DiskFault> {
     connection
-        .prepare_cached("UPDATE account SET balance_minor = ?2, recorded_minor = ?2 WHERE login = ?1")?
-        .execute(params![signed(login.0)?, balance.minor])?;
+        .prepare_cached(
+            "UPDATE account SET balance_minor = ?2, recorded_minor = ?2, currency = ?3, exponent = ?4 WHERE login = ?1",
+        )?
+        .execute(params![signed(login.0)?, balance.minor, balance.currency.code(), balance.currency.exponent()])?;
     Ok(())
 }
 
@@ -223,7 +226,7 @@ pub(super) fn put_group(connection: &Connection, group: &Group) -> Result<(), Di
 pub(super) fn put_account(connection: &Connection, account: &Account) -> Result<(), DiskFault> {
     connection
         .prepare_cached(
-            "INSERT INTO account VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (login) DO UPDATE
+            "INSERT INTO account VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7) ON CONFLICT (login) DO UPDATE
              SET customer_id = excluded.customer_id, group_name = excluded.group_name, enabled = excluded.enabled",
         )?
         .execute(params![
@@ -232,6 +235,8 @@ pub(super) fn put_account(connection: &Connection, account: &Account) -> Result<
             account.group,
             account.enabled,
             account.balance.minor,
+            account.balance.currency.code(),
+            account.balance.currency.exponent(),
         ])?;
     Ok(())
 }

@@ -15,6 +15,7 @@ use super::import::import_text;
 use super::roster::{AccountEntry, Roster};
 use crate::ports::{Durable, Posting, TradingServer};
 
+mod currency;
 mod defence;
 mod import;
 

@@ -8,7 +8,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-use crate::cli::terminal::{CliError, print_line};
+use crate::cli::terminal::{CliError, print_queued};
 
 /// The responses of the demo are a few kilobytes.
 const RESPONSE_BYTES_MAX: usize = 1024 * 1024;
@@ -44,17 +44,17 @@ impl DemoClient {
 
     /// Sends a request and prints it with its response; any status but 200 is an error.
     pub(super) async fn show(&self, request: DemoRequest<'_>) -> Result<Value, CliError> {
-        print_line(&format!("  > {} {}", request.method, request.url));
+        print_queued(&format!("  > {} {}", request.method, request.url));
         if let Some((name, _)) = request.token {
-            print_line(&format!("  > Authorization: <{name}>"));
+            print_queued(&format!("  > Authorization: <{name}>"));
         }
         if let Some(body) = request.body {
-            print_line(&format!("  > {body}"));
+            print_queued(&format!("  > {body}"));
         }
         let (status, body) = self.send(&request).await?;
         let value: Value = serde_json::from_slice(&body)
             .map_err(|error| CliError(format!("{} answered {status} without JSON: {error}", request.url)))?;
-        print_line(&format!("  < {status} {}", String::from_utf8_lossy(&body)));
+        print_queued(&format!("  < {status} {}", String::from_utf8_lossy(&body)));
         if status == 200 { Ok(value) } else { Err(CliError(format!("{} answered {status}", request.url))) }
     }
 

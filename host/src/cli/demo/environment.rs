@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use crate::app::{CashierManager, Listeners, Machine};
 use crate::cli::signals::Signals;
-use crate::cli::terminal::{CliError, print_line};
+use crate::cli::terminal::{CliError, print_queued};
 use crate::http::session::{SessionKeys, issue_token};
 use crate::ports::{Clock, Entropy};
 use crate::private_files;
@@ -45,7 +45,7 @@ impl DemoEnvironment {
     /// `None` where a signal came before it was whole.
     pub(super) async fn create(folder: Option<PathBuf>, signals: &Signals) -> Result<Option<Self>, CliError> {
         let folder = fresh_folder(folder)?;
-        print_line(&format!("Demo folder: {}", folder.display()));
+        print_queued(&format!("Demo folder: {}", folder.display()));
         let (service_key, webhook_secret) = (format!("sk_{}", random()), format!("whsec_{}", random()));
         write_private(&folder.join("webhook.secret"), &webhook_secret)?;
         write_private(&folder.join("service.key"), &service_key)?;
@@ -105,7 +105,7 @@ impl DemoEnvironment {
     pub(super) fn print_commands(&self) {
         let Listeners { customer, manager, watch } = self.listeners;
         let Self { customer_token, manager_token, .. } = self;
-        print_line(&format!(
+        print_queued(&format!(
             r#"
 The cashier keeps serving. In another terminal:
 
@@ -148,7 +148,7 @@ fn import_roster(bases: &Path, roster: &Path) -> Result<(), CliError> {
     let server = trading::embedded::Embedded::open(bases)?;
     let imported = trading::import::import(roster, &server).map_err(|error| CliError(error.to_string()))?;
     server.close();
-    print_line(&format!("Trading server:\n{}", imported.to_string().trim_end()));
+    print_queued(&format!("Trading server:\n{}", imported.to_string().trim_end()));
     Ok(())
 }
 
@@ -178,7 +178,7 @@ async fn start_service(folder: &Path) -> Result<(Child, String), CliError> {
     BufReader::new(output).read_line(&mut line).await.map_err(|error| CliError(error.to_string()))?;
     let url = line.trim().strip_prefix("listening on ").map(str::to_owned);
     let url = url.ok_or_else(|| CliError(format!("the sandbox service did not start: {line}")))?;
-    print_line(&format!("Sandbox payment service: {url}"));
+    print_queued(&format!("Sandbox payment service: {url}"));
     Ok((child, url))
 }
 

@@ -11,7 +11,7 @@ use clap::Args;
 
 use self::environment::DemoEnvironment;
 use super::signals::Signals;
-use super::terminal::{CliError, print_line};
+use super::terminal::{CliError, LAST_WORDS_MAX, finish_queued, print_queued};
 use super::{logs, serve};
 
 #[derive(Debug, Args)]
@@ -32,15 +32,21 @@ pub(super) fn demo(args: &DemoArgs) -> Result<(), CliError> {
 async fn run(args: &DemoArgs) -> Result<(), CliError> {
     // Caught from here on, so that a signal ends every step in order, and what the demo started with it.
     let signals = Signals::catch()?;
+    let ended = run_until(args, &signals).await;
+    finish_queued(LAST_WORDS_MAX).await;
+    ended
+}
+
+async fn run_until(args: &DemoArgs, signals: &Signals) -> Result<(), CliError> {
     let stopped = || if args.exit { Err(CliError("a signal ended the demo".to_owned())) } else { Ok(()) };
-    let Some(environment) = DemoEnvironment::create(args.folder.clone(), &signals).await? else { return stopped() };
+    let Some(environment) = DemoEnvironment::create(args.folder.clone(), signals).await? else { return stopped() };
     let result = tokio::select! {
         result = walkthrough::run(&environment) => result.map(Some),
         _ = signals.next() => Ok(None),
     };
     let result = match result {
         Ok(Some(())) if args.exit => {
-            print_line("\nThe demo ended as it should.");
+            print_queued("\nThe demo ended as it should.");
             Ok(())
         }
         Ok(Some(())) => {
@@ -51,7 +57,7 @@ async fn run(args: &DemoArgs) -> Result<(), CliError> {
         }
         Ok(None) => stopped(),
         Err(fault) => {
-            print_line("\nThe demo failed.");
+            print_queued("\nThe demo failed.");
             Err(fault)
         }
     };

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::{DemoClient, DemoRequest};
 use super::environment::DemoEnvironment;
-use crate::cli::terminal::{CliError, print_line};
+use crate::cli::terminal::{CliError, print_queued};
 
 /// The pause between checks whether the account was credited, and how many checks: ten seconds in all.
 const CHECK_PAUSE: Duration = Duration::from_millis(50);
@@ -21,27 +21,27 @@ pub(super) async fn run(environment: &DemoEnvironment) -> Result<(), CliError> {
     let as_manager = Some(("manager token", &*environment.manager_token));
     let endpoint = format!("{manager}/manager");
 
-    print_line("\n1. Ops give brand ion4 a provider. The secrets are stored sealed and never returned.");
+    print_queued("\n1. Ops give brand ion4 a provider. The secrets are stored sealed and never returned.");
     let settings = json!(json!({"api_base": environment.service_url}).to_string());
     let command = |secret_key: &str, webhook_secret: &str| {
         format!(
             r#"{{"command":"MngUpdateCashierProviderConfig","extID":"demo-1","data":{{"provider":"sandbox","brand":"ion4","method":"card","currency":"USD","sandbox":1,"enabled":1,"min_amount":10,"max_amount":10000,"secret_key":"{secret_key}","webhook_secret":"{webhook_secret}","settings_json":{settings}}}}}"#
         )
     };
-    print_line(&format!("  > POST {endpoint}\n  > Authorization: <manager token>\n  > {}", command("***", "***")));
+    print_queued(&format!("  > POST {endpoint}\n  > Authorization: <manager token>\n  > {}", command("***", "***")));
     let config = command(&environment.service_key, &environment.webhook_secret);
     let (status, answer) = client.send(&DemoRequest::post(&endpoint, as_manager, &config)).await?;
-    print_line(&format!("  < {status} {}", String::from_utf8_lossy(&answer)));
+    print_queued(&format!("  < {status} {}", String::from_utf8_lossy(&answer)));
     let saved: Value = serde_json::from_slice(&answer).map_err(|error| CliError(error.to_string()))?;
     check("the config has an id", &saved, "/data/provider/id", &json!(1))?;
     check("the secret is not shown", &saved, "/data/provider/secret_key", &json!(""))?;
 
-    print_line("\n2. The customer asks how account 2000009 can be paid into.");
+    print_queued("\n2. The customer asks how account 2000009 can be paid into.");
     let methods =
         client.show(DemoRequest::get(&format!("{customer}/cashier/methods?login=2000009"), as_customer)).await?;
     check("one method is offered", &methods, "/count", &json!(1))?;
 
-    print_line("\n3. The customer deposits 250 USD. The transaction is durable before the provider is called.");
+    print_queued("\n3. The customer deposits 250 USD. The transaction is durable before the provider is called.");
     let order = r#"{"login":2000009,"provider":"sandbox","method":"card","amount":250,"currency":"USD","idempotency_key":"demo-deposit-1"}"#;
     let deposit = client.show(DemoRequest::post(&format!("{customer}/cashier/deposit"), as_customer, order)).await?;
     check("the customer is sent to the payment page", &deposit, "/next_action", &json!("REDIRECT"))?;
@@ -49,13 +49,13 @@ pub(super) async fn run(environment: &DemoEnvironment) -> Result<(), CliError> {
     let id = deposit.pointer("/transaction/id").cloned().unwrap_or_default();
     let page = deposit.pointer("/redirect_url").and_then(Value::as_str).unwrap_or_default().to_owned();
 
-    print_line(
+    print_queued(
         "\n4. The customer presses Pay on the provider's page. The provider signs a webhook and sends it to the cashier.",
     );
     let paid = client.show(DemoRequest::post(&format!("{page}/pay"), None, "{}")).await?;
     check("the provider has the money", &paid, "/status", &json!("confirmed"))?;
 
-    print_line(
+    print_queued(
         "\n5. The webhook was verified by the module and matched by the cashier, and the account was credited. The customer lists the transaction.",
     );
     let list = format!("{customer}/cashier/transactions?where[0][0]=id&where[0][1]==&where[0][2]={id}");
@@ -63,11 +63,11 @@ pub(super) async fn run(environment: &DemoEnvironment) -> Result<(), CliError> {
     let rows = client.show(DemoRequest::get(&list, as_customer)).await?;
     check("the transaction is credited", &rows, "/rows/0/status", &json!(3))?;
 
-    print_line("\n6. The same request with the same key gets the same answer and moves no money.");
+    print_queued("\n6. The same request with the same key gets the same answer and moves no money.");
     let again = client.show(DemoRequest::post(&format!("{customer}/cashier/deposit"), as_customer, order)).await?;
     check("it is the same transaction", &again, "/transaction/id", &id)?;
 
-    print_line("\n7. BackOffice sees the transaction and the one balance operation that credited it.");
+    print_queued("\n7. BackOffice sees the transaction and the one balance operation that credited it.");
     let view = format!(r#"{{"command":"MngGetCashierTransaction","extID":"demo-2","data":{{"id":{id}}}}}"#);
     let view = client.show(DemoRequest::post(&endpoint, as_manager, &view)).await?;
     let operations = view.pointer("/data/balance_operations").and_then(Value::as_array).map_or(0, Vec::len);
@@ -77,7 +77,7 @@ pub(super) async fn run(environment: &DemoEnvironment) -> Result<(), CliError> {
     check("it is exactly the deposit", &json!(amount), "", &json!("250.0"))?;
 
     let balance = environment.balance().await?;
-    print_line(&format!("\nAccount 2000009 now holds {balance}. It held nothing before."));
+    print_queued(&format!("\nAccount 2000009 now holds {balance}. It held nothing before."));
     check("the account holds exactly the deposit", &json!(balance), "", &json!("250.0 USD"))
 }
 
@@ -98,7 +98,7 @@ async fn wait_until_credited(client: &DemoClient, list: &str, environment: &Demo
 fn check(what: &str, answer: &Value, pointer: &str, wanted: &Value) -> Result<(), CliError> {
     let found = answer.pointer(pointer).unwrap_or(&Value::Null);
     if found == wanted {
-        print_line(&format!("  ok: {what}"));
+        print_queued(&format!("  ok: {what}"));
         return Ok(());
     }
     Err(CliError(format!("check failed: {what} (found {found}, expected {wanted})")))

@@ -9,14 +9,14 @@ use rusqlite::Connection;
 use super::*;
 use crate::ports::Voiding;
 
-fn other_program(folder: &TempDir) -> Connection {
+pub(super) fn other_program(folder: &TempDir) -> Connection {
     let other = Connection::open(folder.path().join("trading.db")).unwrap();
     other.busy_timeout(Duration::from_secs(20)).unwrap();
     other
 }
 
 /// Waits until the server's readiness contains the text; an empty one stands for ready.
-fn until_ready_is(trading: &Embedded, text: &str) -> String {
+pub(super) fn until_ready_is(trading: &Embedded, text: &str) -> String {
     let began = Instant::now();
     loop {
         let state = trading.readiness().err().map(|fault| fault.to_string()).unwrap_or_default();
@@ -340,7 +340,7 @@ async fn a_newer_database_is_refused() {
     database.pragma_update(None, "user_version", 99).unwrap();
     let refused = Embedded::open(folder.path()).err().unwrap().to_string();
     assert!(
-        refused.contains("its schema version is 99, and this program knows versions up to 3: start a newer program"),
+        refused.contains("its schema version is 99, and this program knows versions up to 4: start a newer program"),
         "{refused}"
     );
 }
