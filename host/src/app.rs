@@ -329,7 +329,7 @@ impl Start {
                 entropy: machine.entropy,
                 batch: BatchLimits::default(),
             };
-            Embedded::refuse_newer(&folder)?;
+            Embedded::check_release(&folder, true)?;
             let strand = Arc::new(strand::open(settings, watermark as _)?);
             let clock = Arc::new(GuardedClock::open(machine.clock, Arc::new(ClockFiles::in_folder(&folder))));
             let archive = Arc::new(ArchiveReader::open(strand.path())?);

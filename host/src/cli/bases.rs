@@ -54,7 +54,7 @@ pub(super) fn check_existing(bases: &Path, databases: &[&str]) -> Result<(), Cli
 pub(super) fn check_release(bases: &Path, databases: &[&str]) -> Result<(), CliError> {
     for name in databases.iter().filter(|name| bases.join(name).is_file()) {
         match *name {
-            POSTINGS => Embedded::check_release(bases)?,
+            POSTINGS => Embedded::check_release(bases, false)?,
             name => app::check_release(&bases.join(name))?,
         }
     }

@@ -46,11 +46,6 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Refuses a database of a newer program before anything beside it is changed.
-    pub fn refuse_newer(folder: &Path) -> Result<(), Fault> {
-        rows::refuse_newer(&folder.join(DATABASE))
-    }
-
     /// Opens or creates the database in a folder and holds its lock until closed. Blocks while it loads.
     pub fn open(folder: &Path) -> Result<Self, Fault> {
         private_files::create_folder(folder)?;
@@ -66,9 +61,10 @@ impl Embedded {
         Ok(Self { requests, slots: Arc::new(Semaphore::new(QUEUE_MAX)), published, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Whether a command may open the database of a stopped server, because it is of this very release.
-    pub fn check_release(folder: &Path) -> Result<(), Fault> {
-        rows::check_release(&folder.join(DATABASE))
+    /// Refuses a database of a later release before anything beside it is changed; for a command of a stopped server, which
+    /// brings nothing up to date, one of an earlier release too.
+    pub fn check_release(folder: &Path, earlier_is_fine: bool) -> Result<(), Fault> {
+        rows::check_release(&folder.join(DATABASE), earlier_is_fine)
     }
 
     /// Adds and updates groups, customers and accounts, all or nothing; see [`roster::apply`] for the rules. Blocks; not

@@ -66,19 +66,9 @@ fn newer(path: &Path, applied: usize) -> String {
     )
 }
 
-/// Refuses a database of a newer program, before a start brings the one beside it up to date.
-pub(super) fn refuse_newer(path: &Path) -> Result<(), Fault> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let real = private_files::without_links(path)?;
-    match Connection::open_with_flags(real, flags).and_then(|connection| applied(&connection)) {
-        Ok(applied) if applied > SCHEMAS.len() => Err(Fault::new(newer(path, applied))),
-        // What cannot be read is judged where it is opened.
-        Ok(_) | Err(_) => Ok(()),
-    }
-}
-
-/// What a command of a stopped server needs: the database of this very release, as `strand::check_release` says.
-pub(super) fn check_release(path: &Path) -> Result<(), Fault> {
+/// Refuses a database of a later release, and where `earlier_is_fine` does not say otherwise one of an earlier release: see
+/// `strand::check_release`.
+pub(super) fn check_release(path: &Path, earlier_is_fine: bool) -> Result<(), Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let real = private_files::without_links(path)?;
     let known = SCHEMAS.len();
@@ -86,7 +76,7 @@ pub(super) fn check_release(path: &Path) -> Result<(), Fault> {
     match Connection::open_with_flags(real, flags).and_then(|connection| applied(&connection)) {
         Err(_) | Ok(0) => Ok(()),
         Ok(applied) if applied > known => Err(Fault::new(newer(path, applied))),
-        Ok(applied) if applied < known => Err(Fault::new(format!(
+        Ok(applied) if applied < known && !earlier_is_fine => Err(Fault::new(format!(
             "{}: its schema version is {applied}, and this program's is {known}: start the server once, which brings it up to date",
             path.display()
         ))),
