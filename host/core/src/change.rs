@@ -106,7 +106,10 @@ pub struct AuditRecord {
     /// The manager's address as the listener knows it; may be empty.
     pub address: Box<str>,
     pub command: Box<str>,
+    /// 0 where it is about none.
     pub config_id: ConfigId,
+    /// 0 where it is about none.
+    pub transaction_id: TransactionId,
     /// The approval that this asks for or decides; 0 without one.
     pub approval: ApprovalId,
     /// What became of it, such as `saved` or `approval asked`.

@@ -1,4 +1,4 @@
-//! Edits of configs and overrides as pure functions (docs/api/manager.md). A config edit is judged in `config` alone.
+//! Edits of configs and overrides as pure functions (docs/api/manager-configs.md). A config edit is judged in `config` alone.
 
 mod changes;
 mod config;

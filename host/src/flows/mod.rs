@@ -4,10 +4,12 @@
 mod cashier;
 pub mod configure;
 mod customer_limits;
+mod decisions;
 pub mod deposit;
 pub mod ended_calls;
 pub mod janitor;
 mod list_limits;
+mod manager_act;
 pub mod methods;
 mod notice_limits;
 mod provider_query;
@@ -35,6 +37,7 @@ pub use self::customer_limits::CustomerLimits;
 pub use self::list_limits::{
     CUSTOMER_LISTS_MAX, EXPORT_ROWS_MIN, EXPORTS_MAX, ListPermit, ListReader, MANAGER_LISTS_MAX,
 };
+pub use self::manager_act::{AuditSubject, ManagerAct};
 pub use self::notice_limits::{
     FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, KNOWN_ADDRESS_TIME_MAX, NoticeFailure, NoticeRules, NoticeScope,
     NoticeSender, SMALL_NOTICE_LENGTH_MAX,

@@ -222,6 +222,7 @@ async fn record(
         address: context.ip.clone(),
         command: (*command).into(),
         config_id: ConfigId(0),
+        transaction_id: TransactionId(0),
         approval: ApprovalId(0),
         outcome,
         changes,

@@ -9,7 +9,7 @@ use cashier_core::session::Role;
 
 use crate::flows::configure::{self, ApprovalRequest, Decision};
 use crate::json_object::Described;
-use crate::manager::command::{ById, Command, CommandCall};
+use crate::manager::command::{ById, Command, CommandCall, Effect};
 use crate::wire::answer_values::{Listing, ListingOf};
 use crate::wire::approval::{ApprovalAnswer, ApprovalRecord};
 use crate::wire::config;
@@ -19,6 +19,8 @@ use crate::wire::filter::{self, Parameters};
 pub const LIST: Command = Command {
     name: "MngGetCashierApprovalsByFilter",
     may: Role::may_manage_cashier,
+    effect: Effect::Reads,
+    errors: &[],
     request: filter::schema::<ApprovalField>,
     answer: ListingOf::<ApprovalRecord>::schema,
     run: |call| Box::pin(async move { list(&call) }),
@@ -27,6 +29,8 @@ pub const LIST: Command = Command {
 pub const APPROVE: Command = Command {
     name: "MngApproveCashierChange",
     may: Role::may_manage_cashier,
+    effect: Effect::Changes,
+    errors: &[RefusalCode::NotFound, RefusalCode::Duplicate, RefusalCode::ApprovalStale, RefusalCode::ConfigInUse],
     request: ById::schema,
     answer: ApprovalAnswer::schema,
     run: |call| Box::pin(decide(call, true)),
@@ -35,6 +39,8 @@ pub const APPROVE: Command = Command {
 pub const REJECT: Command = Command {
     name: "MngRejectCashierChange",
     may: Role::may_manage_cashier,
+    effect: Effect::Changes,
+    errors: &[RefusalCode::NotFound, RefusalCode::Duplicate, RefusalCode::ApprovalStale],
     request: ById::schema,
     answer: ApprovalAnswer::schema,
     run: |call| Box::pin(decide(call, false)),

@@ -3,27 +3,49 @@
 
 use std::sync::Arc;
 
-use cashier_core::refusal::Refusal;
+use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 use futures_util::future::BoxFuture;
 
-use crate::flows::{Cashier, RequestContext};
+use crate::flows::{Cashier, ManagerAct, RequestContext};
 use crate::json_object::{RequestBody, Schema, answer, request};
 use crate::wire::envelope::CommandResult;
 use crate::wire::read::read;
 use crate::wire::values::{AnyJson, RecordId};
+
+/// Whether a command may change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    Reads,
+    Changes,
+}
 
 /// One command of the table.
 pub struct Command {
     /// The published name.
     pub name: &'static str,
     pub may: fn(Role) -> bool,
+    pub effect: Effect,
+    /// What it may be answered beside what every command may: see [`COMMON_ERRORS`].
+    pub errors: &'static [RefusalCode],
     /// The schema of the request's `data`.
     pub request: fn() -> Schema,
     /// The schema of the answer's `data`.
     pub answer: fn() -> Schema,
     pub run: fn(CommandCall) -> BoxFuture<'static, CommandResult>,
 }
+
+/// What every command may be answered, whatever it does.
+pub const COMMON_ERRORS: &[RefusalCode] = &[
+    RefusalCode::InvalidData,
+    RefusalCode::Unauthorized,
+    RefusalCode::PermissionDenied,
+    RefusalCode::RequestTimeout,
+    RefusalCode::BodyTooLarge,
+    RefusalCode::Frequent,
+    RefusalCode::Internal,
+    RefusalCode::StorageUnavailable,
+];
 
 request! {
     /// A request about one record.
@@ -45,6 +67,8 @@ answer! {
 /// One call of a command.
 pub struct CommandCall {
     pub cashier: Arc<Cashier>,
+    /// The name of the command.
+    pub command: &'static str,
     pub session: ManagerSession,
     /// The request's `data` as received; `None` is the empty object.
     pub data: Option<AnyJson>,
@@ -55,6 +79,11 @@ impl CommandCall {
     /// The id, which is the only field of a `Get…` request.
     pub fn id(&self) -> Result<u64, Refusal> {
         Ok(self.read::<ById>()?.id.0)
+    }
+
+    /// Who calls which command, for what it changes.
+    pub fn act(&self) -> ManagerAct {
+        ManagerAct { session: self.session.clone(), command: self.command, context: self.context.clone() }
     }
 
     pub fn read<T: RequestBody>(&self) -> Result<T, Refusal> {

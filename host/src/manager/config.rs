@@ -8,13 +8,13 @@ use cashier_core::edit::ConfigEdit;
 use cashier_core::filter::{ConfigField, RowPage};
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::{ProviderConfig, Secret};
-use cashier_core::refusal::Refusal;
+use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Role;
 
 use crate::flows::configure::{self, ConfigOutcome, ConfigRequest, DeletionRequest};
 use crate::json_object::schema::either;
 use crate::json_object::{Described, Schema, answer, request};
-use crate::manager::command::{Command, CommandCall, Done};
+use crate::manager::command::{Command, CommandCall, Done, Effect};
 use crate::manager::module::{self, ModuleRecord};
 use crate::ports::CatalogLine;
 use crate::snapshot::Snapshot;
@@ -29,6 +29,8 @@ use crate::wire::write;
 pub const PROVIDERS: Command = Command {
     name: "MngGetCashierProviders",
     may: Role::may_manage_cashier,
+    effect: Effect::Reads,
+    errors: &[],
     request: filter::schema::<ConfigField>,
     answer: ProvidersAnswer::schema,
     run: |call| Box::pin(async move { providers(&call) }),
@@ -37,6 +39,8 @@ pub const PROVIDERS: Command = Command {
 pub const LIST: Command = Command {
     name: "MngGetCashierProviderConfigsByFilter",
     may: Role::may_manage_cashier,
+    effect: Effect::Reads,
+    errors: &[],
     request: filter::schema::<ConfigField>,
     answer: ListingOf::<ConfigRecord>::schema,
     run: |call| Box::pin(async move { list(&call) }),
@@ -45,6 +49,8 @@ pub const LIST: Command = Command {
 pub const ADD: Command = Command {
     name: "MngAddCashierProviderConfig",
     may: Role::may_manage_cashier,
+    effect: Effect::Changes,
+    errors: &[RefusalCode::NotFound],
     request: ConfigBody::schema,
     answer: saved_or_waiting,
     run: |call| Box::pin(add(call)),
@@ -53,6 +59,8 @@ pub const ADD: Command = Command {
 pub const UPDATE: Command = Command {
     name: "MngUpdateCashierProviderConfig",
     may: Role::may_manage_cashier,
+    effect: Effect::Changes,
+    errors: &[RefusalCode::NotFound],
     request: ConfigBody::schema,
     answer: saved_or_waiting,
     run: |call| Box::pin(update(call)),
@@ -61,6 +69,8 @@ pub const UPDATE: Command = Command {
 pub const DELETE: Command = Command {
     name: "MngDeleteCashierProviderConfig",
     may: Role::may_manage_cashier,
+    effect: Effect::Changes,
+    errors: &[RefusalCode::NotFound, RefusalCode::ConfigInUse],
     request: DeletionBody::schema,
     answer: Done::schema,
     run: |call| Box::pin(delete(call)),

@@ -8,7 +8,7 @@ use cashier_core::session::Role;
 use crate::flows::configure;
 use crate::json_object::Described;
 use crate::json_object::schema::either;
-use crate::manager::command::{ById, Command, CommandCall};
+use crate::manager::command::{ById, Command, CommandCall, Effect};
 use crate::wire::answer_values::{TableForm, TableOf};
 use crate::wire::customer_override::{self, OverrideAnswer, OverrideBody, OverrideRecord, WarnedOverrideAnswer};
 use crate::wire::envelope::{self, CommandResult};
@@ -17,6 +17,8 @@ use crate::wire::filter::{self, Parameters};
 pub const GET: Command = Command {
     name: "MngGetCashierCustomerProviderOverride",
     may: Role::may_manage_cashier,
+    effect: Effect::Reads,
+    errors: &[RefusalCode::NotFound],
     request: ById::schema,
     answer: OverrideAnswer::schema,
     run: |call| Box::pin(async move { get(&call) }),
@@ -25,6 +27,8 @@ pub const GET: Command = Command {
 pub const LIST: Command = Command {
     name: "MngGetCashierCustomerProviderOverridesByFilter",
     may: Role::may_manage_cashier,
+    effect: Effect::Reads,
+    errors: &[],
     request: filter::schema::<OverrideField>,
     answer: TableOf::<OverrideRecord>::schema,
     run: |call| Box::pin(async move { list(&call) }),
@@ -33,6 +37,8 @@ pub const LIST: Command = Command {
 pub const UPDATE: Command = Command {
     name: "MngUpdateCashierCustomerProviderOverride",
     may: Role::may_manage_cashier,
+    effect: Effect::Changes,
+    errors: &[RefusalCode::NotFound],
     request: OverrideBody::schema,
     answer: || either(&OverrideAnswer::schema(), &WarnedOverrideAnswer::schema()),
     run: |call| Box::pin(update(call)),

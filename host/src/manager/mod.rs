@@ -106,7 +106,13 @@ async fn run(
         true => Some(manager.cashier.list_permit(ListReader::Manager(session.manager_id())).await?),
         false => None,
     };
-    let call = CommandCall { cashier: Arc::clone(&manager.cashier), session, data: envelope.data, context };
+    let call = CommandCall {
+        cashier: Arc::clone(&manager.cashier),
+        command: command.name,
+        session,
+        data: envelope.data,
+        context,
+    };
     let answer = (command.run)(call).await?;
     if let Some(permit) = &mut permit {
         permit.hold(answer.length().unwrap_or_default()).await?;

@@ -4,7 +4,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 
 use crate::json_object::{Described, answer};
-use crate::manager::command::{Command, CommandCall, NoFields};
+use crate::manager::command::{Command, CommandCall, Effect, NoFields};
 use crate::ports::CatalogLine;
 use crate::wire::answer_values::{Listing, ListingOf};
 use crate::wire::envelope::{self, CommandResult};
@@ -13,6 +13,8 @@ use crate::wire::values::Flag;
 pub const LIST: Command = Command {
     name: "MngGetCashierPaymentModules",
     may: Role::may_manage_cashier,
+    effect: Effect::Reads,
+    errors: &[],
     request: NoFields::schema,
     answer: ListingOf::<ModuleRecord>::schema,
     run: |call| Box::pin(async move { list(&call) }),

@@ -2,17 +2,20 @@
 
 use cashier_core::ids::EventId;
 use cashier_core::notice::ProviderEvent;
+use cashier_core::refusal::RefusalCode;
 use cashier_core::session::Role;
 
 use crate::flows::replay;
 use crate::json_object::{Described, answer};
-use crate::manager::command::{ById, Command, CommandCall};
+use crate::manager::command::{ById, Command, CommandCall, Effect};
 use crate::wire::envelope::{self, CommandResult};
 use crate::wire::event::EventRecord;
 
 pub const REPLAY: Command = Command {
     name: "MngReplayCashierProviderEvent",
     may: Role::may_manage_cashier,
+    effect: Effect::Changes,
+    errors: &[RefusalCode::NotFound, RefusalCode::ProviderUnavailable],
     request: ById::schema,
     answer: ReplayAnswer::schema,
     run: |call| Box::pin(run(call)),

@@ -9,7 +9,7 @@ use cashier_core::session::Role;
 
 use crate::flows::roster::{self, RosterRequest};
 use crate::json_object::Described;
-use crate::manager::command::{Command, CommandCall};
+use crate::manager::command::{Command, CommandCall, Effect};
 use crate::ports::RosterMistake;
 use crate::wire::envelope::{self, CommandResult};
 use crate::wire::roster::{AccountLine, CustomerEntry, GroupEntry, RosterAnswer, TallyAnswer, schema};
@@ -17,6 +17,8 @@ use crate::wire::roster::{AccountLine, CustomerEntry, GroupEntry, RosterAnswer, 
 pub const CUSTOMER: Command = Command {
     name: "MngUpdateCustomer",
     may: is_admin,
+    effect: Effect::Changes,
+    errors: &[RefusalCode::NotFound],
     request: CustomerEntry::schema,
     answer: TallyAnswer::schema,
     run: |call| Box::pin(one(call, CUSTOMER.name, "customers", |report| report.customers)),
@@ -25,6 +27,8 @@ pub const CUSTOMER: Command = Command {
 pub const ACCOUNT: Command = Command {
     name: "MngUpdateAccount",
     may: is_admin,
+    effect: Effect::Changes,
+    errors: &[RefusalCode::NotFound],
     request: AccountLine::schema,
     answer: TallyAnswer::schema,
     run: |call| Box::pin(one(call, ACCOUNT.name, "accounts", |report| report.accounts)),
@@ -33,6 +37,8 @@ pub const ACCOUNT: Command = Command {
 pub const GROUP: Command = Command {
     name: "MngUpdateGroup",
     may: is_admin,
+    effect: Effect::Changes,
+    errors: &[RefusalCode::NotFound],
     request: GroupEntry::schema,
     answer: TallyAnswer::schema,
     run: |call| Box::pin(one(call, GROUP.name, "groups", |report| report.groups)),
@@ -41,6 +47,8 @@ pub const GROUP: Command = Command {
 pub const IMPORT: Command = Command {
     name: "MngImportCashierRoster",
     may: is_admin,
+    effect: Effect::Changes,
+    errors: &[RefusalCode::NotFound],
     request: schema,
     answer: RosterAnswer::schema,
     run: |call| Box::pin(whole(call)),

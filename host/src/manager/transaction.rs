@@ -3,11 +3,12 @@
 use cashier_core::books::Scope;
 use cashier_core::filter::TransactionField;
 use cashier_core::ids::TransactionId;
+use cashier_core::refusal::RefusalCode;
 use cashier_core::session::Role;
 
 use crate::flows::{EXPORT_ROWS_MIN, ListReader, transactions};
 use crate::json_object::Described;
-use crate::manager::command::{ById, Command, CommandCall};
+use crate::manager::command::{ById, Command, CommandCall, Effect};
 use crate::manager::transaction_list;
 use crate::wire::answer_values::TableOf;
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
@@ -17,6 +18,8 @@ use crate::wire::transaction::{TransactionDetail, TransactionRecord};
 pub const GET: Command = Command {
     name: "MngGetCashierTransaction",
     may: Role::may_manage_cashier,
+    effect: Effect::Reads,
+    errors: &[RefusalCode::NotFound],
     request: ById::schema,
     answer: TransactionDetail::schema,
     run: |call| Box::pin(get(call)),
@@ -25,6 +28,8 @@ pub const GET: Command = Command {
 pub const LIST: Command = Command {
     name: "MngGetCashierTransactionsByFilter",
     may: Role::may_manage_cashier,
+    effect: Effect::Reads,
+    errors: &[],
     request: filter::schema::<TransactionField>,
     answer: TableOf::<TransactionRecord>::schema,
     run: |call| Box::pin(list(call)),

@@ -20,13 +20,15 @@ use crate::security_log;
 
 const TABLE: &str = "audit_record";
 
-/// What is hashed before the content: another layout gets another text.
-const LAYOUT: &[u8] = b"cashier audit record 1";
+/// What the hash of a new record covers; layout 1 was without the transaction.
+const LAYOUT: i64 = 2;
 
-const PUT: &str = "INSERT INTO audit_record VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+const PUT: &str = "INSERT INTO audit_record (id, at, manager_id, role, brand, address, request_id, command, config_id, \
+                   approval_id, outcome, changes_json, previous_hash, hash, transaction_id, layout) \
+                   VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 const NEWEST: &str = "SELECT hash FROM audit_record ORDER BY id DESC LIMIT 1";
 const READ: &str = "SELECT id, at, manager_id, role, brand, address, request_id, command, config_id, approval_id, \
-                    outcome, changes_json, previous_hash, hash FROM audit_record ORDER BY id";
+                    outcome, changes_json, previous_hash, hash, transaction_id, layout FROM audit_record ORDER BY id";
 
 /// Without an index: it is read when a person deletes a config.
 const SAVED: &str = "SELECT changes_json FROM audit_record WHERE config_id = ? AND outcome = 'saved' ORDER BY id";
@@ -35,25 +37,32 @@ type Hash = [u8; 32];
 
 /// The content of a stored record, in the order of its columns.
 struct Content {
-    /// id, at, manager_id, role, config_id, approval_id.
-    numbers: [i64; 6],
+    layout: i64,
+    /// id, at, manager_id, role, config_id, approval_id, transaction_id.
+    numbers: [i64; 7],
     /// brand, address, request_id, command, outcome, changes_json.
     texts: [String; 6],
 }
 
 impl Content {
     /// Every part with its length before it, so that no two records have the same bytes.
-    fn hash(&self, previous: &Hash) -> Hash {
-        let mut hash = Sha256::new_with_prefix(LAYOUT);
+    /// `None` where its layout is not known, or does not cover what it holds.
+    fn hash(&self, previous: &Hash) -> Option<Hash> {
+        let (prefix, numbers) = match (self.layout, self.numbers) {
+            (1, [numbers @ .., 0]) => (b"cashier audit record 1", numbers.to_vec()),
+            (LAYOUT, numbers) => (b"cashier audit record 2", numbers.to_vec()),
+            _ => return None,
+        };
+        let mut hash = Sha256::new_with_prefix(prefix);
         hash.update(previous);
-        for number in self.numbers {
+        for number in numbers {
             hash.update(number.to_be_bytes());
         }
         for text in &self.texts {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text);
         }
-        hash.finalize().into()
+        Some(hash.finalize().into())
     }
 }
 
@@ -88,6 +97,7 @@ pub(super) fn put(
     let previous: Hash = newest.map_err(&fault)?.unwrap_or_default();
     let number = |value: u64| value.cast_signed();
     let content = Content {
+        layout: LAYOUT,
         numbers: [
             number(commit.seq.0),
             commit.at.0,
@@ -95,6 +105,7 @@ pub(super) fn put(
             i64::from(record.role.number()),
             number(record.config_id.0),
             number(record.approval.0),
+            number(record.transaction_id.0),
         ],
         texts: [
             record.brand.to_string(),
@@ -105,14 +116,30 @@ pub(super) fn put(
             changes_json(connection, seal, record)?,
         ],
     };
-    let hash = content.hash(&previous);
+    let hash = content.hash(&previous).unwrap_or_default();
     let Content {
-        numbers: [id, at, manager, role, config, approval],
+        layout,
+        numbers: [id, at, manager, role, config, approval, transaction],
         texts: [brand, address, request, command, outcome, changes],
     } = content;
     let mut statement = connection.prepare_cached(PUT).map_err(&fault)?;
     let row = params![
-        id, at, manager, role, brand, address, request, command, config, approval, outcome, changes, previous, hash
+        id,
+        at,
+        manager,
+        role,
+        brand,
+        address,
+        request,
+        command,
+        config,
+        approval,
+        outcome,
+        changes,
+        previous,
+        hash,
+        transaction,
+        layout
     ];
     // A record that is there already means that the chain has another writer: nothing that the commit holds is at fault.
     statement.execute(row).map_err(|error| fault(error).with_kind(FaultKind::Other))?;
@@ -190,7 +217,7 @@ pub fn verify(path: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
         if stored_previous != previous {
             return Err(broken(format!("a record before record {id} was removed, added or moved")));
         }
-        if content.hash(&previous) != stored {
+        if content.hash(&previous) != Some(stored) {
             return Err(broken(format!("record {id} was changed")));
         }
         previous = stored;
@@ -205,7 +232,7 @@ pub fn verify(path: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
 }
 
 fn read(row: &Row<'_>) -> Result<(Content, Hash, Hash), rusqlite::Error> {
-    let numbers = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(8)?, row.get(9)?];
+    let numbers = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(8)?, row.get(9)?, row.get(14)?];
     let texts = [row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(10)?, row.get(11)?];
-    Ok((Content { numbers, texts }, row.get(12)?, row.get(13)?))
+    Ok((Content { layout: row.get(15)?, numbers, texts }, row.get(12)?, row.get(13)?))
 }

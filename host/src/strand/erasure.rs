@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cashier_core::change::{AuditRecord, Body, Commit, Counters};
 use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
-use cashier_core::ids::{ApprovalId, ConfigId, CustomerId, ManagerId, Seq};
+use cashier_core::ids::{ApprovalId, ConfigId, CustomerId, ManagerId, Seq, TransactionId};
 use cashier_core::lookups::Lookups;
 use cashier_core::session::{Actor, Role};
 use cashier_core::status::TransactionStatus;
@@ -210,6 +210,7 @@ fn record(
         address: order.by.into(),
         command: COMMAND.into(),
         config_id: ConfigId(0),
+        transaction_id: TransactionId(0),
         approval: ApprovalId(0),
         outcome: "erased",
         changes: vec![

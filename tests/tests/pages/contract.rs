@@ -19,7 +19,7 @@ use cashier_host::http;
 use cashier_host::manager::COMMANDS;
 
 use crate::agree;
-use crate::markdown::{NOT_BUILT, read, section, table, tables};
+use crate::markdown::{NOT_BUILT, manager_pages, read, section, table, tables};
 
 /// The rows of a table whose column Built is yes; the cell has no third value.
 fn built<const N: usize>(page: &str, first: &str, columns: [&str; N]) -> Vec<String> {
@@ -40,8 +40,8 @@ fn the_index_lists_the_commands_of_the_manager_api() {
 }
 
 #[test]
-fn the_manager_page_describes_every_command_and_marks_those_that_are_not_built() {
-    let page = read("docs/api/manager.md");
+fn the_manager_pages_describe_every_command_and_mark_those_that_are_not_built() {
+    let page = manager_pages().map(read).collect::<String>();
     let listed = table("docs/API.md", "Command").columns(["Command", "Built"]);
     let described = page.lines().filter_map(|line| line.strip_prefix("### Mng")).map(|name| format!("Mng{name}"));
     agree("commands with a section", described.collect(), listed.iter().map(|[name, _]| name.clone()).collect());

@@ -5,16 +5,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every page whose tables are compared; API.md is the index of the others.
-pub(crate) const PAGES: [&str; 8] = [
+pub(crate) const PAGES: &[&str] = &[
     "docs/API.md",
     "docs/api/conventions.md",
     "docs/api/customer.md",
     "docs/api/manager.md",
+    "docs/api/manager-approvals.md",
+    "docs/api/manager-configs.md",
+    "docs/api/manager-events.md",
+    "docs/api/manager-transactions.md",
     "docs/api/webhooks.md",
     "docs/life-of-a-transaction.md",
     "docs/reasons.md",
     "docs/settings.md",
 ];
+
+/// The pages of the manager API, each command with a section in one of them.
+pub(crate) fn manager_pages() -> impl Iterator<Item = &'static str> {
+    PAGES.iter().copied().filter(|page| page.starts_with("docs/api/manager"))
+}
 
 /// What the pages write where the code does not do it yet.
 pub(crate) const NOT_BUILT: &str = "not built yet";

@@ -1,6 +1,6 @@
 //! An edit of a provider config, checked whole: frozen fields, merchant, endpoints, secrets, country, currency and limits.
 //! Omitted fields keep their value, defaults apply only at creation, and fields that existing transactions depend on
-//! cannot change (docs/api/manager.md). It parses no JSON: the caller passes a parser.
+//! cannot change (docs/api/manager-configs.md). It parses no JSON: the caller passes a parser.
 
 use super::fields::{check_limits, keep_or, keep_or_secret, required};
 use super::sealed::{CONFIG_JSON, SECRET_KEY, SealedEdit, WEBHOOK_SECRET};

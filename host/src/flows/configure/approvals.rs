@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState};
 use cashier_core::change::{AuditRecord, Body, Change};
 use cashier_core::edit::{FieldChange, FieldClass};
-use cashier_core::ids::{ApprovalId, ConfigId, ManagerId};
+use cashier_core::ids::{ApprovalId, ConfigId, ManagerId, TransactionId};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
@@ -63,6 +63,7 @@ pub(super) fn record(
         address: by.context.ip.clone(),
         command: by.command.into(),
         config_id,
+        transaction_id: TransactionId(0),
         approval,
         outcome,
         changes,

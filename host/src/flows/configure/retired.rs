@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cashier_core::approval::{Approval, ApprovalState};
 use cashier_core::change::{AuditRecord, Body, Change};
 use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
-use cashier_core::ids::{ApprovalId, ManagerId};
+use cashier_core::ids::{ApprovalId, ManagerId, TransactionId};
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::session::{Actor, Role};
 use cashier_core::time::UnixTime;
@@ -116,6 +116,7 @@ fn record(config: &ProviderConfig, changes: Vec<FieldChange>) -> Body {
         address: Box::default(),
         command: COMMAND.into(),
         config_id: config.id,
+        transaction_id: TransactionId(0),
         approval: ApprovalId(0),
         outcome: "secrets wiped",
         changes,

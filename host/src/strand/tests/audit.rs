@@ -2,7 +2,7 @@
 
 use cashier_core::change::AuditRecord;
 use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
-use cashier_core::ids::{ApprovalId, ManagerId};
+use cashier_core::ids::{ApprovalId, ManagerId, TransactionId};
 use cashier_core::provider_config::Secret;
 use cashier_core::session::Role;
 use rusqlite::Connection;
@@ -29,6 +29,7 @@ pub(super) fn record(config: u64, secret: &str) -> Body {
         address: "192.0.2.1".into(),
         command: "MngUpdateCashierProviderConfig".into(),
         config_id: ConfigId(config),
+        transaction_id: TransactionId(0),
         approval: ApprovalId(0),
         outcome: "saved",
         changes: vec![change],
@@ -182,6 +183,9 @@ fn m14_a_changed_removed_or_moved_record_is_found() {
         ("UPDATE audit_record SET manager_id = 8 WHERE id = 2", "record 2 was changed"),
         ("UPDATE audit_record SET changes_json = '[]' WHERE id = 1", "record 1 was changed"),
         ("UPDATE audit_record SET brand = 'ion', address = '4192.0.2.1' WHERE id = 1", "record 1 was changed"),
+        ("UPDATE audit_record SET transaction_id = 5 WHERE id = 2", "record 2 was changed"),
+        ("UPDATE audit_record SET layout = 1 WHERE id = 2", "record 2 was changed"),
+        ("UPDATE audit_record SET layout = 3 WHERE id = 2", "record 2 was changed"),
         ("DELETE FROM audit_record WHERE id = 2", "a record before record 3"),
         ("DELETE FROM audit_record WHERE id = 1", "a record before record 2"),
         ("UPDATE audit_record SET id = 9 WHERE id = 2", "a record before record 3"),

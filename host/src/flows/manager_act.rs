@@ -1,0 +1,54 @@
+//! What a manager does: whose session, with which command, from where. It makes the record that is stored with what it
+//! changes.
+
+use cashier_core::change::{AuditRecord, Body, Stamp};
+use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
+use cashier_core::ids::{ApprovalId, ConfigId, TransactionId};
+use cashier_core::session::{Actor, ManagerSession};
+
+use super::{Cashier, RequestContext};
+
+/// One command of one manager.
+#[derive(Debug, Clone)]
+pub struct ManagerAct {
+    pub session: ManagerSession,
+    /// The name of the command.
+    pub command: &'static str,
+    pub context: RequestContext,
+}
+
+/// What a record is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AuditSubject {
+    pub config: ConfigId,
+    pub transaction: TransactionId,
+    pub approval: ApprovalId,
+}
+
+impl ManagerAct {
+    pub(super) fn stamp(&self, cashier: &Cashier) -> Stamp {
+        cashier.stamp(Actor::Manager(self.session.manager_id()), &self.context.request_id)
+    }
+
+    /// The record of it; `outcome` says what became of it.
+    pub(super) fn record(&self, subject: AuditSubject, outcome: &'static str, changes: Vec<FieldChange>) -> Body {
+        Body::Audit(Box::new(AuditRecord {
+            manager_id: self.session.manager_id(),
+            role: self.session.role(),
+            brand: self.session.brand().unwrap_or_default().into(),
+            address: self.context.ip.clone(),
+            command: self.command.into(),
+            config_id: subject.config,
+            transaction_id: subject.transaction,
+            approval: subject.approval,
+            outcome,
+            changes,
+        }))
+    }
+}
+
+/// A changed value that everyone who reads the records may see.
+pub(super) fn recorded(field: &str, before: impl Into<Box<str>>, after: impl Into<Box<str>>) -> FieldChange {
+    let [before, after] = [before.into(), after.into()].map(AuditedValue::Clear);
+    FieldChange { field: field.into(), class: FieldClass::Other, before, after }
+}
