@@ -101,7 +101,23 @@ fn found(connection: &Connection, filter: &Filter<NoteField>) -> (Vec<i64>, u64)
 
 /// Letters of both cases, what SQLite's own operators take for wildcards, the ends of the ranges of characters, a NUL.
 const CHARACTERS: &[char] = &[
-    'a', 'A', 'b', 'ä', '%', '_', '*', '?', '[', ']', '\\', '\'', '\0', '\u{d7ff}', '\u{e000}', '\u{10fffe}', char::MAX,
+    'a',
+    'A',
+    'b',
+    'ä',
+    '%',
+    '_',
+    '*',
+    '?',
+    '[',
+    ']',
+    '\\',
+    '\'',
+    '\0',
+    '\u{d7ff}',
+    '\u{e000}',
+    '\u{10fffe}',
+    char::MAX,
 ];
 
 fn text() -> impl Strategy<Value = String> {
@@ -195,7 +211,8 @@ fn f1_no_constant_of_a_filter_becomes_part_of_a_statement() {
     builder.listed(Clause::WhereNotIn, "name", &[hostile, "y"]).unwrap();
     let (filter, mut parameters) = (builder.build(), Vec::new());
     let conditions = filter_sql::conditions(&filter, column, &mut parameters);
-    let expected = "name = ? AND matches_pattern(in_group, ?) AND in_group >= ? AND in_group < ? AND NOT (name IN (?,?))";
+    let expected =
+        "name = ? AND matches_pattern(in_group, ?) AND in_group >= ? AND in_group < ? AND NOT (name IN (?,?))";
     assert_eq!((conditions.as_str(), parameters.len()), (expected, 6));
     assert_eq!(found(&stored(&[]), &filter), (Vec::new(), 0));
 }
