@@ -80,7 +80,10 @@ fn assert_described(line: &str, body: &str, response: &ReceivedResponse) {
         let codes = openapi::tests::declared("customer", &method.to_lowercase(), target, status);
         let codes = codes.unwrap_or_else(|| panic!("{line}: {status} is not declared"));
         let error = serde_json::from_str::<Value>(&response.body).unwrap()["error"].take();
-        assert!(error.is_null() || codes.iter().any(|code| error == **code), "{line}: {error} is not declared: {codes:?}");
+        assert!(
+            error.is_null() || codes.iter().any(|code| error == **code),
+            "{line}: {error} is not declared: {codes:?}"
+        );
     }
     if response.status != 200 {
         return validation::assert_answer(schema("error".into()).unwrap(), &response.body);
