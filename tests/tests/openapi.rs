@@ -15,8 +15,6 @@ use serde_json::{Value, json};
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 /// The same requests in every run.
 const SEED: &str = "20270129";
-/// Requests of made-up values per operation; each boundary of a schema is tried besides.
-const EXAMPLES: &str = "60";
 /// No 5xx, no status, header, media type or body that is not declared, 405 for methods that are not.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
                       response_schema_conformance,unsupported_method";
@@ -28,16 +26,20 @@ async fn schemathesis_finds_no_answer_of_any_listener_that_its_document_does_not
         Err(why) => return skipped(&why),
     };
     let deployment = Deployment::new().await;
+    let manager = deployment.manager();
+    manager.save_config(&deployment.sandbox_config()).await;
+    manager.save_config(&deployment.stripe_config()).await;
     let order = cashier_tests::customer::order("sandbox", "25");
     deployment.customer().deposit(&order).await.expect_ok();
+    // Requests of made-up values per operation; each boundary of a schema is tried besides. One operation has all commands.
     let listeners = [
-        ("watch", format!("http://{}", deployment.addresses.watch), String::new()),
-        ("customer", deployment.customer_url(), deployment.token(Role::Customer, CUSTOMER, None)),
-        ("manager", deployment.manager_url(), deployment.token(Role::Admin, 1, None)),
+        ("watch", format!("http://{}", deployment.addresses.watch), "none".to_owned(), "30"),
+        ("customer", deployment.customer_url(), deployment.token(Role::Customer, CUSTOMER, None), "60"),
+        ("manager", deployment.manager_url(), deployment.token(Role::Admin, 1, None), "500"),
     ];
-    for (name, url, token) in listeners {
+    for (name, url, token, examples) in listeners {
         let mut run = Command::new(bin.join("schemathesis"));
-        run.args(["run", &format!("{url}/openapi.json"), "--seed", SEED, "--max-examples", EXAMPLES])
+        run.args(["run", &format!("{url}/openapi.json"), "--seed", SEED, "--max-examples", examples])
             .args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--mode", "all", "--workers", "1"])
             .args([
                 "--generation-database",
@@ -51,9 +53,7 @@ async fn schemathesis_finds_no_answer_of_any_listener_that_its_document_does_not
             .current_dir(deployment.folder())
             .env("HYPOTHESIS_STORAGE_DIRECTORY", deployment.folder().join("hypothesis"))
             .stdin(Stdio::null());
-        if !token.is_empty() {
-            run.args(["--header", &format!("Authorization: {token}")]);
-        }
+        run.args(["--header", &format!("Authorization: {token}")]);
         let Output { status, stdout, stderr } =
             tokio::task::spawn_blocking(move || run.output().expect("an installed program starts"))
                 .await
@@ -61,7 +61,9 @@ async fn schemathesis_finds_no_answer_of_any_listener_that_its_document_does_not
         let text =
             format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)).replace(&token, "…");
         assert!(status.success(), "{name}: {text}");
-        println!("{name}: {}", text.lines().rev().take(12).collect::<Vec<_>>().join("\n"));
+        let generated = text.split(" generated").next().and_then(|before| before.split_whitespace().last());
+        let generated: usize = generated.and_then(|number| number.parse().ok()).expect("the number of requests");
+        assert!(generated >= 100, "{name}: {generated} requests: {text}");
     }
 }
 

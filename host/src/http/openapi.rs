@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use http::Method;
 
+pub(super) use self::operations::PATH;
 use self::operations::{OPERATIONS, Operation};
 use self::text::{array, members, quoted};
 use crate::http::reply::Reply;
@@ -19,9 +20,6 @@ use crate::http::route::Route;
 use crate::json_object::Schema;
 use crate::json_object::schema::{kind, text, with};
 use crate::wire;
-
-/// Where each listener describes itself.
-pub(super) const PATH: &str = "/openapi.json";
 
 /// The listeners, each with what its document says of it.
 const LISTENERS: [(&str, &str); 3] = [
@@ -55,12 +53,10 @@ pub fn of(listener: &str) -> Option<String> {
 
 fn document(listener: &str, about: &str) -> String {
     let mut paths: Vec<(&str, Vec<(&str, String)>)> = Vec::new();
-    for route in super::routes().filter(|route| route.listener == listener) {
-        let operations = OPERATIONS.iter().filter(|operation| operation.path == route.path);
-        let described = operations.filter(|operation| operation.listener == listener).flat_map(both_methods);
-        match paths.iter_mut().find(|(path, _)| *path == route.path) {
-            Some((_, known)) => known.extend(described),
-            None => paths.push((route.path, described.collect())),
+    for operation in OPERATIONS.iter().filter(|operation| operation.listener == listener) {
+        match paths.iter_mut().find(|(path, _)| *path == operation.path) {
+            Some((_, known)) => known.extend(both_methods(operation)),
+            None => paths.push((operation.path, both_methods(operation))),
         }
     }
     let paths = members(paths.into_iter().map(|(path, described)| (path, members(described))));
@@ -187,11 +183,6 @@ fn headers() -> Vec<(&'static str, String)> {
 fn schemas() -> Vec<(String, Schema)> {
     let own = wire::schema::all().into_iter().map(|(name, schema)| (name.to_owned(), schema));
     own.chain(messages::schemas()).collect()
-}
-
-/// A reference to a schema of [`schemas`].
-fn reference(name: &str) -> Schema {
-    format!(r##"{{"$ref":"#/components/schemas/{name}"}}"##)
 }
 
 #[cfg(test)]

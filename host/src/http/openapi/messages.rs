@@ -4,8 +4,7 @@
 use cashier_core::refusal::RefusalCode;
 use cashier_core::session::Role;
 
-use super::reference;
-use super::text::{array, members, quoted};
+use super::text::{array, members, quoted, reference};
 use crate::json_object::schema::{one_of, with};
 use crate::json_object::{Described, Object, Schema};
 use crate::manager::COMMANDS;

@@ -6,11 +6,14 @@ use cashier_core::ids::ID_MAX;
 use cashier_core::lengths::IDEMPOTENCY_KEY_LENGTH_MAX;
 use cashier_core::refusal::RefusalCode;
 
-use super::text::{members, quoted};
-use super::{PATH, messages, reference};
+use super::messages;
+use super::text::{members, quoted, reference};
 use crate::json_object::Schema;
 use crate::json_object::schema::{kind, one_of, text, whole, with};
 use crate::wire::filter::OPERATORS;
+
+/// Where each listener describes itself.
+pub(in crate::http) const PATH: &str = "/openapi.json";
 
 /// One method of a path.
 pub(super) struct Operation {

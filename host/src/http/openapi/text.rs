@@ -1,4 +1,4 @@
-//! JSON text of a document, with its members in the order in which they are given. It knows no OpenAPI.
+//! JSON text of a document, with its members in the order in which they are given. It knows no operation.
 
 /// A JSON string.
 pub(super) fn quoted(text: &str) -> String {
@@ -15,4 +15,9 @@ pub(super) fn members<N: AsRef<str>>(members: impl IntoIterator<Item = (N, Strin
 /// A JSON array.
 pub(super) fn array(items: impl IntoIterator<Item = String>) -> String {
     format!("[{}]", items.into_iter().collect::<Vec<_>>().join(","))
+}
+
+/// A reference to a schema of the document.
+pub(super) fn reference(name: &str) -> String {
+    format!(r##"{{"$ref":"#/components/schemas/{name}"}}"##)
 }
