@@ -5,6 +5,7 @@ pub mod approval;
 pub mod command;
 pub mod config;
 pub mod customer_override;
+pub mod manual;
 pub mod module;
 pub mod provider_event;
 pub mod roster;
@@ -33,6 +34,10 @@ pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
 pub const COMMANDS: &[Command] = &[
     transaction::GET,
     transaction::LIST,
+    manual::DEPOSIT,
+    manual::WITHDRAWAL,
+    manual::PROCESS,
+    manual::REJECT,
     config::PROVIDERS,
     config::LIST,
     config::ADD,

@@ -88,13 +88,15 @@ fn stopped(transaction: &Transaction) -> bool {
     let mut stopped = false;
     for known in &transaction.facts.persons {
         match known.fact {
-            PersonFact::Held(_) | PersonFact::Rejected => stopped = true,
+            PersonFact::Held(_) | PersonFact::Rejected | PersonFact::CancelledByCustomer => stopped = true,
             PersonFact::Approved | PersonFact::Resolved { .. } | PersonFact::Retried => stopped = false,
             PersonFact::Released
             | PersonFact::RefundRequested { .. }
             | PersonFact::RefundRefused { .. }
             | PersonFact::RefundDone { .. }
-            | PersonFact::ReversalsWait => {}
+            | PersonFact::ReversalsWait
+            | PersonFact::Entered { .. }
+            | PersonFact::EnteredBeside { .. } => {}
         }
     }
     stopped
