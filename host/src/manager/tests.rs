@@ -1,5 +1,7 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
+mod manual;
+mod manual_money;
 mod saving;
 mod sealing;
 mod second_person;

@@ -40,6 +40,9 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         id().prop_map(|id| PersonFact::RefundRefused { id: id.into() }),
         (id(), id()).prop_map(|(id, refund)| PersonFact::RefundDone { id: id.into(), refund: refund.into() }),
         Just(PersonFact::ReversalsWait),
+        Just(PersonFact::Entered { by: ManagerId(3) }),
+        Just(PersonFact::CancelledByCustomer),
+        Just(PersonFact::EnteredBeside { deposit: TransactionId(16) }),
     ]
 }
 
@@ -180,7 +183,7 @@ proptest! {
                 }
                 Step::Record(_) => Vec::new(),
                 // A flow refuses to reject an approved manual transaction until its posting was refused.
-                Step::Decide(PersonFact::Rejected)
+                Step::Decide(PersonFact::Rejected | PersonFact::CancelledByCustomer)
                     if now.transaction.source == Source::Manual && !now.operations.is_empty() =>
                 {
                     Vec::new()

@@ -19,7 +19,7 @@ impl ManagerApi {
         snapshot.config(cashier_core::ids::ConfigId(1)).unwrap().config.webhook_secret.expose().to_owned()
     }
 
-    fn records(&self) -> Vec<AuditRecord> {
+    pub(super) fn records(&self) -> Vec<AuditRecord> {
         let bodies = self.env.disk.bodies();
         bodies
             .into_iter()
