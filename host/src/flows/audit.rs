@@ -1,0 +1,24 @@
+//! The list of audit records, as a manager sees it.
+
+use cashier_core::filter::{AuditField, Filter, RowPage};
+use cashier_core::refusal::Refusal;
+use cashier_core::session::ManagerSession;
+
+use super::Cashier;
+use crate::ledger::storage_unavailable;
+use crate::ports::AuditRow;
+
+/// A page of the records that this session sees: those of its brand's sessions, or all.
+///
+/// # Errors
+/// The records cannot be read.
+pub async fn list(
+    cashier: &Cashier,
+    session: &ManagerSession,
+    filter: Filter<AuditField>,
+) -> Result<RowPage<AuditRow>, Refusal> {
+    cashier.archive.audit(filter, session.brand().map(Into::into)).await.map_err(|fault| {
+        tracing::error!(%fault, "reading audit records failed");
+        storage_unavailable()
+    })
+}
