@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cashier_core::change::Body;
 use cashier_core::ids::ConfigId;
 use serde_json::json;
 
