@@ -190,7 +190,8 @@ impl Cashier {
         if own { Ok(facts) } else { Err(foreign()) }
     }
 
-    async fn account(&self, login: Login) -> Result<Option<AccountFacts>, Refusal> {
+    /// The facts of a login, whoever owns it.
+    pub(super) async fn account(&self, login: Login) -> Result<Option<AccountFacts>, Refusal> {
         self.trading.account(login).await.map_err(|fault| {
             tracing::warn!(%fault, %login, "account lookup at the trading server failed");
             Refusal::new(RefusalCode::StorageUnavailable, "the trading server does not answer, try again")

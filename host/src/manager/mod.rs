@@ -5,6 +5,7 @@ pub mod approval;
 pub mod command;
 pub mod config;
 pub mod customer_override;
+pub mod explain;
 pub mod module;
 pub mod provider_event;
 pub mod roster;
@@ -42,6 +43,7 @@ pub const COMMANDS: &[Command] = &[
     customer_override::LIST,
     customer_override::UPDATE,
     module::LIST,
+    explain::METHODS,
     provider_event::REPLAY,
     approval::LIST,
     approval::APPROVE,
@@ -53,8 +55,14 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 /// Commands whose answer is a list that is made whole.
-const LISTS: &[&str] =
-    &[config::PROVIDERS.name, config::LIST.name, customer_override::LIST.name, module::LIST.name, approval::LIST.name];
+const LISTS: &[&str] = &[
+    config::PROVIDERS.name,
+    config::LIST.name,
+    customer_override::LIST.name,
+    module::LIST.name,
+    approval::LIST.name,
+    explain::METHODS.name,
+];
 
 /// Verifies manager tokens. The listener implements it; commands get the session that it returns.
 pub trait Tokens: Send + Sync {
