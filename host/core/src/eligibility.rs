@@ -24,7 +24,7 @@ use self::findings::{EveryRule, Findings, FirstRule, TraceToFirst};
 
 pub use self::context::{ConfigCandidate, EligibilityContext, ModuleFitness, Wanted};
 pub use self::explained::{ExplainedMethods, MethodsQuestion};
-pub use self::findings::MethodExplanation;
+pub use self::findings::TraceLine;
 pub use self::mismatch::{Known, KnownCustomer, config_mismatches, override_mismatches};
 pub use self::rule::{Check, Rule};
 pub use self::unmatched::{account_of, config_unmatched, override_unmatched};
@@ -43,12 +43,33 @@ pub enum Visibility {
     Hidden(Rule),
 }
 
-/// One check with its result; the last line of a hidden config is the rule that hid it.
+/// Why one config is shown, or everything that hides it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TraceLine {
-    pub check: Check,
-    pub passed: bool,
-    pub sentence: String,
+pub struct MethodExplanation {
+    pub config_id: ConfigId,
+    /// Every rule that hides it, in the order of the checks; the first is the one that a judgement ends with. None where it
+    /// is shown.
+    pub rules: Vec<Rule>,
+    /// Every check with its result.
+    pub trace: Vec<TraceLine>,
+    pub terms: MethodTerms,
+}
+
+/// What is in force for a config, also where it is hidden; it proves nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MethodTerms {
+    /// The method that a deposit would be recorded with.
+    pub method: Box<str>,
+    /// The override's where it replaces the config's.
+    pub min_amount: Limit,
+    pub max_amount: Limit,
+    pub matched: Option<(OverrideId, OverrideMode)>,
+}
+
+impl MethodExplanation {
+    pub fn is_shown(&self) -> bool {
+        self.rules.is_empty()
+    }
 }
 
 /// Proof that a config may serve a customer's deposit. Made by this module's judgement alone.
@@ -114,7 +135,16 @@ pub fn explain(
     let explained = |candidate: &ConfigCandidate<'_>| {
         let mut every = EveryRule::default();
         let judged = evaluate(context, candidate, overrides, amount, requested_method, &mut every);
-        every.explanation(candidate.config.id, judged)
+        let terms = judged.map_or_else(
+            |_| MethodTerms::default(),
+            |Eligible { method, min_amount, max_amount, matched, .. }| MethodTerms {
+                method,
+                min_amount,
+                max_amount,
+                matched,
+            },
+        );
+        MethodExplanation { config_id: candidate.config.id, rules: every.rules, trace: every.trace, terms }
     };
     sorted(candidates).into_iter().map(explained).collect()
 }

@@ -7,7 +7,6 @@ use cashier_core::customer_override::OverrideMode;
 use cashier_core::eligibility::{ExplainedMethods, MethodExplanation, MethodsQuestion, Rule, TraceLine};
 use cashier_core::ids::{Login, OverrideId};
 use cashier_core::lengths::CODE_LENGTH_MAX;
-use cashier_core::money::Limit;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::Refusal;
 
@@ -58,7 +57,7 @@ answer! {
         provider_config_id: Id = Id(config.id.0), "provider config";
         provider: &'a str = &config.provider, "provider code";
         brand: &'a str = &config.brand, "brand of the config; empty for every brand";
-        method: &'a str = terms(found).method, "the method that a deposit would be recorded with";
+        method: &'a str = &found.terms.method, "the method that a deposit would be recorded with";
         sandbox: Flag = Flag(config.sandbox), "1 for test money";
         sort_index: i64 = config.sort_index, "place in the customer's list";
         shown: Flag = Flag(found.is_shown()), "1 where the customer may deposit through it";
@@ -66,10 +65,10 @@ answer! {
         because: Cow<'a, str> = because(found), "why it is shown, or what the first rule compared";
         rules: Vec<HidingRule<'a>> = found.rules.iter().map(HidingRule::new).collect(), "every rule that hides it";
         checks: Vec<CheckLine<'a>> = found.trace.iter().map(CheckLine::new).collect(), "every check in its order";
-        min_amount: LimitAmount = LimitAmount(terms(found).limits.0), "least amount in force; 0 is no limit";
-        max_amount: LimitAmount = LimitAmount(terms(found).limits.1), "greatest amount in force; 0 is no limit";
-        override_id: Id = Id(terms(found).matched.0.0), "override that decides; 0 for none";
-        override_mode: Numbered<OverrideMode> = Numbered(terms(found).matched.1), "0 allow, 1 deny";
+        min_amount: LimitAmount = LimitAmount(found.terms.min_amount), "least amount in force; 0 is no limit";
+        max_amount: LimitAmount = LimitAmount(found.terms.max_amount), "greatest amount in force; 0 is no limit";
+        override_id: Id = Id(decisive(found).0.0), "override that decides; 0 for none";
+        override_mode: Numbered<OverrideMode> = Numbered(decisive(found).1), "0 allow, 1 deny";
     }
 
     /// Why each config is among the methods of an account, or is not.
@@ -82,27 +81,13 @@ answer! {
     }
 }
 
-/// What is in force for a config, as far as it is known.
-struct Terms<'a> {
-    method: &'a str,
-    limits: (Limit, Limit),
-    matched: (OverrideId, OverrideMode),
-}
-
-fn terms(found: &MethodExplanation) -> Terms<'_> {
-    let none = (OverrideId(0), OverrideMode::Allow);
-    match &found.terms {
-        Some(terms) => Terms {
-            method: terms.method(),
-            limits: terms.limits(),
-            matched: terms.matched_override().unwrap_or(none),
-        },
-        None => Terms { method: "", limits: (Limit::NONE, Limit::NONE), matched: none },
-    }
+/// The override that decides, if any.
+fn decisive(found: &MethodExplanation) -> (OverrideId, OverrideMode) {
+    found.terms.matched.unwrap_or((OverrideId(0), OverrideMode::Allow))
 }
 
 fn because(found: &MethodExplanation) -> Cow<'static, str> {
-    match (found.rules.first(), terms(found).matched.0) {
+    match (found.rules.first(), decisive(found).0) {
         (Some(rule), _) => Cow::Owned(rule.to_string()),
         (None, OverrideId(0)) => Cow::Borrowed("every check passed, without an override"),
         (None, id) => Cow::Owned(format!("override {id} allows it and every other check passed")),

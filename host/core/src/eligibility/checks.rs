@@ -69,7 +69,11 @@ pub(super) fn hard_checks<'a>(
 }
 
 /// The request's method where the config and the module serve it; else the config's; else the module's first.
-pub(super) fn method_served<'m>(config: &'m ProviderConfig, methods: &'m [Box<str>], requested: &'m str) -> Result<&'m str, Rule> {
+pub(super) fn method_served<'m>(
+    config: &'m ProviderConfig,
+    methods: &'m [Box<str>],
+    requested: &'m str,
+) -> Result<&'m str, Rule> {
     let default: &str = match methods.first() {
         Some(first) if config.method.is_empty() => first,
         Some(_) | None => &config.method,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::findings::MethodExplanation;
+use super::MethodExplanation;
 use super::rule::Rule;
 use crate::account::AccountFacts;
 use crate::deposit;

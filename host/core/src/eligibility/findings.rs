@@ -4,8 +4,14 @@
 use std::fmt;
 
 use super::rule::{Check, Rule};
-use super::{Eligible, TraceLine};
-use crate::ids::ConfigId;
+
+/// One check with its result; the last line of a judgement that hides a config is the rule that hid it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceLine {
+    pub check: Check,
+    pub passed: bool,
+    pub sentence: String,
+}
 
 /// Receives the checks of one config in their order.
 pub(super) trait Findings {
@@ -45,8 +51,8 @@ impl Findings for TraceToFirst {
 /// Goes on after each rule.
 #[derive(Default)]
 pub(super) struct EveryRule {
-    trace: Vec<TraceLine>,
-    rules: Vec<Rule>,
+    pub(super) trace: Vec<TraceLine>,
+    pub(super) rules: Vec<Rule>,
 }
 
 impl Findings for EveryRule {
@@ -58,30 +64,5 @@ impl Findings for EveryRule {
         self.trace.push(TraceLine { check: rule.check(), passed: false, sentence: rule.to_string() });
         self.rules.push(rule);
         Ok(())
-    }
-}
-
-/// Why one config is shown, or everything that hides it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MethodExplanation {
-    pub config_id: ConfigId,
-    /// Every rule that hides it, in the order of the checks; the first is the one that a judgement ends with. None where it
-    /// is shown.
-    pub rules: Vec<Rule>,
-    /// Every check with its result.
-    pub trace: Vec<TraceLine>,
-    /// The method, the limits and the override that are in force, also where it is hidden.
-    pub terms: Option<Eligible>,
-}
-
-impl MethodExplanation {
-    pub fn is_shown(&self) -> bool {
-        self.rules.is_empty()
-    }
-}
-
-impl EveryRule {
-    pub(super) fn explanation(self, config_id: ConfigId, judged: Result<Eligible, Rule>) -> MethodExplanation {
-        MethodExplanation { config_id, rules: self.rules, trace: self.trace, terms: judged.ok() }
     }
 }

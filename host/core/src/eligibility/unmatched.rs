@@ -5,7 +5,9 @@
 use std::slice;
 
 use super::mismatch::{Known, KnownCustomer, config_mismatches, override_mismatches};
-use super::{ConfigCandidate, EligibilityContext, Eligible, FirstRule, ModuleFitness, Rule, evaluate, method_served, resolution};
+use super::{
+    ConfigCandidate, EligibilityContext, Eligible, FirstRule, ModuleFitness, Rule, evaluate, method_served, resolution,
+};
 use crate::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use crate::customer_override::{CustomerOverride, OverrideMode};
 use crate::ids::{CustomerId, Login};

@@ -16,7 +16,8 @@ fn rows(data: &Value) -> Vec<(u64, String)> {
 async fn each_config_has_the_first_rule_that_hides_it_and_every_other() {
     let api = ManagerApi::open().await;
     let (number, data) = api.command("manager", NAME, r#"{"login":2000009,"amount":6000}"#).await;
-    let expected = [(1, "AMOUNT_ABOVE"), (2, "CURRENCY"), (3, "BRAND_MISMATCH")].map(|(id, rule)| (id, rule.to_owned()));
+    let expected =
+        [(1, "AMOUNT_ABOVE"), (2, "CURRENCY"), (3, "BRAND_MISMATCH")].map(|(id, rule)| (id, rule.to_owned()));
     assert_eq!((number, rows(&data), &data["count"]), (200, expected.to_vec(), &json!(3)), "{data}");
     let account = json!({"login": 2000009, "customer_id": 5, "brand": "ion4", "country": "DE", "group": "real", "currency": "USD", "demo": 0});
     assert_eq!((&data["account"], &data["refused"]), (&account, &json!("")));

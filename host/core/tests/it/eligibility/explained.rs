@@ -6,9 +6,7 @@ use super::*;
 
 fn explained(case: &Case) -> MethodExplanation {
     let module = match &case.loaded {
-        Ok(methods) => {
-            ModuleFitness::Loaded { brands: case.brands.as_deref(), methods, currencies: &case.currencies }
-        }
+        Ok(methods) => ModuleFitness::Loaded { brands: case.brands.as_deref(), methods, currencies: &case.currencies },
         Err(reason) => ModuleFitness::NotLoaded { reason },
     };
     let candidate = ConfigCandidate { config: &case.config, module };
@@ -41,7 +39,8 @@ fn every_rule_is_found_in_the_order_of_the_checks() {
                     AMOUNT_BELOW";
     assert_eq!(names(&all).join(" "), expected);
     assert_eq!(explained(&all).trace.len(), 13, "one line for each check");
-    assert_eq!(explained(&all).terms.unwrap().limits(), (limit("25"), Limit::NONE));
+    let terms = explained(&all).terms;
+    assert_eq!((terms.min_amount, terms.max_amount), (limit("25"), Limit::NONE));
 
     let unloaded = all.with(|c| c.loaded = Err("built for contract 2")).with(|c| c.config.enabled = true);
     assert_eq!(names(&unloaded).first(), Some(&"MODULE_NOT_LOADED"));
@@ -82,7 +81,7 @@ fn an_override_that_lifts_the_filters_explains_why_it_is_shown() {
     let shown = case().with(|c| c.config.country = "FR".into()).with(|c| c.overrides = vec![allow(3)]);
     let found = explained(&shown);
     assert!(found.is_shown());
-    assert_eq!(found.terms.unwrap().matched_override(), Some((OverrideId(3), OverrideMode::Allow)));
+    assert_eq!(found.terms.matched, Some((OverrideId(3), OverrideMode::Allow)));
     assert!(found.trace.iter().any(|line| line.sentence == "country \"DE\" is allowed by the override"));
 }
 
