@@ -58,6 +58,11 @@ impl Rules {
     /// Two a second: no person pays that often, and a client that retries in a loop is slowed down.
     pub const DEPOSITS_PER_MINUTE: u32 = 120;
 
+    /// Where the webhooks of a config arrive.
+    pub fn notify_url(&self, provider: &str, config: ConfigId) -> Box<str> {
+        format!("{}/cashier/webhook/{provider}/{config}", self.public_url).into()
+    }
+
     /// NOWPayments gives up after 3 s, so the answer leaves within 2 s; a fifth of a second is for the disk before the wait
     /// and for sending the answer after it.
     pub const WEBHOOK_PATIENCE: Duration = Duration::from_millis(1_800);
@@ -194,7 +199,8 @@ impl Cashier {
         if own { Ok(facts) } else { Err(foreign()) }
     }
 
-    async fn account(&self, login: Login) -> Result<Option<AccountFacts>, Refusal> {
+    /// The facts of a login, whoever owns it.
+    pub(super) async fn account(&self, login: Login) -> Result<Option<AccountFacts>, Refusal> {
         self.trading.account(login).await.map_err(|fault| {
             tracing::warn!(%fault, %login, "account lookup at the trading server failed");
             Refusal::new(RefusalCode::StorageUnavailable, "the trading server does not answer, try again")

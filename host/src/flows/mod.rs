@@ -8,6 +8,7 @@ mod customer_limits;
 mod decisions;
 pub mod deposit;
 pub mod ended_calls;
+pub mod explain_methods;
 pub mod janitor;
 mod list_limits;
 mod manager_act;

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod command;
 pub mod config;
 pub mod customer_override;
+pub mod explain;
 pub mod module;
 pub mod provider_event;
 mod refused;
@@ -45,6 +46,7 @@ pub const COMMANDS: &[Command] = &[
     customer_override::LIST,
     customer_override::UPDATE,
     module::LIST,
+    explain::METHODS,
     provider_event::REPLAY,
     approval::LIST,
     approval::APPROVE,
@@ -64,6 +66,7 @@ const LISTS: &[&str] = &[
     module::LIST.name,
     approval::LIST.name,
     audit::LIST.name,
+    explain::METHODS.name,
 ];
 
 /// Verifies manager tokens. The listener implements it; commands get the session that it returns.

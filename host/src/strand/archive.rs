@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use self::text_cache::TextCache;
 use super::columns::{ColumnReader, for_each_row};
 use super::connection::connect_read_only;
+use super::filter_sql;
 use super::rows::{bodies, event};
 use super::{audit, audit_list};
 use crate::ports::{Archive, AuditRow, ConfigHistory, Fault, StoredAnswer, StoredNotice};
@@ -50,6 +51,7 @@ impl ArchiveReader {
         for _ in 0..READERS {
             let connection = connect_read_only(path)
                 .map_err(|error| Fault::new(format!("cannot read {}: {error}", path.display())))?;
+            filter_sql::prepare(&connection)?;
             let waiting = waiting.clone();
             let thread = thread::Builder::new()
                 .name("archive".to_owned())
@@ -120,7 +122,7 @@ impl Archive for ArchiveReader {
         &self,
         filter: Filter<AuditField>,
         brand: Option<Box<str>>,
-    ) -> BoxFuture<'static, Result<RowPage<AuditRow>, Fault>> {
+    ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>> {
         self.read(move |connection| audit_list::page(connection, &filter, brand.as_deref()))
     }
 

@@ -175,7 +175,7 @@ impl Archive for Bases {
         &self,
         filter: Filter<AuditField>,
         brand: Option<Box<str>>,
-    ) -> BoxFuture<'static, Result<RowPage<AuditRow>, Fault>> {
+    ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>> {
         Box::pin(ready(self.with(|open| wait(open.archive.audit(filter, brand)))))
     }
 

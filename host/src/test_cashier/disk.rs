@@ -349,7 +349,7 @@ impl Archive for TestDisk {
         &self,
         filter: Filter<AuditField>,
         brand: Option<Box<str>>,
-    ) -> BoxFuture<'static, Result<RowPage<AuditRow>, Fault>> {
+    ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>> {
         let durable = lock(&self.durable);
         let records = durable.iter().flat_map(|commit| commit.bodies.iter().map(move |body| (commit, body)));
         let rows = records.filter_map(|(commit, body)| match body {
@@ -357,7 +357,7 @@ impl Archive for TestDisk {
             _ => None,
         });
         let page = filter.page(rows.filter(|row| brand.as_ref().is_none_or(|brand| row.brand == *brand)));
-        Box::pin(std::future::ready(Ok(page)))
+        Box::pin(std::future::ready(Ok(Some(page))))
     }
 
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {
