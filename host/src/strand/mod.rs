@@ -9,11 +9,13 @@
 pub mod archive;
 pub mod audit;
 mod audit_key;
+mod audit_list;
 pub mod backup;
 mod batch;
 mod columns;
 mod connection;
 pub mod erasure;
+mod filter_sql;
 pub mod image;
 mod json;
 mod load;

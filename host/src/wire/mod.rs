@@ -16,6 +16,7 @@ pub mod event;
 pub mod filter;
 pub mod manual;
 pub mod method;
+pub mod method_explanation;
 pub mod object_text;
 pub mod operation;
 pub mod pieces;

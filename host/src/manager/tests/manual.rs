@@ -95,7 +95,7 @@ async fn a_manual_deposit_is_entered_processed_once_and_shows_who_decided() {
         assert_eq!(api.error("manager#9", name, &data).await, (409, "RET_ERR_DUPLICATE".into()), "{name}");
     }
     let records = api.records();
-    let who: Vec<_> = records.iter().map(|record| (record.manager_id.0, &*record.command, record.outcome)).collect();
+    let who: Vec<_> = records.iter().map(|record| (record.manager_id.0, &*record.command, &*record.outcome)).collect();
     assert_eq!(who, [(7, DEPOSIT, "entered"), (8, PROCESS, "done")]);
     assert!(records.iter().all(|record| record.transaction_id == TransactionId(1)));
     let (_, detail) = api.command("manager", "MngGetCashierTransaction", &by_id(1)).await;

@@ -3,9 +3,11 @@
 
 mod archive;
 mod audit;
+mod audit_list;
 mod disk;
 mod erasure;
 mod failure;
+mod filter_sql;
 mod kill;
 mod loading;
 mod order;
