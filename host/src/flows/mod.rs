@@ -10,6 +10,7 @@ pub mod ended_calls;
 pub mod janitor;
 mod list_limits;
 mod manager_act;
+pub mod events;
 pub mod methods;
 mod notice_limits;
 mod provider_query;

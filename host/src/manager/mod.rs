@@ -5,6 +5,7 @@ pub mod approval;
 pub mod command;
 pub mod config;
 pub mod customer_override;
+pub mod event_list;
 pub mod module;
 pub mod provider_event;
 pub mod roster;
@@ -42,6 +43,7 @@ pub const COMMANDS: &[Command] = &[
     customer_override::LIST,
     customer_override::UPDATE,
     module::LIST,
+    provider_event::LIST,
     provider_event::REPLAY,
     approval::LIST,
     approval::APPROVE,

@@ -5,6 +5,7 @@ mod archive;
 mod audit;
 mod disk;
 mod erasure;
+mod event_lists;
 mod failure;
 mod filter_sql;
 mod kill;
