@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cashier_core::change::OrderDetails;
-use cashier_core::filter::{EventField, Filter};
+use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::texts::Texts;
@@ -18,10 +18,10 @@ use rusqlite::Connection;
 
 use self::readers::Readers;
 use self::text_cache::TextCache;
-use super::audit;
 use super::columns::{ColumnReader, for_each_row};
 use super::rows::{bodies, event};
-use crate::ports::{Archive, ConfigHistory, EventPage, Fault, StoredAnswer, StoredNotice};
+use super::{audit, audit_list};
+use crate::ports::{Archive, AuditRow, ConfigHistory, EventPage, Fault, StoredAnswer, StoredNotice};
 
 /// Two readers: reading one large body does not delay the next job.
 const READERS: usize = 2;
@@ -77,6 +77,14 @@ impl Archive for ArchiveReader {
 
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
         self.readers.read(move |connection| audit::config_history(connection, id))
+    }
+
+    fn audit(
+        &self,
+        filter: Filter<AuditField>,
+        brand: Option<Box<str>>,
+    ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>> {
+        self.lists.read_while_awaited(move |connection| audit_list::page(connection, &filter, brand.as_deref()))
     }
 
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {
