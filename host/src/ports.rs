@@ -2,6 +2,7 @@
 //! Adapters implement them; a simulator can own them all. Nothing here knows how any of them works.
 
 mod account_marks;
+mod declaration;
 mod fault;
 mod machine;
 mod notice_body;
@@ -34,6 +35,7 @@ use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
 pub use self::account_marks::{ACCOUNT_MARKS_MAX, FingerprintKey};
+pub use self::declaration::{ModuleDeclaration, ModuleSetting};
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
 pub use self::notice_body::NoticeBody;
@@ -465,8 +467,8 @@ pub struct CatalogLine {
     pub currencies: Vec<Box<str>>,
     pub module_name: Box<str>,
     pub path: Box<str>,
-    /// The contract version of the file; empty when it could not be read.
-    pub api_version: Box<str>,
+    /// The contract version of the file; 0 when it could not be read.
+    pub api_version: u32,
     pub available: bool,
     /// plugins.toml enables it, and nothing of it serves: a mistake of the file, of the entry or of the module.
     pub refused: bool,
@@ -490,6 +492,7 @@ pub struct CatalogLine {
     pub endpoint_settings: Vec<Box<str>>,
     /// Keys of settings that hold secrets.
     pub secret_settings: Vec<Box<str>>,
+    pub declared: ModuleDeclaration,
 }
 
 impl CatalogLine {

@@ -57,6 +57,11 @@ impl Rules {
     /// Two a second: no person pays that often, and a client that retries in a loop is slowed down.
     pub const DEPOSITS_PER_MINUTE: u32 = 120;
 
+    /// Where the webhooks of a config arrive.
+    pub fn notify_url(&self, provider: &str, config: ConfigId) -> Box<str> {
+        format!("{}/cashier/webhook/{provider}/{config}", self.public_url).into()
+    }
+
     /// NOWPayments gives up after 3 s, so the answer leaves within 2 s; a fifth of a second is for the disk before the wait
     /// and for sending the answer after it.
     pub const WEBHOOK_PATIENCE: Duration = Duration::from_millis(1_800);

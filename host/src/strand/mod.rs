@@ -14,6 +14,7 @@ mod batch;
 mod columns;
 mod connection;
 pub mod erasure;
+mod filter_sql;
 pub mod image;
 mod json;
 mod load;

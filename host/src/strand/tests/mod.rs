@@ -6,6 +6,7 @@ mod audit;
 mod disk;
 mod erasure;
 mod failure;
+mod filter_sql;
 mod kill;
 mod loading;
 mod order;
