@@ -49,7 +49,7 @@ pub enum FilterValue<'r> {
 
 impl FilterValue<'_> {
     /// Ids stay below 2^53, so every one of them is an `i64`.
-    pub(crate) fn id(id: u64) -> Self {
+    pub fn id(id: u64) -> Self {
         Self::Int(i64::try_from(id).unwrap_or(i64::MAX))
     }
 }

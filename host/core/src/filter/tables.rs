@@ -93,6 +93,20 @@ fields! {
         CreatedTime = Int "asked_time",
         ExpiresTime = Int "expires_time",
     }
+    /// Fields of audit records; the host's row gives their values.
+    AuditField {
+        Id = Int "id",
+        CreatedTime = Int "created_time",
+        ManagerId = Int "manager_id",
+        Role = Int "role",
+        Brand = Text "brand",
+        Command = Text "command",
+        ProviderConfigId = Int "provider_config_id",
+        TransactionId = Int "transaction_id",
+        ApprovalId = Int "approval_id",
+        Outcome = Text "outcome",
+        RequestId = Text "request_id",
+    }
     /// Fields of provider events.
     EventField {
         Id = Int "id",
