@@ -1,8 +1,8 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
-mod lists;
 mod audit;
 mod explain_methods;
+mod lists;
 mod saving;
 mod sealing;
 mod second_person;

@@ -65,11 +65,7 @@ fn read_numbers(reader: &mut Reader<'_>, created: i64) -> Option<FrontNumbers> {
 }
 
 fn read_front<'b>(reader: &mut Reader<'b>) -> Option<Front<'b>> {
-    Some(Front {
-        provider_payment_id: reader.text()?,
-        reference: reader.text()?,
-        idempotency_key: reader.text()?,
-    })
+    Some(Front { provider_payment_id: reader.text()?, reference: reader.text()?, idempotency_key: reader.text()? })
 }
 
 /// The row of a transaction and its operations, in no chain and touched by no commit.

@@ -103,7 +103,8 @@ fn i5_amounts_are_compared_by_their_value_whatever_their_currency() {
 fn i5_a_customer_may_name_the_published_fields_alone() {
     for field in TransactionField::ALL {
         let mut builder = Builder::of(TransactionField::PUBLISHED);
-        let (named, sorted) = (builder.flat(Clause::WhereNot, &[field.name(), "1"]), builder.order_by(field.name(), "asc"));
+        let (named, sorted) =
+            (builder.flat(Clause::WhereNot, &[field.name(), "1"]), builder.order_by(field.name(), "asc"));
         let is_published = TransactionField::PUBLISHED.contains(field);
         assert_eq!((named.is_ok(), sorted.is_ok()), (is_published, is_published), "{}", field.name());
     }
@@ -123,11 +124,7 @@ fn a_refusal_names_the_rejected_text() {
     let long = "x".repeat(300);
     let flat: Vec<(Clause, Vec<&str>, Expect)> = vec![
         (Clause::Where, vec!["color", "=", "1"], expect![[r#"where: field "color" is not known"#]]),
-        (
-            Clause::Where,
-            vec!["amount", "=", "1e2"],
-            expect![[r#"amount: "1e2" is not a plain decimal number"#]],
-        ),
+        (Clause::Where, vec!["amount", "=", "1e2"], expect![[r#"amount: "1e2" is not a plain decimal number"#]]),
         (
             Clause::Where,
             vec!["amount", ">", "0.000000001"],

@@ -138,8 +138,7 @@ fn any_piece() -> impl Strategy<Value = Piece> {
     (prop::sample::select(Clause::ALL), fields, any::<u8>(), any::<u8>(), any::<u8>()).prop_map(
         |(clause, (field, values), first, second, op)| {
             let value = |number: u8| values[usize::from(number) % values.len()];
-            let text =
-                TransactionField::ALL.iter().any(|known| name(*known) == field && known.kind() == Kind::Text);
+            let text = TransactionField::ALL.iter().any(|known| name(*known) == field && known.kind() == Kind::Text);
             let ops = ["=", "==", "!=", ">", ">=", "<", "<=", if text { "like" } else { "=" }];
             let parts = match clause {
                 Clause::Where => vec![ops[usize::from(op) % ops.len()], value(first)],
@@ -154,8 +153,7 @@ fn any_piece() -> impl Strategy<Value = Piece> {
 }
 
 fn any_filter() -> impl Strategy<Value = Filter<TransactionField>> {
-    let fields: Vec<&str> =
-        Field::ALL.iter().map(|field: &TransactionField| name(*field)).collect();
+    let fields: Vec<&str> = Field::ALL.iter().map(|field: &TransactionField| name(*field)).collect();
     let order = prop::collection::vec((prop::sample::select(fields), any::<bool>()), 0..3);
     (prop::collection::vec(any_piece(), 0..3), order, 1_usize..12, 0_u64..12).prop_map(
         |(pieces, order, limit, offset)| {
