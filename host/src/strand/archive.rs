@@ -122,7 +122,8 @@ impl Archive for ArchiveReader {
     }
 
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>> {
-        self.readers.read(move |connection| one(connection, bodies::READ_ORDER, id.0, "stored_order", bodies::read_order))
+        self.readers
+            .read(move |connection| one(connection, bodies::READ_ORDER, id.0, "stored_order", bodies::read_order))
     }
 }
 

@@ -21,7 +21,8 @@ use super::clock::TestEntropy;
 use super::lock;
 use crate::pair::{self, Reconciliation};
 use crate::ports::{
-    Archive, AuditRow, ConfigHistory, DurabilityListener, EventPage, Fault, Loaded, Recorder, StoredAnswer, StoredNotice,
+    Archive, AuditRow, ConfigHistory, DurabilityListener, EventPage, Fault, Loaded, Recorder, StoredAnswer,
+    StoredNotice,
 };
 use crate::strand::archive::ArchiveReader;
 use crate::strand::seal::SealKeys;

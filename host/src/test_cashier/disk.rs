@@ -23,8 +23,8 @@ use tokio::sync::Notify;
 use super::bases::{Bases, wait};
 use super::lock;
 use crate::ports::{
-    Archive, AuditRow, ConfigHistory, Configuration, DurabilityListener, EventPage, Fault, Loaded, Recorder, Refused, Spawn,
-    StoredAnswer, StoredNotice,
+    Archive, AuditRow, ConfigHistory, Configuration, DurabilityListener, EventPage, Fault, Loaded, Recorder, Refused,
+    Spawn, StoredAnswer, StoredNotice,
 };
 
 /// How long a commit takes to become durable.

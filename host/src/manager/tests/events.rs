@@ -40,7 +40,10 @@ async fn f3_events_are_listed_with_body_and_masked_headers_quarantined_ones_too(
     let [forged, paid] = [&all["rows"][0], &all["rows"][1]];
     let shown = |row: &Value| [&row["signature_status"], &row["processing_status"]].map(Clone::clone);
     assert_eq!((shown(forged), shown(paid)), ([json!(2), json!(2)], [json!(1), json!(1)]));
-    assert_eq!((&forged["payload_json"], &paid["event_id"], &paid["transaction_id"]), (&json!("forged"), &json!("evt_1"), &json!(1)));
+    assert_eq!(
+        (&forged["payload_json"], &paid["event_id"], &paid["transaction_id"]),
+        (&json!("forged"), &json!("evt_1"), &json!(1))
+    );
     assert_eq!(paid["payload_json"], "0", "the body as the provider sent it");
     let headers = paid["headers_json"].as_str().unwrap();
     assert!(headers.contains(r#"["authorization","***"]"#) && headers.contains("x-signature"), "{headers}");

@@ -49,9 +49,11 @@ impl EventQuery {
         let mut parameters = Vec::new();
         let verified = conditions(filter, verified_column, &mut parameters);
         let quarantined = conditions(filter, column, &mut parameters);
-        let keys: String = filter.order().iter().map(|(field, _)| column(*field)).fold(String::new(), |keys, key| {
-            if key == column(EventField::ID) { keys } else { keys + ", " + key }
-        });
+        let keys: String = filter
+            .order()
+            .iter()
+            .map(|(field, _)| column(*field))
+            .fold(String::new(), |keys, key| if key == column(EventField::ID) { keys } else { keys + ", " + key });
         let order = order(filter, column);
         Self {
             count: format!(
