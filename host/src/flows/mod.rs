@@ -8,6 +8,7 @@ mod customer_limits;
 mod decisions;
 pub mod deposit;
 pub mod ended_calls;
+pub mod events;
 pub mod explain_methods;
 pub mod janitor;
 mod list_limits;

@@ -7,6 +7,7 @@ pub mod command;
 pub mod config;
 pub mod customer_override;
 pub mod manual;
+pub mod event_list;
 pub mod explain;
 pub mod module;
 pub mod provider_event;
@@ -51,6 +52,7 @@ pub const COMMANDS: &[Command] = &[
     customer_override::LIST,
     customer_override::UPDATE,
     module::LIST,
+    provider_event::LIST,
     explain::METHODS,
     provider_event::REPLAY,
     approval::LIST,

@@ -25,7 +25,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("withdrawal.answer", WithdrawalAnswer::schema()),
         ("cancel.request", CancelBody::schema()),
         ("cancel.answer", WithdrawalAnswer::schema()),
-        ("transactions.filter", filter::schema::<TransactionField>()),
+        ("transactions.filter", filter::schema_of(TransactionField::PUBLISHED)),
         ("transactions.answer", ListingOf::<TransactionRecord>::schema()),
         ("webhook.answer", WebhookAnswer::schema()),
         ("manager.request", open(&Envelope::schema())),
