@@ -1,11 +1,11 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
-mod manual;
-mod manual_money;
 mod audit;
 mod events;
 mod explain_methods;
 mod lists;
+mod manual;
+mod manual_money;
 mod saving;
 mod sealing;
 mod second_person;

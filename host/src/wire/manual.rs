@@ -85,7 +85,10 @@ mod tests {
             (r#"{"login":7,"amount":1}"#, "currency is required"),
             (r#"{"login":7,"amount":0,"currency":"USD"}"#, "amount must be greater than zero"),
             (r#"{"login":7,"amount":1.005,"currency":"USD"}"#, "amount has more decimals than its currency"),
-            (r#"{"login":7,"amount":1,"currency":"USD","process_now":2}"#, "process_now must be a whole number from 0 to 1"),
+            (
+                r#"{"login":7,"amount":1,"currency":"USD","process_now":2}"#,
+                "process_now must be a whole number from 0 to 1",
+            ),
             (r#"{"login":7,"amount":1,"currency":"USD","provider":"x"}"#, "provider is not a field of this request"),
         ];
         for (json, expected) in table {

@@ -266,10 +266,9 @@ async fn a_customer_cancels_the_own_withdrawal_while_it_waits() {
     let api = ManagerApi::open().await;
     let own = CustomerSession::assertion(CUSTOMER, Some("ion4".into()));
     let id = api.requested().await;
-    for foreign in [
-        CustomerSession::assertion(CustomerId(6), None),
-        CustomerSession::assertion(CUSTOMER, Some("other".into())),
-    ] {
+    for foreign in
+        [CustomerSession::assertion(CustomerId(6), None), CustomerSession::assertion(CUSTOMER, Some("other".into()))]
+    {
         assert_eq!(api.cancel(&foreign, id).await, Err(404));
     }
     assert_eq!(api.cancel(&own, id).await, Ok(6));

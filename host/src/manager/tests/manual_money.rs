@@ -77,7 +77,9 @@ async fn an_open_deposit_of_the_same_amount_is_named_before_it_is_entered_beside
 #[tokio::test(start_paused = true)]
 async fn a_manual_credit_for_a_deposit_whose_webhook_then_arrives_is_credited_once_and_listed() {
     // By the payment's id, by another id of the payment, and by the order beside which it was entered.
-    for more in [r#""provider_payment_id":"pay_1","force":1"#, r#""provider_payment_id":"ch_1","force":1"#, r#""force":1"#] {
+    for more in
+        [r#""provider_payment_id":"pay_1","force":1"#, r#""provider_payment_id":"ch_1","force":1"#, r#""force":1"#]
+    {
         for processed in [true, false] {
             let api = ManagerApi::open().await;
             let (open, reference) = api.pending("k").await;
