@@ -115,7 +115,8 @@ fn described(operation: &Operation, is_head: bool) -> String {
     }
     if let Some((media, schema)) = &operation.request {
         let content = members([(*media, members([("schema", schema())]))]);
-        described.push(("requestBody", members([("required", "true".to_owned()), ("content", content)])));
+        described
+            .push(("requestBody", members([("required", operation.needs_body.to_string()), ("content", content)])));
     }
     described.push(("security", operation.session.required()));
     described.push(("responses", responses(operation, is_head)));

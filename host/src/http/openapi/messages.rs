@@ -2,7 +2,7 @@
 //! each what it takes, what it answers, with which errors, and whose sessions may use it.
 
 use cashier_core::refusal::RefusalCode;
-use cashier_core::session::Role;
+use cashier_core::rights::SESSIONS;
 
 use super::text::{array, members, quoted, reference};
 use crate::json_object::schema::{one_of, with};
@@ -89,7 +89,7 @@ fn enveloped(number: u16, data: &str) -> Schema {
 pub(super) fn commands() -> String {
     let described = |command: &Command| {
         let codes = command.errors.iter().map(|code| quoted(code.text()));
-        let sessions = Role::ALL.iter().filter(|role| (command.may)(**role)).map(|role| quoted(session(*role)));
+        let sessions = SESSIONS.iter().filter(|(_, role)| (command.may)(*role)).map(|(name, _)| quoted(name));
         let effect = match command.effect {
             Effect::Reads => "reads",
             Effect::Changes => "changes",
@@ -104,19 +104,4 @@ pub(super) fn commands() -> String {
         ])
     };
     members(COMMANDS.iter().map(|command| (command.name, described(command))))
-}
-
-/// The published name of a session type.
-const fn session(role: Role) -> &'static str {
-    match role {
-        Role::User => "SESSION_USER",
-        Role::Manager => "SESSION_MANAGER",
-        Role::Dealer => "SESSION_DEALER",
-        Role::Admin => "SESSION_ADMIN",
-        Role::System => "SESSION_SYSTEM",
-        Role::Fix => "SESSION_FIX",
-        Role::Customer => "SESSION_CUSTOMER",
-        Role::CrmManager => "SESSION_CRM_MANAGER",
-        Role::CrmAdmin => "SESSION_CRM_ADMIN",
-    }
 }

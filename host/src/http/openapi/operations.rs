@@ -25,6 +25,7 @@ pub(super) struct Operation {
     pub(super) parameters: fn() -> Vec<String>,
     /// Media type and schema of the body.
     pub(super) request: Option<(&'static str, fn() -> Schema)>,
+    pub(super) needs_body: bool,
     pub(super) answers: &'static [Answer],
     pub(super) errors: fn() -> Vec<RefusalCode>,
     /// The whole body of an answer with this number and refusal.
@@ -87,6 +88,7 @@ const CUSTOMER: Operation = Operation {
     summary: "",
     parameters: Vec::new,
     request: None,
+    needs_body: true,
     answers: &[],
     errors: Vec::new,
     refusal: |_, refusal| refusal.to_owned(),
@@ -187,10 +189,29 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..CUSTOMER
     },
     Operation {
+        method: "post",
+        path: "/cashier/withdrawal/{id}/cancel",
+        id: "cancelCashierWithdrawal",
+        summary: "Takes a request for a withdrawal back while it waits",
+        parameters: || vec![parameter("id", "path", true, &whole(1, ID_MAX.cast_signed()), "the withdrawal")],
+        request: Some((JSON, || reference("cancel.request"))),
+        needs_body: false,
+        answers: &[answer(200, "The withdrawal, cancelled", JSON, || reference("cancel.answer"))],
+        errors: || {
+            vec![
+                RefusalCode::PermissionDenied,
+                RefusalCode::NotFound,
+                RefusalCode::Duplicate,
+                RefusalCode::StorageUnavailable,
+            ]
+        },
+        ..CUSTOMER
+    },
+    Operation {
         path: "/cashier/transactions",
         id: "getCashierTransactions",
         summary: "The customer's own transactions",
-        parameters: || [vec![login(false)], filter::<TransactionField>()].concat(),
+        parameters: || [vec![login(false)], filter(TransactionField::PUBLISHED)].concat(),
         answers: &[answer(200, "A page of them", JSON, || reference("transactions.answer"))],
         errors: || vec![RefusalCode::InvalidData, RefusalCode::PermissionDenied, RefusalCode::StorageUnavailable],
         ..CUSTOMER
@@ -302,8 +323,8 @@ fn idempotency_key() -> String {
 }
 
 /// The filter language in a query string: its parameters are indexed, and the first of each is listed.
-fn filter<F: Field>() -> Vec<String> {
-    let field = one_of(F::ALL.iter().map(|field| field.name()));
+fn filter<F: Field>(fields: &[F]) -> Vec<String> {
+    let field = one_of(fields.iter().map(|field| field.name()));
     let value = kind("string");
     let mut listed = vec![
         query("limit", false, &whole(1, LIMIT_MAX as i64), "rows of the page; 100 by default"),
