@@ -40,6 +40,7 @@ pub mod reason;
 pub mod recent;
 pub mod reconcile;
 pub mod refs;
+pub mod refund;
 pub mod refusal;
 pub mod roster;
 pub mod session;
