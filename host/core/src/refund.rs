@@ -158,6 +158,8 @@ fn is_debit_due(known: &Aggregate) -> bool {
 /// Under what a call can be made now.
 #[derive(Debug, Clone, Copy)]
 pub struct CallGround {
+    /// The module may move money: plugins.toml does not disable it.
+    pub may_call: bool,
     /// The version of the config's terms.
     pub terms: i64,
     /// Within how many seconds a call may be repeated under its key, less the margin; 0 never.
@@ -200,7 +202,7 @@ pub fn step(draft: &mut Draft<'_>, id: TransactionId, ground: &CallGround) -> Re
     let refunds = facts.refunds();
     let Some(refund) = refunds.iter().rfind(|refund| refund.phase.is_pending()) else { return RefundStep::Wait };
     match refund.phase {
-        RefundPhase::Requested if is_debit_due(&known) => RefundStep::Wait,
+        RefundPhase::Requested if is_debit_due(&known) || !ground.may_call => RefundStep::Wait,
         RefundPhase::Requested => {
             let status = known.standing().status;
             if status != TransactionStatus::Credited {
@@ -237,7 +239,7 @@ fn call(transaction: &Transaction, refund: &Refund<'_>, before_minor: i64) -> Re
 fn may_repeat(sending: &RefundSending, ground: &CallGround, now: UnixTime) -> bool {
     let trusted = ground.trusted_since.is_some_and(|since| sending.at > since);
     let inside = sending.at <= now && now < sending.at.plus(ground.repeat_seconds);
-    trusted && inside && !sending.crashed && sending.terms == ground.terms
+    ground.may_call && trusted && inside && !sending.crashed && sending.terms == ground.terms
 }
 
 /// How a refund call ended.
@@ -282,6 +284,18 @@ pub fn answered(draft: &mut Draft<'_>, id: TransactionId, refund: &str, answer: 
         RefundAnswer::NotSent(_) | RefundAnswer::NoAnswer(_) => return false,
     };
     draft.add(known.decide_all(facts, draft.context()));
+    true
+}
+
+/// Records that the call of this refund ended the process; false where its end is known, or that was recorded before.
+pub fn crashed(draft: &mut Draft<'_>, id: TransactionId, refund: &str) -> bool {
+    let Some(known) = draft.aggregate(id) else { return false };
+    let sent = known.transaction.facts.open_refund().filter(|open| *open.id == *refund);
+    let uncounted = |phase| matches!(phase, RefundPhase::Sent(RefundSending { crashed: false, .. }));
+    if !sent.is_some_and(|open| uncounted(open.phase)) {
+        return false;
+    }
+    draft.add(known.decide_all([PersonFact::RefundCrashed { id: refund.into() }], draft.context()));
     true
 }
 
@@ -363,4 +377,9 @@ pub fn check_cancel(transaction: &Transaction) -> Result<(), Refusal> {
         return Err(wrong_status(format!("transaction {id}: its create call has not ended, try again")));
     }
     Ok(())
+}
+
+/// It ended without a payment.
+pub fn is_closed_unpaid(transaction: &Transaction) -> bool {
+    matches!(transaction.status, TransactionStatus::Failed | TransactionStatus::Cancelled)
 }

@@ -7,6 +7,7 @@ pub mod config;
 pub mod customer_override;
 pub mod module;
 pub mod provider_event;
+pub mod refund;
 pub mod roster;
 pub mod transaction;
 pub mod transaction_list;
@@ -33,6 +34,8 @@ pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
 pub const COMMANDS: &[Command] = &[
     transaction::GET,
     transaction::LIST,
+    refund::REFUND,
+    refund::CANCEL,
     config::PROVIDERS,
     config::LIST,
     config::ADD,

@@ -1,5 +1,6 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
+mod refunds;
 mod saving;
 mod sealing;
 mod second_person;

@@ -7,7 +7,7 @@ use crate::money::{Currency, Money};
 use crate::time::UnixTime;
 
 /// Bytes of a refusal's words that are stored.
-pub const REFUND_WORDS_LENGTH_MAX: usize = 256;
+pub(super) const REFUND_WORDS_LENGTH_MAX: usize = 256;
 
 /// A refund that a manager requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
