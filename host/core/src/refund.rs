@@ -63,7 +63,8 @@ pub fn request(
     check_is_provider_deposit(transaction, "refunded")?;
     let earlier = transaction.facts.refunds();
     let asked = request.amount.as_deref().map(|text| amount(transaction, text)).transpose()?;
-    if let Some(same) = earlier.iter().find(|refund| !refund.key.is_empty() && *refund.key == *request.idempotency_key) {
+    if let Some(same) = earlier.iter().find(|refund| !refund.key.is_empty() && *refund.key == *request.idempotency_key)
+    {
         let amount = Money::new(same.minor, transaction.amount.currency);
         if asked.is_some_and(|asked| asked != amount) || *same.reason != *request.reason {
             return Err(Refusal::new(RefusalCode::IdempotencyConflict, "the key stands for another refund"));
@@ -72,11 +73,17 @@ pub fn request(
     }
     if let Some(open) = earlier.iter().find(|refund| refund.phase.is_open()) {
         let progress = open.progress(transaction.amount.currency, is_debit_due(known));
-        return Err(Refusal::new(RefusalCode::RefundUnderWay, format!("{progress}; another can be requested after it")));
+        return Err(Refusal::new(
+            RefusalCode::RefundUnderWay,
+            format!("{progress}; another can be requested after it"),
+        ));
     }
     check_is_credited(known)?;
     if earlier.len() >= REFUNDS_MAX {
-        return Err(wrong_status(format!("transaction {} has {REFUNDS_MAX} refunds, the most there may be", transaction.id)));
+        return Err(wrong_status(format!(
+            "transaction {} has {REFUNDS_MAX} refunds, the most there may be",
+            transaction.id
+        )));
     }
     let sums = standing::refundable(transaction.amount, &transaction.facts);
     if sums.payments > 1 {
@@ -89,7 +96,8 @@ pub fn request(
         return Err(Refusal::invalid(format!("amount must be at most {left}, which is left to refund")));
     }
     let abilities = abilities?;
-    let lacks = |what: &str| Refusal::invalid(format!("module {} cannot do this: it lacks {what}", transaction.provider));
+    let lacks =
+        |what: &str| Refusal::invalid(format!("module {} cannot do this: it lacks {what}", transaction.provider));
     if !abilities.refund {
         return Err(lacks("refund"));
     }
@@ -249,6 +257,8 @@ pub enum RefundAnswer {
     Stated(Box<Update>),
     /// The provider refused it, finally.
     Declined(Box<str>),
+    /// The provider refused this request: an earlier one of the same call may have made the refund.
+    Refused(Box<str>),
     /// Nothing was sent that could move money.
     NotSent(Box<str>),
     NoAnswer(Box<str>),
@@ -280,8 +290,9 @@ pub fn answered(draft: &mut Draft<'_>, id: TransactionId, refund: &str, answer: 
             | ProviderStatus::InReview => return false,
         },
         RefundAnswer::Declined(words) => RefusedBy::Provider.facts(refund, words).into(),
+        RefundAnswer::Refused(words) if !repeated => RefusedBy::Provider.facts(refund, words).into(),
         RefundAnswer::NotSent(words) if !repeated => RefusedBy::NotSent.facts(refund, words).into(),
-        RefundAnswer::NotSent(_) | RefundAnswer::NoAnswer(_) => return false,
+        RefundAnswer::Refused(_) | RefundAnswer::NotSent(_) | RefundAnswer::NoAnswer(_) => return false,
     };
     draft.add(known.decide_all(facts, draft.context()));
     true
@@ -302,7 +313,9 @@ pub fn crashed(draft: &mut Draft<'_>, id: TransactionId, refund: &str) -> bool {
 fn stated_id(answer: &RefundAnswer) -> Box<str> {
     match answer {
         RefundAnswer::Stated(update) => update.refund.as_ref().map(|stated| stated.id.clone()).unwrap_or_default(),
-        RefundAnswer::Declined(_) | RefundAnswer::NotSent(_) | RefundAnswer::NoAnswer(_) => Box::default(),
+        RefundAnswer::Declined(_) | RefundAnswer::Refused(_) | RefundAnswer::NotSent(_) | RefundAnswer::NoAnswer(_) => {
+            Box::default()
+        }
     }
 }
 
@@ -314,7 +327,9 @@ pub fn queried(draft: &mut Draft<'_>, id: TransactionId, update: &Update, repeat
     let refunds = facts.refunds();
     let pending: Vec<&Refund<'_>> = refunds.iter().filter(|refund| refund.phase.is_pending()).collect();
     let sums = standing::refundable(known.transaction.amount, facts);
-    let (Some(total), false, true) = (total(&known.transaction, update), pending.is_empty(), sums.payments < 2) else { return };
+    let (Some(total), false, true) = (total(&known.transaction, update), pending.is_empty(), sums.payments < 2) else {
+        return;
+    };
     let called = pending.iter().all(|refund| refund.phase != RefundPhase::Requested);
     if called && total >= sums.refunded_minor {
         let counted = pending.iter().map(|refund| PersonFact::RefundInTotal { id: refund.id.into() });
@@ -348,6 +363,12 @@ fn total(transaction: &Transaction, update: &Update) -> Option<i64> {
 pub fn refusal_of(transaction: &Transaction, id: &str) -> Option<Refusal> {
     let refunds = transaction.facts.refunds();
     let refund = refunds.iter().find(|refund| *refund.id == *id)?;
+    if refund.phase == RefundPhase::Failed {
+        let amount = Money::new(refund.minor, transaction.amount.currency);
+        let message =
+            format!("refund {} of {amount} did not reach the customer: the account has the money", refund.number);
+        return Some(Refusal::new(RefusalCode::ProviderDeclined, message));
+    }
     let RefundPhase::Refused { by, reason } = refund.phase else { return None };
     let message = refund.refusal(transaction.amount.currency).unwrap_or_default();
     let code = match by {

@@ -58,15 +58,17 @@ pub async fn cancel(
         return if is_closed { Ok(known) } else { Err(Refusal::new(RefusalCode::WrongStatus, message)) };
     }
     match (sent.outcome, sent.answered) {
-        (QueryOutcome::NotFound, _) => {
-            Err(Refusal::new(RefusalCode::ProviderDeclined, "the provider does not know the payment: it stays as it is"))
-        }
+        (QueryOutcome::NotFound, _) => Err(Refusal::new(
+            RefusalCode::ProviderDeclined,
+            "the provider does not know the payment: it stays as it is",
+        )),
         (QueryOutcome::NotQueryable, _) => {
             Err(Refusal::new(RefusalCode::WrongStatus, "the provider has stated no id by which it can be cancelled"))
         }
         (QueryOutcome::Answered | QueryOutcome::NoAnswer, Some(true)) => Ok(known),
         (QueryOutcome::Answered | QueryOutcome::NoAnswer | QueryOutcome::NoGateway, _) => {
-            let message = "the provider did not confirm the cancellation: the transaction stays as it is and is queried";
+            let message =
+                "the provider did not confirm the cancellation: the transaction stays as it is and is queried";
             Err(Refusal::new(RefusalCode::ProviderUnavailable, message))
         }
     }

@@ -60,7 +60,8 @@ pub(super) async fn send(cashier: &Arc<Cashier>, id: TransactionId, query: Provi
     };
     // What is wanted while this query is under way needs another.
     let asked = Asked { id, query, wanted: aggregate.get().transaction.query_wanted };
-    let payment = aggregate.with(|aggregate| payment(cashier, aggregate, query.idempotency_key(&aggregate.transaction)));
+    let payment =
+        aggregate.with(|aggregate| payment(cashier, aggregate, query.idempotency_key(&aggregate.transaction)));
     let answer = match query {
         ProviderQuery::Status => gateway.query(payment.into_inner()).await,
         ProviderQuery::Advance => gateway.advance(payment).await,

@@ -70,7 +70,8 @@ pub async fn refund(
 pub(super) fn abilities(cashier: &Cashier, config: ConfigId) -> Result<PaymentAbilities, Refusal> {
     let unavailable = |message: &str| Refusal::new(RefusalCode::ProviderUnavailable, message);
     let snapshot = cashier.snapshot();
-    let served = snapshot.config(config).ok_or_else(|| unavailable("the transaction's config does not exist any more"))?;
+    let served =
+        snapshot.config(config).ok_or_else(|| unavailable("the transaction's config does not exist any more"))?;
     if !served.config.enabled {
         return Err(unavailable("the transaction's config is disabled"));
     }
@@ -164,14 +165,16 @@ async fn call_provider(
             let status = &*update.raw_status;
             tracing::info!(transaction = %id, refund, status, ended, repeated, "provider answered a refund");
         }
-        RefundAnswer::Declined(reason) => {
+        RefundAnswer::Declined(reason) | RefundAnswer::Refused(reason) => {
             tracing::warn!(transaction = %id, refund, reason = &**reason, repeated, "provider refused a refund");
         }
         RefundAnswer::NotSent(reason) | RefundAnswer::NoAnswer(reason) => {
             tracing::warn!(transaction = %id, refund, reason = &**reason, ended, repeated, "refund got no answer");
         }
     }
-    Some(matches!(answer, RefundAnswer::Stated(_) | RefundAnswer::Declined(_)))
+    let answers =
+        |answer| matches!(answer, RefundAnswer::Stated(_) | RefundAnswer::Declined(_) | RefundAnswer::Refused(_));
+    Some(answers(answer))
 }
 
 /// Whether an answer of this status is about the refund itself, so that what it states is applied.

@@ -126,10 +126,8 @@ async fn a_refund_under_a_disabled_config_records_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_refund_that_the_trading_server_refuses_is_never_sent() {
     let api = credited().await;
-    let table = [
-        (ReasonCode::InsufficientBalance, "INSUFFICIENT_BALANCE"),
-        (ReasonCode::AccountDisabled, "POSTING_REFUSED"),
-    ];
+    let table =
+        [(ReasonCode::InsufficientBalance, "INSUFFICIENT_BALANCE"), (ReasonCode::AccountDisabled, "POSTING_REFUSED")];
     for (reason, error) in table {
         lock(&api.env.trading.next_posts).push_back(OnPost::RefuseFor(reason));
         let (number, data) = api.command("manager", REFUND, r#"{"id":1,"amount":30,"reason":"r"}"#).await;

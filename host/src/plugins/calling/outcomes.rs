@@ -216,7 +216,7 @@ pub(super) fn refund(outcome: ExchangeOutcome<StatusUpdate>, masks: &SecretMasks
                 FailureKind::Declined => RefundAnswer::Declined(reason),
                 FailureKind::CredentialsRefused if !moved_before_last => RefundAnswer::NotSent(reason),
                 FailureKind::RefusedRequest | FailureKind::NotFound if moved_by_last && !moved_before_last => {
-                    RefundAnswer::NotSent(reason)
+                    RefundAnswer::Refused(reason)
                 }
                 FailureKind::CredentialsRefused
                 | FailureKind::RefusedRequest

@@ -7,8 +7,8 @@ use cashier_core::provider_config::{ProviderConfig as ConfigRow, REPLACED_SECRET
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::serde_json::{self, Map, Value};
 use cashier_provider_sdk::{
-    Amount, Descriptor, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, ProviderSettings, RefundOrder,
-    Secret, SettingSpec, WebhookNotice,
+    Amount, Descriptor, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, ProviderSettings,
+    RefundOrder, Secret, SettingSpec, WebhookNotice,
 };
 use zeroize::Zeroizing;
 
