@@ -7,7 +7,7 @@ mod open;
 mod refunds;
 mod reversed;
 
-pub use self::refunds::{Refund, RefundPhase, RefundSending, RefusedBy};
+pub use self::refunds::{ManagerRefund, RefundPhase, RefundSending, RefusedBy};
 use crate::ids::Seq;
 use crate::reason::ReasonCode;
 use crate::status::TransactionStatus;

@@ -3,7 +3,7 @@
 
 use crate::aggregate::Aggregate;
 use crate::draft::Draft;
-use crate::facts::{PersonFact, ProviderFact, Refund, RefundPhase, RefundSending, RefusedBy};
+use crate::facts::{ManagerRefund, PersonFact, ProviderFact, RefundPhase, RefundSending, RefusedBy};
 use crate::ids::TransactionId;
 use crate::money::Money;
 use crate::notice::{Reach, RefundStatement, StatedAmount, Update};
@@ -23,7 +23,7 @@ pub const REFUND_ABSENT_SECONDS: i64 = 60 * 60;
 
 /// A refund as a manager requests it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefundRequest {
+pub struct ManagerRefundRequest {
     /// A decimal in the transaction's currency; without one everything that is left.
     pub amount: Option<Box<str>>,
     pub reason: Box<str>,
@@ -56,7 +56,7 @@ pub struct Requested {
 pub fn request(
     draft: &mut Draft<'_>,
     known: &Aggregate,
-    request: &RefundRequest,
+    request: &ManagerRefundRequest,
     abilities: Result<PaymentAbilities, Refusal>,
 ) -> Result<Requested, Refusal> {
     let transaction = &known.transaction;
@@ -232,7 +232,7 @@ pub fn step(draft: &mut Draft<'_>, id: TransactionId, ground: &CallGround) -> Re
     }
 }
 
-fn call(transaction: &Transaction, refund: &Refund<'_>, before_minor: i64) -> RefundCall {
+fn call(transaction: &Transaction, refund: &ManagerRefund<'_>, before_minor: i64) -> RefundCall {
     RefundCall {
         id: refund.id.into(),
         payment: refund.payment.into(),
@@ -325,7 +325,7 @@ pub fn queried(draft: &mut Draft<'_>, id: TransactionId, update: &Update, repeat
     let Some(known) = draft.aggregate(id) else { return };
     let facts = &known.transaction.facts;
     let refunds = facts.refunds();
-    let pending: Vec<&Refund<'_>> = refunds.iter().filter(|refund| refund.phase.is_pending()).collect();
+    let pending: Vec<&ManagerRefund<'_>> = refunds.iter().filter(|refund| refund.phase.is_pending()).collect();
     let sums = standing::refundable(known.transaction.amount, facts);
     let (Some(total), false, true) = (total(&known.transaction, update), pending.is_empty(), sums.payments < 2) else {
         return;

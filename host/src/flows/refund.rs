@@ -8,7 +8,9 @@ use cashier_core::aggregate::Aggregate;
 use cashier_core::duty::{ProviderQuery, WINDOW_MARGIN_SECONDS};
 use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::inbox::{self, AppliedAnswer};
-use cashier_core::refund::{self, CallGround, PaymentAbilities, RefundAnswer, RefundCall, RefundRequest, RefundStep};
+use cashier_core::refund::{
+    self, CallGround, ManagerRefundRequest, PaymentAbilities, RefundAnswer, RefundCall, RefundStep,
+};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
 use cashier_core::status::ProviderStatus;
@@ -32,7 +34,7 @@ pub async fn refund(
     cashier: &Arc<Cashier>,
     act: &ManagerAct,
     id: TransactionId,
-    request: RefundRequest,
+    request: ManagerRefundRequest,
 ) -> Result<Aggregate, Refusal> {
     let config = transactions::one(cashier, &act.session, id).await?.transaction.config_id;
     let abilities = abilities(cashier, config);

@@ -1,7 +1,7 @@
 //! Refunds and cancellations on the wire, as managers request them.
 
 use cashier_core::lengths::IDEMPOTENCY_KEY_LENGTH_MAX;
-use cashier_core::refund::RefundRequest;
+use cashier_core::refund::ManagerRefundRequest;
 
 use crate::json_object::request;
 use crate::wire::deposit::or_empty;
@@ -25,8 +25,8 @@ request! {
 
 impl RefundBody {
     /// The request without the transaction's id.
-    pub fn request(self) -> RefundRequest {
-        RefundRequest {
+    pub fn request(self) -> ManagerRefundRequest {
+        ManagerRefundRequest {
             amount: self.amount.map(|amount| amount.0.into()),
             reason: self.reason.0,
             idempotency_key: or_empty(self.idempotency_key),

@@ -9,7 +9,7 @@ const INVALID_REQUEST: &str = "invalid_request_error";
 
 /// Reads an unsuccessful reply: `{"error":{type,code,decline_code,message,param}}`, or the page of a
 /// proxy. The HTTP status decides, with two exceptions. `idempotency_error` means that the key was used
-/// with other parameters: that request may have made a payment or a refund, so the outcome is unknown. And a
+/// with other parameters: that request may have created a payment, so the outcome is unknown. And a
 /// 404 counts as not found only with Stripe's own error code, because a payment that is not found is
 /// closed, and any misrouted request gets a 404.
 pub(crate) fn failure(reply: &HttpReply, target: CallTarget) -> ProviderFailure {
@@ -20,7 +20,7 @@ pub(crate) fn failure(reply: &HttpReply, target: CallTarget) -> ProviderFailure 
     let failure = match (reply.status, target, failure.kind, kind) {
         (404, _, _, Some(INVALID_REQUEST)) if error.note_at("/code") == Some("resource_missing") => failure,
         (404, _, _, Some(INVALID_REQUEST)) => failure.with_kind(FailureKind::RefusedRequest),
-        (404, ..) | (_, _, FailureKind::RefusedRequest, Some("idempotency_error")) => {
+        (404, ..) | (_, CallTarget::Creation, FailureKind::RefusedRequest, Some("idempotency_error")) => {
             failure.with_kind(FailureKind::UnreadableAnswer)
         }
         _ => failure,

@@ -48,7 +48,7 @@ fn request(stripe: &Stripe, refund: &RefundOrder) -> Result<Option<HttpRequest>,
 /// The refund's own status. One that is still on its way is accepted: an event reports its end.
 fn read(refund: &RefundOrder, reply: &HttpReply) -> Result<StatusUpdate, ProviderFailure> {
     if !reply.is_success() {
-        return Err(declined(reply, failure(reply, CallTarget::Payment)));
+        return Err(declined(reply, failure(reply, CallTarget::Creation)));
     }
     let object = reply.json()?;
     let stated = object.text_at("/status")?.unwrap_or("?");

@@ -90,7 +90,7 @@ fn what_stripe_refuses_is_final_where_it_is_about_the_refund_and_unknown_where_a
     assert_eq!(refused(400, request, "charge_already_refunded"), FailureKind::Declined);
     assert_eq!(refused(400, request, "charge_disputed"), FailureKind::Declined);
     assert_eq!(refused(400, request, "parameter_unknown"), FailureKind::RefusedRequest);
-    assert_eq!(refused(404, request, "resource_missing"), FailureKind::NotFound);
+    assert_eq!(refused(404, request, "resource_missing"), FailureKind::RefusedRequest);
     assert_eq!(refused(400, "idempotency_error", ""), FailureKind::UnreadableAnswer);
     assert_eq!(refused(401, request, ""), FailureKind::CredentialsRefused);
     for status in [409, 429, 500, 503] {

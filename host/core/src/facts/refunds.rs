@@ -11,7 +11,7 @@ pub(super) const REFUND_WORDS_LENGTH_MAX: usize = 256;
 
 /// A refund that a manager requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refund<'a> {
+pub struct ManagerRefund<'a> {
     /// Our id of it: for the provider, its idempotency key too.
     pub id: &'a str,
     /// Its number within the transaction, from 1.
@@ -129,13 +129,13 @@ impl RefundPhase<'_> {
 
 impl Facts {
     /// Every refund that was requested, in the order of the requests.
-    pub fn refunds(&self) -> Vec<Refund<'_>> {
-        let mut refunds: Vec<Refund<'_>> = Vec::new();
+    pub fn refunds(&self) -> Vec<ManagerRefund<'_>> {
+        let mut refunds: Vec<ManagerRefund<'_>> = Vec::new();
         for known in &self.persons {
             let PersonFact::RefundRequested { id, payment, minor } = &known.fact else { continue };
             let (number, phase) = (refunds.len() + 1, RefundPhase::Requested);
             let (key, reason) = ("", "");
-            refunds.push(Refund { id, number, seq: known.seq, payment, minor: *minor, key, reason, phase });
+            refunds.push(ManagerRefund { id, number, seq: known.seq, payment, minor: *minor, key, reason, phase });
         }
         if refunds.is_empty() {
             return refunds;
@@ -147,7 +147,7 @@ impl Facts {
     }
 
     /// The refund whose outcome is not known; there is at most one.
-    pub fn open_refund(&self) -> Option<Refund<'_>> {
+    pub fn open_refund(&self) -> Option<ManagerRefund<'_>> {
         self.refunds().into_iter().rfind(|refund| refund.phase.is_open())
     }
 
@@ -159,7 +159,7 @@ impl Facts {
         }
     }
 
-    fn read_refund<'a>(&'a self, refund: &mut Refund<'a>) {
+    fn read_refund<'a>(&'a self, refund: &mut ManagerRefund<'a>) {
         let (mut linked, mut refusal) = ("", None);
         for known in &self.persons {
             match &known.fact {
@@ -218,7 +218,7 @@ impl Facts {
     }
 }
 
-impl Refund<'_> {
+impl ManagerRefund<'_> {
     /// How far it is, for a manager. `is_debit_due`: its debit is not posted.
     pub fn progress(&self, currency: Currency, is_debit_due: bool) -> String {
         let state = match self.phase {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use cashier_core::facts::RefundPhase;
 use cashier_core::ids::{ManagerId, TransactionId};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
-use cashier_core::refund::RefundRequest;
+use cashier_core::refund::ManagerRefundRequest;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::{ManagerSession, Role};
 use cashier_core::status::ProviderStatus;
@@ -35,7 +35,7 @@ fn request(env: &TestCashier) -> impl Future<Output = Result<u8, Refusal>> + Sen
     let session = ManagerSession::assertion(ManagerId(7), Role::Manager, None);
     let act = ManagerAct { session, command: "MngRefundCashierTransaction", context: context() };
     let request =
-        RefundRequest { amount: Some("30".into()), reason: "goodwill".into(), idempotency_key: Box::default() };
+        ManagerRefundRequest { amount: Some("30".into()), reason: "goodwill".into(), idempotency_key: Box::default() };
     let cashier = Arc::clone(&env.cashier);
     async move { refund::refund(&cashier, &act, ID, request).await.map(|known| known.transaction.status.number()) }
 }
