@@ -37,8 +37,8 @@ async fn two_modules_serve_at_once_and_the_catalog_describes_them() {
     assert!(echo.available && panics.available, "{echo:?}\n{panics:?}");
     assert_eq!((&*echo.code, &*echo.name, &*echo.payment_mode), ("echo", "Echo", "redirect"));
     assert_eq!(
-        (&*echo.api_version, echo.generation, &*echo.isolation, echo.health),
-        ("1", 1, "in-process", ModuleHealth::Ok)
+        (echo.api_version, echo.generation, &*echo.isolation, echo.health),
+        (1, 1, "in-process", ModuleHealth::Ok)
     );
     assert_eq!((&*echo.path, echo.sha256.len()), (&*module_file("echo").to_string_lossy(), 64));
     assert_eq!((echo.brands, panics.brands), (Some(vec!["acme".into()]), None));
@@ -46,6 +46,12 @@ async fn two_modules_serve_at_once_and_the_catalog_describes_them() {
         (&*echo.endpoint_settings, &*echo.secret_settings),
         (&["api_base".into()][..], &["webhook_secret".into()][..])
     );
+
+    let declared = echo.declared;
+    assert_eq!((declared.version.is_empty(), &*declared.hosts), (false, &["echo.invalid".into()][..]));
+    assert_eq!((&*declared.capabilities, declared.loaded_time), (&["query", "cancel"][..], NOW));
+    let keys: Vec<&str> = declared.settings.iter().map(|setting| &*setting.key).collect();
+    assert_eq!((keys, &*declared.webhook_events), (vec!["webhook_secret", "api_base"], &["echo.status".into()][..]));
 
     let (first, second) = (config(1, "echo"), config(2, "panics"));
     let (echo, panics) = tokio::join!(host.gateway(&first), host.gateway(&second));
@@ -124,7 +130,7 @@ fn a_file_that_is_no_module_is_refused_with_its_reason_and_the_host_starts() {
         assert!(!line.available && line.failure_reason.starts_with(reason), "{name}: {}", line.failure_reason);
         assert!(line.failure_reason.len() < 600, "{name}: {} bytes", line.failure_reason.len());
     }
-    assert_eq!((&*host.line("contract_2").api_version, &*host.line("text").api_version), ("2", ""));
+    assert_eq!((host.line("contract_2").api_version, host.line("text").api_version), (2, 0));
 }
 
 #[test]

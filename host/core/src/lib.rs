@@ -42,6 +42,8 @@ pub mod reconcile;
 pub mod refs;
 pub mod refund;
 pub mod refusal;
+pub mod refused;
+pub mod rights;
 pub mod roster;
 pub mod session;
 pub mod standing;

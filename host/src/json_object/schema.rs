@@ -162,6 +162,7 @@ schemas! {
     &str => kind("string");
     Cow<'_, str> => kind("string");
     String => kind("string");
+    Box<str> => kind("string");
     PathBuf => kind("string");
     BTreeMap<String, Vec<String>> => format!(r#"{{"type":"object","additionalProperties":{}}}"#, Vec::<String>::schema());
     Box<RawValue> => "{}".to_owned();

@@ -11,6 +11,7 @@ use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Role;
 
+use crate::flows::Rules;
 use crate::flows::configure::{self, ConfigOutcome, ConfigRequest, DeletionRequest};
 use crate::json_object::schema::either;
 use crate::json_object::{Described, Schema, answer, request};
@@ -23,7 +24,7 @@ use crate::wire::approval::ApprovalAnswer;
 use crate::wire::config::{self, ConfigAnswer, ConfigBody, ConfigRecord, WarnedConfigAnswer};
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::filter::{self, Parameters};
-use crate::wire::values::{Flag, RecordId};
+use crate::wire::values::{Flag, Id, RecordId};
 use crate::wire::write;
 
 pub const PROVIDERS: Command = Command {
@@ -86,11 +87,25 @@ request! {
 
 answer! {
     /// Provider configs, and the payment modules.
-    pub struct ProvidersAnswer<'a>(page: &'a RowPage<Cow<'a, ProviderConfig>>, modules: &'a [CatalogLine]) {
+    pub struct ProvidersAnswer<'a>(page: &'a RowPage<Cow<'a, ProviderConfig>>, modules: &'a [CatalogLine], rules: &'a Rules) {
         rows: Vec<ConfigRecord<'a>> = page.rows.iter().map(|row| ConfigRecord::new(row)).collect(), "the page";
         count: u64 = page.count, "matching configs before pagination";
         runtime_providers: Vec<ModuleRecord<'a>> = modules.iter().map(ModuleRecord::running).collect(), "modules";
+        webhooks: Vec<WebhookSetup<'a>> = page.rows.iter().map(|row| WebhookSetup::new(row, modules, rules)).collect(),
+            "for each config of the page, what its webhook is set up with at the provider";
     }
+
+    /// What a config's webhook is set up with at its provider.
+    pub struct WebhookSetup<'a>(row: &'a ProviderConfig, modules: &'a [CatalogLine], rules: &'a Rules) {
+        provider_config_id: Id = Id(row.id.0), "provider config id";
+        notify_url: Box<str> = rules.notify_url(&row.provider, row.id), "the address that the provider sends to";
+        events: Vec<&'a str> = events(modules, &row.provider), "events to subscribe to; empty where none need be chosen, or the module is not loaded";
+    }
+}
+
+fn events<'a>(modules: &'a [CatalogLine], provider: &str) -> Vec<&'a str> {
+    let declared = modules.iter().filter(|line| &*line.code == provider).flat_map(|line| &line.declared.webhook_events);
+    declared.map(|event| &**event).collect()
 }
 
 fn providers(call: &CommandCall) -> CommandResult {
@@ -107,7 +122,7 @@ fn providers(call: &CommandCall) -> CommandResult {
         };
         line.problems.extend(broken.map(problem));
     }
-    envelope::success(&ProvidersAnswer::new(&page, &lines))
+    envelope::success(&ProvidersAnswer::new(&page, &lines, &call.cashier.rules))
 }
 
 fn list(call: &CommandCall) -> CommandResult {

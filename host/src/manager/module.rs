@@ -2,13 +2,14 @@
 
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
+use cashier_core::time::UnixTime;
 
 use crate::json_object::{Described, answer};
 use crate::manager::command::{Command, CommandCall, Effect, NoFields};
-use crate::ports::CatalogLine;
-use crate::wire::answer_values::{Listing, ListingOf};
+use crate::ports::{CatalogLine, ModuleSetting};
+use crate::wire::answer_values::{Listing, ListingOf, OrNull};
 use crate::wire::envelope::{self, CommandResult};
-use crate::wire::values::Flag;
+use crate::wire::values::{Flag, Time};
 
 pub const LIST: Command = Command {
     name: "MngGetCashierPaymentModules",
@@ -29,14 +30,39 @@ answer! {
         payment_mode: &'a str = &line.payment_mode, "how the customer pays";
         module_name: &'a str = &line.module_name, "name in plugins.toml";
         path: &'a str = &line.path, "file; empty for a session of one brand";
-        api_version: &'a str = &line.api_version, "contract version of the file; empty when it could not be read";
+        api_version: u32 = line.api_version, "contract version of the file; 0 when it could not be read";
         available: Flag = Flag(line.available), "1 when it is loaded";
         failure_reason: &'a str = &line.failure_reason, "why it is not available";
         generation: Option<u32> = running.then_some(line.generation), "how often the module was replaced";
         isolation: Option<&'a str> = running.then_some(&*line.isolation), "where it runs";
         health: Option<&'a str> = running.then(|| line.health.name()), "ok, degraded or unavailable";
         problems: Option<Vec<&'a str>> = running.then(|| line.problems.iter().map(|problem| &**problem).collect()), "what of its gateways does not work, with the config";
+        version: &'a str = &line.declared.version, "the module's own version; empty, like all that follows, while it is not loaded";
+        sha256: &'a str = &line.sha256, "SHA-256 of the file that is loaded, or was refused for ending the process, hex";
+        loaded_time: Time = Time(UnixTime(line.declared.loaded_time)), "when this build was loaded";
+        methods: Vec<&'a str> = texts(&line.methods), "payment methods; the first is the default";
+        currencies: Vec<&'a str> = texts(&line.currencies), "currencies that it takes; empty for every one";
+        capabilities: Vec<&'a str> = line.declared.capabilities.clone(), "optional calls: advance, query, cancel, refund, partial_refund";
+        hosts: Vec<&'a str> = texts(&line.declared.hosts), "hosts that its requests may go to";
+        settings: Vec<SettingRecord<'a>> = line.declared.settings.iter().map(SettingRecord::new).collect(), "settings that a config may have";
+        webhook_events: Vec<&'a str> = texts(&line.declared.webhook_events), "events to subscribe to at the provider; empty where none need be chosen";
     }
+
+    /// A setting that a module declares.
+    pub struct SettingRecord<'a>(setting: &'a ModuleSetting) {
+        key: &'a str = &setting.key, "key: a field of the config, or in its settings";
+        label: &'a str = &setting.label, "label to show";
+        kind: &'a str = setting.kind, "text, integer, flag, url or choice";
+        choices: Vec<&'a str> = texts(&setting.choices), "the values of a choice";
+        secret: Flag = Flag(setting.secret), "1 where it is stored encrypted and never shown";
+        required: Flag = Flag(setting.required), "1 where an enabled config needs it";
+        endpoint: Flag = Flag(setting.endpoint), "1 where it decides to which host requests go";
+        default: OrNull<&'a str> = OrNull(setting.default.as_deref()), "the value where none is set; null where there is none";
+    }
+}
+
+fn texts(of: &[Box<str>]) -> Vec<&str> {
+    of.iter().map(|text| &**text).collect()
 }
 
 impl<'a> ModuleRecord<'a> {

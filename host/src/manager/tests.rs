@@ -1,5 +1,9 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
+mod audit;
+mod events;
+mod explain_methods;
+mod lists;
 mod refunds;
 mod saving;
 mod sealing;
@@ -11,6 +15,7 @@ use cashier_core::ids::ManagerId;
 use cashier_core::session::Role;
 use serde_json::{Value, json};
 
+use super::command::COMMON_ERRORS;
 use super::*;
 use crate::json_object::{Described, Members, validation};
 use crate::test_cashier::{TestCashier, context, deposit_request, usd};
@@ -83,6 +88,9 @@ impl ManagerApi {
             validation::assert_answer(&(command.answer)(), members.last().unwrap().1.get());
         } else {
             validation::assert_answer(&RefusalBody::schema(), members.last().unwrap().1.get());
+            let error = envelope["data"]["error"].as_str().unwrap();
+            let mut declared = COMMON_ERRORS.iter().chain(command.errors).map(|code| code.text());
+            assert!(declared.any(|code| code == error), "{name} does not declare {error}: {text}");
         }
         (number, envelope["data"].take())
     }
@@ -138,7 +146,7 @@ async fn the_transaction_table_has_structure_rows_and_count() {
     assert_eq!((shown["rows"][0].to_string().as_str(), &shown["count"]), (row, &json!(1)));
     assert_eq!(api.command("manager@ion4", name, "{}").await.1["count"], 1);
     assert_eq!(api.command("manager@other", name, "{}").await.1["count"], 0);
-    let wrong = [r#"{"where":[["brand","=","x"]]}"#, r#"{"limit":50001}"#, r#"{"color":1}"#, r#"{"where":1}"#];
+    let wrong = [r#"{"where":[["comment","=","x"]]}"#, r#"{"limit":50001}"#, r#"{"color":1}"#, r#"{"where":1}"#];
     for data in wrong {
         assert_eq!(api.error("manager", name, data).await, (400, "INVALID_DATA".into()), "{data}");
     }
@@ -180,7 +188,7 @@ async fn providers_are_listed_without_secrets_and_scoped_to_the_brand() {
     let api = ManagerApi::open().await;
     let (_, shown) = api.command("manager", "MngGetCashierProviders", "{}").await;
     assert_eq!(shown["count"], 3);
-    let runtime = r#"{"code":"stripe","name":"Card","description":"Pay by card","payment_mode":"redirect","module_name":"stripe","path":"/opt/cashier/libcashier_provider_stripe.so","api_version":"1","available":1,"failure_reason":"","generation":1,"isolation":"in-process","health":"ok","problems":[]}"#;
+    let runtime = r#"{"code":"stripe","name":"Card","description":"Pay by card","payment_mode":"redirect","module_name":"stripe","path":"/opt/cashier/libcashier_provider_stripe.so","api_version":1,"available":1,"failure_reason":"","generation":1,"isolation":"in-process","health":"ok","problems":[],"version":"1.0.0","sha256":"","loaded_time":1779269000,"methods":["card"],"currencies":[],"capabilities":["query","cancel"],"hosts":["api.stripe.com"],"settings":[{"key":"api_base","label":"API address","kind":"url","choices":[],"secret":0,"required":0,"endpoint":1,"default":"https://api.stripe.com"}],"webhook_events":["payment_intent.succeeded"]}"#;
     assert_eq!(shown["runtime_providers"][0], serde_json::from_str::<Value>(runtime).unwrap());
     for row in shown["rows"].as_array().unwrap() {
         assert_eq!(
@@ -191,11 +199,25 @@ async fn providers_are_listed_without_secrets_and_scoped_to_the_brand() {
     let (_, scoped) = api.command("manager@ion4", "MngGetCashierProviders", r#"{"orderBy":["id","asc"]}"#).await;
     let merchants: Vec<&Value> = scoped["rows"].as_array().unwrap().iter().map(|row| &row["merchant_id"]).collect();
     assert_eq!((merchants, &scoped["runtime_providers"][0]["path"]), (vec![&json!("acct_1"), &json!("")], &json!("")));
+    let webhook = r#"{"provider_config_id":1,"notify_url":"https://pay.ion4.example/cashier/webhook/stripe/1","events":["payment_intent.succeeded"]}"#;
+    assert_eq!(scoped["webhooks"][0], serde_json::from_str::<Value>(webhook).unwrap());
+    let of_rows = |list: &str, id: &str| -> Vec<Value> {
+        scoped[list].as_array().unwrap().iter().map(|row| row[id].clone()).collect()
+    };
+    assert_eq!(
+        of_rows("webhooks", "provider_config_id"),
+        of_rows("rows", "id"),
+        "those of the page, and no other brand's"
+    );
     let guess = r#"{"where":[["merchant_id","like","acct_2%"]]}"#;
     let name = "MngGetCashierProviderConfigsByFilter";
     assert_eq!(api.command("manager@ion4", name, guess).await.1, json!({"rows": [], "count": 0}));
     assert_eq!(api.command("manager", name, guess).await.1["count"], 1);
-    assert_eq!(api.command("manager", "MngGetCashierPaymentModules", "{}").await.1["count"], 1);
+    let (_, modules) = api.command("manager", "MngGetCashierPaymentModules", "{}").await;
+    let of_state = ["generation", "isolation", "health", "problems"];
+    let mut line = shown["runtime_providers"][0].clone();
+    line.as_object_mut().unwrap().retain(|name, _| !of_state.contains(&&**name));
+    assert_eq!(modules, json!({"rows": [line], "count": 1}));
     assert_eq!(api.error("manager@ion4", "MngGetCashierPaymentModules", "{}").await.0, 403);
 }
 

@@ -93,8 +93,9 @@ impl Plugins {
         let folder = copies_in(&self.settings.var)?;
         let probe = Probe { program: self.settings.program.clone() };
         let (networks, quarantine) = (&*self.dependencies.networks, self.quarantine.load());
+        let now = self.dependencies.clock.now().0;
         let loader =
-            Loader { folder: &folder, probe: &probe, networks, recorder: &self.recorder, quarantine: &quarantine };
+            Loader { now, folder: &folder, probe: &probe, networks, recorder: &self.recorder, quarantine: &quarantine };
         let (next, reports) = self.registry.load().next(file, &loader);
         self.registry.store(Arc::new(next));
         reports.iter().for_each(log);

@@ -22,8 +22,8 @@ use super::clock::TestClock;
 use super::lock;
 use crate::flows::SMALL_NOTICE_LENGTH_MAX;
 use crate::ports::{
-    Acknowledgement, CatalogLine, CreateAnswer, Durable, EndedCalls, Gateway, ModuleHealth, Modules, Order, OrderCheck,
-    PaymentQuery, QueryAnswer, RawNotice, RefundQuery, Verdict,
+    Acknowledgement, CatalogLine, CreateAnswer, Durable, EndedCalls, Gateway, ModuleDeclaration, ModuleHealth,
+    ModuleSetting, Modules, Order, OrderCheck, PaymentQuery, QueryAnswer, RawNotice, RefundQuery, Verdict,
 };
 
 /// What the provider does with the next create call.
@@ -364,7 +364,7 @@ impl Modules for TestModules {
             currencies: lock(&self.0.currencies).clone(),
             module_name: "stripe".into(),
             path: "/opt/cashier/libcashier_provider_stripe.so".into(),
-            api_version: "1".into(),
+            api_version: 1,
             available: !self.0.is_disabled.load(Ordering::SeqCst),
             refused: false,
             failure_reason: Box::default(),
@@ -378,6 +378,21 @@ impl Modules for TestModules {
             settings: vec!["api_base".into(), "capture".into(), "x".into()],
             endpoint_settings: vec!["api_base".into()],
             secret_settings: Vec::new(),
+            declared: ModuleDeclaration {
+                version: "1.0.0".into(),
+                loaded_time: 1_779_269_000,
+                capabilities: vec!["query", "cancel"],
+                hosts: vec!["api.stripe.com".into()],
+                settings: vec![ModuleSetting {
+                    key: "api_base".into(),
+                    label: "API address".into(),
+                    kind: "url",
+                    endpoint: true,
+                    default: Some("https://api.stripe.com".into()),
+                    ..ModuleSetting::default()
+                }],
+                webhook_events: vec!["payment_intent.succeeded".into()],
+            },
         }])
     }
 

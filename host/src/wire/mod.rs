@@ -15,6 +15,7 @@ pub mod envelope;
 pub mod event;
 pub mod filter;
 pub mod method;
+pub mod method_explanation;
 pub mod object_text;
 pub mod operation;
 pub mod pieces;

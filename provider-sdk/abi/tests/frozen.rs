@@ -227,7 +227,7 @@ fn output_record_layouts_are_unchanged() {
              0 field: RString
             32 message: RString
             64 bag: RVec<PairV1>
-        DescriptorV1: 344 bytes, aligned to 8
+        DescriptorV1: 376 bytes, aligned to 8
              0 code: RString
             32 name: RString
             64 description: RString
@@ -241,7 +241,8 @@ fn output_record_layouts_are_unchanged() {
            272 idempotency_window_seconds: u32
            276 expiry_seconds: u32
            280 settings: RVec<SettingV1>
-           312 bag: RVec<PairV1>
+           312 webhook_events: RVec<RString>
+           344 bag: RVec<PairV1>
         SettingV1: 184 bytes, aligned to 8
              0 key: RString
             32 label: RString
@@ -268,7 +269,7 @@ fn output_record_layouts_are_unchanged() {
         AmountV1 { minor, exponent, currency }
         FailureV1 { kind, code, field, message, retryable, retry_after_seconds, bag }
         ConfigErrorV1 { field, message, bag }
-        DescriptorV1 { code, name, description, version, payment_mode, methods, currencies, capabilities, primary_ref_kind, hosts, idempotency_window_seconds, expiry_seconds, settings, bag }
+        DescriptorV1 { code, name, description, version, payment_mode, methods, currencies, capabilities, primary_ref_kind, hosts, idempotency_window_seconds, expiry_seconds, settings, webhook_events, bag }
         SettingV1 { key, label, kind, choices, bits, default, bag }
         PairV1 { name, value }
     });

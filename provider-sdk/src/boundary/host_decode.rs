@@ -68,6 +68,7 @@ pub(crate) fn descriptor(record: DescriptorV1) -> Descriptor {
         idempotency_window_seconds: record.idempotency_window_seconds,
         expiry_seconds: record.expiry_seconds,
         settings: record.settings.into_iter().map(setting).collect(),
+        webhook_events: texts(record.webhook_events),
     }
 }
 

@@ -64,6 +64,7 @@ pub(crate) fn descriptor(descriptor: Descriptor) -> DescriptorV1 {
         idempotency_window_seconds: descriptor.idempotency_window_seconds,
         expiry_seconds: descriptor.expiry_seconds,
         settings: descriptor.settings.into_iter().map(setting).collect(),
+        webhook_events: texts(descriptor.webhook_events),
         bag: RVec::new(),
     }
 }

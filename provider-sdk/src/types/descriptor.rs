@@ -35,6 +35,9 @@ pub struct Descriptor {
     /// The settings a config must or may have. The keys `merchant_id`, `public_key`, `secret_key` and
     /// `webhook_secret` are fields of [`ProviderConfig`](super::ProviderConfig); all others are in its `settings`.
     pub settings: Vec<SettingSpec>,
+    /// The events that a merchant subscribes to at the provider, by the provider's own names; empty if it sends every one
+    /// to the address that it was given.
+    pub webhook_events: Vec<String>,
 }
 
 /// How the customer pays.

@@ -39,6 +39,10 @@ pub fn the_descriptor_is_complete<P: PaymentProvider>(_: &Harness) -> Result<(),
         let twice = descriptor.settings.iter().skip(at.saturating_add(1)).any(|other| other.key == *key);
         ensure(!twice, || format!("setting {key:?} is named twice"))?;
     }
+    for (at, event) in descriptor.webhook_events.iter().enumerate() {
+        let twice = descriptor.webhook_events.iter().skip(at.saturating_add(1)).any(|other| other == event);
+        ensure(!event.is_empty() && !twice, || format!("webhook event {event:?} is empty or named twice"))?;
+    }
     ensure(descriptor.capabilities.refund || !descriptor.capabilities.partial_refund, || {
         "partial refunds without refunds".into()
     })

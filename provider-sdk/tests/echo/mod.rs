@@ -42,6 +42,7 @@ impl PaymentProvider for Echo {
                 SettingSpec { kind: SettingKind::Integer, ..SettingSpec::text("number", "Number") },
                 SettingSpec { kind: SettingKind::Flag, ..SettingSpec::text("flag", "Flag") },
             ],
+            webhook_events: vec!["echo.paid".into(), "echo.refunded".into()],
         }
     }
 

@@ -18,6 +18,30 @@ pub(crate) enum Meaning {
     Nothing(String),
 }
 
+/// The events to subscribe to: each one of the table below. `charge.refund.updated` is that of older API versions.
+pub(crate) const SUBSCRIBED: &[&str] = &[
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "payment_intent.succeeded",
+    "payment_intent.created",
+    "payment_intent.processing",
+    "payment_intent.requires_action",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.refund.updated",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+];
+
 impl Meaning {
     fn of(update: StatusUpdate) -> Self {
         Self::Update(Box::new(update))
@@ -126,5 +150,21 @@ pub(crate) fn disputed_money(stated: &str) -> Option<NormalizedStatus> {
         "won" => Some(ChargebackReversed),
         inquiry if inquiry.starts_with("warning_") => None,
         _ => Some(ManualReview),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_to_subscribe_to_is_one_of_the_table_and_the_table_has_no_other() {
+        let source = include_str!("events.rs");
+        let table = source.split("let update = match kind {").nth(1).unwrap().split("_ => return").next().unwrap();
+        let mut named: Vec<&str> = table.split('"').skip(1).step_by(2).collect();
+        let mut subscribed = SUBSCRIBED.to_vec();
+        named.sort_unstable();
+        subscribed.sort_unstable();
+        assert_eq!(named, subscribed);
     }
 }

@@ -50,6 +50,7 @@ impl PaymentProvider for Stripe {
             idempotency_window_seconds: IDEMPOTENCY_WINDOW_SECONDS,
             expiry_seconds: EXPIRY_SECONDS,
             settings: config::settings_schema(),
+            webhook_events: events::SUBSCRIBED.iter().map(|&name| name.into()).collect(),
         }
     }
 

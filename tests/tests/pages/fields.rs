@@ -3,7 +3,8 @@
 
 use cashier_core::filter::{ConfigField, EventField, Field, OverrideField, TransactionField};
 use cashier_host::json_object::{FieldLine, Object, Record};
-use cashier_host::manager::module::ModuleRecord;
+use cashier_host::manager::config::WebhookSetup;
+use cashier_host::manager::module::{ModuleRecord, SettingRecord};
 use cashier_host::wire::config::{ConfigBody, ConfigRecord};
 use cashier_host::wire::customer_override::{OverrideBody, OverrideRecord};
 use cashier_host::wire::deposit::{DepositAnswer, DepositBody};
@@ -59,7 +60,12 @@ fn the_pages_list_the_fields_of_records_requests_and_filters_in_their_order() {
         (customer, "the fields of a method", names(MethodRecord::FIELDS)),
         (customer, "the fields of a deposit request", request(DepositBody::FIELDS)),
         (customer, "the fields of a withdrawal request", request(WithdrawalBody::FIELDS)),
-        (customer, "the fields that a filter of transactions may name", filter::<TransactionField>()),
+        (
+            customer,
+            "the fields that a customer's filter of transactions may name",
+            TransactionField::PUBLISHED.iter().map(|field| field.name().to_owned()).collect(),
+        ),
+        (transactions, "the fields that a manager's filter of transactions may name", filter::<TransactionField>()),
         ("docs/api/webhooks.md", "the fields of an event", names(EventRecord::FIELDS)),
         (
             transactions,
@@ -74,6 +80,8 @@ fn the_pages_list_the_fields_of_records_requests_and_filters_in_their_order() {
         (events, "the fields that a filter of events may name", filter::<EventField>()),
         (configs, "the fields of a runtime module", modules),
         (configs, "the fields of a module", without_state),
+        (configs, "the fields of a setting that a module declares", names(SettingRecord::FIELDS)),
+        (configs, "the fields of a webhook's setup", names(WebhookSetup::FIELDS)),
     ];
     let found = missing(&lists);
     assert!(found.is_empty(), "{}", found.join("\n"));

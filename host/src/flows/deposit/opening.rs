@@ -126,11 +126,11 @@ pub(super) fn bound(books: &Books, request: &DepositRequest) -> Option<Transacti
 }
 
 fn details(cashier: &Cashier, request: &DepositRequest, eligible: &Eligible, context: &RequestContext) -> OrderDetails {
-    let (base, provider, config) = (&cashier.rules.public_url, &request.provider, eligible.config_id());
+    let config = eligible.config_id();
     OrderDetails {
         // `open` finds the config at the version it was chosen at, and so under these terms.
         terms_version: cashier.snapshot().config(config).map_or(0, |served| served.config.terms_version),
-        notify_url: format!("{base}/cashier/webhook/{provider}/{config}").into(),
+        notify_url: cashier.rules.notify_url(&request.provider, config),
         success_url: request.success_url.clone(),
         failure_url: request.failure_url.clone(),
         locale: context.locale.clone(),

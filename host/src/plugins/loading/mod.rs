@@ -3,6 +3,7 @@
 
 mod cage;
 mod copies;
+mod declaration;
 mod library;
 pub(super) mod listing;
 pub(super) mod module;

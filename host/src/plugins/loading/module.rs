@@ -9,6 +9,7 @@ use cashier_provider_sdk::host::ModuleV1;
 use cashier_provider_sdk::{Descriptor, SettingSpec};
 
 use super::copies::ModuleCopy;
+use super::declaration::declaration;
 use super::library::LoadError;
 use super::plugins_toml::ModuleOptions;
 use super::symbols::Symbols;
@@ -26,6 +27,7 @@ pub(in crate::plugins) struct Generation {
     pub(super) symbols: Symbols,
     pub(in crate::plugins) module: ModuleV1,
     pub(in crate::plugins) descriptor: Descriptor,
+    loaded_time: i64,
     /// Threads on which instances are configured and dropped.
     pub(in crate::plugins) slots: ThreadSlots,
     gateways: Mutex<Vec<Weak<dyn ReportsHealth>>>,
@@ -58,9 +60,10 @@ impl Generation {
         symbols: Symbols,
         module: ModuleV1,
         descriptor: Descriptor,
+        loaded_time: i64,
     ) -> Self {
         let (slots, gateways) = (ThreadSlots::default(), Mutex::default());
-        Self { number, copy, symbols, module, descriptor, slots, gateways }
+        Self { number, copy, symbols, module, descriptor, loaded_time, slots, gateways }
     }
 
     /// Counts a gateway into the module's health for as long as it lives.
@@ -111,7 +114,7 @@ impl LoadedModule {
 
     /// The module's line in the catalog; it is available when there is no failure reason.
     pub(super) fn line(&self, failure_reason: &str, now: Duration) -> CatalogLine {
-        let Generation { number, copy, symbols, descriptor, .. } = &*self.generation;
+        let Generation { number, copy, symbols, descriptor, loaded_time, .. } = &*self.generation;
         let keys = |wanted: fn(&SettingSpec) -> bool| {
             descriptor.settings.iter().filter(|spec| wanted(spec)).map(|spec| spec.key.as_str().into()).collect()
         };
@@ -126,7 +129,7 @@ impl LoadedModule {
             currencies: boxed(&descriptor.currencies),
             module_name: CatalogLine::text(&self.name),
             path: CatalogLine::text(&self.path.to_string_lossy()),
-            api_version: symbols.contract.to_string().into(),
+            api_version: symbols.contract,
             available: failure_reason.is_empty(),
             refused: false,
             failure_reason: CatalogLine::text(failure_reason),
@@ -140,6 +143,7 @@ impl LoadedModule {
             settings: keys(|_| true),
             endpoint_settings: keys(|spec| spec.endpoint),
             secret_settings: keys(|spec| spec.secret),
+            declared: declaration(descriptor, *loaded_time),
         }
     }
 }
@@ -154,7 +158,7 @@ pub(super) fn refused_line(
     CatalogLine {
         module_name: CatalogLine::text(name),
         path: path.map_or_else(Box::default, |path| CatalogLine::text(&path.to_string_lossy())),
-        api_version: error.contract.map_or_else(Box::default, |contract| contract.to_string().into()),
+        api_version: error.contract.unwrap_or_default(),
         failure_reason: CatalogLine::text(&error.reason),
         refused: options.is_none_or(|options| options.enabled),
         sha256: error.quarantined.as_str().into(),

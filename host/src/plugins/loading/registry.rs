@@ -57,6 +57,8 @@ pub struct LoadReport {
 
 /// What loading takes besides plugins.toml.
 pub(in crate::plugins) struct Loader<'a> {
+    /// Unix seconds.
+    pub(in crate::plugins) now: i64,
     /// Where private copies of modules are placed.
     pub(in crate::plugins) folder: &'a Path,
     pub(in crate::plugins) probe: &'a Probe,
@@ -155,7 +157,7 @@ impl ModuleRegistry {
             Some(generation_before) => LoadOutcome::Replaced { generation_before },
         };
         let number = before.unwrap_or(0).saturating_add(1);
-        Ok((Arc::new(Generation::new(number, copy, symbols, module, descriptor)), outcome))
+        Ok((Arc::new(Generation::new(number, copy, symbols, module, descriptor, loader.now)), outcome))
     }
 
     /// The network of a module whose provider code no earlier entry has.

@@ -3,9 +3,12 @@
 
 mod archive;
 mod audit;
+mod audit_list;
 mod disk;
 mod erasure;
+mod event_lists;
 mod failure;
+mod filter_sql;
 mod kill;
 mod loading;
 mod order;

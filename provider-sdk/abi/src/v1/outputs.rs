@@ -238,6 +238,8 @@ pub struct DescriptorV1 {
     pub expiry_seconds: u32,
     /// The settings a config may have.
     pub settings: RVec<SettingV1>,
+    /// Events that a merchant subscribes to at the provider; empty if none need be chosen.
+    pub webhook_events: RVec<RString>,
     /// Extension pairs.
     pub bag: RVec<PairV1>,
 }

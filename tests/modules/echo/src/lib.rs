@@ -31,6 +31,7 @@ impl PaymentProvider for Echo {
                 SettingSpec::required_secret("webhook_secret", "Webhook secret"),
                 SettingSpec::endpoint("api_base", "API address", "https://echo.invalid"),
             ],
+            webhook_events: vec!["echo.status".into()],
             ..Descriptor::default()
         }
     }
