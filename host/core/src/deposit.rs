@@ -63,6 +63,12 @@ pub fn key_conflict() -> Refusal {
 
 /// Checks customer, account and currency, in the published order. The caller has checked the ownership of the login.
 pub fn check_account(request: &DepositRequest, account: &AccountFacts) -> Result<(), Refusal> {
+    check_customer(account)?;
+    check_currency(request.amount, account)
+}
+
+/// Whether the customer may deposit to the account at all, through whichever config.
+pub fn check_customer(account: &AccountFacts) -> Result<(), Refusal> {
     if !account.customer.is_active() {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "the customer is not active"));
     }
@@ -72,7 +78,7 @@ pub fn check_account(request: &DepositRequest, account: &AccountFacts) -> Result
     if !account.account_open() {
         return Err(Refusal::new(RefusalCode::AccountDisabled, "the account or its group is disabled"));
     }
-    check_currency(request.amount, account)
+    Ok(())
 }
 
 /// Deposits and withdrawals are made in the account's own currency.

@@ -5,22 +5,26 @@
 //! A transaction is always made in the account's currency: an allow that lifts the currency filter lets a config for
 //! another currency serve the account in the account's currency; nothing is converted.
 
+mod checks;
 mod context;
+mod explained;
+mod findings;
 mod mismatch;
 mod resolution;
 mod rule;
 mod unmatched;
 
-use std::fmt;
-
-use crate::account::AccountMode;
 use crate::customer_override::{CustomerOverride, OverrideMode};
 use crate::ids::{ConfigId, OverrideId};
 use crate::money::{Limit, Money};
-use crate::provider_config::ProviderConfig;
 use crate::refusal::{Refusal, RefusalCode};
 
+use self::checks::{filters, hard_checks, method_served};
+use self::findings::{EveryRule, Findings, FirstRule, TraceToFirst};
+
 pub use self::context::{ConfigCandidate, EligibilityContext, ModuleFitness, Wanted};
+pub use self::explained::{ExplainedMethods, MethodsQuestion};
+pub use self::findings::TraceLine;
 pub use self::mismatch::{Known, KnownCustomer, config_mismatches, override_mismatches};
 pub use self::rule::{Check, Rule};
 pub use self::unmatched::{account_of, config_unmatched, override_unmatched};
@@ -39,12 +43,33 @@ pub enum Visibility {
     Hidden(Rule),
 }
 
-/// One check with its result; the last line of a hidden config is the rule that hid it.
+/// Why one config is shown, or everything that hides it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TraceLine {
-    pub check: Check,
-    pub passed: bool,
-    pub sentence: String,
+pub struct MethodExplanation {
+    pub config_id: ConfigId,
+    /// Every rule that hides it, in the order of the checks; the first is the one that a judgement ends with. None where it
+    /// is shown.
+    pub rules: Vec<Rule>,
+    /// Every check with its result.
+    pub trace: Vec<TraceLine>,
+    pub terms: MethodTerms,
+}
+
+/// What is in force for a config, also where it is hidden; it proves nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MethodTerms {
+    /// The method that a deposit would be recorded with.
+    pub method: Box<str>,
+    /// The override's where it replaces the config's.
+    pub min_amount: Limit,
+    pub max_amount: Limit,
+    pub matched: Option<(OverrideId, OverrideMode)>,
+}
+
+impl MethodExplanation {
+    pub fn is_shown(&self) -> bool {
+        self.rules.is_empty()
+    }
 }
 
 /// Proof that a config may serve a customer's deposit. Made by this module's judgement alone.
@@ -78,7 +103,7 @@ pub fn shown(
     candidates: &[ConfigCandidate<'_>],
     overrides: &[CustomerOverride],
 ) -> Vec<Eligible> {
-    let serves = |candidate| evaluate(context, candidate, overrides, None, "", &mut |_, _| {}).ok();
+    let serves = |candidate| evaluate(context, candidate, overrides, None, "", &mut FirstRule).ok();
     sorted(candidates).into_iter().filter_map(serves).collect()
 }
 
@@ -90,18 +115,38 @@ pub fn judge(
     amount: Option<Money>,
     requested_method: &str,
 ) -> Judgement {
-    let mut trace = Vec::new();
-    let mut note = |check: Check, sentence: fmt::Arguments<'_>| {
-        trace.push(TraceLine { check, passed: true, sentence: sentence.to_string() });
-    };
-    let visibility = match evaluate(context, candidate, overrides, amount, requested_method, &mut note) {
+    let mut trace = TraceToFirst::default();
+    let visibility = match evaluate(context, candidate, overrides, amount, requested_method, &mut trace) {
         Ok(eligible) => Visibility::Shown(eligible),
-        Err(rule) => {
-            trace.push(TraceLine { check: rule.check(), passed: false, sentence: rule.to_string() });
-            Visibility::Hidden(rule)
-        }
+        Err(rule) => Visibility::Hidden(rule),
     };
-    Judgement { config_id: candidate.config.id, visibility, trace }
+    Judgement { config_id: candidate.config.id, visibility, trace: trace.0 }
+}
+
+/// Explains every candidate in the order of [`judge_all`]: the same checks, which go on after a rule that hides the config, so
+/// that a person who changes one thing knows what else is in the way.
+pub fn explain(
+    context: &EligibilityContext<'_>,
+    candidates: &[ConfigCandidate<'_>],
+    overrides: &[CustomerOverride],
+    amount: Option<Money>,
+    requested_method: &str,
+) -> Vec<MethodExplanation> {
+    let explained = |candidate: &ConfigCandidate<'_>| {
+        let mut every = EveryRule::default();
+        let judged = evaluate(context, candidate, overrides, amount, requested_method, &mut every);
+        let terms = judged.map_or_else(
+            |_| MethodTerms::default(),
+            |Eligible { method, min_amount, max_amount, matched, .. }| MethodTerms {
+                method,
+                min_amount,
+                max_amount,
+                matched,
+            },
+        );
+        MethodExplanation { config_id: candidate.config.id, rules: every.rules, trace: every.trace, terms }
+    };
+    sorted(candidates).into_iter().map(explained).collect()
 }
 
 /// Chooses the config that serves a deposit: of the requested provider (and config, and method), the first by
@@ -123,7 +168,7 @@ pub fn choose(
         if !requested {
             continue;
         }
-        match evaluate(context, candidate, overrides, Some(wanted.amount), wanted.method, &mut |_, _| {}) {
+        match evaluate(context, candidate, overrides, Some(wanted.amount), wanted.method, &mut FirstRule) {
             Ok(eligible) => return Ok(eligible),
             Err(Rule::AmountBelow { min, max } | Rule::AmountAbove { min, max }) => {
                 let range = rule::range_text(min, max);
@@ -190,37 +235,50 @@ fn evaluate(
     overrides: &[CustomerOverride],
     amount: Option<Money>,
     requested_method: &str,
-    note: &mut impl FnMut(Check, fmt::Arguments<'_>),
+    found: &mut impl Findings,
 ) -> Result<Eligible, Rule> {
     let config = candidate.config;
-    let methods = hard_checks(context, candidate, note)?;
-    let method = method_served(config, methods, requested_method)?;
-    note(Check::Method, format_args!("the deposit is recorded with method {method:?}"));
+    let methods = hard_checks(context, candidate, found)?;
+    let method = match method_served(config, methods, requested_method) {
+        Ok(method) => {
+            found.passes(Check::Method, format_args!("the deposit is recorded with method {method:?}"));
+            method
+        }
+        Err(rule) => {
+            found.hides(rule)?;
+            requested_method
+        }
+    };
 
     let matched = resolution::decisive(overrides, context, config, method);
     let allowed = match matched {
         None => {
-            note(Check::Override, format_args!("no override of the customer matches"));
+            found.passes(Check::Override, format_args!("no override of the customer matches"));
             None
         }
-        Some(found) => match found.mode {
-            OverrideMode::Deny => return Err(Rule::DeniedByOverride { override_id: found.id }),
+        Some(row) => match row.mode {
+            OverrideMode::Deny => {
+                found.hides(Rule::DeniedByOverride { override_id: row.id })?;
+                None
+            }
             OverrideMode::Allow => {
-                note(Check::Override, format_args!("allowed by override {}", found.id));
-                Some(found)
+                found.passes(Check::Override, format_args!("allowed by override {}", row.id));
+                Some(row)
             }
         },
     };
-    filters(context, config, allowed.is_some(), note)?;
+    filters(context, config, allowed.is_some(), found)?;
 
     let replaced = |own: Limit, by: Option<Limit>| by.filter(|limit| limit.is_set()).unwrap_or(own);
-    let min_amount = replaced(config.min_amount, allowed.map(|found| found.min_amount));
-    let max_amount = replaced(config.max_amount, allowed.map(|found| found.max_amount));
+    let min_amount = replaced(config.min_amount, allowed.map(|row| row.min_amount));
+    let max_amount = replaced(config.max_amount, allowed.map(|row| row.max_amount));
     if let Some(amount) = amount {
-        if let Some(rule) = rule::amount_rule(min_amount, max_amount, amount) {
-            return Err(rule);
+        match rule::amount_rule(min_amount, max_amount, amount) {
+            Some(rule) => found.hides(rule)?,
+            None => {
+                found.passes(Check::Amount, format_args!("{amount} is {}", rule::range_text(min_amount, max_amount)));
+            }
         }
-        note(Check::Amount, format_args!("{amount} is {}", rule::range_text(min_amount, max_amount)));
     }
     Ok(Eligible {
         config_id: config.id,
@@ -229,98 +287,6 @@ fn evaluate(
         sandbox: config.sandbox,
         min_amount,
         max_amount,
-        matched: matched.map(|found| (found.id, found.mode)),
+        matched: matched.map(|row| (row.id, row.mode)),
     })
-}
-
-/// The checks that no override lifts. Returns the module's methods.
-fn hard_checks<'a>(
-    context: &EligibilityContext<'_>,
-    candidate: &ConfigCandidate<'a>,
-    note: &mut impl FnMut(Check, fmt::Arguments<'_>),
-) -> Result<&'a [Box<str>], Rule> {
-    let (config, account) = (candidate.config, context.account);
-    let brand = &account.customer.brand;
-    let (brands, methods, currencies) = match candidate.module {
-        ModuleFitness::NotLoaded { reason } => return Err(Rule::ModuleNotLoaded { reason: reason.into() }),
-        ModuleFitness::Loaded { brands, methods, currencies } => (brands, methods, currencies),
-    };
-    note(Check::Module, format_args!("module {} is loaded", config.provider));
-    if !config.enabled {
-        return Err(Rule::ConfigDisabled);
-    }
-    note(Check::ConfigEnabled, format_args!("the config is enabled"));
-    if !config.brand.is_empty() && config.brand != *brand {
-        return Err(Rule::BrandMismatch { config: config.brand.clone(), customer: brand.clone() });
-    }
-    note(Check::Brand, format_args!("the config serves brand {brand:?}"));
-    if brands.is_some_and(|served| !served.contains(brand)) {
-        return Err(Rule::BrandNotEnabled { brand: brand.clone() });
-    }
-    note(Check::ModuleBrand, format_args!("the module may serve brand {brand:?}"));
-    if !account.customer.is_active() || !account.customer.deposit_allowed {
-        return Err(Rule::DepositNotAllowed);
-    }
-    note(Check::Customer, format_args!("the customer may deposit"));
-    if !account.account_open() {
-        return Err(Rule::AccountDisabled);
-    }
-    note(Check::Account, format_args!("the account and its group are enabled"));
-    if config.sandbox && account.group.account_mode != AccountMode::Demo && !context.sandbox_credit_allowed {
-        return Err(Rule::SandboxOnRealAccount);
-    }
-    if !config.sandbox && account.group.account_mode == AccountMode::Demo && !context.live_on_demo_allowed {
-        return Err(Rule::LiveOnDemoAccount);
-    }
-    let mode = if config.sandbox { "a sandbox config may serve the account" } else { "the config is live" };
-    note(Check::Sandbox, format_args!("{mode}"));
-    let currency = account.group.currency;
-    if !currencies.is_empty() && !currencies.iter().any(|taken| **taken == *currency.code()) {
-        return Err(Rule::CurrencyNotTaken { account: currency });
-    }
-    note(Check::ModuleCurrency, format_args!("the module can be paid in {currency}"));
-    Ok(methods)
-}
-
-/// The request's method where the config and the module serve it; else the config's; else the module's first.
-fn method_served<'m>(config: &'m ProviderConfig, methods: &'m [Box<str>], requested: &'m str) -> Result<&'m str, Rule> {
-    let default: &str = match methods.first() {
-        Some(first) if config.method.is_empty() => first,
-        Some(_) | None => &config.method,
-    };
-    let served = if config.method.is_empty() {
-        methods.is_empty() || methods.iter().any(|known| **known == *requested)
-    } else {
-        *config.method == *requested
-    };
-    match requested {
-        "" => Ok(default),
-        _ if served => Ok(requested),
-        _ => Err(Rule::MethodNotServed { requested: requested.into() }),
-    }
-}
-
-/// Country and currency: the only checks that an allow lifts.
-fn filters(
-    context: &EligibilityContext<'_>,
-    config: &ProviderConfig,
-    lifted: bool,
-    note: &mut impl FnMut(Check, fmt::Arguments<'_>),
-) -> Result<(), Rule> {
-    let country = &context.account.customer.country;
-    let currency = context.account.group.currency;
-    let meets = |wanted: &str, own: &str| wanted.is_empty() || wanted.eq_ignore_ascii_case(own);
-    match (meets(&config.country, country), lifted) {
-        (true, _) => note(Check::Country, format_args!("country {country:?} is served")),
-        (false, true) => note(Check::Country, format_args!("country {country:?} is allowed by the override")),
-        (false, false) => {
-            return Err(Rule::Country { config: config.country.clone(), customer: country.clone() });
-        }
-    }
-    match (meets(&config.currency, currency.code()), lifted) {
-        (true, _) => note(Check::Currency, format_args!("currency {currency} is served")),
-        (false, true) => note(Check::Currency, format_args!("currency {currency} is allowed by the override")),
-        (false, false) => return Err(Rule::Currency { config: config.currency.clone(), account: currency }),
-    }
-    Ok(())
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cashier_core::books::{Books, StoredEvent};
-use cashier_core::change::{Body, Change, Commit, Counters, OrderDetails};
+use cashier_core::change::{AuditRecord, Body, Change, Commit, Counters, OrderDetails};
 use cashier_core::dependence::Refusals;
 use cashier_core::edit::AuditedValue;
+use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::provider_config::ProviderConfig;
@@ -22,8 +23,8 @@ use tokio::sync::Notify;
 use super::bases::{Bases, wait};
 use super::lock;
 use crate::ports::{
-    Archive, ConfigHistory, Configuration, DurabilityListener, Fault, Loaded, Recorder, Refused, Spawn, StoredAnswer,
-    StoredNotice,
+    Archive, AuditRow, ConfigHistory, Configuration, DurabilityListener, EventPage, Fault, Loaded, Recorder, Refused,
+    Spawn, StoredAnswer, StoredNotice,
 };
 
 /// How long a commit takes to become durable.
@@ -323,6 +324,21 @@ impl Recorder for DiskWriter {
 }
 
 impl Archive for TestDisk {
+    fn events(&self, filter: Filter<EventField>, bytes_max: usize) -> BoxFuture<'static, Result<EventPage, Fault>> {
+        let mut events: BTreeMap<EventId, ProviderEvent> = BTreeMap::new();
+        for change in lock(&self.durable).iter().flat_map(|commit| &commit.changes) {
+            if let Change::Event(row) = change {
+                events.insert(row.id, ProviderEvent { update: None, ..(**row).clone() });
+            }
+        }
+        let page = filter.page(events.values());
+        let bytes = page.rows.iter().map(|row| EventPage::row_bytes(row)).sum();
+        let rows = page.rows.into_iter().cloned().collect();
+        let found =
+            if bytes <= bytes_max { EventPage::Found { rows, count: page.count } } else { EventPage::TooLarge(bytes) };
+        Box::pin(std::future::ready(Ok(found)))
+    }
+
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
         let mut history = ConfigHistory::default();
         for body in self.bodies() {
@@ -342,6 +358,21 @@ impl Archive for TestDisk {
             }
         }
         Box::pin(std::future::ready(Ok(history)))
+    }
+
+    fn audit(
+        &self,
+        filter: Filter<AuditField>,
+        brand: Option<Box<str>>,
+    ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>> {
+        let durable = lock(&self.durable);
+        let records = durable.iter().flat_map(|commit| commit.bodies.iter().map(move |body| (commit, body)));
+        let rows = records.filter_map(|(commit, body)| match body {
+            Body::Audit(record) => Some(audit_row(commit, record)),
+            _ => None,
+        });
+        let page = filter.page(rows.filter(|row| brand.as_ref().is_none_or(|brand| row.brand == *brand)));
+        Box::pin(std::future::ready(Ok(Some(page))))
     }
 
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {
@@ -389,5 +420,33 @@ impl Archive for TestDisk {
             _ => None,
         });
         Box::pin(std::future::ready(Ok(found)))
+    }
+}
+
+/// A record as the strand would store it, but for its hash and the fingerprints of secrets.
+fn audit_row(commit: &Commit, record: &AuditRecord) -> AuditRow {
+    let text = |value: &AuditedValue| match value {
+        AuditedValue::Clear(text) => text.clone(),
+        AuditedValue::Hidden(_) => "fingerprint".into(),
+    };
+    AuditRow {
+        id: commit.seq.0,
+        created_time: commit.at,
+        manager_id: record.manager_id,
+        role: record.role.number(),
+        brand: record.brand.clone(),
+        address: record.address.clone(),
+        request_id: commit.request_id.clone(),
+        command: record.command.clone(),
+        config_id: record.config_id,
+        transaction_id: record.transaction_id,
+        approval_id: record.approval,
+        outcome: record.outcome.clone().into(),
+        changes: record
+            .changes
+            .iter()
+            .map(|change| [change.field.clone(), text(&change.before), text(&change.after)])
+            .collect(),
+        hash: Box::default(),
     }
 }

@@ -13,6 +13,7 @@ pub(crate) const PAGES: &[&str] = &[
     "docs/api/manager-approvals.md",
     "docs/api/manager-configs.md",
     "docs/api/manager-events.md",
+    "docs/api/manager-explanations.md",
     "docs/api/manager-transactions.md",
     "docs/api/webhooks.md",
     "docs/life-of-a-transaction.md",

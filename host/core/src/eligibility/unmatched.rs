@@ -5,7 +5,9 @@
 use std::slice;
 
 use super::mismatch::{Known, KnownCustomer, config_mismatches, override_mismatches};
-use super::{ConfigCandidate, EligibilityContext, Eligible, ModuleFitness, Rule, evaluate, method_served, resolution};
+use super::{
+    ConfigCandidate, EligibilityContext, Eligible, FirstRule, ModuleFitness, Rule, evaluate, method_served, resolution,
+};
 use crate::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use crate::customer_override::{CustomerOverride, OverrideMode};
 use crate::ids::{CustomerId, Login};
@@ -57,7 +59,7 @@ fn serves(config: &ProviderConfig, known: &dyn Known) -> Result<(), Option<Rule>
         let mut account = account.clone();
         account.customer.country = config.country.clone();
         let mut judge = |account: &AccountFacts, overrides: &[CustomerOverride]| {
-            let judged = evaluate(&known.context(account), &candidate, overrides, None, "", &mut |_, _| {});
+            let judged = evaluate(&known.context(account), &candidate, overrides, None, "", &mut FirstRule);
             match judged {
                 Ok(eligible) => admits_any(&eligible),
                 Err(rule) => {

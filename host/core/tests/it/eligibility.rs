@@ -1,6 +1,7 @@
 //! Every rule that hides a config, every override that lifts or adds one, and the trace of the checks.
 
 mod choice;
+mod explained;
 
 use cashier_core::account::{AccountFacts, AccountMode};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};

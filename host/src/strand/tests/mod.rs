@@ -3,8 +3,10 @@
 
 mod archive;
 mod audit;
+mod audit_list;
 mod disk;
 mod erasure;
+mod event_lists;
 mod failure;
 mod filter_sql;
 mod kill;
