@@ -37,7 +37,7 @@ use cashier_core::texts::Texts;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
-pub use self::account_marks::{ACCOUNT_MARKS_MAX, FingerprintKey};
+pub use self::account_marks::{ACCOUNT_MARKS_MAX, FingerprintKey, LostKey, is_sign};
 pub use self::audit::AuditRow;
 pub use self::declaration::{ModuleDeclaration, ModuleSetting};
 pub use self::fault::{Fault, FaultKind};

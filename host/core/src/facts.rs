@@ -8,7 +8,7 @@ mod refunds;
 mod reversed;
 
 pub use self::refunds::{ManagerRefund, RefundPhase, RefundSending, RefusedBy};
-use crate::ids::Seq;
+use crate::ids::{ManagerId, Seq, TransactionId};
 use crate::reason::ReasonCode;
 use crate::status::TransactionStatus;
 use crate::time::UnixTime;
@@ -124,6 +124,12 @@ macro_rules! person_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         8 "refund_done" RefundDone { id: Box<str>, refund: Box<str> };
         /// The config under which it was made wants a person to permit each reversal; recorded when it is made.
         9 "reversals_wait" ReversalsWait;
+        /// A manager entered this manual transaction.
+        10 "entered" Entered { by: ManagerId };
+        /// The customer took the own withdrawal request back.
+        11 "cancelled" CancelledByCustomer;
+        /// A manager entered the manual deposit of this id although this order was open: it may be the same money.
+        12 "entered_beside" EnteredBeside { deposit: TransactionId };
         /// What the requested refund came with: the key of its request, which may be empty, and why.
         20 "refund_reason" RefundReason { id: Box<str>, key: Box<str>, reason: Box<str> };
         /// The call to the provider may have left from here on, under the config's terms of this version; `before` was
@@ -306,7 +312,10 @@ impl PersonFact {
             | Self::RefundCrashed { .. }
             | Self::RefundAccepted { .. }
             | Self::RefundInTotal { .. }
-            | Self::RefundRefusal { .. } => false,
+            | Self::RefundRefusal { .. }
+            | Self::Entered { .. }
+            | Self::CancelledByCustomer
+            | Self::EnteredBeside { .. } => false,
         }
     }
 }

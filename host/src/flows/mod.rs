@@ -14,6 +14,7 @@ pub mod explain_methods;
 pub mod janitor;
 mod list_limits;
 mod manager_act;
+pub mod manual;
 pub mod methods;
 mod notice_limits;
 mod provider_query;

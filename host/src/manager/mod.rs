@@ -8,6 +8,7 @@ pub mod config;
 pub mod customer_override;
 pub mod event_list;
 pub mod explain;
+pub mod manual;
 pub mod module;
 pub mod provider_event;
 pub mod refund;
@@ -39,6 +40,10 @@ pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
 pub const COMMANDS: &[Command] = &[
     transaction::GET,
     transaction::LIST,
+    manual::DEPOSIT,
+    manual::WITHDRAWAL,
+    manual::PROCESS,
+    manual::REJECT,
     refund::REFUND,
     refund::CANCEL,
     config::PROVIDERS,

@@ -4,6 +4,8 @@ mod audit;
 mod events;
 mod explain_methods;
 mod lists;
+mod manual;
+mod manual_money;
 mod refunds;
 mod saving;
 mod sealing;

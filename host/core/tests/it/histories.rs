@@ -46,6 +46,9 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         id().prop_map(|id| PersonFact::RefundInTotal { id: id.into() }),
         id().prop_map(|id| PersonFact::RefundRefusal { id: id.into(), by: "provider".into(), reason: "no".into() }),
         Just(PersonFact::ReversalsWait),
+        Just(PersonFact::Entered { by: ManagerId(3) }),
+        Just(PersonFact::CancelledByCustomer),
+        Just(PersonFact::EnteredBeside { deposit: TransactionId(16) }),
     ]
 }
 
@@ -94,7 +97,7 @@ fn stopped(transaction: &Transaction) -> bool {
     let mut stopped = false;
     for known in &transaction.facts.persons {
         match known.fact {
-            PersonFact::Held(_) | PersonFact::Rejected => stopped = true,
+            PersonFact::Held(_) | PersonFact::Rejected | PersonFact::CancelledByCustomer => stopped = true,
             PersonFact::Approved | PersonFact::Resolved { .. } | PersonFact::Retried => stopped = false,
             PersonFact::Released
             | PersonFact::RefundRequested { .. }
@@ -106,7 +109,9 @@ fn stopped(transaction: &Transaction) -> bool {
             | PersonFact::RefundAccepted { .. }
             | PersonFact::RefundInTotal { .. }
             | PersonFact::RefundRefusal { .. }
-            | PersonFact::ReversalsWait => {}
+            | PersonFact::ReversalsWait
+            | PersonFact::Entered { .. }
+            | PersonFact::EnteredBeside { .. } => {}
         }
     }
     stopped
@@ -190,7 +195,7 @@ proptest! {
                 }
                 Step::Record(_) => Vec::new(),
                 // A flow refuses to reject an approved manual transaction until its posting was refused.
-                Step::Decide(PersonFact::Rejected)
+                Step::Decide(PersonFact::Rejected | PersonFact::CancelledByCustomer)
                     if now.transaction.source == Source::Manual && !now.operations.is_empty() =>
                 {
                     Vec::new()

@@ -130,6 +130,9 @@ fn person_fact() -> BoxedStrategy<PersonFact> {
         text().prop_map(|id| PersonFact::RefundInTotal { id }),
         (text(), text(), text()).prop_map(|(id, by, reason)| PersonFact::RefundRefusal { id, by, reason }),
         Just(PersonFact::ReversalsWait),
+        id().prop_map(|by| PersonFact::Entered { by: ManagerId(by) }),
+        Just(PersonFact::CancelledByCustomer),
+        id().prop_map(|deposit| PersonFact::EnteredBeside { deposit: TransactionId(deposit) }),
     ]
     .boxed()
 }
