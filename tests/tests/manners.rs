@@ -254,7 +254,7 @@ async fn n2_signals_of_a_terminal_neither_stop_nor_end_the_payment_service_of_a_
         if let Some((_, address)) = line.split_once("Sandbox payment service: http://") {
             address.clone_into(&mut service);
         }
-        if line.contains("Stop with Ctrl-C") {
+        if line.contains("5. The webhook was verified") {
             break;
         }
     }

@@ -1,4 +1,4 @@
-//! The program from the command line: the demo shows a deposit and exits with zero, every command explains itself, no key is
+//! The program from the command line: the demo shows a deposit, what BackOffice does with payments, and exits with zero, every command explains itself, no key is
 //! generated silently, and roster import, tokens and the module list work.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
@@ -12,7 +12,7 @@ use cashier_tests::roster::{self, CUSTOMER, LOGIN, SECOND_LOGIN};
 use serde_json::{Value, json};
 
 /// The steps of the demo in order: the sentence of each, and texts that it must print.
-const DEMO_STEPS: [(&str, &[&str]); 8] = [
+const DEMO_STEPS: [(&str, &[&str]); 12] = [
     ("1. Ops give brand ion4 a provider.", &["MngUpdateCashierProviderConfig", "ok: the secret is not shown"]),
     ("2. The customer asks how account 2000009 can be paid into.", &["GET http://", "/cashier/methods?login=2000009"]),
     ("3. The customer deposits 250 USD.", &["/cashier/deposit", "\"next_action\":\"REDIRECT\"", "\"status\":1,"]),
@@ -21,10 +21,41 @@ const DEMO_STEPS: [(&str, &[&str]); 8] = [
     ("6. The same request with the same key", &["ok: it is the same transaction"]),
     ("7. BackOffice sees the transaction", &["MngGetCashierTransaction", "balance_operations", "\"amount\":250.0,"]),
     ("Account 2000009 now holds 250.0 USD. It held nothing before.", &["ok: the account holds exactly the deposit"]),
+    ("8. The customer deposits 120 USD and pays.", &["webhook_never", "ok: the cashier does not know it yet"]),
+    (
+        "9. Meanwhile the customer asks for 50 USD back.",
+        &[
+            "/cashier/withdrawal",
+            "MngProcessManualCashierTransaction",
+            "- decision: ",
+            "- operation: ",
+            "To the customer: ",
+            "Account 2000009 now holds 200.0 USD.",
+        ],
+    ),
+    (
+        "10. A manager refunds 30 USD of the first deposit.",
+        &[
+            "MngRefundCashierTransaction",
+            "- provider_call: ",
+            "- event: ",
+            "To the customer: ",
+            "Account 2000009 now holds 170.0 USD.",
+        ],
+    ),
+    (
+        "11. Nothing was received about the second deposit for a minute",
+        &[
+            "ok: the payment without a webhook is credited",
+            "- provider_call: ",
+            "To the customer: ",
+            "Account 2000009 now holds 290.0 USD.",
+        ],
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_shows_a_deposit_and_its_exact_credit_and_exits_with_zero() {
+async fn the_demo_shows_a_deposit_its_exact_credit_and_the_work_of_backoffice_and_exits_with_zero() {
     let folder = tempfile::tempdir().unwrap();
     let output = run(folder.path(), &["demo", "--exit", "--folder", "deployment"]).await;
     assert_eq!((output.code, &*output.err), (Some(0), ""), "{}", output.out);

@@ -1,8 +1,9 @@
 //! `cashier demo`: sets up a cashier with a sandbox provider in a fresh folder, makes a deposit from the first request to the
-//! credited account, prints every request and response, and keeps serving.
+//! credited account, shows what BackOffice does with payments, prints every request and response, and keeps serving.
 
 mod client;
 mod environment;
+mod second_act;
 mod walkthrough;
 
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use super::{logs, serve};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
-    /// Stop after the deposit; the exit code says whether every step succeeded.
+    /// Stop after the last step; the exit code says whether every step succeeded.
     #[arg(long)]
     exit: bool,
     /// The folder to create; by default a fresh one among the temporary files.
@@ -41,7 +42,7 @@ async fn run_until(args: &DemoArgs, signals: &Signals) -> Result<(), CliError> {
     let stopped = || if args.exit { Err(CliError("a signal ended the demo".to_owned())) } else { Ok(()) };
     let Some(environment) = DemoEnvironment::create(args.folder.clone(), signals).await? else { return stopped() };
     let result = tokio::select! {
-        result = walkthrough::run(&environment) => result.map(Some),
+        result = both_acts(&environment) => result.map(Some),
         _ = signals.next() => Ok(None),
     };
     let result = match result {
@@ -63,4 +64,9 @@ async fn run_until(args: &DemoArgs, signals: &Signals) -> Result<(), CliError> {
     };
     let ended = environment.stop().await;
     result.and(ended)
+}
+
+async fn both_acts(environment: &DemoEnvironment) -> Result<(), CliError> {
+    let first = walkthrough::run(environment).await?;
+    second_act::run(environment, &first).await
 }

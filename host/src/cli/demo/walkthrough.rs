@@ -13,7 +13,8 @@ use crate::cli::terminal::{CliError, print_queued};
 const CHECK_PAUSE: Duration = Duration::from_millis(50);
 const CHECKS_MAX: usize = 200;
 
-pub(super) async fn run(environment: &DemoEnvironment) -> Result<(), CliError> {
+/// The first act; the answer is the id of its deposit.
+pub(super) async fn run(environment: &DemoEnvironment) -> Result<Value, CliError> {
     let client = DemoClient::new();
     let (customer, manager) =
         (format!("http://{}", environment.listeners.customer), format!("http://{}", environment.listeners.manager));
@@ -78,15 +79,14 @@ pub(super) async fn run(environment: &DemoEnvironment) -> Result<(), CliError> {
 
     let balance = environment.balance().await?;
     print_queued(&format!("\nAccount 2000009 now holds {balance}. It held nothing before."));
-    check("the account holds exactly the deposit", &json!(balance), "", &json!("250.0 USD"))
+    check("the account holds exactly the deposit", &json!(balance), "", &json!("250.0 USD"))?;
+    Ok(id)
 }
 
 async fn wait_until_credited(client: &DemoClient, list: &str, environment: &DemoEnvironment) -> Result<(), CliError> {
     let token = Some(("customer token", &*environment.customer_token));
     for _ in 0..CHECKS_MAX {
-        let (_, response) = client.send(&DemoRequest::get(list, token)).await?;
-        let rows: Value = serde_json::from_slice(&response).unwrap_or_default();
-        if rows.pointer("/rows/0/status") == Some(&json!(3)) {
+        if is_credited(client, list, token).await? {
             return Ok(());
         }
         tokio::time::sleep(CHECK_PAUSE).await;
@@ -94,8 +94,19 @@ async fn wait_until_credited(client: &DemoClient, list: &str, environment: &Demo
     Err(CliError("the deposit was paid and not credited within ten seconds".into()))
 }
 
+/// Whether the first transaction of a list is credited.
+pub(super) async fn is_credited(
+    client: &DemoClient,
+    list: &str,
+    token: Option<(&str, &str)>,
+) -> Result<bool, CliError> {
+    let (_, response) = client.send(&DemoRequest::get(list, token)).await?;
+    let rows: Value = serde_json::from_slice(&response).unwrap_or_default();
+    Ok(rows.pointer("/rows/0/status") == Some(&json!(3)))
+}
+
 /// Checks the value at a JSON pointer of a response.
-fn check(what: &str, answer: &Value, pointer: &str, wanted: &Value) -> Result<(), CliError> {
+pub(super) fn check(what: &str, answer: &Value, pointer: &str, wanted: &Value) -> Result<(), CliError> {
     let found = answer.pointer(pointer).unwrap_or(&Value::Null);
     if found == wanted {
         print_queued(&format!("  ok: {what}"));
