@@ -2,6 +2,7 @@
 
 mod audit;
 mod explain_methods;
+mod rights;
 mod saving;
 mod sealing;
 mod second_person;
@@ -35,9 +36,11 @@ impl Tokens for PlainTokens {
             "user" => Role::User,
             "crm" => Role::CrmManager,
             "dealer" => Role::Dealer,
+            "glass" => Role::Admin,
             _ => return Err(refused()),
         };
-        Ok(ManagerSession::assertion(ManagerId(id), role, brand))
+        let session = ManagerSession::assertion(ManagerId(id), role, brand);
+        Ok(if token.starts_with("glass") { session.breaking_glass() } else { session })
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use cashier_core::change::OrderDetails;
 use cashier_core::filter::{AuditField, Filter, RowPage};
-use cashier_core::ids::{ConfigId, EventId, NoticeId, TransactionId};
+use cashier_core::ids::{ConfigId, EventId, ManagerId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::texts::Texts;
 use futures_util::future::{BoxFuture, ready};
@@ -116,6 +116,10 @@ impl Drop for ArchiveReader {
 impl Archive for ArchiveReader {
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
         self.read(move |connection| audit::config_history(connection, id))
+    }
+
+    fn sole_manager(&self) -> BoxFuture<'static, Result<Option<ManagerId>, Fault>> {
+        self.read(audit::sole_manager)
     }
 
     fn audit(

@@ -55,17 +55,21 @@ pub struct FieldChange {
     pub after: AuditedValue,
 }
 
-/// Which changes of a config need a second person.
+/// What needs a second person: changes of a config, and decisions about money.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SecondPerson {
     pub credentials: bool,
     pub endpoints: bool,
     pub enabling: bool,
+    /// Refunds above an amount.
+    pub refunds: bool,
+    /// Ending a review hold.
+    pub resolving: bool,
 }
 
 impl SecondPerson {
     /// The names that the settings use.
-    pub const NAMES: [&'static str; 3] = ["credentials", "endpoints", "enabling"];
+    pub const NAMES: [&'static str; 5] = ["credentials", "endpoints", "enabling", "refunds", "resolving"];
 
     /// Reads the names of the settings; the error is the name that is not known.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
@@ -75,10 +79,17 @@ impl SecondPerson {
                 "credentials" => read.credentials = true,
                 "endpoints" => read.endpoints = true,
                 "enabling" => read.enabling = true,
+                "refunds" => read.refunds = true,
+                "resolving" => read.resolving = true,
                 other => return Err(other),
             }
         }
         Ok(read)
+    }
+
+    /// Whether anything needs one.
+    pub fn is_any(self) -> bool {
+        self != Self::default()
     }
 
     /// Whether changes of these classes wait for a second person. A config that stays disabled and has no transactions
