@@ -22,7 +22,7 @@ use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::digest::PostedDigest;
-use cashier_core::filter::{AuditField, Filter, RowPage};
+use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
@@ -198,8 +198,28 @@ pub const TEXTS_AT_ONCE_MAX: usize = 64;
 /// The texts that were found, each with its transaction.
 pub type FoundTexts = Vec<(TransactionId, Arc<Texts>)>;
 
-/// Large, rarely read rows, read by id outside the strand's thread.
+/// A page of events, which are without their normalized updates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventPage {
+    /// The rows and the count are of one moment.
+    Found { rows: Vec<ProviderEvent>, count: u64 },
+    /// The rows take so many bytes, more than they may.
+    TooLarge(usize),
+}
+
+impl EventPage {
+    /// Bytes that a row takes, its update aside.
+    pub fn row_bytes(row: &ProviderEvent) -> usize {
+        let texts = [&row.provider, &row.brand, &row.event_id, &row.provider_payment_id, &row.failure_reason];
+        let texts = texts.into_iter().chain([&row.module_hash]).map(|text| text.len()).sum::<usize>();
+        size_of::<ProviderEvent>() + texts + size_of_val(&*row.also_verified_by)
+    }
+}
+
+/// Large, rarely read rows, read outside the strand's thread.
 pub trait Archive: Send + Sync {
+    /// Verified and quarantined events, as they are on disk. The read ends when nobody waits for it any more.
+    fn events(&self, filter: Filter<EventField>, bytes_max: usize) -> BoxFuture<'static, Result<EventPage, Fault>>;
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>>;
     fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<ProviderEvent>, Fault>>;
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;

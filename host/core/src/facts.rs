@@ -6,7 +6,7 @@
 mod open;
 mod reversed;
 
-use crate::ids::Seq;
+use crate::ids::{ManagerId, Seq, TransactionId};
 use crate::reason::ReasonCode;
 use crate::status::TransactionStatus;
 use crate::time::UnixTime;
@@ -122,6 +122,12 @@ macro_rules! person_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         8 "refund_done" RefundDone { id: Box<str>, refund: Box<str> };
         /// The config under which it was made wants a person to permit each reversal; recorded when it is made.
         9 "reversals_wait" ReversalsWait;
+        /// A manager entered this manual transaction.
+        10 "entered" Entered { by: ManagerId };
+        /// The customer took the own withdrawal request back.
+        11 "cancelled" CancelledByCustomer;
+        /// A manager entered the manual deposit of this id although this order was open: it may be the same money.
+        12 "entered_beside" EnteredBeside { deposit: TransactionId };
     }
 } } }
 
@@ -285,7 +291,10 @@ impl PersonFact {
             | Self::Rejected
             | Self::RefundRefused { .. }
             | Self::RefundDone { .. }
-            | Self::ReversalsWait => false,
+            | Self::ReversalsWait
+            | Self::Entered { .. }
+            | Self::CancelledByCustomer
+            | Self::EnteredBeside { .. } => false,
         }
     }
 }

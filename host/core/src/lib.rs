@@ -29,6 +29,7 @@ pub mod ids;
 pub mod inbox;
 pub mod lengths;
 pub mod lookups;
+pub mod manual;
 pub mod money;
 pub mod network;
 pub mod notice;

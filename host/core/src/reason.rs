@@ -85,7 +85,7 @@ reasons! {
         DisputeUnmatched = 21 "DISPUTE_UNMATCHED" "A dispute is open, and a reversal that names no dispute we know may be its.",
         RefundFailed = 22 "REFUND_FAILED" "A refund did not reach the customer; the detail is its id.",
         ReversalWaits = 23 "REVERSAL_WAITS" "Money went back at the provider, and the config wants a person to permit that it is taken from the account.",
-        PaymentIdReused = 30 "PAYMENT_ID_REUSED" "The provider's payment was confirmed for another transaction before; the detail names both.",
+        PaymentIdReused = 30 "PAYMENT_ID_REUSED" "The provider's payment was confirmed for another transaction before, or entered by hand; the detail names both.",
         TooManyStatements = 31 "TOO_MANY_STATEMENTS" "A statement about money, or an id of one, exceeded what is stored and is missing.",
         OperationKeyConflict = 35 "OPERATION_KEY_CONFLICT" "The trading server knows the operation's key with other values; nothing was posted.",
         PostingImported = 36 "POSTING_IMPORTED" "Reconcile found a posting that the books did not know, and the facts do not explain it.",

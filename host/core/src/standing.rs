@@ -198,7 +198,8 @@ fn manual(owed_when_approved: i64, persons: &PersonSummary, posted: Posted) -> S
     } else if approved {
         standing(S::ManualReview, R::None, owed_when_approved, settles)
     } else if persons.rejected.is_some() {
-        standing(S::Cancelled, R::Rejected, 0, false)
+        let by = if persons.cancelled { R::Cancelled } else { R::Rejected };
+        standing(S::Cancelled, by, 0, false)
     } else {
         standing(S::ManualReview, R::None, 0, false)
     }

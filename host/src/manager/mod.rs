@@ -6,7 +6,9 @@ pub mod audit;
 pub mod command;
 pub mod config;
 pub mod customer_override;
+pub mod event_list;
 pub mod explain;
+pub mod manual;
 pub mod module;
 pub mod provider_event;
 mod refused;
@@ -38,6 +40,10 @@ pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
 pub const COMMANDS: &[Command] = &[
     transaction::GET,
     transaction::LIST,
+    manual::DEPOSIT,
+    manual::WITHDRAWAL,
+    manual::PROCESS,
+    manual::REJECT,
     config::PROVIDERS,
     config::LIST,
     config::ADD,
@@ -47,6 +53,7 @@ pub const COMMANDS: &[Command] = &[
     customer_override::LIST,
     customer_override::UPDATE,
     module::LIST,
+    provider_event::LIST,
     explain::METHODS,
     provider_event::REPLAY,
     approval::LIST,

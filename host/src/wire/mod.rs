@@ -14,6 +14,7 @@ pub mod deposit;
 pub mod envelope;
 pub mod event;
 pub mod filter;
+pub mod manual;
 pub mod method;
 pub mod method_explanation;
 pub mod object_text;

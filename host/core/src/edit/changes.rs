@@ -61,6 +61,8 @@ pub struct SecondPerson {
     pub credentials: bool,
     pub endpoints: bool,
     pub enabling: bool,
+    /// Of a manual deposit or withdrawal: whoever processes it must not be who entered it.
+    pub manual: bool,
     /// Refunds above an amount.
     pub refunds: bool,
     /// Ending a review hold.
@@ -69,7 +71,7 @@ pub struct SecondPerson {
 
 impl SecondPerson {
     /// The names that the settings use.
-    pub const NAMES: [&'static str; 5] = ["credentials", "endpoints", "enabling", "refunds", "resolving"];
+    pub const NAMES: [&'static str; 6] = ["credentials", "endpoints", "enabling", "manual", "refunds", "resolving"];
 
     /// Reads the names of the settings; the error is the name that is not known.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
@@ -79,6 +81,7 @@ impl SecondPerson {
                 "credentials" => read.credentials = true,
                 "endpoints" => read.endpoints = true,
                 "enabling" => read.enabling = true,
+                "manual" => read.manual = true,
                 "refunds" => read.refunds = true,
                 "resolving" => read.resolving = true,
                 other => return Err(other),

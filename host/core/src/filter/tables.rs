@@ -30,7 +30,7 @@ macro_rules! fields {
 }
 
 fields! {
-    /// Fields of transactions, the same for customers and managers.
+    /// Fields of transactions; customers may name those of [`Self::PUBLISHED`] alone.
     TransactionField {
         Id = Int "id",
         CustomerId = Int "customer_id",
@@ -45,6 +45,14 @@ fields! {
         ApprovedTime = Int "approved_time",
         ProcessedTime = Int "processed_time",
         CreatedTime = Int "created_time",
+        Reference = Text "reference",
+        Amount = Decimal "amount",
+        Brand = Text "brand",
+        ProviderConfigId = Int "provider_config_id",
+        IdempotencyKey = Text "idempotency_key",
+        FailureReason = Text "failure_reason",
+        UpdatedTime = Int "updated_time",
+        ExpiresTime = Int "expires_time",
     }
     /// Fields of provider configs; flags are 0 and 1.
     ConfigField {
@@ -112,7 +120,29 @@ fields! {
         ProcessingStatus = Int "processing_status",
         CreatedTime = Int "created_time",
         ProcessedTime = Int "processed_time",
+        ProviderConfigId = Int "provider_config_id",
+        Brand = Text "brand",
+        FailureReason = Text "failure_reason",
     }
+}
+
+impl TransactionField {
+    /// The published fields, which customers may name; the others are for managers.
+    pub const PUBLISHED: &'static [Self] = &[
+        Self::Id,
+        Self::CustomerId,
+        Self::Login,
+        Self::Type,
+        Self::Status,
+        Self::Source,
+        Self::Provider,
+        Self::Method,
+        Self::Currency,
+        Self::ProviderPaymentId,
+        Self::ApprovedTime,
+        Self::ProcessedTime,
+        Self::CreatedTime,
+    ];
 }
 
 impl FilterRow<TransactionField> for Transaction {
@@ -132,6 +162,14 @@ impl FilterRow<TransactionField> for Transaction {
             F::ApprovedTime => FilterValue::Int(self.approved_time.0),
             F::ProcessedTime => FilterValue::Int(self.processed_time.0),
             F::CreatedTime => FilterValue::Int(self.created_time.0),
+            F::Reference => FilterValue::Text(self.reference.as_str()),
+            F::Amount => FilterValue::Decimal(self.amount.units()),
+            F::Brand => FilterValue::Text(&self.brand),
+            F::ProviderConfigId => FilterValue::id(self.config_id.0),
+            F::IdempotencyKey => FilterValue::Text(&self.idempotency_key),
+            F::FailureReason => FilterValue::Text(self.reason.code.name()),
+            F::UpdatedTime => FilterValue::Int(self.updated_time.0),
+            F::ExpiresTime => FilterValue::Int(self.expires_time.0),
         }
     }
 }
@@ -203,6 +241,9 @@ impl FilterRow<EventField> for ProviderEvent {
             F::ProviderPaymentId => FilterValue::Text(&self.provider_payment_id),
             F::SignatureStatus => FilterValue::Int(self.signature_status.number().into()),
             F::ProcessingStatus => FilterValue::Int(self.processing_status.number().into()),
+            F::ProviderConfigId => FilterValue::id(self.config_id.0),
+            F::Brand => FilterValue::Text(&self.brand),
+            F::FailureReason => FilterValue::Text(&self.failure_reason),
             F::CreatedTime => FilterValue::Int(self.created_time.0),
             F::ProcessedTime => FilterValue::Int(self.processed_time.0),
         }

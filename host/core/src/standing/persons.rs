@@ -11,6 +11,8 @@ pub(super) struct PersonSummary<'a> {
     pub(super) held: Option<Recorded<TransactionStatus>>,
     pub(super) approved: Option<Seq>,
     pub(super) rejected: Option<Seq>,
+    /// It was the customer who did.
+    pub(super) cancelled: bool,
     pub(super) resolved: Option<(Seq, i64)>,
     /// False after a status was set by hand, until a person permits postings again.
     pub(super) money_released: bool,
@@ -43,6 +45,7 @@ impl<'a> PersonSummary<'a> {
             held: None,
             approved: None,
             rejected: None,
+            cancelled: false,
             resolved: None,
             money_released: true,
             reversals_wait: false,
@@ -62,6 +65,10 @@ impl<'a> PersonSummary<'a> {
                     read.reversals_permitted = known.seq;
                 }
                 PersonFact::Rejected => read.rejected = Some(known.seq),
+                PersonFact::CancelledByCustomer => {
+                    read.rejected = Some(known.seq);
+                    read.cancelled = true;
+                }
                 PersonFact::Resolved { minor } => {
                     read.resolved = Some((known.seq, *minor));
                     read.rejected = None;
@@ -87,6 +94,7 @@ impl<'a> PersonSummary<'a> {
                     }
                 }
                 PersonFact::ReversalsWait => read.reversals_wait = true,
+                PersonFact::Entered { .. } | PersonFact::EnteredBeside { .. } => {}
             }
         }
         read

@@ -40,6 +40,9 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         id().prop_map(|id| PersonFact::RefundRefused { id: id.into() }),
         (id(), id()).prop_map(|(id, refund)| PersonFact::RefundDone { id: id.into(), refund: refund.into() }),
         Just(PersonFact::ReversalsWait),
+        Just(PersonFact::Entered { by: ManagerId(3) }),
+        Just(PersonFact::CancelledByCustomer),
+        Just(PersonFact::EnteredBeside { deposit: TransactionId(16) }),
     ]
 }
 
@@ -88,13 +91,15 @@ fn stopped(transaction: &Transaction) -> bool {
     let mut stopped = false;
     for known in &transaction.facts.persons {
         match known.fact {
-            PersonFact::Held(_) | PersonFact::Rejected => stopped = true,
+            PersonFact::Held(_) | PersonFact::Rejected | PersonFact::CancelledByCustomer => stopped = true,
             PersonFact::Approved | PersonFact::Resolved { .. } | PersonFact::Retried => stopped = false,
             PersonFact::Released
             | PersonFact::RefundRequested { .. }
             | PersonFact::RefundRefused { .. }
             | PersonFact::RefundDone { .. }
-            | PersonFact::ReversalsWait => {}
+            | PersonFact::ReversalsWait
+            | PersonFact::Entered { .. }
+            | PersonFact::EnteredBeside { .. } => {}
         }
     }
     stopped
@@ -178,7 +183,7 @@ proptest! {
                 }
                 Step::Record(_) => Vec::new(),
                 // A flow refuses to reject an approved manual transaction until its posting was refused.
-                Step::Decide(PersonFact::Rejected)
+                Step::Decide(PersonFact::Rejected | PersonFact::CancelledByCustomer)
                     if now.transaction.source == Source::Manual && !now.operations.is_empty() =>
                 {
                     Vec::new()

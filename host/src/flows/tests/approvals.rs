@@ -122,10 +122,8 @@ async fn a_new_fact_makes_it_stale_and_a_notice_that_states_nothing_new_does_not
     assert_eq!(approve(&env, session(8, None), old.id).await.unwrap_err(), RefusalCode::ApprovalStale, "it is expired");
     // A status that moves no money: the order was declined once more at the provider.
     let open = asked(&env, 7).await.unwrap();
-    let declined = cashier_core::notice::Update {
-        reference: Some(reference.clone()),
-        ..update("evt_4", ProviderStatus::Failed)
-    };
+    let declined =
+        cashier_core::notice::Update { reference: Some(reference.clone()), ..update("evt_4", ProviderStatus::Failed) };
     env.notice(Some(1), vec![declined]).await.unwrap();
     approve(&env, session(8, None), open.id).await.unwrap();
 }
@@ -139,8 +137,7 @@ async fn of_two_who_decide_at_once_one_decides_also_where_both_read_it_as_open()
     assert_eq!(second.code, RefusalCode::Duplicate, "while it is being decided");
     drop(first);
     // Were there no such guard, the ground would still decide.
-    let (one, other) =
-        tokio::join!(made(&env, session(8, None), Arc::clone(&row)), made(&env, session(9, None), row));
+    let (one, other) = tokio::join!(made(&env, session(8, None), Arc::clone(&row)), made(&env, session(9, None), row));
     assert_eq!([one.is_ok(), other.is_ok()].into_iter().filter(|is_ok| *is_ok).count(), 1);
     assert_eq!(decisions(&env), 1);
 }

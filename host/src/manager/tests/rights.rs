@@ -50,5 +50,8 @@ async fn whoever_owns_the_host_approves_a_config_alone() {
     assert_eq!(api.error("dealer#7", APPROVE, &by_id).await.0, 403);
     assert_eq!(api.command("glass#7", APPROVE, &by_id).await.1["approval"]["state"], "approved");
     let last = api.all_records().pop().unwrap();
-    assert_eq!((last.manager_id, &*last.outcome, last.approval.0), (ManagerId(7), "break glass", asked["approval"]["id"].as_u64().unwrap()));
+    assert_eq!(
+        (last.manager_id, &*last.outcome, last.approval.0),
+        (ManagerId(7), "break glass", asked["approval"]["id"].as_u64().unwrap())
+    );
 }

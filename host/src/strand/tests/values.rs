@@ -120,6 +120,9 @@ fn person_fact() -> BoxedStrategy<PersonFact> {
         text().prop_map(|id| PersonFact::RefundRefused { id }),
         (text(), text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
         Just(PersonFact::ReversalsWait),
+        id().prop_map(|by| PersonFact::Entered { by: ManagerId(by) }),
+        Just(PersonFact::CancelledByCustomer),
+        id().prop_map(|deposit| PersonFact::EnteredBeside { deposit: TransactionId(deposit) }),
     ]
     .boxed()
 }
