@@ -55,7 +55,8 @@ async fn approve(env: &TestCashier, session: ManagerSession, id: ApprovalId) -> 
 
 /// The same with an approval as it was read before.
 async fn made(env: &TestCashier, session: ManagerSession, open: Arc<Approval>) -> Result<Aggregate, RefusalCode> {
-    let decided = decide(&env.cashier, &act(session, Some(open)), ID, |draft, known| {
+    let act = act(session, Some(open));
+    let decided = decide(&env.cashier, &act, ID, |draft, known| {
         draft.add(known.decide(PersonFact::Retried, draft.context()));
         Ok(Decision::default())
     });
@@ -108,7 +109,7 @@ async fn a_new_fact_makes_it_stale_and_a_notice_that_states_nothing_new_does_not
     approve(&env, session(8, None), open.id).await.unwrap();
 
     let stale = asked(&env, 7).await.unwrap();
-    let again = crate::test_cashier::paid("evt_3", &reference);
+    let again = paid("evt_3", &reference);
     let second = cashier_core::notice::Update { payment_id: "another".into(), ..again };
     env.notice(Some(1), vec![second]).await.unwrap();
     assert_eq!(approve(&env, session(8, None), stale.id).await.unwrap_err(), RefusalCode::ApprovalStale);
