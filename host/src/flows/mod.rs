@@ -3,6 +3,7 @@
 
 pub mod approvals;
 pub mod audit;
+pub mod cancel;
 mod cashier;
 pub mod configure;
 mod customer_limits;
@@ -20,6 +21,7 @@ mod notice_limits;
 mod provider_query;
 mod publication;
 mod rate_limit;
+pub mod refund;
 pub mod refusals;
 pub mod replay;
 mod replay_turn;

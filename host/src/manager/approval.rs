@@ -13,7 +13,7 @@ use crate::flows::approvals;
 use crate::flows::configure::{self, ApprovalRequest, Decision};
 use crate::json_object::Described;
 use crate::manager::command::{ById, Command, CommandCall, Effect};
-use crate::manager::config as config_commands;
+use crate::manager::{config as config_commands, refund};
 use crate::wire::answer_values::{Listing, ListingOf};
 use crate::wire::approval::{ApprovalAnswer, ApprovalRecord};
 use crate::wire::config;
@@ -35,7 +35,19 @@ pub const APPROVE: Command = Command {
     name: "MngApproveCashierChange",
     may: Role::may_manage_cashier,
     effect: Effect::Changes,
-    errors: &[RefusalCode::NotFound, RefusalCode::Duplicate, RefusalCode::ApprovalStale, RefusalCode::ConfigInUse],
+    errors: &[
+        RefusalCode::NotFound,
+        RefusalCode::Duplicate,
+        RefusalCode::ApprovalStale,
+        RefusalCode::ConfigInUse,
+        RefusalCode::IdempotencyConflict,
+        RefusalCode::InsufficientBalance,
+        RefusalCode::PostingRefused,
+        RefusalCode::RefundUnderWay,
+        RefusalCode::WrongStatus,
+        RefusalCode::ProviderDeclined,
+        RefusalCode::ProviderUnavailable,
+    ],
     request: ById::schema,
     answer: ApprovalAnswer::schema,
     run: |call| Box::pin(decide(call, true)),
@@ -55,7 +67,7 @@ pub const REJECT: Command = Command {
 const EDITS: &[Command] = &[config_commands::ADD, config_commands::UPDATE];
 
 /// Commands about transactions that may.
-const DECISIONS: &[Command] = &[];
+const DECISIONS: &[Command] = &[refund::REFUND];
 
 fn list(call: &CommandCall) -> CommandResult {
     let filter = Parameters::from_json(call.data())?.into_filter()?;

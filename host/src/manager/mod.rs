@@ -11,6 +11,7 @@ pub mod explain;
 pub mod manual;
 pub mod module;
 pub mod provider_event;
+pub mod refund;
 mod refused;
 pub mod roster;
 mod second_person;
@@ -44,6 +45,8 @@ pub const COMMANDS: &[Command] = &[
     manual::WITHDRAWAL,
     manual::PROCESS,
     manual::REJECT,
+    refund::REFUND,
+    refund::CANCEL,
     config::PROVIDERS,
     config::LIST,
     config::ADD,

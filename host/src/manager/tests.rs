@@ -6,6 +6,8 @@ mod explain_methods;
 mod lists;
 mod manual;
 mod manual_money;
+mod refunds;
+mod refunds_approved;
 mod rights;
 mod saving;
 mod sealing;
