@@ -127,7 +127,7 @@ async fn what_can_never_be_refunded_is_refused_when_it_is_asked() {
 async fn a_refund_that_the_provider_refuses_is_the_approvers_answer_and_the_money_is_back() {
     let api = credited().await;
     let by_id = asked(&api, "dealer#7", r#"{"id":1,"reason":"x"}"#).await;
-    lock(&api.env.provider.on_refund).push_back(OnRefund::Decline);
+    lock(&api.env.provider.next_refunds).push_back(OnRefund::Decline);
     assert_eq!(api.error("manager#8", APPROVE, &by_id).await, (502, "PROVIDER_DECLINED".into()));
     assert_eq!(api.env.trading.balance(), 10_000);
     assert_eq!(api.error("manager#9", APPROVE, &by_id).await, (409, "RET_ERR_DUPLICATE".into()), "it was made once");
