@@ -23,7 +23,7 @@ use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::digest::PostedDigest;
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
-use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
+use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
@@ -31,6 +31,7 @@ use cashier_core::printable::Printable;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
+use cashier_core::refund::{PaymentAbilities, RefundAnswer, RefundCall};
 use cashier_core::roster::{ImportReport, RosterPlan};
 use cashier_core::texts::Texts;
 use cashier_core::time::UnixTime;
@@ -225,6 +226,8 @@ pub trait Archive: Send + Sync {
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
     /// What the audit records say of a config.
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>>;
+    /// The manager whom the audit records name, where they name one alone.
+    fn sole_manager(&self) -> BoxFuture<'static, Result<Option<ManagerId>, Fault>>;
     /// A page of audit records; those of sessions of this brand alone, where one is given. `None` where it is too large.
     fn audit(
         &self,
@@ -426,6 +429,16 @@ pub struct PaymentQuery {
     pub nonce: u128,
 }
 
+/// A refund of a payment that exists, as the provider is sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundQuery {
+    /// Never sent.
+    pub transaction_id: TransactionId,
+    /// Its key is the refund's own.
+    pub payment: PaymentQuery,
+    pub refund: RefundCall,
+}
+
 /// The provider's answer to a query about a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueryAnswer {
@@ -462,6 +475,10 @@ pub trait Gateway: Send + Sync {
     /// The call that moves money which a notice requires (a capture); keyed by `payment.idempotency_key`.
     fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
     fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
+    /// What the module can do about payments that exist.
+    fn abilities(&self) -> PaymentAbilities;
+    /// Refunds a part or the whole of a payment, keyed by the refund's own id.
+    fn refund(&self, refund: Durable<RefundQuery>) -> BoxFuture<'static, RefundAnswer>;
 }
 
 /// How well a gateway, or a module with all its gateways, works; from best to worst.
@@ -537,6 +554,8 @@ pub struct EndedCalls {
     /// Transactions whose create call did, in this run or in one before, with their references: in other books the id is
     /// another transaction's.
     pub creates: Vec<(TransactionId, Box<str>)>,
+    /// Transactions of which a refund's call did, with our ids of those refunds.
+    pub refunds: Vec<(TransactionId, Box<str>)>,
     /// Notices whose reading ended the run before this one.
     pub notices: Vec<EndedNotice>,
 }

@@ -1,7 +1,9 @@
 //! The flows: deposits, withdrawals, webhooks, queries, edits and the janitor. Each reads from top to bottom, knows no
 //! socket, disk or library, and outlives the request that began it. What they share is the [`Cashier`].
 
+pub mod approvals;
 pub mod audit;
+pub mod cancel;
 mod cashier;
 pub mod configure;
 mod customer_limits;
@@ -19,6 +21,7 @@ mod notice_limits;
 mod provider_query;
 mod publication;
 mod rate_limit;
+pub mod refund;
 pub mod refusals;
 pub mod replay;
 mod replay_turn;

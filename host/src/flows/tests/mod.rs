@@ -1,5 +1,6 @@
 //! The flows with a test cashier: each test is one interleaving that once cost money, or would.
 
+mod approvals;
 mod chaos;
 mod clock;
 mod clock_windows;
@@ -17,6 +18,7 @@ mod notice_floods;
 mod orders;
 mod pace;
 mod postings;
+mod refunds;
 mod reviews;
 mod rosters;
 mod sealing;
