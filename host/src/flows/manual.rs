@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::{Books, StoredBy};
-use cashier_core::deposit;
+use cashier_core::{decisions, deposit};
 use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::manual::{self, ManualRequest};
 use cashier_core::operation::BalanceOperation;
@@ -106,7 +106,7 @@ pub async fn process(cashier: &Arc<Cashier>, act: &ManagerAct, id: TransactionId
         Ok(Decision::default())
     })
     .await?;
-    match judged.and_then(|before| manual::refused_posting(&before, &after)) {
+    match judged.and_then(|before| decisions::refused_posting(&before, &after)) {
         Some(refusal) => Err(refusal),
         None => Ok(after),
     }

@@ -12,6 +12,7 @@ pub mod manual;
 pub mod module;
 pub mod provider_event;
 mod refused;
+pub mod review;
 pub mod roster;
 pub mod transaction;
 pub mod transaction_list;
@@ -43,6 +44,8 @@ pub const COMMANDS: &[Command] = &[
     manual::WITHDRAWAL,
     manual::PROCESS,
     manual::REJECT,
+    review::RETRY,
+    review::RESOLVE,
     config::PROVIDERS,
     config::LIST,
     config::ADD,

@@ -6,6 +6,7 @@ mod explain_methods;
 mod lists;
 mod manual;
 mod manual_money;
+mod review;
 mod saving;
 mod sealing;
 mod second_person;

@@ -22,6 +22,7 @@ pub mod operation;
 pub mod pieces;
 pub mod read;
 pub mod refusal;
+pub mod review;
 pub mod roster;
 pub mod schema;
 pub mod transaction;
