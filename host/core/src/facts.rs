@@ -4,8 +4,10 @@
 //! entry here. `standing` derives status and owed amount from the facts.
 
 mod open;
+mod refunds;
 mod reversed;
 
+pub use self::refunds::{ManagerRefund, RefundPhase, RefundSending, RefusedBy};
 use crate::ids::{ManagerId, Seq, TransactionId};
 use crate::reason::ReasonCode;
 use crate::status::TransactionStatus;
@@ -128,6 +130,19 @@ macro_rules! person_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         11 "cancelled" CancelledByCustomer;
         /// A manager entered the manual deposit of this id although this order was open: it may be the same money.
         12 "entered_beside" EnteredBeside { deposit: TransactionId };
+        /// What the requested refund came with: the key of its request, which may be empty, and why.
+        20 "refund_reason" RefundReason { id: Box<str>, key: Box<str>, reason: Box<str> };
+        /// The call to the provider may have left from here on, under the config's terms of this version; `before` was
+        /// refunded by then, in minor units.
+        21 "refund_sent" RefundSent { id: Box<str>, terms: i64, before: i64 };
+        /// That call ended the process: it is never made again.
+        22 "refund_crashed" RefundCrashed { id: Box<str> };
+        /// The provider accepted it, under its own id where it states one, and has not reported the result.
+        23 "refund_accepted" RefundAccepted { id: Box<str>, refund: Box<str> };
+        /// The provider's total of refunds, which is a fact of its own, includes it.
+        24 "refund_in_total" RefundInTotal { id: Box<str> };
+        /// Why it was refused, and by whom: see [`RefusedBy`].
+        25 "refund_refusal" RefundRefusal { id: Box<str>, by: Box<str>, reason: Box<str> };
     }
 } } }
 
@@ -292,6 +307,12 @@ impl PersonFact {
             | Self::RefundRefused { .. }
             | Self::RefundDone { .. }
             | Self::ReversalsWait
+            | Self::RefundReason { .. }
+            | Self::RefundSent { .. }
+            | Self::RefundCrashed { .. }
+            | Self::RefundAccepted { .. }
+            | Self::RefundInTotal { .. }
+            | Self::RefundRefusal { .. }
             | Self::Entered { .. }
             | Self::CancelledByCustomer
             | Self::EnteredBeside { .. } => false,

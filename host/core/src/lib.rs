@@ -42,6 +42,7 @@ pub mod reason;
 pub mod recent;
 pub mod reconcile;
 pub mod refs;
+pub mod refund;
 pub mod refusal;
 pub mod refused;
 pub mod rights;

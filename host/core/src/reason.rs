@@ -85,6 +85,8 @@ reasons! {
         DisputeUnmatched = 21 "DISPUTE_UNMATCHED" "A dispute is open, and a reversal that names no dispute we know may be its.",
         RefundFailed = 22 "REFUND_FAILED" "A refund did not reach the customer; the detail is its id.",
         ReversalWaits = 23 "REVERSAL_WAITS" "Money went back at the provider, and the config wants a person to permit that it is taken from the account.",
+        RefundPending = 27 "REFUND_PENDING" "A refund that a manager requested is under way; the detail says how far it is.",
+        RefundRefused = 28 "REFUND_REFUSED" "The refund that a manager requested was refused; the detail says by whom and why, and the account has the money.",
         PaymentIdReused = 30 "PAYMENT_ID_REUSED" "The provider's payment was confirmed for another transaction before, or entered by hand; the detail names both.",
         TooManyStatements = 31 "TOO_MANY_STATEMENTS" "A statement about money, or an id of one, exceeded what is stored and is missing.",
         OperationKeyConflict = 35 "OPERATION_KEY_CONFLICT" "The trading server knows the operation's key with other values; nothing was posted.",

@@ -52,6 +52,10 @@ codes! {
     InsufficientBalance = 409 "INSUFFICIENT_BALANCE",
     /// The trading server refused the posting for another reason than the balance.
     PostingRefused = 409 "POSTING_REFUSED",
+    /// Another refund of the transaction has not ended.
+    RefundUnderWay = 409 "REFUND_UNDER_WAY",
+    /// The transaction is at a status that does not permit it.
+    WrongStatus = 409 "WRONG_STATUS",
     BodyTooLarge = 413 "BODY_TOO_LARGE",
     Frequent = 429 "RET_ERR_FREQUENT",
     Internal = 500 "INTERNAL_ERROR",

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod manual;
 pub mod module;
 pub mod provider_event;
+pub mod refund;
 mod refused;
 pub mod review;
 pub mod roster;
@@ -46,6 +47,8 @@ pub const COMMANDS: &[Command] = &[
     manual::REJECT,
     review::RETRY,
     review::RESOLVE,
+    refund::REFUND,
+    refund::CANCEL,
     config::PROVIDERS,
     config::LIST,
     config::ADD,

@@ -7,6 +7,7 @@ mod lists;
 mod manual;
 mod manual_money;
 mod review;
+mod refunds;
 mod saving;
 mod sealing;
 mod second_person;

@@ -21,6 +21,7 @@ pub mod object_text;
 pub mod operation;
 pub mod pieces;
 pub mod read;
+pub mod refund;
 pub mod refusal;
 pub mod review;
 pub mod roster;

@@ -40,6 +40,12 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         }),
         id().prop_map(|id| PersonFact::RefundRefused { id: id.into() }),
         (id(), id()).prop_map(|(id, refund)| PersonFact::RefundDone { id: id.into(), refund: refund.into() }),
+        id().prop_map(|id| PersonFact::RefundReason { id: id.into(), key: "".into(), reason: "r".into() }),
+        (id(), 0_i64..=10_000).prop_map(|(id, before)| PersonFact::RefundSent { id: id.into(), terms: 1, before }),
+        id().prop_map(|id| PersonFact::RefundCrashed { id: id.into() }),
+        (id(), id()).prop_map(|(id, refund)| PersonFact::RefundAccepted { id: id.into(), refund: refund.into() }),
+        id().prop_map(|id| PersonFact::RefundInTotal { id: id.into() }),
+        id().prop_map(|id| PersonFact::RefundRefusal { id: id.into(), by: "provider".into(), reason: "no".into() }),
         Just(PersonFact::ReversalsWait),
         Just(PersonFact::Entered { by: ManagerId(3) }),
         Just(PersonFact::CancelledByCustomer),
@@ -98,6 +104,12 @@ fn stopped(transaction: &Transaction) -> bool {
             | PersonFact::RefundRequested { .. }
             | PersonFact::RefundRefused { .. }
             | PersonFact::RefundDone { .. }
+            | PersonFact::RefundReason { .. }
+            | PersonFact::RefundSent { .. }
+            | PersonFact::RefundCrashed { .. }
+            | PersonFact::RefundAccepted { .. }
+            | PersonFact::RefundInTotal { .. }
+            | PersonFact::RefundRefusal { .. }
             | PersonFact::ReversalsWait
             | PersonFact::Entered { .. }
             | PersonFact::EnteredBeside { .. } => {}
