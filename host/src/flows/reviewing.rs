@@ -110,13 +110,15 @@ async fn query_once_more(cashier: &Arc<Cashier>, known: &Aggregate) -> Result<()
     for _ in 0..2 {
         let sent = provider_query::send(cashier, row.id, ProviderQuery::Status).await;
         match sent.outcome {
-            QueryOutcome::Answered
-            | QueryOutcome::NotQueryable
-            | QueryOutcome::NoGateway
-            | QueryOutcome::NotFound => return Ok(()),
+            QueryOutcome::Answered | QueryOutcome::NotQueryable | QueryOutcome::NoGateway | QueryOutcome::NotFound => {
+                return Ok(());
+            }
             QueryOutcome::NoAnswer if sent.answered.is_some() => break,
             QueryOutcome::NoAnswer => {}
         }
     }
-    Err(Refusal::new(RefusalCode::ProviderUnavailable, "the provider does not answer what became of the payment, try again"))
+    Err(Refusal::new(
+        RefusalCode::ProviderUnavailable,
+        "the provider does not answer what became of the payment, try again",
+    ))
 }

@@ -248,7 +248,9 @@ async fn after_a_written_status_the_provider_is_queried_before_money_moves() {
         let rest = api.shown().await;
         match stated {
             Some(true) => assert_eq!((number, rest), (200, (3, String::new(), AMOUNT)), "{data}"),
-            Some(false) => assert_eq!((number, rest), (409, (7, String::new(), 0)), "it was refunded meanwhile: {data}"),
+            Some(false) => {
+                assert_eq!((number, rest), (409, (7, String::new(), 0)), "it was refunded meanwhile: {data}")
+            }
             None => {
                 assert_eq!((number, data["error"].as_str()), (503, Some("PROVIDER_UNAVAILABLE")));
                 assert_eq!(rest, (2, String::new(), 0));
