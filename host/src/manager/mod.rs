@@ -13,6 +13,7 @@ pub mod module;
 pub mod provider_event;
 pub mod refund;
 mod refused;
+pub mod review;
 pub mod roster;
 mod second_person;
 pub mod transaction;
@@ -45,6 +46,8 @@ pub const COMMANDS: &[Command] = &[
     manual::WITHDRAWAL,
     manual::PROCESS,
     manual::REJECT,
+    review::RETRY,
+    review::RESOLVE,
     refund::REFUND,
     refund::CANCEL,
     config::PROVIDERS,

@@ -8,6 +8,7 @@ mod manual;
 mod manual_money;
 mod refunds;
 mod refunds_approved;
+mod review;
 mod rights;
 mod saving;
 mod sealing;
