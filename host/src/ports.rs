@@ -26,6 +26,7 @@ use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::printable::Printable;
+use cashier_core::provider_call::ProviderCall;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
@@ -409,6 +410,20 @@ pub enum QueryAnswer {
     NoAnswer(String),
 }
 
+/// An answer with the requests that the module made the host send for it, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Called<T> {
+    pub answer: T,
+    pub calls: Vec<ProviderCall>,
+}
+
+impl<T> From<T> for Called<T> {
+    /// An answer for which nothing was sent.
+    fn from(answer: T) -> Self {
+        Self { answer, calls: Vec::new() }
+    }
+}
+
 /// An instance of a module under one config.
 pub trait Gateway: Send + Sync {
     fn receiver(&self) -> &ReceivingConfig;
@@ -422,17 +437,17 @@ pub trait Gateway: Send + Sync {
     fn idempotency_window_seconds(&self) -> i64;
     /// Sends nothing; the order's `transaction_id` is not known yet.
     fn check_order(&self, order: &Order) -> BoxFuture<'static, OrderCheck>;
-    fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer>;
+    fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, Called<CreateAnswer>>;
     /// `offline` forbids network verification.
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict>;
     /// Reads a stored notice that was proven when it was received; its secret may be gone since.
     fn read_proven(&self, notice: &RawNotice) -> BoxFuture<'static, Verdict> {
         self.verify(notice, true)
     }
-    fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer>;
+    fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, Called<QueryAnswer>>;
     /// The call that moves money which a notice requires (a capture); keyed by `payment.idempotency_key`.
-    fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
-    fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
+    fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, Called<QueryAnswer>>;
+    fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, Called<QueryAnswer>>;
 }
 
 /// How well a gateway, or a module with all its gateways, works; from best to worst.

@@ -35,6 +35,7 @@ pub mod notice;
 mod numbered;
 pub mod operation;
 pub mod printable;
+pub mod provider_call;
 pub mod provider_config;
 pub mod reason;
 pub mod recent;

@@ -77,7 +77,7 @@ impl<'c> Put<'c> {
         self
     }
 
-    fn json(mut self, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) -> Self {
+    pub(super) fn json(mut self, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) -> Self {
         self.next += 1;
         self.buffer.clear();
         let written = write(self.buffer).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()));
@@ -175,7 +175,7 @@ impl<'r> ColumnReader<'r, '_> {
     }
 
     /// JSON that `json` wrote; an empty text stands for the default.
-    fn json<T: Default>(&mut self, read: impl FnOnce(&str) -> serde_json::Result<T>) -> Result<T, Fault> {
+    pub(super) fn json<T: Default>(&mut self, read: impl FnOnce(&str) -> serde_json::Result<T>) -> Result<T, Fault> {
         match self.str()? {
             "" => Ok(T::default()),
             text => read(text).map_err(|error| {
