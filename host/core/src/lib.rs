@@ -23,6 +23,7 @@ pub mod draft;
 pub mod duty;
 pub mod edit;
 pub mod eligibility;
+pub mod explanation;
 pub mod facts;
 pub mod filter;
 pub mod ids;

@@ -1,0 +1,176 @@
+//! What happened to a payment: one list of entries in the order of time, what is due next, and a sentence for the customer and
+//! one for the manager. It is made of rows that others have read; it reads nothing and decides nothing.
+
+mod entries;
+mod fact_text;
+mod replay;
+mod summary;
+
+use crate::aggregate::Aggregate;
+use crate::approval::Approval;
+use crate::duty::{self, Duty, ProviderDuty};
+use crate::ids::{ManagerId, TransactionId};
+use crate::money::Money;
+use crate::notice::ProviderEvent;
+use crate::numbered::numbered;
+use crate::provider_call::ProviderCall;
+use crate::session::Role;
+use crate::time::UnixTime;
+
+pub use self::replay::{StandingChange, replay};
+pub use self::summary::{customer_sentence, manager_sentence};
+
+numbered! {
+    /// What an entry tells of, with its wire name.
+    EntryKind {
+        Request = 0 "request",
+        ProviderCall = 1 "provider_call",
+        Event = 2 "event",
+        Fact = 3 "fact",
+        Decision = 4 "decision",
+        Operation = 5 "operation",
+        Record = 6 "record",
+        Approval = 7 "approval",
+    }
+}
+
+/// One value of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DetailValue {
+    Text(String),
+    Number(i64),
+    Amount(Money),
+    /// Fields with their values before and after.
+    Changes(Vec<[String; 3]>),
+}
+
+/// One entry. Which details each kind has is in docs/api/manager-explanations.md.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub time: UnixTime,
+    pub kind: EntryKind,
+    pub title: String,
+    pub details: Vec<(&'static str, DetailValue)>,
+}
+
+/// A stored record of what a manager did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAct {
+    pub at: UnixTime,
+    pub manager_id: ManagerId,
+    pub role: Role,
+    pub command: Box<str>,
+    pub outcome: Box<str>,
+    /// Field, value before, value after; secrets as fingerprints.
+    pub changes: Vec<[String; 3]>,
+}
+
+/// What was read about a payment, beside its rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PaymentHistory {
+    pub calls: Vec<ProviderCall>,
+    /// Events of the transaction, and others that name it; the newest.
+    pub events: Vec<ProviderEvent>,
+    /// Some older ones are not among them.
+    pub more_events: bool,
+    pub acts: Vec<StoredAct>,
+}
+
+/// When the janitor tries again, as far as it has tried before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextTry {
+    pub not_before: UnixTime,
+    pub tries: u32,
+}
+
+/// What is due next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextStep {
+    pub what: &'static str,
+    /// Not before this time; unset for what waits for a person.
+    pub not_before: UnixTime,
+    /// How often it was tried in a row.
+    pub tries: u32,
+}
+
+/// The whole explanation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    pub aggregate: Aggregate,
+    pub entries: Vec<Entry>,
+    pub more_events: bool,
+    pub next: Vec<NextStep>,
+    pub for_customer: String,
+    pub for_manager: String,
+    /// The command that a manager uses next; empty where there is nothing to do.
+    pub command: &'static str,
+}
+
+/// Explains a payment as it stands at `now`. `tried`: the janitor's next try, where it has tried something. `approvals`: those
+/// that are about it and open.
+pub fn explain(
+    aggregate: Aggregate,
+    history: &PaymentHistory,
+    approvals: &[Approval],
+    tried: Option<NextTry>,
+    now: UnixTime,
+) -> Explanation {
+    let entries = entries::all(&aggregate, history, approvals);
+    let next = next_steps(&aggregate, tried, now);
+    let (for_manager, command) = manager_sentence(&aggregate, now);
+    Explanation {
+        for_customer: customer_sentence(&aggregate.transaction),
+        for_manager,
+        command,
+        entries,
+        more_events: history.more_events,
+        next,
+        aggregate,
+    }
+}
+
+/// What is due now or later by itself, and what waits for a person.
+fn next_steps(aggregate: &Aggregate, tried: Option<NextTry>, now: UnixTime) -> Vec<NextStep> {
+    let Aggregate { transaction, operations } = aggregate;
+    let (due, later) = (duty::due(transaction, operations, now), duty::due(transaction, operations, UnixTime(i64::MAX)));
+    let mut steps = Vec::new();
+    if let Some(due) = due {
+        let not_before = match due {
+            Duty::AwaitRetry => UnixTime::UNSET,
+            Duty::Settle | Duty::Provider(_) => tried.map_or(now, |tried| tried.not_before.max(now)),
+        };
+        steps.push(NextStep { what: name_of(due), not_before, tries: tried.map_or(0, |tried| tried.tries) });
+    } else if let Some(later) = later {
+        let quiet = transaction.updated_time.plus(duty::QUIET_SECONDS);
+        let expires = transaction.expires_time > UnixTime::UNSET && transaction.expires_time <= quiet;
+        let at = if expires { transaction.expires_time } else { quiet };
+        let what = if expires { name_of(later) } else { name_of(Duty::Provider(ProviderDuty::Query)) };
+        steps.push(NextStep { what, not_before: at, tries: 0 });
+    }
+    let expires = transaction.expires_time > now && duty::is_queried(aggregate);
+    if expires && !steps.iter().any(|step| step.what == name_of(Duty::Provider(ProviderDuty::Expire))) {
+        let what = name_of(Duty::Provider(ProviderDuty::Expire));
+        steps.push(NextStep { what, not_before: transaction.expires_time, tries: 0 });
+    }
+    steps
+}
+
+/// What the janitor does, or waits for, in words.
+const fn name_of(due: Duty) -> &'static str {
+    match due {
+        Duty::Settle => "post to the trading server",
+        Duty::Provider(ProviderDuty::RepeatCreate) => "repeat the create call, or query the provider",
+        Duty::Provider(ProviderDuty::Advance) => "send the call that the payment waits for",
+        Duty::Provider(ProviderDuty::Query) => "query the provider",
+        Duty::Provider(ProviderDuty::Expire) => "query the provider for the last time and close the order",
+        Duty::AwaitRetry => "wait for a person who permits the posting",
+    }
+}
+
+/// Which transactions a question may be about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PaymentName {
+    Id(TransactionId),
+    /// Our reference, the provider's payment id, or any other id of the provider.
+    Text(Box<str>),
+}
