@@ -2,6 +2,7 @@
 //! Adapters implement them; a simulator can own them all. Nothing here knows how any of them works.
 
 mod account_marks;
+mod audit;
 mod declaration;
 mod fault;
 mod machine;
@@ -21,6 +22,7 @@ use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::digest::PostedDigest;
+use cashier_core::filter::{AuditField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
@@ -36,6 +38,7 @@ use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
 pub use self::account_marks::{ACCOUNT_MARKS_MAX, FingerprintKey};
+pub use self::audit::AuditRow;
 pub use self::declaration::{ModuleDeclaration, ModuleSetting};
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
@@ -203,6 +206,12 @@ pub trait Archive: Send + Sync {
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
     /// What the audit records say of a config.
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>>;
+    /// A page of audit records; those of sessions of this brand alone, where one is given. `None` where it is too large.
+    fn audit(
+        &self,
+        filter: Filter<AuditField>,
+        brand: Option<Box<str>>,
+    ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>>;
     /// The texts of those of these transactions that have any; at most [`TEXTS_AT_ONCE_MAX`] of them.
     fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<FoundTexts, Fault>>;
     /// The stored parts of the order, for a create call that must be repeated byte for byte.

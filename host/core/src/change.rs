@@ -1,5 +1,6 @@
 //! How a decision leaves this crate: the new state of each row it changed, and the commit that holds them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::approval::Approval;
@@ -115,8 +116,8 @@ pub struct AuditRecord {
     pub transaction_id: TransactionId,
     /// The approval that this asks for or decides; 0 without one.
     pub approval: ApprovalId,
-    /// What became of it, such as `saved` or `approval asked`.
-    pub outcome: &'static str,
+    /// What became of it, such as `saved`, `approval asked` or `refused: PERMISSION_DENIED`.
+    pub outcome: Cow<'static, str>,
     pub changes: Vec<FieldChange>,
 }
 

@@ -12,7 +12,7 @@ pub use self::changes::{
     unapproved,
 };
 pub use self::config::{ConfigEdit, EditContext, reversals_wait};
-pub use self::customer_override::OverrideEdit;
+pub use self::customer_override::{OverrideEdit, changed_override};
 pub use self::fields::check_brand;
 pub use self::sealed::WIPED_MAX;
 pub use self::settings::{

@@ -43,6 +43,8 @@ pub mod recent;
 pub mod reconcile;
 pub mod refs;
 pub mod refusal;
+pub mod refused;
+pub mod rights;
 pub mod roster;
 pub mod session;
 pub mod standing;

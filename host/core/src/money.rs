@@ -6,6 +6,9 @@ use std::fmt;
 /// The largest amount: 10^15 minor units (API.md section 1, money rules).
 pub const MINOR_MAX: i64 = 1_000_000_000_000_000;
 
+/// Decimals of the finest exponent of any known currency.
+const UNIT_EXPONENT: u8 = 8;
+
 /// Longest currency code; ISO codes have three characters, crypto codes up to this many.
 pub const CODE_LENGTH_MAX: usize = 8;
 
@@ -122,6 +125,11 @@ impl Money {
         }
     }
 
+    /// The value in multiples of 10^-8: amounts of different currencies compare by it.
+    pub fn units(self) -> i128 {
+        i128::from(self.minor) * 10_i128.pow(u32::from(UNIT_EXPONENT.saturating_sub(self.currency.exponent)))
+    }
+
     /// The published form: at least one decimal and no superfluous ones (`250.0`, `0.05`, JPY `100.0`).
     pub fn to_wire(self) -> String {
         minor_to_wire(self.minor, self.currency.exponent)
@@ -144,12 +152,11 @@ impl fmt::Display for Money {
 /// Zero means "no limit".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Limit {
-    /// Multiples of 10^-8, the finest exponent of any known currency.
+    /// Multiples of 10^-8.
     units: i128,
 }
 
 impl Limit {
-    const EXPONENT: u8 = 8;
     /// The largest limit: 10^15 whole units, beyond every amount of every currency.
     const UNITS_MAX: i128 = 100_000_000_000_000_000_000_000;
 
@@ -157,13 +164,7 @@ impl Limit {
 
     /// Parses a non-negative plain decimal with at most eight decimals.
     pub fn parse(text: &str) -> Result<Self, AmountError> {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let fraction_units = parse_minor(&format!("0.{}", if fraction.is_empty() { "0" } else { fraction }), 8)?;
-        let whole_units = parse_minor(whole, 0)?;
-        if text.ends_with('.') {
-            return Err(AmountError::NotADecimal);
-        }
-        let units = i128::from(whole_units) * 100_000_000 + i128::from(fraction_units);
+        let units = parse_units(text)?;
         if units > Self::UNITS_MAX { Err(AmountError::TooLarge) } else { Ok(Self { units }) }
     }
 
@@ -173,8 +174,7 @@ impl Limit {
 
     /// Compares an amount to this limit, by value.
     pub fn compare(self, amount: Money) -> std::cmp::Ordering {
-        let scale = 10_i128.pow(u32::from(Self::EXPONENT.saturating_sub(amount.currency.exponent)));
-        (i128::from(amount.minor) * scale).cmp(&self.units)
+        amount.units().cmp(&self.units)
     }
 
     /// The published form of money: `25.0`, `0.05`.
@@ -182,8 +182,21 @@ impl Limit {
         let (whole, fraction) = (self.units / 100_000_000, self.units % 100_000_000);
         // Both fit: limits are not negative and at most 10^15 whole units. 64 bits are formatted several times faster.
         let narrow = |part: i128| u64::try_from(part).unwrap_or(u64::MAX);
-        decimal("", narrow(whole), narrow(fraction), Self::EXPONENT)
+        decimal("", narrow(whole), narrow(fraction), UNIT_EXPONENT)
     }
+}
+
+/// Parses a non-negative plain decimal of at most eight decimals as multiples of 10^-8, whatever its currency; its whole part is
+/// at most [`MINOR_MAX`].
+pub fn parse_units(text: &str) -> Result<i128, AmountError> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let fraction_units =
+        parse_minor(&format!("0.{}", if fraction.is_empty() { "0" } else { fraction }), UNIT_EXPONENT)?;
+    let whole_units = parse_minor(whole, 0)?;
+    if text.ends_with('.') {
+        return Err(AmountError::NotADecimal);
+    }
+    Ok(i128::from(whole_units) * 100_000_000 + i128::from(fraction_units))
 }
 
 /// Parses a non-negative plain decimal as minor units of an exponent; trailing zeros beyond it are ignored.

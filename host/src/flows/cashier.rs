@@ -18,6 +18,7 @@ use super::list_limits::{ListLimits, ListPermit, ListReader};
 use super::notice_limits::NoticeRules;
 use super::publication::Publication;
 use super::rate_limit::RateLimits;
+use super::refusals::UnrecordedRefusals;
 use super::replay_turn::ReplayTurn;
 use super::requeue::Requeue;
 use super::return_hosts::ReturnHosts;
@@ -95,6 +96,8 @@ pub struct Cashier {
     pub(super) quarantine: Arc<Semaphore>,
     /// What was logged of notices that anyone may send.
     pub(super) rejected_webhooks: AnonymousLines,
+    /// Refused commands that have no record.
+    pub(super) unrecorded: UnrecordedRefusals,
     /// The queue of the one publisher of configuration.
     pub(super) publications: mpsc::Sender<Publication>,
 }
@@ -138,6 +141,7 @@ impl Cashier {
             requeue: Requeue::default(),
             quarantine: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),
             rejected_webhooks: AnonymousLines::default(),
+            unrecorded: UnrecordedRefusals::default(),
             publications,
         });
         (cashier, queue)

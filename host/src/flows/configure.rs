@@ -19,7 +19,7 @@ use cashier_core::edit::{self, ConfigEdit, EditContext, OverrideEdit, changed_fi
 use cashier_core::ids::{ApprovalId, OverrideId};
 use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRETS_MAX};
 use cashier_core::refusal::{Refusal, RefusalCode};
-use cashier_core::session::{Actor, ManagerSession};
+use cashier_core::session::Actor;
 use cashier_core::time::UnixTime;
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,9 +31,10 @@ pub use self::serving::initial_snapshot;
 use self::serving::{may_receive, serve, show};
 pub(super) use self::settings::reversals_wait;
 use self::settings::{module_settings, parse_settings, without_key};
+use super::Cashier;
+use super::manager_act::{AuditSubject, ManagerAct};
 use super::publication::Publication;
 pub use super::publication::{ApprovalRequest, ConfigOutcome, ConfigRequest, Decision, DeletionRequest};
-use super::{Cashier, RequestContext};
 use crate::ledger::Estimate;
 use crate::security_log::{self, SavedConfig};
 use crate::snapshot::{Served, Snapshot};
@@ -66,12 +67,11 @@ pub async fn delete_config(cashier: &Cashier, request: DeletionRequest) -> Resul
 /// Creates or updates a customer override.
 pub async fn save_override(
     cashier: &Cashier,
-    session: ManagerSession,
+    act: ManagerAct,
     edit: OverrideEdit,
-    context: RequestContext,
 ) -> Result<CustomerOverride, Refusal> {
     let (sender, outcome) = oneshot::channel();
-    queue(cashier, Publication::Override(session, Box::new(edit), context.request_id, sender))?;
+    queue(cashier, Publication::Override(Box::new(act), Box::new(edit), sender))?;
     outcome.await.unwrap_or_else(|_| Err(interrupted()))
 }
 
@@ -102,8 +102,8 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                 Publication::Deletion(request, reply) => {
                     let _ = reply.send(deletion::delete(&cashier, &request).await);
                 }
-                Publication::Override(session, edit, request_id, reply) => {
-                    let _ = reply.send(publish_override(&cashier, &session, &edit, &request_id).await);
+                Publication::Override(act, edit, reply) => {
+                    let _ = reply.send(publish_override(&cashier, &act, &edit).await);
                 }
                 Publication::Reopened(served) => upkeep::show_reopened(&cashier, served),
                 Publication::EndSecrets => retired::end_secrets(&cashier).await,
@@ -272,11 +272,10 @@ async fn write_config(
 
 async fn publish_override(
     cashier: &Cashier,
-    session: &ManagerSession,
+    act: &ManagerAct,
     edit: &OverrideEdit,
-    request_id: &str,
 ) -> Result<CustomerOverride, Refusal> {
-    let now = cashier.clock.now();
+    let (session, now) = (&act.session, cashier.clock.now());
     let stored = match edit.target() {
         Some(id) => Some(cashier.snapshot().customer_override(id).cloned().ok_or_else(no_row)?),
         None => None,
@@ -291,11 +290,16 @@ async fn publish_override(
         None => edit.create(OverrideId(0), now)?,
     };
     let _admitted = cashier.ledger.admit(Estimate::single(0))?;
-    let stamp = cashier.stamp(Actor::Manager(session.manager_id()), request_id);
-    let ticket = cashier.ledger.decide(&stamp, |drafting| {
+    let ticket = cashier.ledger.decide(&act.stamp(cashier), |drafting| {
         let id = if stored.is_some() { draft.id } else { drafting.next_override() };
         let saved = CustomerOverride { id, ..draft };
         drafting.add([Change::Override(Box::new(saved.clone()))]);
+        let changes = edit::changed_override(stored.as_ref(), &saved);
+        if !changes.is_empty() {
+            let subject = AuditSubject { config: saved.provider_config_id, ..AuditSubject::default() };
+            // Not `saved`, which says of the config itself that it served.
+            drafting.store(act.record(subject, "override saved", changes));
+        }
         saved
     })?;
     let saved = ticket.durable().await?.into_inner();

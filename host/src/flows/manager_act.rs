@@ -1,6 +1,8 @@
 //! What a manager does: whose session, with which command, from where. It makes the record that is stored with what it
 //! changes.
 
+use std::borrow::Cow;
+
 use cashier_core::change::{AuditRecord, Body, Stamp};
 use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
 use cashier_core::ids::{ApprovalId, ConfigId, TransactionId};
@@ -31,7 +33,12 @@ impl ManagerAct {
     }
 
     /// The record of it; `outcome` says what became of it.
-    pub(super) fn record(&self, subject: AuditSubject, outcome: &'static str, changes: Vec<FieldChange>) -> Body {
+    pub(super) fn record(
+        &self,
+        subject: AuditSubject,
+        outcome: impl Into<Cow<'static, str>>,
+        changes: Vec<FieldChange>,
+    ) -> Body {
         Body::Audit(Box::new(AuditRecord {
             manager_id: self.session.manager_id(),
             role: self.session.role(),
@@ -41,7 +48,7 @@ impl ManagerAct {
             config_id: subject.config,
             transaction_id: subject.transaction,
             approval: subject.approval,
-            outcome,
+            outcome: outcome.into(),
             changes,
         }))
     }

@@ -1,6 +1,7 @@
 //! The flows: deposits, withdrawals, webhooks, queries, edits and the janitor. Each reads from top to bottom, knows no
 //! socket, disk or library, and outlives the request that began it. What they share is the [`Cashier`].
 
+pub mod audit;
 mod cashier;
 pub mod configure;
 mod customer_limits;
@@ -16,6 +17,7 @@ mod notice_limits;
 mod provider_query;
 mod publication;
 mod rate_limit;
+pub mod refusals;
 pub mod replay;
 mod replay_turn;
 mod request_context;
@@ -43,7 +45,10 @@ pub use self::notice_limits::{
     FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, KNOWN_ADDRESS_TIME_MAX, NoticeFailure, NoticeRules, NoticeScope,
     NoticeSender, SMALL_NOTICE_LENGTH_MAX,
 };
-pub use self::rate_limit::{NETWORK_VERIFICATIONS_PER_MINUTE, WITHDRAWALS_PER_MINUTE};
+pub use self::rate_limit::{
+    NETWORK_VERIFICATIONS_PER_MINUTE, REFUSALS_OF_MANAGERS_RECORDED_PER_MINUTE, REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE,
+    REFUSALS_RECORDED_PER_MINUTE, WITHDRAWALS_PER_MINUTE,
+};
 pub use self::request_context::RequestContext;
 pub use self::return_hosts::ReturnHosts;
 use crate::ledger::Ledger;

@@ -9,6 +9,7 @@ use cashier_core::refusal::Refusal;
 use cashier_core::session::ManagerSession;
 use tokio::sync::oneshot;
 
+use super::manager_act::ManagerAct;
 use super::request_context::RequestContext;
 use crate::snapshot::Served;
 
@@ -57,12 +58,12 @@ pub enum ConfigOutcome {
     Waits(Box<Approval>),
 }
 
-/// One entry of the queue; edits carry the id of their request.
+/// One entry of the queue; edits carry who makes them.
 pub(super) enum Publication {
     Config(Box<ConfigRequest>, OutcomeSender<ConfigOutcome>),
     Approval(Box<ApprovalRequest>, OutcomeSender<Approval>),
     Deletion(Box<DeletionRequest>, OutcomeSender<()>),
-    Override(ManagerSession, Box<OverrideEdit>, Box<str>, OutcomeSender<CustomerOverride>),
+    Override(Box<ManagerAct>, Box<OverrideEdit>, OutcomeSender<CustomerOverride>),
     /// The gateway of a config that had none, opened at another try.
     Reopened(Served),
     /// Wipes the secrets of deleted configs and the requests of expired approvals.

@@ -6,8 +6,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::ids::{ConfigId, CustomerId};
+use cashier_core::ids::{ConfigId, CustomerId, ManagerId};
 use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::session::Role;
 use governor::clock;
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
@@ -26,12 +27,26 @@ pub const NETWORK_VERIFICATIONS_PER_MINUTE: u32 = 100;
 /// The same of addresses that are known to the provider, which those of others never use up.
 const NETWORK_VERIFICATIONS_OF_KNOWN_PER_MINUTE: u32 = 400;
 
+/// Refused commands of one session's owner that are recorded in a minute: a person who mistypes makes fewer, and a client that
+/// goes on writes some 10 MB a day.
+pub const REFUSALS_RECORDED_PER_MINUTE: u32 = 10;
+
+/// The same of all managers together.
+pub const REFUSALS_OF_MANAGERS_RECORDED_PER_MINUTE: u32 = 120;
+
+/// The same of all sessions of other types, of which there are as many as customers.
+pub const REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE: u32 = 6;
+
 /// Every rate limit of the flows.
 pub(super) struct RateLimits {
     /// Deposits of one customer; the operator sets how many.
     pub(super) deposits: RateLimit<CustomerId>,
     pub(super) withdrawals: RateLimit<CustomerId>,
     pub(super) network_verifications: NetworkVerifications,
+    /// Refused commands that are recorded: of one session's owner, of all managers, of all others.
+    pub(super) refusals: RateLimit<(Role, ManagerId)>,
+    pub(super) refusals_of_managers: RateLimit<()>,
+    pub(super) refusals_of_others: RateLimit<()>,
     /// Webhooks that fail verification.
     pub(super) notices: NoticeLimits,
 }
@@ -45,6 +60,9 @@ impl RateLimits {
                 by_known: RateLimit::new(NETWORK_VERIFICATIONS_OF_KNOWN_PER_MINUTE, Arc::clone(clock)),
                 by_others: RateLimit::new(NETWORK_VERIFICATIONS_PER_MINUTE, Arc::clone(clock)),
             },
+            refusals: RateLimit::new(REFUSALS_RECORDED_PER_MINUTE, Arc::clone(clock)),
+            refusals_of_managers: RateLimit::new(REFUSALS_OF_MANAGERS_RECORDED_PER_MINUTE, Arc::clone(clock)),
+            refusals_of_others: RateLimit::new(REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE, Arc::clone(clock)),
             notices: NoticeLimits::new(notices, Arc::clone(clock)),
         }
     }
@@ -53,6 +71,7 @@ impl RateLimits {
     pub(super) fn forget_idle(&self) {
         self.deposits.forget_idle();
         self.withdrawals.forget_idle();
+        self.refusals.forget_idle();
         self.network_verifications.by_known.forget_idle();
         self.network_verifications.by_others.forget_idle();
         self.notices.forget_idle();

@@ -224,7 +224,7 @@ async fn record(
         config_id: ConfigId(0),
         transaction_id: TransactionId(0),
         approval: ApprovalId(0),
-        outcome,
+        outcome: outcome.into(),
         changes,
     };
     let stamp = cashier.stamp(Actor::Manager(session.manager_id()), &context.request_id);

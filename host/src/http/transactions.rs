@@ -1,7 +1,7 @@
 //! `GET /cashier/transactions`: a customer's own history through the published filter.
 
 use cashier_core::books::Scope;
-use cashier_core::filter::{Clause, FilterBuilder};
+use cashier_core::filter::{Clause, FilterBuilder, TransactionField};
 use cashier_core::refusal::Refusal;
 
 use crate::flows::{ListReader, transactions};
@@ -16,7 +16,7 @@ pub(super) async fn answer(context: &CustomerContext, request: Request) -> Resul
     let session = context.session(&request)?;
     let mut parameters = query::parse(&request.raw_query)?;
     let login = query::login(&mut parameters)?;
-    let mut builder = FilterBuilder::new();
+    let mut builder = FilterBuilder::of(TransactionField::PUBLISHED);
     if let Some(login) = login {
         builder.flat(Clause::Where, &["login", "=", &login.to_string()])?;
     }

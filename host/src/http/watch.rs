@@ -190,6 +190,7 @@ mod tests {
         let notices = &format!(
             "{unmatched}# HELP cashier_webhooks_rejected Webhooks that failed verification since the start.\n# TYPE cashier_webhooks_rejected gauge\ncashier_webhooks_rejected 0\n# HELP cashier_webhooks_limited Webhooks answered 429 since the start, because too many fail verification.\n# TYPE cashier_webhooks_limited gauge\ncashier_webhooks_limited 0\n"
         );
+        let refused = "# HELP cashier_manager_anonymous Messages to the manager listener without a valid token since the start.\n# TYPE cashier_manager_anonymous gauge\ncashier_manager_anonymous 0\n# HELP cashier_refusals_not_recorded Refused commands of managers beyond those that are recorded, since the start.\n# TYPE cashier_refusals_not_recorded gauge\ncashier_refusals_not_recorded 0\n";
         let lists = "# HELP cashier_list_bytes_held Bytes that lists hold until their readers have taken them.\n# TYPE cashier_list_bytes_held gauge\ncashier_list_bytes_held 0\n";
         let clock = "# HELP cashier_clock_plausible Whether the system clock is believed; while it is not, nothing expires.\n# TYPE cashier_clock_plausible gauge\ncashier_clock_plausible 1\n";
         let modules = "# HELP cashier_modules_refused Modules that plugins.toml enables and that cannot be used.\n# TYPE cashier_modules_refused gauge\ncashier_modules_refused 0\n# HELP cashier_gateways_failing Gateways that did not open, have an open circuit breaker, refused credentials or calls that do not return.\n# TYPE cashier_gateways_failing gauge\ncashier_gateways_failing 0\n";
@@ -201,7 +202,7 @@ mod tests {
                 &ready,
                 "GET /metrics",
                 200,
-                &format!("{open}{holds}{held}{posts}{counted}{notices}{lists}{clock}{modules}"),
+                &format!("{open}{holds}{held}{posts}{counted}{notices}{refused}{lists}{clock}{modules}"),
             ),
             (&closed, "GET /healthz", 200, "ok\n"),
             (&closed, "GET /readyz", 503, "not ready: a commit failed: the books are being reloaded\n"),
@@ -209,7 +210,10 @@ mod tests {
                 &closed,
                 "GET /metrics",
                 200,
-                &format!("{}{holds}{held}{posts}{notices}{lists}{clock}{modules}", open.replace("open 1", "open 0")),
+                &format!(
+                    "{}{holds}{held}{posts}{notices}{refused}{lists}{clock}{modules}",
+                    open.replace("open 1", "open 0")
+                ),
             ),
             (&waiting, "GET /readyz", 503, "not ready: the trading server cannot write: disk full\n"),
             (

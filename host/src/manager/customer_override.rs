@@ -64,7 +64,7 @@ fn list(call: &CommandCall) -> CommandResult {
 
 async fn update(call: CommandCall) -> CommandResult {
     let edit = customer_override::read(call.data())?;
-    let saved = configure::save_override(&call.cashier, call.session, edit, call.context).await?;
+    let saved = configure::save_override(&call.cashier, call.act(), edit).await?;
     let warnings = configure::override_warnings(&call.cashier, &saved);
     match warnings.as_slice() {
         [] => envelope::success(&OverrideAnswer::new(&saved)),

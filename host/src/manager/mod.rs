@@ -2,12 +2,14 @@
 //! checks the session, finds the command and wraps its answer; each command is in the file of its noun. It knows no socket.
 
 pub mod approval;
+pub mod audit;
 pub mod command;
 pub mod config;
 pub mod customer_override;
 pub mod explain;
 pub mod module;
 pub mod provider_event;
+mod refused;
 pub mod roster;
 pub mod transaction;
 pub mod transaction_list;
@@ -21,11 +23,12 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::ManagerSession;
 use cashier_core::time::UnixTime;
 
-use self::command::{Command, CommandCall};
-use crate::flows::{Cashier, ListReader, RequestContext};
+use self::command::{Command, CommandCall, Effect};
+use crate::flows::{Cashier, ListReader, ManagerAct, RequestContext, refusals};
 use crate::json_object::shown;
 use crate::wire::envelope::{self, CommandResult, Envelope};
 use crate::wire::pieces::AnswerBody;
+use crate::wire::values::AnyJson;
 
 /// Bytes of one message on every manager listener (API.md section 4).
 pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
@@ -48,6 +51,7 @@ pub const COMMANDS: &[Command] = &[
     approval::LIST,
     approval::APPROVE,
     approval::REJECT,
+    audit::LIST,
     roster::CUSTOMER,
     roster::ACCOUNT,
     roster::GROUP,
@@ -61,6 +65,7 @@ const LISTS: &[&str] = &[
     customer_override::LIST.name,
     module::LIST.name,
     approval::LIST.name,
+    audit::LIST.name,
     explain::METHODS.name,
 ];
 
@@ -100,26 +105,44 @@ async fn run(
     context: RequestContext,
 ) -> CommandResult {
     let token = envelope.token.as_ref().map(|token| &*token.0).or(authorization);
-    let session = manager.tokens.manager(token, &context, manager.cashier.clock.wall())?;
+    let session = manager.tokens.manager(token, &context, manager.cashier.clock.wall());
+    let session = session.inspect_err(|_| manager.cashier.count_anonymous_message())?;
     let name = &*envelope.command.0;
     let command = COMMANDS
         .iter()
         .find(|known| known.name == name)
         .ok_or_else(|| Refusal::new(RefusalCode::NotFound, format!("there is no command {}", shown(name))))?;
-    if !(command.may)(session.role()) {
+    let act = ManagerAct { session, command: command.name, context };
+    let answered = perform(manager, command, &act, envelope.data.as_ref()).await;
+    if let Err(refusal) = &answered
+        && cashier_core::refused::is_recorded(command.effect == Effect::Changes, refusal.code)
+    {
+        let (subject, stated) = refused::of_request(command.name, envelope.data.as_ref());
+        refusals::record(&manager.cashier, &act, subject, refusal.code, stated).await;
+    }
+    answered
+}
+
+async fn perform(
+    manager: &ManagerContext,
+    command: &Command,
+    act: &ManagerAct,
+    data: Option<&AnyJson>,
+) -> CommandResult {
+    if !(command.may)(act.session.role()) {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command"));
     }
     // A list of transactions has a permit of its own kind.
     let mut permit = match LISTS.contains(&command.name) {
-        true => Some(manager.cashier.list_permit(ListReader::Manager(session.manager_id())).await?),
+        true => Some(manager.cashier.list_permit(ListReader::Manager(act.session.manager_id())).await?),
         false => None,
     };
     let call = CommandCall {
         cashier: Arc::clone(&manager.cashier),
         command: command.name,
-        session,
-        data: envelope.data,
-        context,
+        session: act.session.clone(),
+        data: data.map(|data| AnyJson(data.0.clone())),
+        context: act.context.clone(),
     };
     let answer = (command.run)(call).await?;
     if let Some(permit) = &mut permit {

@@ -1,6 +1,8 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
+mod audit;
 mod explain_methods;
+mod lists;
 mod saving;
 mod sealing;
 mod second_person;
@@ -142,7 +144,7 @@ async fn the_transaction_table_has_structure_rows_and_count() {
     assert_eq!((shown["rows"][0].to_string().as_str(), &shown["count"]), (row, &json!(1)));
     assert_eq!(api.command("manager@ion4", name, "{}").await.1["count"], 1);
     assert_eq!(api.command("manager@other", name, "{}").await.1["count"], 0);
-    let wrong = [r#"{"where":[["brand","=","x"]]}"#, r#"{"limit":50001}"#, r#"{"color":1}"#, r#"{"where":1}"#];
+    let wrong = [r#"{"where":[["comment","=","x"]]}"#, r#"{"limit":50001}"#, r#"{"color":1}"#, r#"{"where":1}"#];
     for data in wrong {
         assert_eq!(api.error("manager", name, data).await, (400, "INVALID_DATA".into()), "{data}");
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use cashier_core::change::OrderDetails;
+use cashier_core::filter::{AuditField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::texts::Texts;
@@ -17,11 +18,12 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use self::text_cache::TextCache;
-use super::audit;
 use super::columns::{ColumnReader, for_each_row};
 use super::connection::connect_read_only;
+use super::filter_sql;
 use super::rows::{bodies, event};
-use crate::ports::{Archive, ConfigHistory, Fault, StoredAnswer, StoredNotice};
+use super::{audit, audit_list};
+use crate::ports::{Archive, AuditRow, ConfigHistory, Fault, StoredAnswer, StoredNotice};
 
 /// Two readers: reading one large body does not delay the next job.
 const READERS: usize = 2;
@@ -49,6 +51,7 @@ impl ArchiveReader {
         for _ in 0..READERS {
             let connection = connect_read_only(path)
                 .map_err(|error| Fault::new(format!("cannot read {}: {error}", path.display())))?;
+            filter_sql::prepare(&connection)?;
             let waiting = waiting.clone();
             let thread = thread::Builder::new()
                 .name("archive".to_owned())
@@ -113,6 +116,14 @@ impl Drop for ArchiveReader {
 impl Archive for ArchiveReader {
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
         self.read(move |connection| audit::config_history(connection, id))
+    }
+
+    fn audit(
+        &self,
+        filter: Filter<AuditField>,
+        brand: Option<Box<str>>,
+    ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>> {
+        self.read(move |connection| audit_list::page(connection, &filter, brand.as_deref()))
     }
 
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {

@@ -112,7 +112,7 @@ pub(super) fn put(
             record.address.to_string(),
             commit.request_id.to_string(),
             record.command.to_string(),
-            record.outcome.to_owned(),
+            record.outcome.clone().into_owned(),
             changes_json(connection, seal, record)?,
         ],
     };

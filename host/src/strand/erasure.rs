@@ -212,7 +212,7 @@ fn record(
         config_id: ConfigId(0),
         transaction_id: TransactionId(0),
         approval: ApprovalId(0),
-        outcome: "erased",
+        outcome: "erased".into(),
         changes: vec![
             customer,
             count("texts", erased.texts),

@@ -38,8 +38,14 @@ impl From<&Constant> for Parameter {
         match constant {
             Constant::Int(number) => Self::Int(*number),
             Constant::Text(text) => Self::Text(text.clone()),
+            Constant::Decimal(units) => units_of(*units),
         }
     }
+}
+
+/// An amount in multiples of 10^-8. No table that is read so has a column of amounts: a larger one than fits equals none.
+fn units_of(units: i128) -> Parameter {
+    Parameter::Int(i64::try_from(units).unwrap_or(i64::MAX))
 }
 
 /// Gives a connection the function that conditions may use.
@@ -97,6 +103,7 @@ fn condition(column: &str, test: &Test, negated: bool, parameters: &mut Vec<Para
             match values {
                 Values::Ints(numbers) => numbers.iter().for_each(|number| bind(Parameter::Int(*number))),
                 Values::Texts(texts) => texts.iter().for_each(|text| bind(Parameter::Text(text.clone()))),
+                Values::Decimals(numbers) => numbers.iter().for_each(|units| bind(units_of(*units))),
             }
             match count {
                 0 => "FALSE".to_owned(),

@@ -9,6 +9,7 @@
 pub mod archive;
 pub mod audit;
 mod audit_key;
+mod audit_list;
 pub mod backup;
 mod batch;
 mod columns;

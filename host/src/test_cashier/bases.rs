@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Wake};
 use std::thread::{self, Thread};
 
 use cashier_core::change::{Commit, OrderDetails};
+use cashier_core::filter::{AuditField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::reconcile::FoundPosting;
@@ -19,7 +20,9 @@ use tempfile::TempDir;
 use super::clock::TestEntropy;
 use super::lock;
 use crate::pair::{self, Reconciliation};
-use crate::ports::{Archive, ConfigHistory, DurabilityListener, Fault, Loaded, Recorder, StoredAnswer, StoredNotice};
+use crate::ports::{
+    Archive, AuditRow, ConfigHistory, DurabilityListener, Fault, Loaded, Recorder, StoredAnswer, StoredNotice,
+};
 use crate::strand::archive::ArchiveReader;
 use crate::strand::seal::SealKeys;
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
@@ -166,6 +169,14 @@ impl Bases {
 impl Archive for Bases {
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
         Box::pin(ready(self.with(|open| wait(open.archive.config_history(id)))))
+    }
+
+    fn audit(
+        &self,
+        filter: Filter<AuditField>,
+        brand: Option<Box<str>>,
+    ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>> {
+        Box::pin(ready(self.with(|open| wait(open.archive.audit(filter, brand)))))
     }
 
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {

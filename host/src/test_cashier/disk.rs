@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cashier_core::books::{Books, StoredEvent};
-use cashier_core::change::{Body, Change, Commit, Counters, OrderDetails};
+use cashier_core::change::{AuditRecord, Body, Change, Commit, Counters, OrderDetails};
 use cashier_core::dependence::Refusals;
 use cashier_core::edit::AuditedValue;
+use cashier_core::filter::{AuditField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::provider_config::ProviderConfig;
@@ -22,8 +23,8 @@ use tokio::sync::Notify;
 use super::bases::{Bases, wait};
 use super::lock;
 use crate::ports::{
-    Archive, ConfigHistory, Configuration, DurabilityListener, Fault, Loaded, Recorder, Refused, Spawn, StoredAnswer,
-    StoredNotice,
+    Archive, AuditRow, ConfigHistory, Configuration, DurabilityListener, Fault, Loaded, Recorder, Refused, Spawn,
+    StoredAnswer, StoredNotice,
 };
 
 /// How long a commit takes to become durable.
@@ -344,6 +345,21 @@ impl Archive for TestDisk {
         Box::pin(std::future::ready(Ok(history)))
     }
 
+    fn audit(
+        &self,
+        filter: Filter<AuditField>,
+        brand: Option<Box<str>>,
+    ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>> {
+        let durable = lock(&self.durable);
+        let records = durable.iter().flat_map(|commit| commit.bodies.iter().map(move |body| (commit, body)));
+        let rows = records.filter_map(|(commit, body)| match body {
+            Body::Audit(record) => Some(audit_row(commit, record)),
+            _ => None,
+        });
+        let page = filter.page(rows.filter(|row| brand.as_ref().is_none_or(|brand| row.brand == *brand)));
+        Box::pin(std::future::ready(Ok(Some(page))))
+    }
+
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {
         let found = self.newest_body(|body| match body {
             Body::Answer { transaction_id, redirect_url, instructions_json } if *transaction_id == id => {
@@ -389,5 +405,33 @@ impl Archive for TestDisk {
             _ => None,
         });
         Box::pin(std::future::ready(Ok(found)))
+    }
+}
+
+/// A record as the strand would store it, but for its hash and the fingerprints of secrets.
+fn audit_row(commit: &Commit, record: &AuditRecord) -> AuditRow {
+    let text = |value: &AuditedValue| match value {
+        AuditedValue::Clear(text) => text.clone(),
+        AuditedValue::Hidden(_) => "fingerprint".into(),
+    };
+    AuditRow {
+        id: commit.seq.0,
+        created_time: commit.at,
+        manager_id: record.manager_id,
+        role: record.role.number(),
+        brand: record.brand.clone(),
+        address: record.address.clone(),
+        request_id: commit.request_id.clone(),
+        command: record.command.clone(),
+        config_id: record.config_id,
+        transaction_id: record.transaction_id,
+        approval_id: record.approval,
+        outcome: record.outcome.clone().into(),
+        changes: record
+            .changes
+            .iter()
+            .map(|change| [change.field.clone(), text(&change.before), text(&change.after)])
+            .collect(),
+        hash: Box::default(),
     }
 }

@@ -84,7 +84,12 @@ const OPERATORS: [&str; 8] = ["=", "==", "!=", ">", "<", ">=", "<=", "like"];
 
 /// The JSON form as a schema, with the fields by which one table may be filtered.
 pub fn schema<F: Field>() -> Schema {
-    let field = one_of(F::ALL.iter().map(|field| field.name()));
+    schema_of(F::ALL)
+}
+
+/// The same for those who may name these fields alone.
+pub fn schema_of<F: Field>(fields: &[F]) -> Schema {
+    let field = one_of(fields.iter().map(|field| field.name()));
     let value = with("{}", "type", ["string", "number"]);
     let clause = |clause: &Clause| {
         let (test, text) = match clause {

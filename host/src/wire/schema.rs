@@ -23,7 +23,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("deposit.answer", DepositAnswer::schema()),
         ("withdrawal.request", WithdrawalBody::schema()),
         ("withdrawal.answer", WithdrawalAnswer::schema()),
-        ("transactions.filter", filter::schema::<TransactionField>()),
+        ("transactions.filter", filter::schema_of(TransactionField::PUBLISHED)),
         ("transactions.answer", ListingOf::<TransactionRecord>::schema()),
         ("webhook.answer", WebhookAnswer::schema()),
         ("manager.request", open(&Envelope::schema())),

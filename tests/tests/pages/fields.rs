@@ -60,7 +60,12 @@ fn the_pages_list_the_fields_of_records_requests_and_filters_in_their_order() {
         (customer, "the fields of a method", names(MethodRecord::FIELDS)),
         (customer, "the fields of a deposit request", request(DepositBody::FIELDS)),
         (customer, "the fields of a withdrawal request", request(WithdrawalBody::FIELDS)),
-        (customer, "the fields that a filter of transactions may name", filter::<TransactionField>()),
+        (
+            customer,
+            "the fields that a customer's filter of transactions may name",
+            TransactionField::PUBLISHED.iter().map(|field| field.name().to_owned()).collect(),
+        ),
+        (transactions, "the fields that a manager's filter of transactions may name", filter::<TransactionField>()),
         ("docs/api/webhooks.md", "the fields of an event", names(EventRecord::FIELDS)),
         (
             transactions,

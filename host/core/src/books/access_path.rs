@@ -1,8 +1,10 @@
 //! The ways to the rows that a filter may match: each index that contains all of them, and the positions in it. It
 //! judges no row.
 
+use std::collections::BTreeSet;
+
 use super::Books;
-use super::hash_index::Slot;
+use super::hash_index::{Slot, key_hash};
 use super::heads::Head;
 use super::rows::{BLOCK, NO_SLOT};
 use crate::filter::{Filter, TransactionField, Values};
@@ -58,6 +60,13 @@ impl Books {
             let cursors = cursors.into_iter().map(|(cursor, _)| cursor).collect();
             AccessPath { cursors, count, covered_conditions: 1, covers_scope: no_scope }
         };
+        // Rows whose keys have the hashes of the wanted ones: more than match, perhaps.
+        let candidates = |rows: BTreeSet<Slot>| AccessPath {
+            count: rows.len() as u64,
+            cursors: vec![Cursor::Listed(rows.into_iter().collect())],
+            covered_conditions: 0,
+            covers_scope: false,
+        };
         let everything = AccessPath {
             cursors: vec![Cursor::All { below }],
             count: self.rows.len() as u64,
@@ -73,6 +82,16 @@ impl Books {
             let slots: Vec<Slot> = ids.filter_map(|id| self.slot(TransactionId(id))).collect();
             let count = slots.len() as u64;
             paths.push(pinned(vec![(Cursor::Listed(slots), count)]));
+        }
+        if let Some(Values::Texts(references)) = filter.pinned(TransactionField::Reference) {
+            let rows = references.iter().flat_map(|text| self.by_reference.candidates(key_hash(&**text)));
+            paths.push(candidates(rows.collect()));
+        }
+        if let Some(Values::Texts(ids)) = filter.pinned(TransactionField::ProviderPaymentId)
+            && ids.iter().all(|id| !id.is_empty())
+        {
+            let rows = ids.iter().flat_map(|id| self.by_provider_id.candidates(&**id));
+            paths.push(candidates(rows.collect()));
         }
         let chains =
             |field, heads: Vec<Option<&Head>>| heads.into_iter().map(|head| chain_cursor(field, head)).collect();
@@ -156,6 +175,6 @@ fn chain_cursor(field: ChainField, head: Option<&Head>) -> (Cursor, u64) {
 fn numbers(values: Option<&Values>) -> Option<impl Iterator<Item = u64>> {
     match values {
         Some(Values::Ints(numbers)) => Some(numbers.iter().filter_map(|number| u64::try_from(*number).ok())),
-        Some(Values::Texts(_)) | None => None,
+        Some(Values::Texts(_) | Values::Decimals(_)) | None => None,
     }
 }

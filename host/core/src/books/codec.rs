@@ -133,6 +133,12 @@ impl<'b> Reader<'b> {
         None
     }
 
+    /// Skips a number of any length.
+    pub(super) fn skip_number(&mut self) -> Option<()> {
+        while self.byte()? >= 0x80 {}
+        Some(())
+    }
+
     pub(super) fn signed(&mut self) -> Option<i64> {
         self.number().map(unzigzag)
     }

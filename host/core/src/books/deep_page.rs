@@ -248,6 +248,7 @@ mod tests {
             source: 0,
             status: 0,
             key_space: 0,
+            reason: 0,
             packed: Box::default(),
         }
     }

@@ -93,7 +93,12 @@ impl SlotIndex {
 
     /// The first inserted row under the hash for which `is_match` holds.
     pub(super) fn find(&self, hash: u64, is_match: impl Fn(Slot) -> bool) -> Option<Slot> {
-        self.0.candidates(hash).copied().filter(|slot| is_match(*slot)).min()
+        self.candidates(hash).filter(|slot| is_match(*slot)).min()
+    }
+
+    /// The rows whose key may have this hash, in no order.
+    pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = Slot> {
+        self.0.candidates(hash).copied()
     }
 
     pub(super) fn moved(&self) -> u64 {

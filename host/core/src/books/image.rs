@@ -18,7 +18,7 @@ use super::{Books, row_codec};
 
 /// Raised by whatever changes a block or a packed row: an image of another format is not read. The test of packed rows
 /// fails where they change.
-pub const IMAGE_FORMAT: u32 = 4;
+pub const IMAGE_FORMAT: u32 = 5;
 
 /// Rows in a block. Each is unpacked for what it posted, about a microsecond: a hold stays below half a millisecond.
 const ROWS_PER_BLOCK: Slot = 256;
@@ -131,6 +131,7 @@ impl Books {
                 for number in next..until {
                     let labels = self.interner.labels(number as u32);
                     [labels.provider, labels.method, labels.brand].into_iter().for_each(|text| put_u32(block, text));
+                    put_u64(block, labels.config);
                 }
                 copy.next = until;
                 until > next
@@ -201,7 +202,7 @@ fn put_row(block: &mut Vec<u8>, row: &Row, config: u64, flags: u8) {
     let halves = [earlier.customer, earlier.login, earlier.provider, row.labels, row.packed.len() as u32];
     halves.into_iter().for_each(|half| put_u32(block, half));
     block.extend_from_slice(&row.currency.to_le_bytes());
-    block.extend_from_slice(&[row.kind, row.source, row.status, row.key_space, flags]);
+    block.extend_from_slice(&[row.kind, row.source, row.status, row.key_space, row.reason, flags]);
     block.extend_from_slice(&row.packed);
 }
 
@@ -209,7 +210,7 @@ fn put_row(block: &mut Vec<u8>, row: &Row, config: u64, flags: u8) {
 fn put_gap(block: &mut Vec<u8>, first_id: u64) {
     [NO_ID, first_id, 0, 0, 0].into_iter().for_each(|word| put_u64(block, word));
     [NO_SLOT, NO_SLOT, NO_SLOT, 0, 0].into_iter().for_each(|half| put_u32(block, half));
-    block.extend_from_slice(&[0; 7]);
+    block.extend_from_slice(&[0; 8]);
 }
 
 fn put_slot(block: &mut Vec<u8>, hash: u64, slot: Slot) {

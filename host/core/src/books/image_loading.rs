@@ -81,7 +81,7 @@ fn read_row(r: &mut Fields<'_>) -> Option<(Row, ConfigId, u8)> {
     let earlier = Chain { customer: r.u32()?, login: r.u32()?, provider: r.u32()? };
     let (labels, length) = (r.u32()?, r.u32()?);
     let currency = u16::from_le_bytes(r.array()?);
-    let [kind, source, status, key_space, flags] = r.array()?;
+    let [kind, source, status, key_space, reason, flags] = r.array()?;
     let packed = r.bytes(length as usize)?.into();
     let row = Row {
         id,
@@ -96,6 +96,7 @@ fn read_row(r: &mut Fields<'_>) -> Option<(Row, ConfigId, u8)> {
         source,
         status,
         key_space,
+        reason,
         packed,
     };
     Some((row, config, flags))
@@ -153,7 +154,8 @@ impl ImageLoader {
             }
             kind::LABELS => {
                 while !r.0.is_empty() {
-                    let labels = Labels { provider: r.u32()?, method: r.u32()?, brand: r.u32()? };
+                    let (provider, method, brand, config) = (r.u32()?, r.u32()?, r.u32()?, r.u64()?);
+                    let labels = Labels { provider, method, brand, config };
                     self.books.interner.push_labels(labels);
                 }
             }

@@ -5,12 +5,14 @@ use super::growing_table::GrowingTable;
 use super::hash_index::key_hash;
 use crate::money::Currency;
 
-/// Provider, method and brand of a row, as interned texts; together they take one number, because few combinations occur.
+/// Provider, method and brand of a row, as interned texts, and its config; together they take one number, because few
+/// combinations occur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Labels {
     pub(super) provider: u32,
     pub(super) method: u32,
     pub(super) brand: u32,
+    pub(super) config: u64,
 }
 
 /// Append-only: a number always stands for the same text.
@@ -44,8 +46,9 @@ impl Interner {
         self.texts.get(number as usize).map_or("", |text| text)
     }
 
-    pub(super) fn labels_number(&mut self, provider: &str, method: &str, brand: &str) -> u32 {
-        let labels = Labels { provider: self.number(provider), method: self.number(method), brand: self.number(brand) };
+    pub(super) fn labels_number(&mut self, provider: &str, method: &str, brand: &str, config: u64) -> u32 {
+        let [provider, method, brand] = [provider, method, brand].map(|text| self.number(text));
+        let labels = Labels { provider, method, brand, config };
         let known = self.label_numbers.find(key_hash(labels), |known| self.labels(*known) == labels).copied();
         if let Some(number) = known {
             return number;

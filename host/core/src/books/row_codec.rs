@@ -15,19 +15,33 @@ use crate::status::{OperationCmd, OperationReason, OperationStatus, Source, Tran
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
 
-/// The packed fields that filters and indexes read: they come first, so that nothing else has to be decoded for them.
-pub(super) struct Front<'b> {
+/// The packed numbers that filters read: they come first, so that nothing else has to be decoded for them.
+pub(super) struct FrontNumbers {
     pub(super) stored_bytes: u32,
+    pub(super) amount_minor: i64,
+    pub(super) approved_time: i64,
+    pub(super) processed_time: i64,
+    pub(super) updated_time: i64,
+    pub(super) expires_time: i64,
+}
+
+/// The packed texts that filters and indexes read, which come next.
+pub(super) struct Front<'b> {
     pub(super) provider_payment_id: &'b str,
     pub(super) reference: &'b str,
     pub(super) idempotency_key: &'b str,
-    pub(super) approved_time: i64,
-    pub(super) processed_time: i64,
 }
 
 impl Row {
     pub(super) fn front(&self) -> Option<Front<'_>> {
-        read_front(&mut Reader::new(&self.packed), self.created_time)
+        let mut reader = Reader::new(&self.packed);
+        reader.fixed()?;
+        (0..NUMBERS).try_for_each(|_| reader.skip_number())?;
+        read_front(&mut reader)
+    }
+
+    pub(super) fn numbers(&self) -> Option<FrontNumbers> {
+        read_numbers(&mut Reader::new(&self.packed), self.created_time)
     }
 
     /// The first packed field, without decoding any other.
@@ -36,15 +50,22 @@ impl Row {
     }
 }
 
-fn read_front<'b>(reader: &mut Reader<'b>, created: i64) -> Option<Front<'b>> {
-    Some(Front {
+/// The variable-length numbers before the texts.
+const NUMBERS: usize = 5;
+
+fn read_numbers(reader: &mut Reader<'_>, created: i64) -> Option<FrontNumbers> {
+    Some(FrontNumbers {
         stored_bytes: reader.fixed()?,
-        provider_payment_id: reader.text()?,
-        reference: reader.text()?,
-        idempotency_key: reader.text()?,
+        amount_minor: reader.signed()?,
         approved_time: reader.moment(created)?,
         processed_time: reader.moment(created)?,
+        updated_time: reader.moment(created)?,
+        expires_time: reader.moment(created)?,
     })
+}
+
+fn read_front<'b>(reader: &mut Reader<'b>) -> Option<Front<'b>> {
+    Some(Front { provider_payment_id: reader.text()?, reference: reader.text()?, idempotency_key: reader.text()? })
 }
 
 /// The row of a transaction and its operations, in no chain and touched by no commit.
@@ -56,12 +77,18 @@ pub(super) fn pack(transaction: &Transaction, operations: &[BalanceOperation], i
         created_time: transaction.created_time.0,
         touched: 0,
         earlier: Chain { customer: NO_SLOT, login: NO_SLOT, provider: NO_SLOT },
-        labels: interner.labels_number(&transaction.provider, &transaction.method, &transaction.brand),
+        labels: interner.labels_number(
+            &transaction.provider,
+            &transaction.method,
+            &transaction.brand,
+            transaction.config_id.0,
+        ),
         currency: interner.currency_number(transaction.amount.currency),
         kind: transaction.kind.number(),
         source: transaction.source.number(),
         status: transaction.status.number(),
         key_space: transaction.key_space.number(),
+        reason: transaction.reason.code.number(),
         packed: pack_fields(transaction, operations, interner),
     }
 }
@@ -70,26 +97,24 @@ fn pack_fields(transaction: &Transaction, operations: &[BalanceOperation], inter
     let created = transaction.created_time.0;
     let mut w = Writer::new();
     w.fixed(transaction.stored_bytes);
+    w.signed(transaction.amount.minor);
+    w.moment(transaction.approved_time.0, created);
+    w.moment(transaction.processed_time.0, created);
+    w.moment(transaction.updated_time.0, created);
+    w.moment(transaction.expires_time.0, created);
     w.text(&transaction.provider_payment_id);
     w.text(transaction.reference.as_str());
     w.text(&transaction.idempotency_key);
-    w.moment(transaction.approved_time.0, created);
-    w.moment(transaction.processed_time.0, created);
 
     w.number(interner.number(&transaction.requested_method).into());
-    w.signed(transaction.amount.minor);
     w.number(interner.currency_number(transaction.account_currency).into());
-    w.byte(transaction.reason.code.number());
     w.text(&transaction.reason.detail);
     w.byte(transaction.has_texts.into());
     w.number(transaction.approved_by.0);
     w.number(transaction.processed_by.0);
     w.text(&transaction.reject_reason);
-    w.moment(transaction.updated_time.0, created);
-    w.number(transaction.config_id.0);
     w.number(interner.number(&transaction.country).into());
     w.byte(transaction.sandbox.into());
-    w.moment(transaction.expires_time.0, created);
     w.number(transaction.refs.len() as u64);
     for id in transaction.refs.iter() {
         w.number(interner.number(&id.kind).into());
@@ -113,7 +138,8 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
     let created = row.created_time;
     let labels = interner.labels(row.labels);
     let mut r = Reader::new(&row.packed);
-    let front = read_front(&mut r, created)?;
+    let numbers = read_numbers(&mut r, created)?;
+    let front = read_front(&mut r)?;
     let transaction = Transaction {
         id: TransactionId(row.id),
         customer_id: CustomerId(row.customer_id),
@@ -125,27 +151,27 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
         provider_payment_id: front.provider_payment_id.into(),
         status: TransactionStatus::from_number(row.status.into())?,
         idempotency_key: front.idempotency_key.into(),
-        stored_bytes: front.stored_bytes,
-        approved_time: UnixTime(front.approved_time),
-        processed_time: UnixTime(front.processed_time),
+        stored_bytes: numbers.stored_bytes,
+        approved_time: UnixTime(numbers.approved_time),
+        processed_time: UnixTime(numbers.processed_time),
         created_time: UnixTime(created),
         brand: interner.text(labels.brand).into(),
         reference: Reference::read(front.reference)?,
         key_space: KeySpace::from_number(row.key_space.into())?,
 
         requested_method: read_interned(&mut r, interner)?,
-        amount: Money::new(r.signed()?, *interner.currency(row.currency)?),
+        amount: Money::new(numbers.amount_minor, *interner.currency(row.currency)?),
         account_currency: *interner.currency(u16::try_from(r.number()?).ok()?)?,
-        reason: Reason { code: ReasonCode::from_number(r.byte()?)?, detail: r.text()?.into() },
+        reason: Reason { code: ReasonCode::from_number(row.reason)?, detail: r.text()?.into() },
         has_texts: r.byte()? != 0,
         approved_by: ManagerId(r.number()?),
         processed_by: ManagerId(r.number()?),
         reject_reason: r.text()?.into(),
-        updated_time: UnixTime(r.moment(created)?),
-        config_id: ConfigId(r.number()?),
+        updated_time: UnixTime(numbers.updated_time),
+        config_id: ConfigId(labels.config),
         country: read_interned(&mut r, interner)?,
         sandbox: r.byte()? != 0,
-        expires_time: UnixTime(r.moment(created)?),
+        expires_time: UnixTime(numbers.expires_time),
         refs: read_refs(&mut r, interner)?,
         facts: read_facts(&mut r, created)?,
         first_answer: FirstAnswer::from_number(r.byte()?.into())?,

@@ -24,13 +24,15 @@ pub(super) struct Row {
     pub(super) touched: u64,
     /// The previous row of the same customer, login, provider.
     pub(super) earlier: Chain,
-    /// Provider, method and brand.
+    /// Provider, method, brand and config.
     pub(super) labels: u32,
     pub(super) currency: u16,
     pub(super) kind: u8,
     pub(super) source: u8,
     pub(super) status: u8,
     pub(super) key_space: u8,
+    /// The code of the transaction's reason.
+    pub(super) reason: u8,
     pub(super) packed: Box<[u8]>,
 }
 

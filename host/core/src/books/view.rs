@@ -3,6 +3,8 @@
 use super::Books;
 use super::rows::Row;
 use crate::filter::{self, Comparison, Constant, Filter, FilterValue, Test, TransactionField, Values};
+use crate::money::{Currency, Money};
+use crate::reason::ReasonCode;
 
 /// A packed row as filters read it.
 #[derive(Clone, Copy)]
@@ -26,9 +28,20 @@ impl filter::FilterRow<TransactionField> for View<'_> {
             F::Method => FilterValue::Text(interner.text(interner.labels(row.labels).method)),
             F::Currency => FilterValue::Text(interner.currency(row.currency).map_or("", |currency| currency.code())),
             F::ProviderPaymentId => FilterValue::Text(row.front().map_or("", |front| front.provider_payment_id)),
-            F::ApprovedTime => FilterValue::Int(row.front().map_or(0, |front| front.approved_time)),
-            F::ProcessedTime => FilterValue::Int(row.front().map_or(0, |front| front.processed_time)),
+            F::ApprovedTime => FilterValue::Int(row.numbers().map_or(0, |numbers| numbers.approved_time)),
+            F::ProcessedTime => FilterValue::Int(row.numbers().map_or(0, |numbers| numbers.processed_time)),
             F::CreatedTime => FilterValue::Int(row.created_time),
+            F::Reference => FilterValue::Text(row.front().map_or("", |front| front.reference)),
+            F::Amount => {
+                let money = |currency: &Currency| Some(Money::new(row.numbers()?.amount_minor, *currency).units());
+                FilterValue::Decimal(interner.currency(row.currency).and_then(money).unwrap_or_default())
+            }
+            F::Brand => FilterValue::Text(interner.text(interner.labels(row.labels).brand)),
+            F::ProviderConfigId => FilterValue::id(interner.labels(row.labels).config),
+            F::IdempotencyKey => FilterValue::Text(row.front().map_or("", |front| front.idempotency_key)),
+            F::FailureReason => FilterValue::Text(ReasonCode::from_number(row.reason).unwrap_or_default().name()),
+            F::UpdatedTime => FilterValue::Int(row.numbers().map_or(0, |numbers| numbers.updated_time)),
+            F::ExpiresTime => FilterValue::Int(row.numbers().map_or(0, |numbers| numbers.expires_time)),
         }
     }
 }
@@ -50,9 +63,10 @@ pub(super) fn created_bounds(filter: &Filter<TransactionField>) -> (i64, i64) {
                 (Some(first), Some(last)) => (*first, *last),
                 _ => (i64::MIN, i64::MAX),
             },
-            Test::Compare(_, Constant::Text(_)) | Test::Between(..) | Test::OneOf(Values::Texts(_)) | Test::Like(_) => {
-                (i64::MIN, i64::MAX)
-            }
+            Test::Compare(_, Constant::Text(_) | Constant::Decimal(_))
+            | Test::Between(..)
+            | Test::OneOf(Values::Texts(_) | Values::Decimals(_))
+            | Test::Like(_) => (i64::MIN, i64::MAX),
         };
         from = from.max(least);
         to = to.min(most);

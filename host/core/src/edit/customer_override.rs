@@ -1,9 +1,11 @@
 //! An edit of a customer override: omitted fields keep their value, defaults apply only at creation.
 
+use super::changes::{AuditedValue, FieldChange, FieldClass};
 use super::fields::{check_limits, keep_or, required};
 use crate::customer_override::{CustomerOverride, OverrideMode};
 use crate::ids::{ConfigId, CustomerId, OverrideId};
 use crate::money::Limit;
+use crate::provider_config::Secret;
 use crate::refusal::Refusal;
 use crate::time::UnixTime;
 
@@ -101,4 +103,46 @@ impl OverrideEdit {
         row.updated_time = now;
         Ok(row)
     }
+}
+
+/// The fields in which two states of an override differ, with the number of its row; without `before` it is created. Of the
+/// comment, which may be erased, there is a fingerprint.
+pub fn changed_override(before: Option<&CustomerOverride>, after: &CustomerOverride) -> Vec<FieldChange> {
+    let of = |row: &CustomerOverride| {
+        [
+            ("customer_id", row.customer_id.to_string()),
+            ("brand", row.brand.to_string()),
+            ("provider", row.provider.to_string()),
+            ("provider_config_id", row.provider_config_id.to_string()),
+            ("method", row.method.to_string()),
+            ("mode", row.mode.number().to_string()),
+            ("min_amount", row.min_amount.to_wire()),
+            ("max_amount", row.max_amount.to_wire()),
+            ("enabled", u8::from(row.enabled).to_string()),
+            ("reason", row.reason.to_string()),
+            ("expires_time", row.expires_time.to_string()),
+        ]
+    };
+    let nothing = of(after).map(|(field, _)| (field, String::new()));
+    let pairs = before.map_or(nothing, of).into_iter().zip(of(after));
+    let change = |field: &str, [before, after]: [AuditedValue; 2]| FieldChange {
+        field: field.into(),
+        class: FieldClass::Other,
+        before,
+        after,
+    };
+    let clear = |text: String| AuditedValue::Clear(text.into());
+    let mut changes: Vec<FieldChange> = pairs
+        .filter(|((_, before), (_, after))| before != after)
+        .map(|((field, before), (_, after))| change(field, [clear(before), clear(after)]))
+        .collect();
+    let comments = [before.map_or("", |before| &before.comment), &*after.comment];
+    if comments[0] != comments[1] {
+        changes.push(change("comment", comments.map(|text| AuditedValue::Hidden(Secret::new(text)))));
+    }
+    if !changes.is_empty() {
+        let id = before.map(|before| before.id.to_string()).unwrap_or_default();
+        changes.insert(0, change("override", [clear(id), clear(after.id.to_string())]));
+    }
+    changes
 }

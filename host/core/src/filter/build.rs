@@ -6,6 +6,7 @@ use super::model::{
     CONDITIONS_MAX, Comparison, Condition, Constant, Direction, Field, Filter, Kind, LIMIT_DEFAULT, LIMIT_MAX,
     LIST_VALUES_MAX, OFFSET_MAX, Test, Values,
 };
+use crate::money;
 use crate::refusal::Refusal;
 
 /// The parameters that hold conditions.
@@ -38,7 +39,9 @@ impl Clause {
 
 /// Collects a filter part by part; each part is checked when it is added.
 #[derive(Debug, Clone)]
-pub struct FilterBuilder<F> {
+pub struct FilterBuilder<F: 'static> {
+    /// The fields that may be named.
+    fields: &'static [F],
     conditions: Vec<Condition<F>>,
     order: Vec<(F, Direction)>,
     listed: usize,
@@ -54,7 +57,12 @@ impl<F: Field> Default for FilterBuilder<F> {
 
 impl<F: Field> FilterBuilder<F> {
     pub fn new() -> Self {
-        Self { conditions: Vec::new(), order: Vec::new(), listed: 0, limit: LIMIT_DEFAULT, offset: 0 }
+        Self::of(F::ALL)
+    }
+
+    /// For a caller who may name these fields alone.
+    pub fn of(fields: &'static [F]) -> Self {
+        Self { fields, conditions: Vec::new(), order: Vec::new(), listed: 0, limit: LIMIT_DEFAULT, offset: 0 }
     }
 
     /// One element of `where` (`[field, op, value]`) or `whereNot` (`[field, value]`).
@@ -63,7 +71,7 @@ impl<F: Field> FilterBuilder<F> {
         match (clause, parts.as_slice()) {
             (Clause::Where, [field, op, value]) => self.compared(field, op, value),
             (Clause::WhereNot, [field, value]) => {
-                let field = known_field::<F>(clause.name(), field)?;
+                let field = self.known_field(clause.name(), field)?;
                 self.add(clause, field, true, Test::OneOf(values_of(field, &[value])?))
             }
             (Clause::Where, _) => Err(arity(clause, "[field, op, value]")),
@@ -82,7 +90,7 @@ impl<F: Field> FilterBuilder<F> {
             Clause::WhereIn | Clause::WhereBetween => false,
             Clause::WhereNotIn | Clause::WhereNotBetween => true,
         };
-        let field = known_field::<F>(clause.name(), field)?;
+        let field = self.known_field(clause.name(), field)?;
         self.listed += values.len();
         if self.listed > LIST_VALUES_MAX {
             return Err(Refusal::invalid(format!("{}: more than {LIST_VALUES_MAX} list values", clause.name())));
@@ -101,7 +109,7 @@ impl<F: Field> FilterBuilder<F> {
 
     /// One key of `orderBy`; the direction in any case.
     pub fn order_by(&mut self, field: &str, direction: &str) -> Result<(), Refusal> {
-        let field = known_field::<F>("orderBy", field)?;
+        let field = self.known_field("orderBy", field)?;
         let direction = if direction.eq_ignore_ascii_case("asc") {
             Direction::Ascending
         } else if direction.eq_ignore_ascii_case("desc") {
@@ -147,7 +155,7 @@ impl<F: Field> FilterBuilder<F> {
     }
 
     fn compared(&mut self, field: &str, op: &str, value: &str) -> Result<(), Refusal> {
-        let field = known_field::<F>("where", field)?;
+        let field = self.known_field("where", field)?;
         let compare = |comparison| Ok::<_, Refusal>(Test::Compare(comparison, constant_of(field, value)?));
         let (negated, test) = match op {
             "=" | "==" => (false, Test::OneOf(values_of(field, &[value])?)),
@@ -162,6 +170,11 @@ impl<F: Field> FilterBuilder<F> {
         self.add(Clause::Where, field, negated, test)
     }
 
+    fn known_field(&self, parameter: &str, name: &str) -> Result<F, Refusal> {
+        let known = self.fields.iter().copied().find(|field| field.name() == name);
+        known.ok_or_else(|| Refusal::invalid(format!("{parameter}: field {} is not known", shown(name))))
+    }
+
     fn add(&mut self, clause: Clause, field: F, negated: bool, test: Test) -> Result<(), Refusal> {
         if self.conditions.len() >= CONDITIONS_MAX {
             return Err(Refusal::invalid(format!("{}: more than {CONDITIONS_MAX} conditions", clause.name())));
@@ -169,10 +182,6 @@ impl<F: Field> FilterBuilder<F> {
         self.conditions.push(Condition { field, negated, test });
         Ok(())
     }
-}
-
-fn known_field<F: Field>(parameter: &str, name: &str) -> Result<F, Refusal> {
-    F::from_name(name).ok_or_else(|| Refusal::invalid(format!("{parameter}: field {} is not known", shown(name))))
 }
 
 fn arity(clause: Clause, form: &str) -> Refusal {
@@ -183,6 +192,7 @@ fn constant_of<F: Field>(field: F, text: &str) -> Result<Constant, Refusal> {
     match field.kind() {
         Kind::Text => Ok(Constant::Text(text.into())),
         Kind::Int => int_of(field, text).map(Constant::Int),
+        Kind::Decimal => decimal_of(field, text).map(Constant::Decimal),
     }
 }
 
@@ -193,6 +203,12 @@ fn values_of<F: Field>(field: F, texts: &[&str]) -> Result<Values, Refusal> {
             values.sort();
             values.dedup();
             Ok(Values::Texts(values))
+        }
+        Kind::Decimal => {
+            let mut values = texts.iter().map(|text| decimal_of(field, text)).collect::<Result<Vec<i128>, _>>()?;
+            values.sort_unstable();
+            values.dedup();
+            Ok(Values::Decimals(values))
         }
         Kind::Int => {
             let mut values = texts.iter().map(|text| int_of(field, text)).collect::<Result<Vec<i64>, _>>()?;
@@ -210,9 +226,14 @@ fn int_of<F: Field>(field: F, text: &str) -> Result<i64, Refusal> {
     number.ok_or_else(|| Refusal::invalid(format!("{}: {} is not a 64-bit integer", field.name(), shown(text))))
 }
 
+fn decimal_of<F: Field>(field: F, text: &str) -> Result<i128, Refusal> {
+    money::parse_units(text).map_err(|error| Refusal::invalid(format!("{}: {} {error}", field.name(), shown(text))))
+}
+
 fn pattern_of<F: Field>(field: F, text: &str) -> Result<Pattern, Refusal> {
     match field.kind() {
         Kind::Int => Err(Refusal::invalid(format!("where: like does not apply to {}, an integer", field.name()))),
+        Kind::Decimal => Err(Refusal::invalid(format!("where: like does not apply to {}, an amount", field.name()))),
         Kind::Text => Pattern::new(text).ok_or_else(|| {
             let name = field.name();
             Refusal::invalid(format!("{name}: a like pattern has at most {PATTERN_LENGTH_MAX} characters"))

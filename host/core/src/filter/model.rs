@@ -21,6 +21,8 @@ pub const OFFSET_MAX: u64 = crate::ids::ID_MAX;
 pub enum Kind {
     Int,
     Text,
+    /// An exact amount; amounts of different currencies compare by their value.
+    Decimal,
 }
 
 /// The fields of one table that a filter may name.
@@ -34,10 +36,6 @@ pub trait Field: Copy + Eq + std::fmt::Debug + 'static {
     /// The wire name.
     fn name(self) -> &'static str;
     fn kind(self) -> Kind;
-
-    fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|field| field.name() == name)
-    }
 }
 
 /// A field's value in one row.
@@ -45,11 +43,13 @@ pub trait Field: Copy + Eq + std::fmt::Debug + 'static {
 pub enum FilterValue<'r> {
     Int(i64),
     Text(&'r str),
+    /// Multiples of 10^-8.
+    Decimal(i128),
 }
 
 impl FilterValue<'_> {
     /// Ids stay below 2^53, so every one of them is an `i64`.
-    pub(crate) fn id(id: u64) -> Self {
+    pub fn id(id: u64) -> Self {
         Self::Int(i64::try_from(id).unwrap_or(i64::MAX))
     }
 }
@@ -64,6 +64,7 @@ pub trait FilterRow<F: Field> {
 pub enum Values {
     Ints(Vec<i64>),
     Texts(Vec<Box<str>>),
+    Decimals(Vec<i128>),
 }
 
 /// A constant of a condition.
@@ -71,6 +72,7 @@ pub enum Values {
 pub enum Constant {
     Int(i64),
     Text(Box<str>),
+    Decimal(i128),
 }
 
 impl Constant {
@@ -78,6 +80,7 @@ impl Constant {
         match self {
             Self::Int(number) => FilterValue::Int(*number),
             Self::Text(text) => FilterValue::Text(text),
+            Self::Decimal(units) => FilterValue::Decimal(*units),
         }
     }
 }
@@ -210,7 +213,7 @@ impl Test {
             Self::Between(from, to) => from.as_value() <= value && value <= to.as_value(),
             Self::Like(pattern) => match value {
                 FilterValue::Text(text) => pattern.matches(text),
-                FilterValue::Int(_) => false,
+                FilterValue::Int(_) | FilterValue::Decimal(_) => false,
             },
         }
     }
@@ -221,6 +224,7 @@ impl Values {
         match self {
             Self::Ints(numbers) => numbers.len(),
             Self::Texts(texts) => texts.len(),
+            Self::Decimals(numbers) => numbers.len(),
         }
     }
 
@@ -234,7 +238,10 @@ impl Values {
             (Self::Texts(texts), FilterValue::Text(text)) => {
                 texts.binary_search_by(|known| (**known).cmp(text)).is_ok()
             }
-            (Self::Ints(_), FilterValue::Text(_)) | (Self::Texts(_), FilterValue::Int(_)) => false,
+            (Self::Decimals(numbers), FilterValue::Decimal(number)) => numbers.binary_search(&number).is_ok(),
+            (Self::Ints(_), FilterValue::Text(_) | FilterValue::Decimal(_))
+            | (Self::Texts(_), FilterValue::Int(_) | FilterValue::Decimal(_))
+            | (Self::Decimals(_), FilterValue::Int(_) | FilterValue::Text(_)) => false,
         }
     }
 }

@@ -30,7 +30,7 @@ macro_rules! fields {
 }
 
 fields! {
-    /// Fields of transactions, the same for customers and managers.
+    /// Fields of transactions; customers may name those of [`Self::PUBLISHED`] alone.
     TransactionField {
         Id = Int "id",
         CustomerId = Int "customer_id",
@@ -45,6 +45,14 @@ fields! {
         ApprovedTime = Int "approved_time",
         ProcessedTime = Int "processed_time",
         CreatedTime = Int "created_time",
+        Reference = Text "reference",
+        Amount = Decimal "amount",
+        Brand = Text "brand",
+        ProviderConfigId = Int "provider_config_id",
+        IdempotencyKey = Text "idempotency_key",
+        FailureReason = Text "failure_reason",
+        UpdatedTime = Int "updated_time",
+        ExpiresTime = Int "expires_time",
     }
     /// Fields of provider configs; flags are 0 and 1.
     ConfigField {
@@ -85,6 +93,20 @@ fields! {
         CreatedTime = Int "asked_time",
         ExpiresTime = Int "expires_time",
     }
+    /// Fields of audit records; the host's row gives their values.
+    AuditField {
+        Id = Int "id",
+        CreatedTime = Int "created_time",
+        ManagerId = Int "manager_id",
+        Role = Int "role",
+        Brand = Text "brand",
+        Command = Text "command",
+        ProviderConfigId = Int "provider_config_id",
+        TransactionId = Int "transaction_id",
+        ApprovalId = Int "approval_id",
+        Outcome = Text "outcome",
+        RequestId = Text "request_id",
+    }
     /// Fields of provider events.
     EventField {
         Id = Int "id",
@@ -97,6 +119,25 @@ fields! {
         CreatedTime = Int "created_time",
         ProcessedTime = Int "processed_time",
     }
+}
+
+impl TransactionField {
+    /// The published fields, which customers may name; the others are for managers.
+    pub const PUBLISHED: &'static [Self] = &[
+        Self::Id,
+        Self::CustomerId,
+        Self::Login,
+        Self::Type,
+        Self::Status,
+        Self::Source,
+        Self::Provider,
+        Self::Method,
+        Self::Currency,
+        Self::ProviderPaymentId,
+        Self::ApprovedTime,
+        Self::ProcessedTime,
+        Self::CreatedTime,
+    ];
 }
 
 impl FilterRow<TransactionField> for Transaction {
@@ -116,6 +157,14 @@ impl FilterRow<TransactionField> for Transaction {
             F::ApprovedTime => FilterValue::Int(self.approved_time.0),
             F::ProcessedTime => FilterValue::Int(self.processed_time.0),
             F::CreatedTime => FilterValue::Int(self.created_time.0),
+            F::Reference => FilterValue::Text(self.reference.as_str()),
+            F::Amount => FilterValue::Decimal(self.amount.units()),
+            F::Brand => FilterValue::Text(&self.brand),
+            F::ProviderConfigId => FilterValue::id(self.config_id.0),
+            F::IdempotencyKey => FilterValue::Text(&self.idempotency_key),
+            F::FailureReason => FilterValue::Text(self.reason.code.name()),
+            F::UpdatedTime => FilterValue::Int(self.updated_time.0),
+            F::ExpiresTime => FilterValue::Int(self.expires_time.0),
         }
     }
 }

@@ -68,6 +68,49 @@ fn each_operator_finds_the_matching_rows() {
 }
 
 #[test]
+fn i5_amounts_are_compared_by_their_value_whatever_their_currency() {
+    let row = |id: u64, minor, code| Transaction {
+        amount: cashier_core::money::Money::new(minor, currency(code)),
+        created_time: UnixTime(id.cast_signed()),
+        ..deposit(id)
+    };
+    let rows = [
+        row(1, 25_000, "USD"),
+        row(2, 250, "JPY"),
+        row(3, 250_000, "KWD"),
+        row(4, 25_000_000_000, "BTC"),
+        row(5, 25_001, "USD"),
+        row(6, 100_000_000_001, "BTC"),
+    ];
+    let found = |parts: &[&str]| {
+        let filter = built(|b| b.flat(Clause::Where, parts)).unwrap();
+        filter.page(rows.clone()).rows.iter().map(|row| row.id.0).collect::<Vec<_>>()
+    };
+    for value in ["250", "250.0", "250.00000000"] {
+        assert_eq!(found(&["amount", "=", value]), [4, 3, 2, 1], "{value}");
+    }
+    assert_eq!(found(&["amount", ">", "250"]), [6, 5]);
+    assert_eq!(found(&["amount", "<=", "250.01"]), [5, 4, 3, 2, 1]);
+    assert_eq!(found(&["amount", "=", "250.005"]), [] as [u64; 0]);
+    assert_eq!(found(&["amount", "=", "1000.00000001"]), [6]);
+    let listed = built(|b| b.listed(Clause::WhereBetween, "amount", &["250.005", "250.01"])).unwrap();
+    assert_eq!(listed.page(rows.clone()).rows.iter().map(|row| row.id.0).collect::<Vec<_>>(), [5]);
+    let sorted = built(|b| b.order_by("amount", "desc")).unwrap();
+    assert_eq!(sorted.page(rows.clone()).rows.iter().map(|row| row.id.0).collect::<Vec<_>>(), [6, 5, 4, 3, 2, 1]);
+}
+
+#[test]
+fn i5_a_customer_may_name_the_published_fields_alone() {
+    for field in TransactionField::ALL {
+        let mut builder = Builder::of(TransactionField::PUBLISHED);
+        let (named, sorted) =
+            (builder.flat(Clause::WhereNot, &[field.name(), "1"]), builder.order_by(field.name(), "asc"));
+        let is_published = TransactionField::PUBLISHED.contains(field);
+        assert_eq!((named.is_ok(), sorted.is_ok()), (is_published, is_published), "{}", field.name());
+    }
+}
+
+#[test]
 fn conditions_are_joined_by_and() {
     let both = built(|b| {
         b.flat(Clause::Where, &["status", "=", "3"])?;
@@ -80,7 +123,14 @@ fn conditions_are_joined_by_and() {
 fn a_refusal_names_the_rejected_text() {
     let long = "x".repeat(300);
     let flat: Vec<(Clause, Vec<&str>, Expect)> = vec![
-        (Clause::Where, vec!["amount", "=", "1"], expect![[r#"where: field "amount" is not known"#]]),
+        (Clause::Where, vec!["color", "=", "1"], expect![[r#"where: field "color" is not known"#]]),
+        (Clause::Where, vec!["amount", "=", "1e2"], expect![[r#"amount: "1e2" is not a plain decimal number"#]]),
+        (
+            Clause::Where,
+            vec!["amount", ">", "0.000000001"],
+            expect![[r#"amount: "0.000000001" has more decimals than its currency"#]],
+        ),
+        (Clause::Where, vec!["amount", "like", "1%"], expect!["where: like does not apply to amount, an amount"]),
         (Clause::Where, vec!["Status", "=", "1"], expect![[r#"where: field "Status" is not known"#]]),
         (Clause::Where, vec!["status", "<>", "1"], expect![[r#"where: operator "<>" is not known"#]]),
         (Clause::Where, vec!["status", "LIKE", "1"], expect![[r#"where: operator "LIKE" is not known"#]]),
@@ -208,6 +258,7 @@ fn every_table_reads_its_own_rows() {
         let kind = match value {
             FilterValue::Int(_) => Kind::Int,
             FilterValue::Text(_) => Kind::Text,
+            FilterValue::Decimal(_) => Kind::Decimal,
         };
         assert_eq!(kind, field.kind(), "{}", field.name());
     }

@@ -2,9 +2,10 @@
 
 use cashier_core::books::{Books, LIST_BYTES_MAX, Progress, Scope};
 use cashier_core::change::Change;
-use cashier_core::filter::{Clause, Filter, FilterBuilder, TransactionField};
-use cashier_core::ids::{CustomerId, Login, Seq, TransactionId};
+use cashier_core::filter::{Clause, Field, Filter, FilterBuilder, Kind, TransactionField};
+use cashier_core::ids::{ConfigId, CustomerId, Login, Seq, TransactionId};
 use cashier_core::money::Money;
+use cashier_core::reason::{Reason, ReasonCode};
 use cashier_core::status::TransactionStatus;
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
@@ -61,17 +62,35 @@ fn any_row(id: u64) -> impl Strategy<Value = Transaction> {
         prop::sample::select(vec!["stripe", "paypal", "manual"]),
         prop::sample::select(vec!["card", "sepa", ""]),
         prop::sample::select(vec!["ion4", "other"]),
-        prop::sample::select(vec!["USD", "EUR"]),
+        prop::sample::select(vec!["USD", "EUR", "JPY"]),
         prop::sample::select(vec!["", "pi_1", "pi_22", "ch_3"]),
     );
-    (status, words, 1_u64..4, 1_u64..4, -2_i64..6, 0_i64..3, 0_i64..3).prop_map(
-        move |(status, (provider, method, brand, code, payment), customer, login, created, approved, processed)| {
+    let managers = (
+        prop::sample::select(vec![1_i64, 2, 100, 250]),
+        0_u64..3,
+        prop::sample::select(vec!["", "k-1", "k-2"]),
+        prop::sample::select(vec![ReasonCode::None, ReasonCode::Expired, ReasonCode::AmountMismatch]),
+        0_i64..3,
+    );
+    (status, words, (1_u64..4, 1_u64..4), (-2_i64..6, 0_i64..3, 0_i64..3), managers).prop_map(
+        move |(
+            status,
+            (provider, method, brand, code, payment),
+            (customer, login),
+            (created, approved, processed),
+            (minor, config, key, reason, later),
+        )| {
             Transaction {
                 status,
                 provider: provider.into(),
                 method: method.into(),
                 brand: brand.into(),
-                amount: Money::new(100, currency(code)),
+                amount: Money::new(minor, currency(code)),
+                config_id: ConfigId(config),
+                idempotency_key: key.into(),
+                reason: Reason::new(reason, "a detail"),
+                updated_time: UnixTime(created + later),
+                expires_time: UnixTime(later),
                 provider_payment_id: payment.into(),
                 customer_id: CustomerId(customer),
                 login: Login(login),
@@ -91,7 +110,17 @@ fn any_rows() -> impl Strategy<Value = Vec<Transaction>> {
 type Piece = (Clause, &'static str, Vec<&'static str>);
 
 fn any_piece() -> impl Strategy<Value = Piece> {
+    // References of two of the rows.
+    let [third, ninth] = [3, 9].map(|id| &*Box::leak(deposit(id).reference.as_str().to_owned().into_boxed_str()));
     let fields = prop::sample::select(vec![
+        ("reference", vec![third, ninth, "d", "d%"]),
+        ("amount", vec!["1", "1.00", "2.5", "0.02", "100", "0"]),
+        ("brand", vec!["ion4", "unknown", "%e%"]),
+        ("provider_config_id", vec!["0", "1", "7"]),
+        ("idempotency_key", vec!["", "k-1", "k-_"]),
+        ("failure_reason", vec!["", "EXPIRED", "AMOUNT%"]),
+        ("updated_time", vec!["-1", "2", "4"]),
+        ("expires_time", vec!["0", "1"]),
         ("id", vec!["1", "5", "17", "-4", "99"]),
         ("customer_id", vec!["1", "2", "9", "-1"]),
         ("login", vec!["1", "3", "9"]),
@@ -109,7 +138,7 @@ fn any_piece() -> impl Strategy<Value = Piece> {
     (prop::sample::select(Clause::ALL), fields, any::<u8>(), any::<u8>(), any::<u8>()).prop_map(
         |(clause, (field, values), first, second, op)| {
             let value = |number: u8| values[usize::from(number) % values.len()];
-            let text = ["provider", "method", "currency", "provider_payment_id"].contains(&field);
+            let text = TransactionField::ALL.iter().any(|known| name(*known) == field && known.kind() == Kind::Text);
             let ops = ["=", "==", "!=", ">", ">=", "<", "<=", if text { "like" } else { "=" }];
             let parts = match clause {
                 Clause::Where => vec![ops[usize::from(op) % ops.len()], value(first)],
@@ -124,8 +153,7 @@ fn any_piece() -> impl Strategy<Value = Piece> {
 }
 
 fn any_filter() -> impl Strategy<Value = Filter<TransactionField>> {
-    let fields: Vec<&str> =
-        cashier_core::filter::Field::ALL.iter().map(|field: &TransactionField| name(*field)).collect();
+    let fields: Vec<&str> = Field::ALL.iter().map(|field: &TransactionField| name(*field)).collect();
     let order = prop::collection::vec((prop::sample::select(fields), any::<bool>()), 0..3);
     (prop::collection::vec(any_piece(), 0..3), order, 1_usize..12, 0_u64..12).prop_map(
         |(pieces, order, limit, offset)| {
@@ -150,7 +178,7 @@ fn any_filter() -> impl Strategy<Value = Filter<TransactionField>> {
 }
 
 fn name(field: TransactionField) -> &'static str {
-    cashier_core::filter::Field::name(field)
+    Field::name(field)
 }
 
 fn any_scope() -> impl Strategy<Value = Scope> {
@@ -226,6 +254,22 @@ fn a_list_over_many_holds_has_the_same_answer() {
             );
             assert!(holds > 1 || !long, "filter {place} took {holds} holds");
         }
+    }
+}
+
+#[test]
+fn i5_a_payment_is_found_by_its_reference_or_its_providers_id_in_one_hold() {
+    let rows: Vec<Transaction> = many(20_000, 5)
+        .into_iter()
+        .map(|row| Transaction { provider_payment_id: format!("pi_{}", row.id).into(), ..row })
+        .collect();
+    let books = books_of(&rows);
+    let reference = rows[7_000].reference.as_str();
+    for (field, value) in [("reference", reference), ("provider_payment_id", "pi_7001")] {
+        let filter = built(|b| b.flat(Clause::Where, &[field, "=", value]).unwrap());
+        let (answer, holds) = run(&books, &filter, &Scope::default());
+        let ids: Vec<u64> = answer.rows.iter().map(|row| row.id.0).collect();
+        assert_eq!((ids, answer.count, holds), (vec![7_001], 1, 1), "{field}");
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn record(
         config_id,
         transaction_id: TransactionId(0),
         approval,
-        outcome,
+        outcome: outcome.into(),
         changes,
     }))
 }

@@ -118,7 +118,7 @@ fn record(config: &ProviderConfig, changes: Vec<FieldChange>) -> Body {
         config_id: config.id,
         transaction_id: TransactionId(0),
         approval: ApprovalId(0),
-        outcome: "secrets wiped",
+        outcome: "secrets wiped".into(),
         changes,
     }))
 }

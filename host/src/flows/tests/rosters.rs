@@ -1,11 +1,12 @@
 //! Rosters that are imported while money moves: what was judged before a posting is judged again at it, accounts with orders
 //! under way keep what the orders were taken under, and each change is recorded before it is in force.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cashier_core::account::AccountMode;
-use cashier_core::change::Body;
+use cashier_core::change::{AuditRecord, Body};
 use cashier_core::duty::{CLOSED_QUERY_SECONDS, ENDING_SECONDS};
 use cashier_core::edit::AuditedValue;
 use cashier_core::ids::{ConfigId, CustomerId, ManagerId};
@@ -72,7 +73,8 @@ fn records(env: &TestCashier) -> Vec<(&'static str, Vec<String>)> {
     let line = |change: &cashier_core::edit::FieldChange| {
         format!("{}: {} -> {}", change.field, clear(&change.before), clear(&change.after))
     };
-    records.map(|record| (record.outcome, record.changes.iter().map(line).collect())).collect()
+    let outcome = |record: &AuditRecord| if let Cow::Borrowed(outcome) = record.outcome { outcome } else { "made" };
+    records.map(|record| (outcome(&record), record.changes.iter().map(line).collect())).collect()
 }
 
 #[tokio::test(start_paused = true)]

@@ -117,7 +117,7 @@ async fn k1_a_deleted_config_loses_its_secrets_once_its_money_is_final_and_late_
     assert!(!row.holds_secrets() && row.secret_key.is_empty() && row.brand == config(1).brand, "{row:?}");
     assert!(served(&env, 2).holds_secrets(), "another config");
     let record = records(&env).pop().unwrap();
-    let what = (record.manager_id, record.role, &*record.command, record.config_id, record.outcome);
+    let what = (record.manager_id, record.role, &*record.command, record.config_id, &*record.outcome);
     assert_eq!(what, (ManagerId(0), Role::System, "janitor", ConfigId(1), "secrets wiped"));
     let fields: Vec<_> = record.changes.iter().map(|change| &*change.field).collect();
     assert_eq!(fields, ["secret_key", "webhook_secret"]);

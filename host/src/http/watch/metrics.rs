@@ -81,6 +81,16 @@ pub const METRICS: &[Metric] = &[
         value: |cashier| usize::try_from(cashier.counted_notices().1).ok(),
     },
     Metric {
+        name: "cashier_manager_anonymous",
+        help: "Messages to the manager listener without a valid token since the start.",
+        value: |cashier| usize::try_from(cashier.counted_refusals().0).ok(),
+    },
+    Metric {
+        name: "cashier_refusals_not_recorded",
+        help: "Refused commands of managers beyond those that are recorded, since the start.",
+        value: |cashier| usize::try_from(cashier.counted_refusals().1).ok(),
+    },
+    Metric {
         name: "cashier_list_bytes_held",
         help: "Bytes that lists hold until their readers have taken them.",
         value: |cashier| Some(cashier.list_bytes_held()),

@@ -31,7 +31,7 @@ pub(super) fn record(config: u64, secret: &str) -> Body {
         config_id: ConfigId(config),
         transaction_id: TransactionId(0),
         approval: ApprovalId(0),
-        outcome: "saved",
+        outcome: "saved".into(),
         changes: vec![change],
     }))
 }
@@ -207,6 +207,33 @@ fn m14_a_changed_removed_or_moved_record_is_found() {
         assert!(refused.starts_with("the audit records cannot be read: "), "{unreadable}: {refused}");
     }
     assert!(!folder.path().join("missing.db").exists());
+}
+
+#[test]
+fn a_refused_command_is_held_by_the_chain_like_one_that_was_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let Body::Audit(done) = record(1, "canary-a") else { unreachable!() };
+    let refused =
+        AuditRecord { outcome: "refused: PERMISSION_DENIED".into(), transaction_id: TransactionId(9), ..*done };
+    let mut store = Sqlite::open(&path, sealing(RING)).unwrap();
+    let refused = Body::Audit(Box::new(refused));
+    write_all(&mut store, &[commit(1, Vec::new(), vec![refused.clone()]), commit(2, Vec::new(), vec![refused])]);
+    store.close().unwrap();
+    let chain = verify(&path, None).unwrap();
+    for (tampering, found) in [
+        ("UPDATE audit_record SET outcome = 'done' WHERE id = 1", "record 1 was changed"),
+        ("UPDATE audit_record SET transaction_id = 8 WHERE id = 2", "record 2 was changed"),
+        ("DELETE FROM audit_record WHERE id = 1", "a record before record 2"),
+        ("DELETE FROM audit_record WHERE id = 2", "the anchor is not in the chain"),
+    ] {
+        let copy = folder.path().join("copy.db");
+        std::fs::copy(&path, &copy).unwrap();
+        Connection::open(&copy).unwrap().execute_batch(tampering).unwrap();
+        let broken = verify(&copy, Some(&chain.newest)).unwrap_err().to_string();
+        assert!(broken.contains(found), "{tampering}: {broken}");
+        std::fs::remove_file(&copy).unwrap();
+    }
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn add(builder: &mut FilterBuilder<NoteField>, field: NoteField, kind: usize, va
         .iter()
         .map(|(text, number)| match field.kind() {
             Kind::Text => text.clone(),
-            Kind::Int => number.to_string(),
+            Kind::Int | Kind::Decimal => number.to_string(),
         })
         .collect();
     let (name, first) = (field.name(), values.first().cloned().unwrap_or_else(|| "0".to_owned()));

@@ -3,6 +3,7 @@
 
 mod archive;
 mod audit;
+mod audit_list;
 mod disk;
 mod erasure;
 mod failure;

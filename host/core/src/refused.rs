@@ -1,0 +1,150 @@
+//! What the record of a refused command says of its request: ids and choices as they were sent, secrets and free texts as
+//! fingerprints, and of every other field that there was one. A client writes the request, so all of it is bounded.
+
+use crate::card_data::masked;
+use crate::edit::{AuditedValue, FieldChange, FieldClass};
+use crate::provider_config::Secret;
+use crate::refusal::RefusalCode;
+
+/// Characters of one value in a record; more than any id or code has.
+pub const REFUSED_VALUE_MAX: usize = 128;
+
+/// Fields that a person who reads the records needs, and that hold no secret.
+const CLEAR: &[&str] = &[
+    "id",
+    "provider_config_id",
+    "transaction_id",
+    "customer_id",
+    "login",
+    "brand",
+    "provider",
+    "method",
+    "country",
+    "currency",
+    "amount",
+    "enabled",
+    "sandbox",
+    "sort_index",
+    "min_amount",
+    "max_amount",
+    "mode",
+    "type",
+    "status",
+    "decision",
+    "force",
+    "process_now",
+    "confirmed_absent",
+    "for_good",
+    "revoke_previous",
+    "dry_run",
+    "since",
+    "expires_time",
+    "provider_payment_id",
+    "reference",
+];
+
+/// Fields of which a record has a fingerprint, so that the same value is seen to be the same.
+const HIDDEN: &[&str] = &[
+    "secret_key",
+    "webhook_secret",
+    "config_json",
+    "settings_json",
+    "public_key",
+    "merchant_id",
+    "reason",
+    "failure_reason",
+    "comment",
+    "metadata_json",
+];
+
+/// Whether a refusal is recorded: one by rights always, one of a command that may change something where it is the request
+/// that is at fault. That the server is busy or broken is no refusal of a person.
+pub fn is_recorded(may_change: bool, code: RefusalCode) -> bool {
+    match code.number() {
+        403 => true,
+        400 | 404 | 409 => may_change,
+        _ => false,
+    }
+}
+
+/// The fields of a request, each with its value as text; `None` is a list or an object.
+pub fn stated<'r>(fields: impl IntoIterator<Item = (&'r str, Option<&'r str>)>) -> Vec<FieldChange> {
+    let mut others = 0_usize;
+    let mut changes: Vec<FieldChange> = Vec::new();
+    for (name, value) in fields {
+        let text = value.unwrap_or("a list or an object");
+        let after = if CLEAR.contains(&name) {
+            AuditedValue::Clear(bounded(text))
+        } else if HIDDEN.contains(&name) {
+            AuditedValue::Hidden(Secret::new(text))
+        } else {
+            others += 1;
+            continue;
+        };
+        // A name that is sent twice is refused, and recorded once.
+        if changes.iter().all(|change| *change.field != *name) {
+            changes.push(change(name, after));
+        }
+    }
+    if others > 0 {
+        changes.push(change("other fields", AuditedValue::Clear(others.to_string().into())));
+    }
+    changes
+}
+
+fn change(field: &str, after: AuditedValue) -> FieldChange {
+    FieldChange { field: field.into(), class: FieldClass::Other, before: AuditedValue::Clear("".into()), after }
+}
+
+fn bounded(text: &str) -> Box<str> {
+    let shown = masked(text);
+    match shown.char_indices().nth(REFUSED_VALUE_MAX) {
+        Some((at, _)) => format!("{}…", shown.get(..at).unwrap_or_default()).into(),
+        None => shown.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_stated_without_secrets_and_bounded() {
+        let long = "x".repeat(5_000);
+        let sent = [
+            ("id", Some("7")),
+            ("id", Some("8")),
+            ("provider_payment_id", Some(&*long)),
+            ("reference", Some("4111 1111 1111 1111")),
+            ("webhook_secret", Some("CANARY")),
+            ("CANARY-as-a-name", Some("CANARY")),
+            ("settings_json", None),
+            ("brand", None),
+        ];
+        let stated = stated(sent);
+        let clear = |field: &str| {
+            let change = stated.iter().find(|change| &*change.field == field).unwrap();
+            match &change.after {
+                AuditedValue::Clear(text) => text.to_string(),
+                AuditedValue::Hidden(_) => "hidden".to_owned(),
+            }
+        };
+        assert_eq!([clear("id"), clear("webhook_secret"), clear("settings_json")], ["7", "hidden", "hidden"]);
+        assert_eq!(clear("provider_payment_id").chars().count(), REFUSED_VALUE_MAX + 1);
+        assert!(!clear("reference").contains("4111 1111 1111 1111"), "{}", clear("reference"));
+        assert_eq!([clear("brand"), clear("other fields")], ["a list or an object", "1"]);
+        assert!(!format!("{stated:?}").contains("CANARY"), "{stated:?}");
+    }
+
+    #[test]
+    fn what_is_recorded_is_a_refusal_of_the_request_and_not_a_fault_of_the_server() {
+        for code in RefusalCode::ALL {
+            let expected = match code.number() {
+                403 => [true, true],
+                400 | 404 | 409 => [false, true],
+                _ => [false, false],
+            };
+            assert_eq!([is_recorded(false, *code), is_recorded(true, *code)], expected, "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What a refused command was about, and what its request said, for the record of it.
+
+use cashier_core::edit::FieldChange;
+use cashier_core::ids::{ApprovalId, ConfigId, TransactionId};
+use cashier_core::refused;
+use serde_json::Value;
+
+use crate::flows::AuditSubject;
+use crate::json_object::Members;
+use crate::wire::values::AnyJson;
+
+/// The nouns of published names, and what the `id` of their commands is an id of.
+const NOUNS: &[(&str, fn(u64) -> AuditSubject)] = &[
+    ("ProviderConfig", |id| AuditSubject { config: ConfigId(id), ..AuditSubject::default() }),
+    ("CashierChange", |id| AuditSubject { approval: ApprovalId(id), ..AuditSubject::default() }),
+    ("CashierTransaction", |id| AuditSubject { transaction: TransactionId(id), ..AuditSubject::default() }),
+    ("CashierCredit", |id| AuditSubject { transaction: TransactionId(id), ..AuditSubject::default() }),
+    ("CashierDoubt", |id| AuditSubject { transaction: TransactionId(id), ..AuditSubject::default() }),
+];
+
+/// The row that the request names, and its fields.
+pub(super) fn of_request(command: &str, data: Option<&AnyJson>) -> (AuditSubject, Vec<FieldChange>) {
+    let members = data.and_then(|data| serde_json::from_str::<Members>(data.0.get()).ok());
+    let values: Vec<(String, Option<String>)> =
+        members.into_iter().flat_map(|Members(members)| members).map(|(name, raw)| (name, text(raw.get()))).collect();
+    let named = values.iter().find(|(name, _)| name == "id").and_then(|(_, value)| value.as_deref()?.parse().ok());
+    let noun = NOUNS.iter().find(|(noun, _)| command.contains(noun));
+    let subject = noun.zip(named).map(|((_, subject), id)| subject(id));
+    let stated = refused::stated(values.iter().map(|(name, value)| (&**name, value.as_deref())));
+    (subject.unwrap_or_default(), stated)
+}
+
+/// A single value as text.
+fn text(raw: &str) -> Option<String> {
+    match serde_json::from_str(raw).ok()? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null => Some(String::new()),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}

@@ -1,0 +1,159 @@
+//! The records of what was done and of what was refused, and the command that lists them.
+
+use cashier_core::change::AuditRecord;
+use cashier_core::edit::AuditedValue;
+
+use super::*;
+use crate::flows::{
+    REFUSALS_OF_MANAGERS_RECORDED_PER_MINUTE, REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE, REFUSALS_RECORDED_PER_MINUTE,
+};
+
+const LIST: &str = "MngGetCashierAuditByFilter";
+const UPDATE: &str = "MngUpdateCashierProviderConfig";
+const OVERRIDE: &str = "MngUpdateCashierCustomerProviderOverride";
+const GET: &str = "MngGetCashierTransaction";
+
+fn lines(records: &[AuditRecord]) -> Vec<String> {
+    let value = |value: &AuditedValue| match value {
+        AuditedValue::Clear(text) => text.to_string(),
+        AuditedValue::Hidden(_) => "hidden".to_owned(),
+    };
+    let changes = |record: &AuditRecord| {
+        let change = |change: &cashier_core::edit::FieldChange| {
+            format!("{} {}>{}", change.field, value(&change.before), value(&change.after))
+        };
+        record.changes.iter().map(change).collect::<Vec<_>>().join(", ")
+    };
+    let who = |record: &AuditRecord| format!("{} {:?} '{}'", record.manager_id, record.role, record.brand);
+    let line = |record: &AuditRecord| format!("{} {}: {}", who(record), record.outcome, changes(record));
+    records.iter().map(line).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_change_and_a_read_refused_by_rights_are_recorded_with_who_sent_what() {
+    let api = ManagerApi::open().await;
+    api.deposit().await;
+    let refused = [
+        ("customer#5", GET, r#"{"id":1}"#, 403),
+        ("manager@ion4", "MngGetCashierPaymentModules", "{}", 403),
+        ("manager@other", UPDATE, r#"{"id":1,"webhook_secret":"CANARY","enabled":0}"#, 404),
+        ("dealer#9", UPDATE, r#"{"id":1,"unknown":"CANARY","webhook_secret":"CANARY"}"#, 400),
+        ("manager", "MngApproveCashierChange", r#"{"id":77}"#, 404),
+        ("crm", "MngDeleteCashierProviderConfig", r#"{"id":1,"for_good":1}"#, 409),
+    ];
+    for (token, name, data, number) in refused {
+        assert_eq!(api.error(token, name, data).await.0, number, "{token} {name}");
+    }
+    // A read that finds nothing, a message of a stranger, an unknown command: no record.
+    assert_eq!(api.error("manager", GET, r#"{"id":99}"#).await.0, 404);
+    assert_eq!(api.error("manager", GET, r#"{"id":"x"}"#).await.0, 400);
+    assert_eq!(api.send(r#"{"command":"MngUpdateCashierProviderConfig","data":{"id":1}}"#, None).await.0, 401);
+    assert_eq!(api.send(r#"{"command":"MngNothing"}"#, Some("manager")).await.0, 404);
+    let records = api.all_records();
+    let expected = [
+        "5 Customer '' refused: PERMISSION_DENIED: id >1",
+        "7 Manager 'ion4' refused: PERMISSION_DENIED: ",
+        "7 Manager 'other' refused: RET_ERR_NOTFOUND: id >1, webhook_secret >hidden, enabled >0",
+        "9 Dealer '' refused: INVALID_DATA: id >1, webhook_secret >hidden, other fields >1",
+        "7 Manager '' refused: RET_ERR_NOTFOUND: id >77",
+        "7 CrmManager '' refused: CONFIG_IN_USE: id >1, for_good >1",
+    ];
+    assert_eq!(lines(&records), expected);
+    let subjects: Vec<[u64; 3]> =
+        records.iter().map(|record| [record.config_id.0, record.transaction_id.0, record.approval.0]).collect();
+    assert_eq!(subjects, [[0, 1, 0], [0, 0, 0], [1, 0, 0], [1, 0, 0], [0, 0, 77], [1, 0, 0]]);
+    assert!(!format!("{records:?}").contains("CANARY"));
+    assert_eq!(api.env.cashier.counted_refusals(), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_on_being_refused_fills_no_disk_and_uses_up_no_record_of_others() {
+    let api = ManagerApi::open().await;
+    let wrong = r#"{"id":99,"enabled":0}"#;
+    let sent = REFUSALS_RECORDED_PER_MINUTE + 5;
+    for _ in 0..sent {
+        assert_eq!(api.error("dealer#9", UPDATE, wrong).await.0, 404, "the refusal stands");
+    }
+    let count = api.all_records().len();
+    assert_eq!(count, REFUSALS_RECORDED_PER_MINUTE as usize);
+    assert_eq!(api.env.cashier.counted_refusals(), (0, 5));
+    assert_eq!(api.error("manager#8", UPDATE, wrong).await.0, 404);
+    let last = lines(&api.all_records()).pop().unwrap();
+    assert!(last.ends_with("refusals before this one without a record >5"), "{last}");
+    // Customers, of whom there are many, together.
+    for customer in 100..100 + u64::from(REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE) + 3 {
+        assert_eq!(api.error(&format!("customer#{customer}"), UPDATE, wrong).await.0, 403);
+    }
+    let of_others = api.all_records().len() - count - 1;
+    assert_eq!(of_others, REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE as usize);
+    // Many managers at once.
+    for manager in 100..100 + u64::from(REFUSALS_OF_MANAGERS_RECORDED_PER_MINUTE) {
+        assert_eq!(api.error(&format!("manager#{manager}"), UPDATE, wrong).await.0, 404);
+    }
+    let all = REFUSALS_OF_MANAGERS_RECORDED_PER_MINUTE + REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE;
+    assert_eq!(api.all_records().len(), all as usize);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_stands_where_it_cannot_be_recorded() {
+    let api = ManagerApi::open().await;
+    api.env.disk.fail_in.store(1, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(api.error("manager", UPDATE, r#"{"id":99,"enabled":0}"#).await, (404, "RET_ERR_NOTFOUND".into()));
+    assert_eq!((api.all_records().len(), api.env.cashier.counted_refusals()), (0, (0, 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_override_is_recorded_with_its_values_before_and_after() {
+    let api = ManagerApi::open().await;
+    let made = r#"{"customer_id":5,"brand":"ion4","provider":"stripe","mode":1,"enabled":1,"comment":"CANARY"}"#;
+    assert_eq!(api.command_without_canary_check("crm#8", OVERRIDE, made).await, 200);
+    assert_eq!(api.command_without_canary_check("crm#9@ion4", OVERRIDE, r#"{"id":1,"mode":0}"#).await, 200);
+    assert_eq!(api.command_without_canary_check("crm#9", OVERRIDE, r#"{"id":1,"mode":0}"#).await, 200);
+    let expected = [
+        "8 CrmManager '' override saved: override >1, customer_id >5, brand >ion4, provider >stripe, provider_config_id >0, mode >1, min_amount >0.0, max_amount >0.0, enabled >1, expires_time >0, comment hidden>hidden",
+        "9 CrmManager 'ion4' override saved: override 1>1, mode 1>0",
+    ];
+    assert_eq!(lines(&api.all_records()), expected, "and an edit that changes nothing leaves no record");
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_are_listed_by_every_field_and_a_session_of_one_brand_sees_those_of_its_sessions() {
+    let api = ManagerApi::open().await;
+    assert_eq!(api.command("dealer#9", UPDATE, r#"{"id":1,"sort_index":4}"#).await.0, 200);
+    assert_eq!(api.command("manager#8@ion4", UPDATE, r#"{"id":1,"sort_index":5}"#).await.0, 200);
+    assert_eq!(api.error("manager#8@other", UPDATE, r#"{"id":1,"sort_index":6}"#).await.0, 404);
+    let (number, shown) = api.command("manager", LIST, "{}").await;
+    assert_eq!((number, &shown["count"]), (200, &json!(3)));
+    let newest = &shown["rows"][0];
+    let expected = json!([8, 1, "other", UPDATE, 1, 0, 0, "refused: RET_ERR_NOTFOUND"]);
+    let fields =
+        ["manager_id", "role", "brand", "command", "provider_config_id", "transaction_id", "approval_id", "outcome"];
+    assert_eq!(json!(fields.map(|field| &newest[field])), expected);
+    assert_eq!(shown["rows"][1]["changes"], json!([{"field": "sort_index", "before": "4", "after": "5"}]));
+    for (filter, count) in [
+        (r#"{"where":[["manager_id","=",8]]}"#, 2),
+        (r#"{"where":[["outcome","like","refused%"]]}"#, 1),
+        (r#"{"where":[["provider_config_id","=",1],["brand","=","ion4"]]}"#, 1),
+        (r#"{"where":[["transaction_id","=",1]]}"#, 0),
+        (r#"{"where":[["command","=","MngX"]]}"#, 0),
+        (r#"{"whereIn":[["role",[2]]]}"#, 1),
+    ] {
+        assert_eq!(api.command("manager", LIST, filter).await.1["count"], count, "{filter}");
+    }
+    for (token, count) in [("manager@ion4", 1), ("manager@other", 1), ("manager@none", 0)] {
+        let (_, seen) = api.command(token, LIST, "{}").await;
+        assert_eq!(seen["count"], count, "{token}");
+        let brand = token.split_once('@').unwrap().1;
+        assert!(seen["rows"].as_array().unwrap().iter().all(|row| row["brand"] == brand), "{seen}");
+    }
+    assert_eq!(api.error("manager", LIST, r#"{"where":[["address","=","x"]]}"#).await, (400, "INVALID_DATA".into()));
+    assert_eq!(api.error("customer", LIST, "{}").await, (403, "PERMISSION_DENIED".into()));
+}
+
+impl ManagerApi {
+    /// For a comment, which its own answer shows.
+    async fn command_without_canary_check(&self, token: &str, name: &str, data: &str) -> u16 {
+        let message = format!(r#"{{"command":"{name}","extID":"1","data":{data},"__token":"{token}"}}"#);
+        self.send(&message, None).await.0
+    }
+}

@@ -1,0 +1,98 @@
+//! Lists of audit records, read off the strand's thread. It never writes.
+
+use cashier_core::filter::{AuditField, Filter, RowPage};
+use rusqlite::{Connection, params_from_iter};
+
+use super::columns::{ColumnReader, for_each_row, sql_fault};
+use super::filter_sql::{self, Parameter};
+use crate::ports::{AuditRow, Fault};
+
+/// Bytes of changes in one page: some hundred records of the largest rosters, or 50,000 usual ones.
+pub(super) const AUDIT_PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+const TABLE: &str = "audit_record";
+
+const COLUMNS: &str = "id, at, manager_id, role, brand, address, request_id, command, config_id, transaction_id, \
+                       approval_id, outcome, changes_json, hash";
+
+fn column(field: AuditField) -> &'static str {
+    match field {
+        AuditField::CreatedTime => "at",
+        AuditField::ProviderConfigId => "config_id",
+        AuditField::Id
+        | AuditField::ManagerId
+        | AuditField::Role
+        | AuditField::Brand
+        | AuditField::Command
+        | AuditField::TransactionId
+        | AuditField::ApprovalId
+        | AuditField::Outcome
+        | AuditField::RequestId => field_name(field),
+    }
+}
+
+fn field_name(field: AuditField) -> &'static str {
+    cashier_core::filter::Field::name(field)
+}
+
+/// A page of the records; of sessions of one brand, where it is given. `None` where it holds more than
+/// [`AUDIT_PAGE_BYTES_MAX`]. Page and count are of one moment.
+pub(super) fn page(
+    connection: &Connection,
+    filter: &Filter<AuditField>,
+    brand: Option<&str>,
+) -> Result<Option<RowPage<AuditRow>>, Fault> {
+    let mut parameters = Vec::new();
+    let mut conditions = filter_sql::conditions(filter, column, &mut parameters);
+    if let Some(brand) = brand {
+        conditions += " AND brand = ?";
+        parameters.push(Parameter::Text(brand.into()));
+    }
+    let moment = connection.unchecked_transaction().map_err(sql_fault(TABLE))?;
+    let counting = format!("SELECT COUNT(*) FROM {TABLE} WHERE {conditions}");
+    let mut count = 0;
+    for_each_row(&moment, &counting, params_from_iter(&parameters), TABLE, |columns| {
+        count = columns.value()?;
+        Ok(())
+    })?;
+    let order = filter_sql::order(filter, column);
+    let limit = filter_sql::page(filter, &mut parameters);
+    let reading = format!("SELECT {COLUMNS} FROM {TABLE} WHERE {conditions} ORDER BY {order} {limit}");
+    let (mut rows, mut bytes) = (Vec::new(), 0_usize);
+    for_each_row(&moment, &reading, params_from_iter(&parameters), TABLE, |columns| {
+        let (row, length) = read(columns)?;
+        bytes = bytes.saturating_add(length);
+        if bytes <= AUDIT_PAGE_BYTES_MAX {
+            rows.push(row);
+        }
+        Ok(())
+    })?;
+    Ok((bytes <= AUDIT_PAGE_BYTES_MAX).then_some(RowPage { rows, count }))
+}
+
+/// A record, and the length of its changes.
+fn read(columns: &mut ColumnReader<'_, '_>) -> Result<(AuditRow, usize), Fault> {
+    let length;
+    let row = AuditRow {
+        id: columns.value()?,
+        created_time: columns.value()?,
+        manager_id: columns.value()?,
+        role: u8::try_from(columns.value::<u32>()?).unwrap_or(u8::MAX),
+        brand: columns.value()?,
+        address: columns.value()?,
+        request_id: columns.value()?,
+        command: columns.value()?,
+        config_id: columns.value()?,
+        transaction_id: columns.value()?,
+        approval_id: columns.value()?,
+        outcome: columns.value()?,
+        changes: {
+            let text = columns.str()?;
+            length = text.len();
+            serde_json::from_str(text)
+                .map_err(|_| Fault::new(format!("{TABLE}: the changes of a record cannot be read")))?
+        },
+        hash: hex::encode(columns.bytes::<32>()?).into(),
+    };
+    Ok((row, length))
+}

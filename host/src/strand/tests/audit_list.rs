@@ -1,0 +1,57 @@
+//! The list of audit records as it is read from a real disk.
+
+use cashier_core::change::AuditRecord;
+use cashier_core::filter::{AuditField, Clause, FilterBuilder};
+use rusqlite::Connection;
+
+use super::super::sqlite::Sqlite;
+use super::super::writing::Store;
+use super::super::{audit_list, filter_sql};
+use super::audit::record;
+use super::*;
+
+fn filtered(conditions: &[[&str; 3]], limit: &str) -> cashier_core::filter::Filter<AuditField> {
+    let mut builder = FilterBuilder::new();
+    conditions.iter().for_each(|condition| builder.flat(Clause::Where, condition).unwrap());
+    builder.limit(limit).unwrap();
+    builder.build()
+}
+
+#[test]
+fn records_are_read_newest_first_with_their_count_and_by_the_brand_of_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let mut store = Sqlite::open(&path, sealing(RING)).unwrap();
+    let with = |seq: u64, brand: &str, outcome: &'static str| {
+        let Body::Audit(known) = record(seq, "canary") else { unreachable!() };
+        let changed = AuditRecord { brand: brand.into(), outcome: outcome.into(), ..*known };
+        commit(seq, Vec::new(), vec![Body::Audit(Box::new(changed))])
+    };
+    let refused = "refused: INVALID_DATA";
+    write_all(
+        &mut store,
+        &[with(1, "", "saved"), with(2, "ion4", refused), with(3, "ion4", "saved"), with(4, "other", refused)],
+    );
+    store.close().unwrap();
+    let connection = Connection::open(&path).unwrap();
+    filter_sql::prepare(&connection).unwrap();
+    let ids = |conditions: &[[&str; 3]], limit: &str, brand: Option<&str>| {
+        let page = audit_list::page(&connection, &filtered(conditions, limit), brand).unwrap().unwrap();
+        (page.rows.iter().map(|row| row.id).collect::<Vec<_>>(), page.count)
+    };
+    assert_eq!(ids(&[], "100", None), (vec![4, 3, 2, 1], 4));
+    assert_eq!(ids(&[], "3", None), (vec![4, 3, 2], 4), "the count is of all pages");
+    assert_eq!(ids(&[["outcome", "like", "refused%"]], "9", None), (vec![4, 2], 2));
+    assert_eq!(ids(&[["provider_config_id", "=", "3"]], "9", None), (vec![3], 1));
+    assert_eq!(ids(&[["outcome", "like", "refused%"]], "9", Some("ion4")), (vec![2], 1));
+    assert_eq!(ids(&[["brand", "=", "other"]], "9", Some("ion4")), (vec![], 0));
+    let page = audit_list::page(&connection, &filtered(&[], "1"), None).unwrap().unwrap();
+    let [field, before, after] = &page.rows[0].changes[0];
+    assert_eq!((&**field, &**before, after.starts_with("fingerprint k1:")), ("webhook_secret", "", true));
+    assert_eq!(page.rows[0].hash.to_string(), super::super::audit::verify(&path, None).unwrap().newest);
+
+    let large = format!(r#"[["x","","{}"]]"#, "y".repeat(audit_list::AUDIT_PAGE_BYTES_MAX));
+    connection.execute("UPDATE audit_record SET changes_json = ? WHERE id = 1", [large]).unwrap();
+    assert!(audit_list::page(&connection, &filtered(&[], "9"), None).unwrap().is_none(), "too large at once");
+    assert_eq!(ids(&[], "3", None).0, [4, 3, 2]);
+}
