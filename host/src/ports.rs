@@ -22,6 +22,7 @@ use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::digest::PostedDigest;
+use cashier_core::explanation::PaymentHistory;
 use cashier_core::filter::{AuditField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
@@ -196,6 +197,19 @@ pub struct ConfigHistory {
 /// Transactions whose texts are read at once: at most 1.1 MB of them, in one statement.
 pub const TEXTS_AT_ONCE_MAX: usize = 64;
 
+/// What a transaction is found by in stored events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentTraces {
+    pub id: TransactionId,
+    pub reference: Reference,
+    /// Its ids at the provider; at most [`TRACES_MAX`].
+    pub names: Vec<Box<str>>,
+    pub created_time: UnixTime,
+}
+
+/// Ids of one transaction by which events are searched: the newest payment has a handful.
+pub const TRACES_MAX: usize = 16;
+
 /// The texts that were found, each with its transaction.
 pub type FoundTexts = Vec<(TransactionId, Arc<Texts>)>;
 
@@ -214,6 +228,8 @@ pub trait Archive: Send + Sync {
     ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>>;
     /// The texts of those of these transactions that have any; at most [`TEXTS_AT_ONCE_MAX`] of them.
     fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<FoundTexts, Fault>>;
+    /// What is stored about a transaction beside its rows in the books.
+    fn payment_history(&self, of: PaymentTraces) -> BoxFuture<'static, Result<PaymentHistory, Fault>>;
     /// The stored parts of the order, for a create call that must be repeated byte for byte.
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>>;
 }

@@ -59,6 +59,8 @@ pub struct StoredAct {
     pub at: UnixTime,
     pub manager_id: ManagerId,
     pub role: Role,
+    /// The brand of the session; empty means all.
+    pub brand: Box<str>,
     pub command: Box<str>,
     pub outcome: Box<str>,
     /// Field, value before, value after; secrets as fingerprints.
@@ -132,7 +134,8 @@ pub fn explain(
 /// What is due now or later by itself, and what waits for a person.
 fn next_steps(aggregate: &Aggregate, tried: Option<NextTry>, now: UnixTime) -> Vec<NextStep> {
     let Aggregate { transaction, operations } = aggregate;
-    let (due, later) = (duty::due(transaction, operations, now), duty::due(transaction, operations, UnixTime(i64::MAX)));
+    let (due, later) =
+        (duty::due(transaction, operations, now), duty::due(transaction, operations, UnixTime(i64::MAX)));
     let mut steps = Vec::new();
     if let Some(due) = due {
         let not_before = match due {
@@ -167,10 +170,14 @@ const fn name_of(due: Duty) -> &'static str {
     }
 }
 
-/// Which transactions a question may be about.
+/// What a question names a payment by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaymentName {
     Id(TransactionId),
-    /// Our reference, the provider's payment id, or any other id of the provider.
-    Text(Box<str>),
+    /// Our reference, as providers return it.
+    Reference(Box<str>),
+    /// The provider's id of the payment.
+    PaymentId(Box<str>),
+    /// Any id that the provider gave to it.
+    AnyId(Box<str>),
 }

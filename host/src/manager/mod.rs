@@ -47,6 +47,7 @@ pub const COMMANDS: &[Command] = &[
     customer_override::UPDATE,
     module::LIST,
     explain::METHODS,
+    explain::TRANSACTION,
     provider_event::REPLAY,
     approval::LIST,
     approval::APPROVE,

@@ -1,6 +1,7 @@
 //! The archive: large, rarely read rows, read by id over read-only connections of its own threads. Each read is one
 //! SELECT that is reset at once, so that no reader delays a checkpoint. It never writes.
 
+mod of_transaction;
 mod text_cache;
 
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use cashier_core::change::OrderDetails;
+use cashier_core::explanation::PaymentHistory;
 use cashier_core::filter::{AuditField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
@@ -23,7 +25,7 @@ use super::connection::connect_read_only;
 use super::filter_sql;
 use super::rows::{bodies, event};
 use super::{audit, audit_list};
-use crate::ports::{Archive, AuditRow, ConfigHistory, Fault, StoredAnswer, StoredNotice};
+use crate::ports::{Archive, AuditRow, ConfigHistory, Fault, PaymentTraces, StoredAnswer, StoredNotice};
 
 /// Two readers: reading one large body does not delay the next job.
 const READERS: usize = 2;
@@ -114,6 +116,10 @@ impl Drop for ArchiveReader {
 }
 
 impl Archive for ArchiveReader {
+    fn payment_history(&self, of: PaymentTraces) -> BoxFuture<'static, Result<PaymentHistory, Fault>> {
+        self.read(move |connection| of_transaction::read(connection, &of))
+    }
+
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
         self.read(move |connection| audit::config_history(connection, id))
     }

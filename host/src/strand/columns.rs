@@ -155,7 +155,7 @@ impl<'r> ColumnReader<'r, '_> {
     }
 
     /// A published number; an unknown one is a fault.
-    fn number<T>(&mut self, named: impl FnOnce(i64) -> Option<T>) -> Result<T, Fault> {
+    pub(super) fn number<T>(&mut self, named: impl FnOnce(i64) -> Option<T>) -> Result<T, Fault> {
         let value = self.int()?;
         named(value).ok_or_else(|| self.bad(&format!("holds the unknown number {value}")))
     }

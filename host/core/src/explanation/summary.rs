@@ -145,7 +145,9 @@ fn next(aggregate: &Aggregate, now: UnixTime) -> (&'static str, &'static str) {
         | S::Chargeback => match (by_itself, due) {
             (Some(by_itself), _) => (by_itself, ""),
             (None, Some(_)) => ("A posting was refused: remove its cause, then retry it", RETRY),
-            (None, None) if row.status.is_unpaid() => ("The customer's payment or the provider's report is awaited", ""),
+            (None, None) if row.status.is_unpaid() => {
+                ("The customer's payment or the provider's report is awaited", "")
+            }
             (None, None) if row.status == S::Chargeback => ("Answer the dispute at the provider", ""),
             (None, None) => ("Nothing to do", ""),
         },
