@@ -1,6 +1,7 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
 mod audit;
+mod explain;
 mod explain_methods;
 mod lists;
 mod saving;

@@ -47,6 +47,8 @@ pub(crate) struct TestDisk {
     pub(crate) fails_after_writing: AtomicBool,
     /// How often texts were read.
     pub(crate) text_reads: AtomicU32,
+    /// What is stored about one transaction cannot be read.
+    pub(crate) history_fails: AtomicBool,
     current: Mutex<Weak<DiskWriter>>,
 }
 
@@ -97,6 +99,7 @@ impl TestDisk {
             refuse_in: AtomicU32::new(0),
             fails_after_writing: AtomicBool::new(false),
             text_reads: AtomicU32::new(0),
+            history_fails: AtomicBool::new(false),
             current: Mutex::default(),
         })
     }
@@ -380,6 +383,9 @@ impl Archive for TestDisk {
     }
 
     fn payment_history(&self, of: PaymentTraces) -> BoxFuture<'static, Result<PaymentHistory, Fault>> {
+        if self.history_fails.load(Ordering::SeqCst) {
+            return Box::pin(std::future::ready(Err(Fault::new("disk gone"))));
+        }
         if let Some(bases) = &self.bases {
             return bases.payment_history(of);
         }

@@ -155,7 +155,10 @@ fn what_is_due_next_has_its_time() {
 
 fn posted_refused(known: &Aggregate) -> Aggregate {
     let id: OperationId = known.operations.last().unwrap().id;
-    applied(known, &known.end_posting(id, &PostingOutcome::Refused { reason: "OWNER_MISMATCH".into() }, ManagerId(0), at(12)))
+    applied(
+        known,
+        &known.end_posting(id, &PostingOutcome::Refused { reason: "OWNER_MISMATCH".into() }, ManagerId(0), at(12)),
+    )
 }
 
 /// Every status with every reason has a sentence for both, and the customer's says nothing that is not the customer's.
