@@ -6,10 +6,10 @@ use crate::facts::{PersonFact, ProviderFact, Recording, ReviewHold};
 use crate::ids::{ManagerId, OperationId, Seq};
 use crate::notice::ReceivingConfig;
 use crate::operation::{self, BalanceOperation, PostingOutcome};
-use crate::reason::ReasonCode;
+use crate::reason::{Reason, ReasonCode};
 use crate::refs::{CameWith, ProviderRef, RefAdding};
 use crate::standing::{self, Standing};
-use crate::status::{OperationStatus, Source};
+use crate::status::{OperationCmd, OperationStatus, Source};
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, NextAction, Transaction};
 
@@ -223,10 +223,18 @@ impl Aggregate {
         operation.status = status;
         operation.failure_reason = failure.into();
         operation.updated_time = at.now;
+        let is_debit = operation.cmd == OperationCmd::BalanceOut;
         match status {
             // The retry that a withheld operation followed still holds.
             OperationStatus::Refused if operation.is_withheld() => {}
-            OperationStatus::Refused => next.transaction.refused_seq = at.seq,
+            OperationStatus::Refused => {
+                next.transaction.refused_seq = at.seq;
+                if is_debit {
+                    for fact in next.transaction.facts.debit_refused(failure) {
+                        next.transaction.facts.record_person(at.seq, at.now, fact);
+                    }
+                }
+            }
             OperationStatus::Posted => {
                 next.transaction.processed_time = at.now;
                 next.transaction.processed_by = by;
@@ -261,6 +269,15 @@ impl Aggregate {
     pub fn decide(&self, fact: PersonFact, at: DecisionContext) -> Vec<Change> {
         let mut next = self.clone();
         next.transaction.facts.record_person(at.seq, at.now, fact);
+        next.settled(self, at)
+    }
+
+    /// Records several facts of one decision.
+    pub fn decide_all(&self, facts: impl IntoIterator<Item = PersonFact>, at: DecisionContext) -> Vec<Change> {
+        let mut next = self.clone();
+        for fact in facts {
+            next.transaction.facts.record_person(at.seq, at.now, fact);
+        }
         next.settled(self, at)
     }
 
@@ -312,18 +329,7 @@ impl Aggregate {
             self.operations.push(due);
         }
         self.transaction.status = standing.status;
-        self.transaction.reason = standing.reason;
-        if self.transaction.reason.code == ReasonCode::ProviderDeclined
-            && self.transaction.first_answer == FirstAnswer::NeverSent
-        {
-            self.transaction.reason.code = ReasonCode::ProviderUnavailable;
-        }
-        if self.transaction.reason.code == ReasonCode::CreditRefused
-            && let Some(refused) = self.operations.iter().rfind(|known| !known.is_withheld())
-            && refused.status == OperationStatus::Refused
-        {
-            self.transaction.reason.detail = refused.failure_reason.clone();
-        }
+        self.transaction.reason = shown_reason(self.transaction.first_answer, &self.operations, standing.reason);
         if self == *before {
             return Vec::new();
         }
@@ -340,4 +346,18 @@ impl Aggregate {
         }
         changes
     }
+}
+
+/// The reason as the row shows it: that of the standing, with what the create call and the newest operation add.
+pub(crate) fn shown_reason(first: FirstAnswer, operations: &[BalanceOperation], mut reason: Reason) -> Reason {
+    if reason.code == ReasonCode::ProviderDeclined && first == FirstAnswer::NeverSent {
+        reason.code = ReasonCode::ProviderUnavailable;
+    }
+    if reason.code == ReasonCode::CreditRefused
+        && let Some(refused) = operations.iter().rfind(|known| !known.is_withheld())
+        && refused.status == OperationStatus::Refused
+    {
+        reason.detail = refused.failure_reason.clone();
+    }
+    reason
 }

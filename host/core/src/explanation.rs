@@ -165,6 +165,7 @@ const fn name_of(due: Duty) -> &'static str {
         Duty::Provider(ProviderDuty::RepeatCreate) => "repeat the create call, or query the provider",
         Duty::Provider(ProviderDuty::Advance) => "send the call that the payment waits for",
         Duty::Provider(ProviderDuty::Query) => "query the provider",
+        Duty::Provider(ProviderDuty::Refund) => "send the refund, or find out how it ended",
         Duty::Provider(ProviderDuty::Expire) => "query the provider for the last time and close the order",
         Duty::AwaitRetry => "wait for a person who permits the posting",
     }

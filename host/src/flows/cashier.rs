@@ -89,6 +89,8 @@ pub struct Cashier {
     pub(super) settling: SingleFlight,
     /// Transactions whose provider is being queried.
     pub(super) querying: SingleFlight,
+    /// Transactions of which a refund is being made.
+    pub(super) refunding: SingleFlight,
     /// What the flows of requests left unfinished, for the janitor.
     pub(super) requeue: Requeue,
     /// When the janitor tries again.
@@ -140,6 +142,7 @@ impl Cashier {
             creating: SingleFlight::default(),
             settling: SingleFlight::default(),
             querying: SingleFlight::default(),
+            refunding: SingleFlight::default(),
             replays: ReplayTurn::default(),
             requeue: Requeue::default(),
             next_tries: NextTries::default(),

@@ -34,6 +34,7 @@ impl FactField for i64 {
     fn shown(&self, name: &'static str, currency: Currency) -> Details {
         vec![match name {
             "minor" => ("amount", DetailValue::Amount(Money::new(*self, currency))),
+            "before" => ("refunded_before", DetailValue::Amount(Money::new(*self, currency))),
             "stated_minor" => ("stated_amount", DetailValue::Amount(Money::new(*self, currency))),
             _ => (name, DetailValue::Number(*self)),
         }]
@@ -68,7 +69,6 @@ by_text! {
 impl FactField for ReviewHold {
     fn shown(&self, name: &'static str, currency: Currency) -> Details {
         let mut details = vec![(name, DetailValue::Text(FactText::name(self).to_owned()))];
-        details.push(("review", DetailValue::Text(self.title())));
         details.extend(FactText::details(self, currency));
         details
     }

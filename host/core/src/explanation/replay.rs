@@ -1,7 +1,7 @@
 //! How a transaction came to stand as it stands: its facts and operations once more in their order, and what each changed.
 
 use super::fact_text::{Details, FactText};
-use crate::aggregate::Aggregate;
+use crate::aggregate::{Aggregate, shown_reason};
 use crate::facts::{Facts, PersonFact, ProviderFact, Recorded};
 use crate::ids::Seq;
 use crate::money::Money;
@@ -65,12 +65,12 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
         let posted = operation::posted(transaction, made);
         (standing::derive(transaction.nature(), transaction.amount, facts, posted), posted)
     };
-    let point = |standing: &Standing| Point {
-        status: standing.status,
-        reason: standing.reason.clone(),
-        owed: Money::new(standing.owed_minor, currency),
+    let point = |facts: &Facts, made: &[BalanceOperation]| {
+        let Standing { status, reason, owed_minor, .. } = derive(facts, made).0;
+        let reason = shown_reason(transaction.first_answer, made, reason);
+        Point { status, reason, owed: Money::new(owed_minor, currency) }
     };
-    let mut before = point(&derive(&facts, &made).0);
+    let mut before = point(&facts, &made);
     for place in 0..=known.len() {
         let next = known.get(place);
         // Operations that were planned before the next fact, and those of its second that brought posted to owed.
@@ -83,7 +83,7 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
             })
         }) {
             made.push(operation.clone());
-            let after = point(&derive(&facts, &made).0);
+            let after = point(&facts, &made);
             let at = if operation.is_unsettled() { operation.created_time } else { operation.updated_time };
             let cause = Cause::Operation(Box::new(operation.clone()));
             changes.push(StandingChange { at, cause, before: before.clone(), after: after.clone() });
@@ -93,8 +93,12 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
         let (at, cause) = match next {
             Known::Provider(known) => {
                 facts.provider.push((*known).clone());
-                let (name, title) = (known.fact.name(), known.fact.title());
-                (known.at, Cause::Provider { name, title, details: known.fact.details(currency) })
+                let title = match &known.fact {
+                    ProviderFact::ReviewHold(hold) => hold.title(),
+                    fact => fact.title(),
+                };
+                let (name, details) = (known.fact.name(), known.fact.details(currency));
+                (known.at, Cause::Provider { name, title, details })
             }
             Known::Person(known) => {
                 facts.persons.push((*known).clone());
@@ -102,7 +106,7 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
                 (known.at, Cause::Person { name, title, details: known.fact.details(currency) })
             }
         };
-        let after = point(&derive(&facts, &made).0);
+        let after = point(&facts, &made);
         changes.push(StandingChange { at, cause, before: before.clone(), after: after.clone() });
         before = after;
     }

@@ -40,7 +40,16 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         }),
         id().prop_map(|id| PersonFact::RefundRefused { id: id.into() }),
         (id(), id()).prop_map(|(id, refund)| PersonFact::RefundDone { id: id.into(), refund: refund.into() }),
+        id().prop_map(|id| PersonFact::RefundReason { id: id.into(), key: "".into(), reason: "r".into() }),
+        (id(), 0_i64..=10_000).prop_map(|(id, before)| PersonFact::RefundSent { id: id.into(), terms: 1, before }),
+        id().prop_map(|id| PersonFact::RefundCrashed { id: id.into() }),
+        (id(), id()).prop_map(|(id, refund)| PersonFact::RefundAccepted { id: id.into(), refund: refund.into() }),
+        id().prop_map(|id| PersonFact::RefundInTotal { id: id.into() }),
+        id().prop_map(|id| PersonFact::RefundRefusal { id: id.into(), by: "provider".into(), reason: "no".into() }),
         Just(PersonFact::ReversalsWait),
+        Just(PersonFact::Entered { by: ManagerId(3) }),
+        Just(PersonFact::CancelledByCustomer),
+        Just(PersonFact::EnteredBeside { deposit: TransactionId(16) }),
     ]
 }
 
@@ -89,13 +98,21 @@ fn stopped(transaction: &Transaction) -> bool {
     let mut stopped = false;
     for known in &transaction.facts.persons {
         match known.fact {
-            PersonFact::Held(_) | PersonFact::Rejected => stopped = true,
+            PersonFact::Held(_) | PersonFact::Rejected | PersonFact::CancelledByCustomer => stopped = true,
             PersonFact::Approved | PersonFact::Resolved { .. } | PersonFact::Retried => stopped = false,
             PersonFact::Released
             | PersonFact::RefundRequested { .. }
             | PersonFact::RefundRefused { .. }
             | PersonFact::RefundDone { .. }
-            | PersonFact::ReversalsWait => {}
+            | PersonFact::RefundReason { .. }
+            | PersonFact::RefundSent { .. }
+            | PersonFact::RefundCrashed { .. }
+            | PersonFact::RefundAccepted { .. }
+            | PersonFact::RefundInTotal { .. }
+            | PersonFact::RefundRefusal { .. }
+            | PersonFact::ReversalsWait
+            | PersonFact::Entered { .. }
+            | PersonFact::EnteredBeside { .. } => {}
         }
     }
     stopped
@@ -107,7 +124,11 @@ fn check(before: &Aggregate, after: &Aggregate, planned_id: OperationId) -> Resu
     prop_assert_eq!(after.transaction.status, standing.status);
     if let Some(last) = replay(after).last() {
         let replayed = (last.after.status, &last.after.reason, last.after.owed.minor);
-        prop_assert_eq!(replayed, (standing.status, &standing.reason, standing.owed_minor), "the replay differs");
+        prop_assert_eq!(
+            replayed,
+            (after.transaction.status, &after.transaction.reason, standing.owed_minor),
+            "the replay differs"
+        );
     }
     for old in before.operations.iter().filter(|old| !old.is_unsettled()) {
         prop_assert!(after.operations.contains(old), "a settled operation changed");
@@ -183,7 +204,7 @@ proptest! {
                 }
                 Step::Record(_) => Vec::new(),
                 // A flow refuses to reject an approved manual transaction until its posting was refused.
-                Step::Decide(PersonFact::Rejected)
+                Step::Decide(PersonFact::Rejected | PersonFact::CancelledByCustomer)
                     if now.transaction.source == Source::Manual && !now.operations.is_empty() =>
                 {
                     Vec::new()

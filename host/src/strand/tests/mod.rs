@@ -7,6 +7,7 @@ mod audit_list;
 mod calls;
 mod disk;
 mod erasure;
+mod event_lists;
 mod failure;
 mod filter_sql;
 mod kill;
