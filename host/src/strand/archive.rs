@@ -74,7 +74,7 @@ impl ArchiveReader {
 
 impl Archive for ArchiveReader {
     fn payment_history(&self, of: PaymentTraces) -> BoxFuture<'static, Result<PaymentHistory, Fault>> {
-        self.read(move |connection| of_transaction::read(connection, &of))
+        self.lists.read_while_awaited(move |connection| of_transaction::read(connection, &of))
     }
 
     fn events(&self, filter: Filter<EventField>, bytes_max: usize) -> BoxFuture<'static, Result<EventPage, Fault>> {
