@@ -150,7 +150,8 @@ fn next_steps(aggregate: &Aggregate, tried: Option<NextTry>, now: UnixTime) -> V
         let what = if expires { name_of(later) } else { name_of(Duty::Provider(ProviderDuty::Query)) };
         steps.push(NextStep { what, not_before: at, tries: 0 });
     }
-    let expires = transaction.expires_time > now && duty::is_queried(aggregate);
+    let at_expiry = duty::due(transaction, operations, transaction.expires_time);
+    let expires = transaction.expires_time > now && at_expiry == Some(Duty::Provider(ProviderDuty::Expire));
     if expires && !steps.iter().any(|step| step.what == name_of(Duty::Provider(ProviderDuty::Expire))) {
         let what = name_of(Duty::Provider(ProviderDuty::Expire));
         steps.push(NextStep { what, not_before: transaction.expires_time, tries: 0 });

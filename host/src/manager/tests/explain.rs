@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use cashier_core::change::{AuditRecord, Body, Change};
 use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
@@ -118,7 +119,7 @@ async fn an_id_of_several_payments_lists_them_newest_first_within_the_brand() {
             let reference = cashier_core::ids::Reference::from_random(id.0.into());
             let (provider_payment_id, idempotency_key) = ("pi_shared".into(), Box::default());
             let row = Transaction { id, brand, reference, provider_payment_id, idempotency_key, ..first.clone() };
-            draft.add([cashier_core::change::Change::Transaction(Box::new(row))]);
+            draft.add([Change::Transaction(Box::new(row))]);
         }
     });
     decided.unwrap().durable().await.unwrap();
@@ -178,14 +179,35 @@ async fn requests_are_stored_with_the_end_of_their_call_also_where_nothing_answe
 #[tokio::test(start_paused = true)]
 async fn events_and_records_of_other_brands_are_not_shown_to_a_session_of_one() {
     let api = paid_deposit().await;
-    let reference = api.env.aggregate(TransactionId(1)).transaction.reference;
-    // Config 3 is of another brand, and its provider reports our reference.
-    let paid = cashier_core::notice::Update { amount: Some(stated(25_000)), ..paid("evt_3", &reference) };
-    api.env.notice_signed_by(3, Some(3), vec![paid]).await.unwrap();
+    let stamp = cashier_core::change::Stamp {
+        actor: cashier_core::session::Actor::System,
+        request_id: "test".into(),
+        now: api.env.cashier.clock.now(),
+    };
+    // What belongs to another brand, and was stored about this payment all the same.
+    let foreign = api.env.disk.event_row(cashier_core::ids::EventId(1)).unwrap();
+    let decided = api.env.cashier.ledger.decide(&stamp, |draft| {
+        let (id, brand, event_id) = (draft.next_event(), "other".into(), "evt_3".into());
+        let row = cashier_core::notice::ProviderEvent { id, brand, event_id, ..foreign };
+        draft.add([Change::Event(Box::new(row))]);
+        draft.store(Body::Audit(Box::new(AuditRecord {
+            manager_id: ManagerId(9),
+            role: Role::Manager,
+            brand: "other".into(),
+            address: "".into(),
+            command: "MngOther".into(),
+            config_id: ConfigId(0),
+            transaction_id: TransactionId(1),
+            approval: cashier_core::ids::ApprovalId(0),
+            outcome: "refused".into(),
+            changes: Vec::new(),
+        })));
+    });
+    decided.unwrap().durable().await.unwrap();
     let events = |data: &Value| entries(data).iter().filter(|line| line.starts_with("event")).count();
     let (_, all) = api.command("manager", NAME, r#"{"id":1}"#).await;
     let (_, scoped) = api.command("manager@ion4", NAME, r#"{"id":1}"#).await;
     assert_eq!((events(&all), events(&scoped)), (2, 1), "{all}");
-    assert!(!scoped.to_string().contains("evt_3"), "{scoped}");
-    assert!(api.env.cashier.snapshot().config(ConfigId(3)).is_some());
+    assert!(!scoped.to_string().contains("evt_3") && !scoped.to_string().contains("MngOther"), "{scoped}");
+    assert!(all.to_string().contains("MngOther by manager 9: refused"), "{all}");
 }
