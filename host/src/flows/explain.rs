@@ -1,6 +1,7 @@
 //! What happened to a payment: finds the transaction that a question is about, reads what is stored about it, and has the core
 //! explain it. It changes nothing and calls nobody.
 
+use cashier_core::approval::{Approval, ApprovalState};
 use cashier_core::books::Books;
 use cashier_core::explanation::{self, Explanation, NextTry, PaymentName};
 use cashier_core::ids::{Reference, Seq, TransactionId};
@@ -90,5 +91,9 @@ async fn one(cashier: &Cashier, session: &ManagerSession, id: TransactionId) -> 
         let left = until.saturating_sub(cashier.clock.monotonic());
         NextTry { not_before: now.plus(i64::try_from(left.as_secs()).unwrap_or(i64::MAX)), tries }
     });
-    Ok(explanation::explain(aggregate, &history, &[], tried, now))
+    let snapshot = cashier.snapshot();
+    let waits = |row: &&Approval| row.transaction_id == id && row.state_at(now) == ApprovalState::Open;
+    let approvals = snapshot.approvals().filter(waits).filter(|row| session.sees(&row.brand));
+    let approvals: Vec<Approval> = approvals.cloned().collect();
+    Ok(explanation::explain(aggregate, &history, &approvals, tried, now))
 }
