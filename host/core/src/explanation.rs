@@ -3,80 +3,19 @@
 
 mod entries;
 mod fact_text;
+mod parts;
 mod replay;
 mod summary;
 
 use crate::aggregate::Aggregate;
 use crate::approval::Approval;
 use crate::duty::{self, Duty, ProviderDuty};
-use crate::ids::{ManagerId, TransactionId};
-use crate::money::Money;
-use crate::notice::ProviderEvent;
-use crate::numbered::numbered;
-use crate::provider_call::ProviderCall;
-use crate::session::Role;
+use crate::ids::TransactionId;
 use crate::time::UnixTime;
 
+pub use self::parts::{DetailValue, EntryKind, ExplainedEntry, PaymentHistory, StoredAct};
 pub use self::replay::{StandingChange, replay};
 pub use self::summary::{customer_sentence, manager_sentence};
-
-numbered! {
-    /// What an entry tells of, with its wire name.
-    EntryKind {
-        Request = 0 "request",
-        ProviderCall = 1 "provider_call",
-        Event = 2 "event",
-        Fact = 3 "fact",
-        Decision = 4 "decision",
-        Operation = 5 "operation",
-        Record = 6 "record",
-        Approval = 7 "approval",
-    }
-}
-
-/// One value of an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DetailValue {
-    Text(String),
-    Number(i64),
-    Amount(Money),
-    /// Fields with their values before and after.
-    Changes(Vec<[String; 3]>),
-}
-
-/// One entry. Which details each kind has is in docs/api/manager-explanations.md.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    pub time: UnixTime,
-    pub kind: EntryKind,
-    pub title: String,
-    pub details: Vec<(&'static str, DetailValue)>,
-}
-
-/// A stored record of what a manager did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredAct {
-    pub at: UnixTime,
-    pub manager_id: ManagerId,
-    pub role: Role,
-    /// The brand of the session; empty means all.
-    pub brand: Box<str>,
-    pub command: Box<str>,
-    pub outcome: Box<str>,
-    /// Field, value before, value after; secrets as fingerprints.
-    pub changes: Vec<[String; 3]>,
-}
-
-/// What was read about a payment, beside its rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PaymentHistory {
-    pub calls: Vec<ProviderCall>,
-    /// Events of the transaction, and others that name it; the newest.
-    pub events: Vec<ProviderEvent>,
-    /// Some older ones are not among them.
-    pub more_events: bool,
-    pub acts: Vec<StoredAct>,
-}
 
 /// When the janitor tries again, as far as it has tried before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +38,7 @@ pub struct NextStep {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     pub aggregate: Aggregate,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ExplainedEntry>,
     pub more_events: bool,
     pub next: Vec<NextStep>,
     pub for_customer: String,

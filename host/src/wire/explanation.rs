@@ -1,6 +1,6 @@
 //! What happened to a payment, on the wire (API.md section 4).
 
-use cashier_core::explanation::{DetailValue, Entry, Explanation, NextStep, PaymentName};
+use cashier_core::explanation::{DetailValue, ExplainedEntry, Explanation, NextStep, PaymentName};
 use cashier_core::ids::TransactionId;
 use cashier_core::money::Money;
 use cashier_core::refs::ProviderRef;
@@ -69,7 +69,7 @@ answer! {
     }
 
     /// One thing that happened, was sent, was received or was decided.
-    pub struct ExplanationEntry<'a>(entry: &'a Entry) {
+    pub struct ExplanationEntry<'a>(entry: &'a ExplainedEntry) {
         time: Time = Time(entry.time), "when";
         kind: &'static str = entry.kind.name(), "request, provider_call, event, fact, decision, operation, record or approval";
         title: &'a str = &entry.title, "one line that says what it was";
@@ -83,7 +83,7 @@ answer! {
         tries: u32 = step.tries, "how often it was tried in a row";
     }
 
-    /// What a person is told.
+    /// What the explanation comes to.
     pub struct ExplanationSummary<'a>(found: &'a Explanation) {
         customer: &'a str = &found.for_customer, "a sentence for the customer";
         manager: &'a str = &found.for_manager, "a sentence for the manager: what it is, and what to do";
@@ -96,7 +96,7 @@ answer! {
         balance_operations: Vec<OperationRecord<'a>> = found.aggregate.operations.iter().map(OperationRecord::new).collect(), "its balance operations";
         owed: ExactAmount = ExactAmount(owed(found)), "what its facts say the account should have received in all, with sign";
         posted: ExactAmount = ExactAmount(posted(found)), "what was posted in all, with sign";
-        summary: ExplanationSummary<'a> = ExplanationSummary::new(found), "what to tell, and what to do";
+        summary: ExplanationSummary<'a> = ExplanationSummary::new(found), "what to say, and what to do";
         next: Vec<NextStepRecord<'a>> = found.next.iter().map(NextStepRecord::new).collect(), "what is due next";
         entries: Vec<ExplanationEntry<'a>> = found.entries.iter().map(ExplanationEntry::new).collect(), "everything known, in the order of time";
         more_events: Flag = Flag(found.more_events), "1 where older events are not among the entries";

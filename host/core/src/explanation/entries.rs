@@ -1,8 +1,8 @@
 //! The entries of an explanation, one function for each kind, and their order.
 
 use super::fact_text::Details;
+use super::parts::{DetailValue, EntryKind, ExplainedEntry, PaymentHistory, StoredAct};
 use super::replay::{Cause, Point, StandingChange, replay};
-use super::{DetailValue, Entry, EntryKind, PaymentHistory, StoredAct};
 use crate::aggregate::Aggregate;
 use crate::approval::Approval;
 use crate::ids::TransactionId;
@@ -14,7 +14,7 @@ use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
 /// Every entry by time; of one second in the order of cause and effect.
-pub(super) fn all(aggregate: &Aggregate, history: &PaymentHistory, approvals: &[Approval]) -> Vec<Entry> {
+pub(super) fn all(aggregate: &Aggregate, history: &PaymentHistory, approvals: &[Approval]) -> Vec<ExplainedEntry> {
     let transaction = &aggregate.transaction;
     let mut entries = vec![request(transaction)];
     entries.extend(history.calls.iter().map(call));
@@ -34,12 +34,12 @@ fn number(value: u64) -> DetailValue {
     DetailValue::Number(value.cast_signed())
 }
 
-fn entry(time: UnixTime, kind: EntryKind, title: String, details: Details) -> Entry {
+fn entry(time: UnixTime, kind: EntryKind, title: String, details: Details) -> ExplainedEntry {
     let is_given = |value: &DetailValue| !matches!(value, DetailValue::Text(text) if text.is_empty());
-    Entry { time, kind, title, details: details.into_iter().filter(|(_, value)| is_given(value)).collect() }
+    ExplainedEntry { time, kind, title, details: details.into_iter().filter(|(_, value)| is_given(value)).collect() }
 }
 
-fn request(row: &Transaction) -> Entry {
+fn request(row: &Transaction) -> ExplainedEntry {
     let kind = match row.kind {
         TransactionType::Deposit => "deposit",
         TransactionType::Withdrawal => "withdrawal",
@@ -68,7 +68,7 @@ fn request(row: &Transaction) -> Entry {
     entry(row.created_time, EntryKind::Request, title, details)
 }
 
-fn call(known: &ProviderCall) -> Entry {
+fn call(known: &ProviderCall) -> ExplainedEntry {
     let ProviderCall { at, purpose, method, host, status, duration_ms, outcome } = known;
     let details = vec![
         ("purpose", text(purpose.name())),
@@ -86,7 +86,7 @@ fn call(known: &ProviderCall) -> Entry {
     entry(*at, EntryKind::ProviderCall, title, details)
 }
 
-fn event(known: &ProviderEvent, id: TransactionId) -> Entry {
+fn event(known: &ProviderEvent, id: TransactionId) -> ExplainedEntry {
     let update = known.update.as_ref();
     let amount = update.and_then(|update| update.amount.as_ref()).map(|amount| match amount {
         StatedAmount::Exact(money) => money.to_string(),
@@ -123,7 +123,7 @@ fn event(known: &ProviderEvent, id: TransactionId) -> Entry {
     entry(known.created_time, EntryKind::Event, title, details)
 }
 
-fn act(known: &StoredAct) -> Entry {
+fn act(known: &StoredAct) -> ExplainedEntry {
     let details = vec![
         ("manager_id", number(known.manager_id.0)),
         ("role", number(u64::from(known.role.number()))),
@@ -135,7 +135,7 @@ fn act(known: &StoredAct) -> Entry {
     entry(known.at, EntryKind::Record, title, details)
 }
 
-fn approval(known: &Approval) -> Entry {
+fn approval(known: &Approval) -> ExplainedEntry {
     let details = vec![
         ("approval_id", number(known.id.0)),
         ("command", text(&*known.command)),
@@ -147,7 +147,7 @@ fn approval(known: &Approval) -> Entry {
 }
 
 /// A fact, a decision or an operation with what it changed.
-fn change(known: &StandingChange, row: &Transaction) -> Entry {
+fn change(known: &StandingChange, row: &Transaction) -> ExplainedEntry {
     let (kind, title, mut details) = match &known.cause {
         Cause::Provider { name, title, details } => (EntryKind::Fact, title.clone(), named(name, details)),
         Cause::Person { name, title, details } => (EntryKind::Decision, title.clone(), named(name, details)),

@@ -1,7 +1,7 @@
 //! Facts in words: their name, what they mean and their values, all made from the tables of `facts`, so that a new fact needs
 //! nothing here.
 
-use super::DetailValue;
+use super::parts::DetailValue;
 use crate::facts::{MismatchKind, PersonFact, ProviderFact, ReviewHold};
 use crate::ids::{ManagerId, TransactionId};
 use crate::money::{Currency, Money};

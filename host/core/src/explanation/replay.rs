@@ -36,12 +36,12 @@ pub struct Point {
     pub owed: Money,
 }
 
-enum Known<'a> {
+enum OrderedFact<'a> {
     Provider(&'a Recorded<ProviderFact>),
     Person(&'a Recorded<PersonFact>),
 }
 
-impl Known<'_> {
+impl OrderedFact<'_> {
     fn place(&self) -> (Seq, UnixTime) {
         match self {
             Self::Provider(known) => (known.seq, known.at),
@@ -55,8 +55,8 @@ impl Known<'_> {
 pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
     let Aggregate { transaction, operations } = aggregate;
     let currency = transaction.account_currency;
-    let mut known: Vec<Known<'_>> = transaction.facts.provider.iter().map(Known::Provider).collect();
-    known.extend(transaction.facts.persons.iter().map(Known::Person));
+    let mut known: Vec<OrderedFact<'_>> = transaction.facts.provider.iter().map(OrderedFact::Provider).collect();
+    known.extend(transaction.facts.persons.iter().map(OrderedFact::Person));
     known.sort_by_key(|known| known.place().0);
 
     let (mut facts, mut made, mut changes) = (Facts::default(), Vec::<BalanceOperation>::new(), Vec::new());
@@ -91,7 +91,7 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
         }
         let Some(next) = next else { break };
         let (at, cause) = match next {
-            Known::Provider(known) => {
+            OrderedFact::Provider(known) => {
                 facts.provider.push((*known).clone());
                 let title = match &known.fact {
                     ProviderFact::ReviewHold(hold) => hold.title(),
@@ -100,7 +100,7 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
                 let (name, details) = (known.fact.name(), known.fact.details(currency));
                 (known.at, Cause::Provider { name, title, details })
             }
-            Known::Person(known) => {
+            OrderedFact::Person(known) => {
                 facts.persons.push((*known).clone());
                 let (name, title) = (known.fact.name(), known.fact.title());
                 (known.at, Cause::Person { name, title, details: known.fact.details(currency) })

@@ -8,7 +8,7 @@ use crate::status::{Source, TransactionStatus as S, TransactionType};
 use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
-/// What the customer is told.
+/// The sentence for the customer.
 pub fn customer_sentence(row: &Transaction) -> String {
     let amount = row.amount;
     match row.kind {

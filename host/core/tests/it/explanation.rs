@@ -2,7 +2,8 @@
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::explanation::{
-    DetailValue, Entry, EntryKind, NextTry, PaymentHistory, StoredAct, customer_sentence, explain, manager_sentence,
+    DetailValue, EntryKind, ExplainedEntry, NextTry, PaymentHistory, StoredAct, customer_sentence, explain,
+    manager_sentence,
 };
 use cashier_core::facts::{MismatchKind, PersonFact, ProviderFact, ReviewHold};
 use cashier_core::ids::{ManagerId, OperationId};
@@ -30,15 +31,15 @@ fn posted(known: &Aggregate, seq: u64) -> Aggregate {
     applied(known, &known.end_posting(id, &PostingOutcome::Posted { trade_order: 77 }, ManagerId(0), at(seq)))
 }
 
-fn lines(entries: &[Entry]) -> Vec<String> {
+fn lines(entries: &[ExplainedEntry]) -> Vec<String> {
     entries.iter().map(|entry| format!("{} {}: {}", entry.time.0 - NOW.0, entry.kind.name(), entry.title)).collect()
 }
 
-fn detail<'e>(entry: &'e Entry, name: &str) -> Option<&'e DetailValue> {
+fn detail<'e>(entry: &'e ExplainedEntry, name: &str) -> Option<&'e DetailValue> {
     entry.details.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
 }
 
-fn changed(entry: &Entry) -> Vec<String> {
+fn changed(entry: &ExplainedEntry) -> Vec<String> {
     let Some(DetailValue::Changes(changes)) = detail(entry, "changes") else { return Vec::new() };
     changes.iter().map(|[field, before, after]| format!("{field}: {before} -> {after}")).collect()
 }
@@ -49,7 +50,7 @@ fn call(seconds: i64, purpose: CallPurpose, status: u16, outcome: CallOutcome) -
 }
 
 #[test]
-fn a_payment_is_told_in_the_order_of_time_with_what_each_fact_changed() {
+fn a_payment_is_explained_in_the_order_of_time_with_what_each_fact_changed() {
     let opened = aggregate(cashier_core::transaction::Transaction { created_time: NOW, ..deposit(15) });
     let accepted = record(&opened, 1, ProviderFact::Accepted);
     let paid = record(&accepted, 10, confirmed());
@@ -92,7 +93,7 @@ fn a_payment_is_told_in_the_order_of_time_with_what_each_fact_changed() {
         "92 operation: BALANCE_OUT of -50.0 USD: posted by the trading server",
     ];
     assert_eq!(lines(&found.entries), expected);
-    let of = |kind| found.entries.iter().filter(move |entry: &&Entry| entry.kind == kind);
+    let of = |kind| found.entries.iter().filter(move |entry: &&ExplainedEntry| entry.kind == kind);
     let facts: Vec<_> = of(EntryKind::Fact).map(changed).collect();
     let expected = [
         vec!["status: created -> pending_payment".to_owned()],
@@ -110,7 +111,7 @@ fn a_payment_is_told_in_the_order_of_time_with_what_each_fact_changed() {
 }
 
 #[test]
-fn decisions_of_persons_and_reviews_are_told_too() {
+fn decisions_of_persons_and_reviews_are_explained_too() {
     let opened = aggregate(deposit(15));
     let hold = ReviewHold::Mismatch {
         what: MismatchKind::Amount,
@@ -170,11 +171,11 @@ fn every_status_and_reason_has_a_sentence_for_the_customer_and_one_for_the_manag
             for code in [&[ReasonCode::None], ReasonCode::ALL].concat() {
                 let mut row = if kind == TransactionType::Deposit { deposit(1) } else { manual(1, kind) };
                 (row.status, row.reason) = (*status, code.into());
-                let told = customer_sentence(&row);
-                let shown = format!("{status:?} {code:?}: {told}");
-                assert!(told.starts_with("Your ") && told.ends_with('.') && told.len() > 40, "{shown}");
-                assert!(!internal.iter().any(|word| told.contains(word)), "{shown}");
-                assert!(code == ReasonCode::None || !told.contains(code.name()), "{shown}");
+                let said = customer_sentence(&row);
+                let shown = format!("{status:?} {code:?}: {said}");
+                assert!(said.starts_with("Your ") && said.ends_with('.') && said.len() > 40, "{shown}");
+                assert!(!internal.iter().any(|word| said.contains(word)), "{shown}");
+                assert!(code == ReasonCode::None || !said.contains(code.name()), "{shown}");
                 let (sentence, command) = manager_sentence(&aggregate(row), NOW);
                 assert!(sentence.contains(status.name()) && sentence.contains(code.name()), "{sentence}");
                 assert_eq!(command.is_empty(), !sentence.contains(&format!("({command})")) || command.is_empty());

@@ -151,8 +151,8 @@ async fn an_order_without_an_answer_shows_its_queries_and_when_the_next_is_due()
     assert_eq!(next["what"], "query the provider", "{data}");
     assert!(next["not_before"].as_i64().unwrap() > now && next["tries"].as_u64().unwrap() >= 2, "{now}: {next}");
     assert_eq!(data["next"][1]["what"], "query the provider for the last time and close the order");
-    let told = data["summary"]["customer"].as_str().unwrap();
-    assert!(told.contains("please do not pay again"), "{told}");
+    let said = data["summary"]["customer"].as_str().unwrap();
+    assert!(said.contains("please do not pay again"), "{said}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use cashier_core::provider_call::{CallOutcome, CallPurpose, ProviderCall};
 use cashier_core::time::UnixTime;
-use cashier_provider_sdk::HttpRequest;
 use url::{Position, Url};
 
 use super::call_failures::HostFailure;
 use super::convert::SecretMasks;
-use crate::plugins::egress::port::{HttpReply, SendError};
+use crate::plugins::egress::port::{HttpReply, HttpRequest, SendError};
 
 /// The longest name of a host that DNS has, with a port.
 const HOST_LENGTH_MAX: usize = 261;
