@@ -89,6 +89,8 @@ async fn a_declined_refund_is_final_and_a_slow_one_is_answered() {
     let payment = paid(&mut fixture, "refund_decline").await;
     assert_eq!(fixture.refund(&order(&payment, 1, 10_000)).await.failed().kind, FailureKind::Declined);
     assert_eq!(fixture.query(&payment).await.done().refund, None);
+    fixture.close().await;
+    let mut fixture = ModuleFixture::open(None).await;
     let payment = paid(&mut fixture, "refund_slow:100").await;
     assert_eq!(fixture.refund(&order(&payment, 1, 10_000)).await.done().status, NormalizedStatus::Refunded);
     fixture.close().await;
