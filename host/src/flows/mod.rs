@@ -29,6 +29,7 @@ mod single_flight;
 pub mod transactions;
 pub mod webhook;
 pub mod withdrawal;
+pub mod work_list;
 
 #[cfg(test)]
 mod tests;

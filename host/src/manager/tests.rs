@@ -6,6 +6,7 @@ mod lists;
 mod saving;
 mod sealing;
 mod second_person;
+mod work_list;
 
 use cashier_core::deposit::DepositRequest;
 use cashier_core::edit::SecondPerson;
