@@ -22,7 +22,7 @@ use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::digest::PostedDigest;
-use cashier_core::filter::{AuditField, Filter, RowPage};
+use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
@@ -31,12 +31,13 @@ use cashier_core::printable::Printable;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
+use cashier_core::refund::{PaymentAbilities, RefundAnswer, RefundCall};
 use cashier_core::roster::{ImportReport, RosterPlan};
 use cashier_core::texts::Texts;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
-pub use self::account_marks::{ACCOUNT_MARKS_MAX, FingerprintKey};
+pub use self::account_marks::{ACCOUNT_MARKS_MAX, FingerprintKey, LostKey, is_sign};
 pub use self::audit::AuditRow;
 pub use self::declaration::{ModuleDeclaration, ModuleSetting};
 pub use self::fault::{Fault, FaultKind};
@@ -198,8 +199,28 @@ pub const TEXTS_AT_ONCE_MAX: usize = 64;
 /// The texts that were found, each with its transaction.
 pub type FoundTexts = Vec<(TransactionId, Arc<Texts>)>;
 
-/// Large, rarely read rows, read by id outside the strand's thread.
+/// A page of events, which are without their normalized updates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventPage {
+    /// The rows and the count are of one moment.
+    Found { rows: Vec<ProviderEvent>, count: u64 },
+    /// The rows take so many bytes, more than they may.
+    TooLarge(usize),
+}
+
+impl EventPage {
+    /// Bytes that a row takes, its update aside.
+    pub fn row_bytes(row: &ProviderEvent) -> usize {
+        let texts = [&row.provider, &row.brand, &row.event_id, &row.provider_payment_id, &row.failure_reason];
+        let texts = texts.into_iter().chain([&row.module_hash]).map(|text| text.len()).sum::<usize>();
+        size_of::<ProviderEvent>() + texts + size_of_val(&*row.also_verified_by)
+    }
+}
+
+/// Large, rarely read rows, read outside the strand's thread.
 pub trait Archive: Send + Sync {
+    /// Verified and quarantined events, as they are on disk. The read ends when nobody waits for it any more.
+    fn events(&self, filter: Filter<EventField>, bytes_max: usize) -> BoxFuture<'static, Result<EventPage, Fault>>;
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>>;
     fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<ProviderEvent>, Fault>>;
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
@@ -406,6 +427,16 @@ pub struct PaymentQuery {
     pub nonce: u128,
 }
 
+/// A refund of a payment that exists, as the provider is sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundQuery {
+    /// Never sent.
+    pub transaction_id: TransactionId,
+    /// Its key is the refund's own.
+    pub payment: PaymentQuery,
+    pub refund: RefundCall,
+}
+
 /// The provider's answer to a query about a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueryAnswer {
@@ -442,6 +473,10 @@ pub trait Gateway: Send + Sync {
     /// The call that moves money which a notice requires (a capture); keyed by `payment.idempotency_key`.
     fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
     fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
+    /// What the module can do about payments that exist.
+    fn abilities(&self) -> PaymentAbilities;
+    /// Refunds a part or the whole of a payment, keyed by the refund's own id.
+    fn refund(&self, refund: Durable<RefundQuery>) -> BoxFuture<'static, RefundAnswer>;
 }
 
 /// How well a gateway, or a module with all its gateways, works; from best to worst.
@@ -517,6 +552,8 @@ pub struct EndedCalls {
     /// Transactions whose create call did, in this run or in one before, with their references: in other books the id is
     /// another transaction's.
     pub creates: Vec<(TransactionId, Box<str>)>,
+    /// Transactions of which a refund's call did, with our ids of those refunds.
+    pub refunds: Vec<(TransactionId, Box<str>)>,
     /// Notices whose reading ended the run before this one.
     pub notices: Vec<EndedNotice>,
 }

@@ -6,6 +6,7 @@ use crate::books::{Books, CustomerUse, PendingSize};
 use crate::change::{Body, Change, Commit, Counters, Stamp};
 use crate::ids::{ConfigId, CustomerId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
 use crate::lookups::LookupNotes;
+use crate::money::Money;
 use crate::notice::{ProviderEvent, Update};
 use crate::reason::{Reason, ReasonCode};
 use crate::refs::ProviderRef;
@@ -137,6 +138,23 @@ impl<'a> Draft<'a> {
         self.notes.provider_id(payment);
         let confirms = |row: &Transaction| configs.contains(&row.config_id) && row.facts.confirms(payment);
         self.books.by_confirmed_payment(configs, payment).or_else(|| self.drafted(confirms))
+    }
+
+    /// The transaction of this brand that carries this id of a payment.
+    pub fn by_payment_id(&self, brand: &str, payment: &str) -> Option<TransactionId> {
+        self.notes.provider_id(payment);
+        self.books.by_payment_id(brand, payment).filter(|_| !payment.is_empty())
+    }
+
+    /// The manual deposit of this brand that a person entered with this id of a payment, and did not reject.
+    pub fn manual_deposit_of(&self, brand: &str, payment: &str) -> Option<TransactionId> {
+        self.notes.provider_id(payment);
+        self.books.manual_deposit_of(brand, payment).filter(|_| !payment.is_empty())
+    }
+
+    /// Deposits of the customer through a provider, of this amount, that are not final.
+    pub fn open_deposits_like(&self, customer: CustomerId, amount: Money) -> Vec<TransactionId> {
+        self.books().open_deposits_like(customer, amount)
     }
 
     /// The first transaction among the changes of this draft that passes the test.

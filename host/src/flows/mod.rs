@@ -2,21 +2,25 @@
 //! socket, disk or library, and outlives the request that began it. What they share is the [`Cashier`].
 
 pub mod audit;
+pub mod cancel;
 mod cashier;
 pub mod configure;
 mod customer_limits;
 mod decisions;
 pub mod deposit;
 pub mod ended_calls;
+pub mod events;
 pub mod explain_methods;
 pub mod janitor;
 mod list_limits;
 mod manager_act;
+pub mod manual;
 pub mod methods;
 mod notice_limits;
 mod provider_query;
 mod publication;
 mod rate_limit;
+pub mod refund;
 pub mod refusals;
 pub mod replay;
 mod replay_turn;

@@ -33,7 +33,7 @@ pub const EXPORT_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
 pub const EXPORT_GRACE: Duration = Duration::from_secs(10);
 
 /// Bytes that a list holds until its rows are sized: they suffice for most, rows and answer.
-const SIZED_BYTES: usize = 1024 * 1024;
+pub(super) const SIZED_BYTES: usize = 1024 * 1024;
 
 /// The page of a list, whose rows are taken one piece after the other.
 pub struct TransactionPage {

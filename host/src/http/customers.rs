@@ -40,6 +40,9 @@ pub(super) const ENDPOINTS: &[(Route, Handler)] = &[
     (at(Method::GET, "/cashier/methods"), |context, request, _| Box::pin(methods::answer(context, request))),
     (at(Method::POST, "/cashier/deposit"), |context, request, _| Box::pin(deposit::answer(context, request))),
     (at(Method::POST, "/cashier/withdrawal"), |context, request, _| Box::pin(withdrawal::answer(context, request))),
+    (at(Method::POST, "/cashier/withdrawal/{id}/cancel"), |context, request, of| {
+        Box::pin(withdrawal::cancel(context, request, of.first().copied().unwrap_or_default()))
+    }),
     (at(Method::GET, "/cashier/transactions"), |context, request, _| Box::pin(transactions::answer(context, request))),
     (at(Method::POST, "/cashier/webhook/{provider}"), webhook),
     (at(Method::POST, "/cashier/webhook/{provider}/{provider_config_id}"), webhook),

@@ -7,9 +7,12 @@ pub mod command;
 pub mod config;
 pub mod csv_export;
 pub mod customer_override;
+pub mod event_list;
 pub mod explain;
+pub mod manual;
 pub mod module;
 pub mod provider_event;
+pub mod refund;
 mod refused;
 pub mod roster;
 pub mod transaction;
@@ -42,6 +45,12 @@ pub const COMMANDS: &[Command] = &[
     transaction::GET,
     transaction::LIST,
     work_list::LIST,
+    manual::DEPOSIT,
+    manual::WITHDRAWAL,
+    manual::PROCESS,
+    manual::REJECT,
+    refund::REFUND,
+    refund::CANCEL,
     config::PROVIDERS,
     config::LIST,
     config::ADD,
@@ -51,6 +60,7 @@ pub const COMMANDS: &[Command] = &[
     customer_override::LIST,
     customer_override::UPDATE,
     module::LIST,
+    provider_event::LIST,
     explain::METHODS,
     provider_event::REPLAY,
     approval::LIST,

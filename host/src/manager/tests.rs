@@ -1,8 +1,12 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
 mod audit;
+mod events;
 mod explain_methods;
 mod lists;
+mod manual;
+mod manual_money;
+mod refunds;
 mod saving;
 mod sealing;
 mod second_person;

@@ -1,65 +1,55 @@
-//! The archive: large, rarely read rows, read by id over read-only connections of its own threads. Each read is one
-//! SELECT that is reset at once, so that no reader delays a checkpoint. It never writes.
+//! The archive: large, rarely read rows, read by id or by a filter over read-only connections of its own threads. A read by id is
+//! one SELECT that is reset at once; a list lasts as long as somebody waits for it, and no longer. It never writes.
 
+pub(super) mod events;
+mod readers;
 mod text_cache;
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
 
 use cashier_core::change::OrderDetails;
-use cashier_core::filter::{AuditField, Filter, RowPage};
+use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::texts::Texts;
 use futures_util::future::{BoxFuture, ready};
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
+use self::readers::Readers;
 use self::text_cache::TextCache;
 use super::columns::{ColumnReader, for_each_row};
-use super::connection::connect_read_only;
-use super::filter_sql;
 use super::rows::{bodies, event};
 use super::{audit, audit_list};
-use crate::ports::{Archive, AuditRow, ConfigHistory, Fault, StoredAnswer, StoredNotice};
+use crate::ports::{Archive, AuditRow, ConfigHistory, EventPage, Fault, StoredAnswer, StoredNotice};
 
 /// Two readers: reading one large body does not delay the next job.
 const READERS: usize = 2;
 /// Jobs that wait; at some 10 µs each this many wait 20 ms, and more means that the disk does not answer.
 const READS_MAX: usize = 4096;
+/// Lists that are read at one time: scans of a large table take a core each.
+const LIST_READERS: usize = 2;
+/// Lists that wait for one of those; each manager has a few at once.
+const LIST_READS_MAX: usize = 256;
 /// Events in one answer; the next page begins at the last id of this one.
 pub const EVENTS_PAGE_MAX: usize = 1000;
 
-type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
-
 /// Implements [`Archive`] over a database that a strand has opened.
 pub struct ArchiveReader {
-    /// `None` only while dropping, which ends the threads.
-    jobs: Option<SyncSender<ReadJob>>,
-    threads: Vec<JoinHandle<()>>,
+    readers: Readers,
+    /// Long reads have threads of their own: what a deposit needs never waits for a list.
+    lists: Readers,
     texts: Arc<TextCache>,
 }
 
 impl ArchiveReader {
     /// Opens the read-only connections. The file must exist with its schema: open the strand first.
     pub fn open(path: &Path) -> Result<Self, Fault> {
-        let (jobs, waiting) = sync_channel::<ReadJob>(READS_MAX);
-        let waiting = Arc::new(Mutex::new(waiting));
-        let mut reader = Self { jobs: Some(jobs), threads: Vec::with_capacity(READERS), texts: Arc::default() };
-        for _ in 0..READERS {
-            let connection = connect_read_only(path)
-                .map_err(|error| Fault::new(format!("cannot read {}: {error}", path.display())))?;
-            filter_sql::prepare(&connection)?;
-            let waiting = waiting.clone();
-            let thread = thread::Builder::new()
-                .name("archive".to_owned())
-                .spawn(move || run_jobs(&connection, &waiting))
-                .map_err(|error| Fault::new(format!("cannot start a reader's thread: {error}")))?;
-            reader.threads.push(thread);
-        }
-        Ok(reader)
+        Ok(Self {
+            readers: Readers::open(path, "archive", READERS, READS_MAX)?,
+            lists: Readers::open(path, "lists", LIST_READERS, LIST_READS_MAX)?,
+            texts: Arc::default(),
+        })
     }
 
     /// Events with an id below `before`, newest first, verified and quarantined; at most [`EVENTS_PAGE_MAX`].
@@ -69,7 +59,7 @@ impl ArchiveReader {
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<ProviderEvent>, Fault>> {
         let limit = i64::try_from(limit.min(EVENTS_PAGE_MAX)).unwrap_or(i64::MAX);
-        self.read(move |connection| {
+        self.readers.read(move |connection| {
             let mut found = Vec::new();
             for_each_row(connection, event::READ_BEFORE, [before.0.cast_signed(), limit], event::TABLE, |columns| {
                 found.push(event::read(columns)?);
@@ -78,44 +68,15 @@ impl ArchiveReader {
             Ok(found)
         })
     }
-
-    /// Runs a read on a reader's thread.
-    fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
-    ) -> BoxFuture<'static, Result<T, Fault>> {
-        let (answer, answered) = oneshot::channel();
-        let job: ReadJob = Box::new(move |connection| {
-            // The caller may have gone.
-            let _ = answer.send(read(connection));
-        });
-        let sent = match &self.jobs {
-            Some(jobs) => jobs.try_send(job).map_err(|error| match error {
-                TrySendError::Full(_) => Fault::new("the archive is overloaded: its queue is full"),
-                TrySendError::Disconnected(_) => Fault::new("the archive's readers are gone"),
-            }),
-            None => Err(Fault::new("the archive is closed")),
-        };
-        Box::pin(async move {
-            sent?;
-            answered.await.unwrap_or_else(|_| Err(Fault::new("the archive is closed")))
-        })
-    }
-}
-
-impl Drop for ArchiveReader {
-    fn drop(&mut self) {
-        self.jobs = None;
-        for thread in self.threads.drain(..) {
-            // A reader that panicked has dropped its job, which its caller received as an error.
-            let _ = thread.join();
-        }
-    }
 }
 
 impl Archive for ArchiveReader {
+    fn events(&self, filter: Filter<EventField>, bytes_max: usize) -> BoxFuture<'static, Result<EventPage, Fault>> {
+        self.lists.read_while_awaited(move |connection| events::read(connection, &filter, bytes_max))
+    }
+
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
-        self.read(move |connection| audit::config_history(connection, id))
+        self.readers.read(move |connection| audit::config_history(connection, id))
     }
 
     fn audit(
@@ -123,19 +84,19 @@ impl Archive for ArchiveReader {
         filter: Filter<AuditField>,
         brand: Option<Box<str>>,
     ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>> {
-        self.read(move |connection| audit_list::page(connection, &filter, brand.as_deref()))
+        self.lists.read_while_awaited(move |connection| audit_list::page(connection, &filter, brand.as_deref()))
     }
 
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {
-        self.read(move |connection| one(connection, bodies::READ_ANSWER, id.0, "answer", bodies::read_answer))
+        self.readers.read(move |connection| one(connection, bodies::READ_ANSWER, id.0, "answer", bodies::read_answer))
     }
 
     fn event(&self, id: EventId) -> BoxFuture<'static, Result<Option<ProviderEvent>, Fault>> {
-        self.read(move |connection| one(connection, event::READ_ONE, id.0, event::TABLE, event::read))
+        self.readers.read(move |connection| one(connection, event::READ_ONE, id.0, event::TABLE, event::read))
     }
 
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>> {
-        self.read(move |connection| one(connection, bodies::READ_NOTICE, id.0, "notice", bodies::read_notice))
+        self.readers.read(move |connection| one(connection, bodies::READ_NOTICE, id.0, "notice", bodies::read_notice))
     }
 
     fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<Vec<(TransactionId, Arc<Texts>)>, Fault>> {
@@ -145,7 +106,7 @@ impl Archive for ArchiveReader {
         }
         let wanted = format!("[{}]", missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(","));
         let cache = Arc::clone(&self.texts);
-        let read = self.read(move |connection| {
+        let read = self.readers.read(move |connection| {
             let mut texts = Vec::new();
             for_each_row(connection, bodies::READ_TEXTS, [wanted], "transaction_text", |columns| {
                 let (id, read) = bodies::read_texts(columns)?;
@@ -161,17 +122,8 @@ impl Archive for ArchiveReader {
     }
 
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>> {
-        self.read(move |connection| one(connection, bodies::READ_ORDER, id.0, "stored_order", bodies::read_order))
-    }
-}
-
-fn run_jobs(connection: &Connection, waiting: &Mutex<Receiver<ReadJob>>) {
-    loop {
-        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match next {
-            Ok(job) => job(connection),
-            Err(_) => return,
-        }
+        self.readers
+            .read(move |connection| one(connection, bodies::READ_ORDER, id.0, "stored_order", bodies::read_order))
     }
 }
 

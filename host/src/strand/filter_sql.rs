@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cashier_core::filter::{Comparison, Condition, Constant, Direction, Field, Filter, Pattern, Test, Values};
 use rusqlite::functions::FunctionFlags;
-use rusqlite::types::{ToSqlOutput, Value};
+use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Error, ToSql};
 
 use super::columns::sql_fault;

@@ -22,6 +22,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("schema/0012_sealing.sql"),
     include_str!("schema/0013_account_marks.sql"),
     include_str!("schema/0014_audit_subjects.sql"),
+    include_str!("schema/0015_event_lists.sql"),
 ];
 
 /// 'CASH', as schema 0001 writes it into the file's header.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake};
 use std::thread::{self, Thread};
 
 use cashier_core::change::{Commit, OrderDetails};
-use cashier_core::filter::{AuditField, Filter, RowPage};
+use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::reconcile::FoundPosting;
@@ -21,7 +21,8 @@ use super::clock::TestEntropy;
 use super::lock;
 use crate::pair::{self, Reconciliation};
 use crate::ports::{
-    Archive, AuditRow, ConfigHistory, DurabilityListener, Fault, Loaded, Recorder, StoredAnswer, StoredNotice,
+    Archive, AuditRow, ConfigHistory, DurabilityListener, EventPage, Fault, Loaded, Recorder, StoredAnswer,
+    StoredNotice,
 };
 use crate::strand::archive::ArchiveReader;
 use crate::strand::seal::SealKeys;
@@ -167,6 +168,10 @@ impl Bases {
 }
 
 impl Archive for Bases {
+    fn events(&self, filter: Filter<EventField>, bytes_max: usize) -> BoxFuture<'static, Result<EventPage, Fault>> {
+        Box::pin(ready(self.with(|open| wait(open.archive.events(filter, bytes_max)))))
+    }
+
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
         Box::pin(ready(self.with(|open| wait(open.archive.config_history(id)))))
     }

@@ -11,7 +11,7 @@ use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{AuditRecord, Body, Change, Commit, Counters, OrderDetails};
 use cashier_core::dependence::Refusals;
 use cashier_core::edit::AuditedValue;
-use cashier_core::filter::{AuditField, Filter, RowPage};
+use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::provider_config::ProviderConfig;
@@ -23,8 +23,8 @@ use tokio::sync::Notify;
 use super::bases::{Bases, wait};
 use super::lock;
 use crate::ports::{
-    Archive, AuditRow, ConfigHistory, Configuration, DurabilityListener, Fault, Loaded, Recorder, Refused, Spawn,
-    StoredAnswer, StoredNotice,
+    Archive, AuditRow, ConfigHistory, Configuration, DurabilityListener, EventPage, Fault, Loaded, Recorder, Refused,
+    Spawn, StoredAnswer, StoredNotice,
 };
 
 /// How long a commit takes to become durable.
@@ -324,6 +324,21 @@ impl Recorder for DiskWriter {
 }
 
 impl Archive for TestDisk {
+    fn events(&self, filter: Filter<EventField>, bytes_max: usize) -> BoxFuture<'static, Result<EventPage, Fault>> {
+        let mut events: BTreeMap<EventId, ProviderEvent> = BTreeMap::new();
+        for change in lock(&self.durable).iter().flat_map(|commit| &commit.changes) {
+            if let Change::Event(row) = change {
+                events.insert(row.id, ProviderEvent { update: None, ..(**row).clone() });
+            }
+        }
+        let page = filter.page(events.values());
+        let bytes = page.rows.iter().map(|row| EventPage::row_bytes(row)).sum();
+        let rows = page.rows.into_iter().cloned().collect();
+        let found =
+            if bytes <= bytes_max { EventPage::Found { rows, count: page.count } } else { EventPage::TooLarge(bytes) };
+        Box::pin(std::future::ready(Ok(found)))
+    }
+
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
         let mut history = ConfigHistory::default();
         for body in self.bodies() {

@@ -2,7 +2,7 @@
 //! what ends it. Derived from state by the rules of `duty` and `standing`, so that nothing waits which is not listed.
 
 use super::unconfirmed::end_of_queries;
-use super::{Duty, ProviderDuty, QUIET_SECONDS, due, owes, provider_duty};
+use super::{Duty, ProviderDuty, QUIET_SECONDS, due, is_refund_due, owes, provider_duty};
 use crate::aggregate::Aggregate;
 use crate::facts::{ProviderFact, Recorded};
 use crate::ids::{ApprovalId, ConfigId, CustomerId, EventId, Login, TransactionId};
@@ -44,6 +44,8 @@ numbered! {
         ConfigApproval = 14 "config_approval",
         ConfigUnreadable = 15 "config_unreadable",
         GatewayBroken = 16 "gateway_broken",
+        /// A manager's refund is to be sent, or its end is not known.
+        Refund = 17 "refund",
     }
     /// Whom it waits for, with the wire name.
     WaitsFor {
@@ -87,7 +89,7 @@ impl WorkKind {
             | Self::ConfigApproval
             | Self::ConfigUnreadable
             | Self::GatewayBroken => WaitsFor::Person,
-            Self::CreateUnanswered | Self::Advance | Self::Query | Self::Expiry => WaitsFor::Provider,
+            Self::CreateUnanswered | Self::Advance | Self::Query | Self::Expiry | Self::Refund => WaitsFor::Provider,
             Self::Posting | Self::PostingUnknown => WaitsFor::TradingServer,
             Self::PaymentOpen | Self::EventWaiting => WaitsFor::Time,
         }
@@ -137,6 +139,7 @@ impl WorkItem {
             WorkKind::EventWaiting => "An event waits for its transaction and is given up after a day.",
             WorkKind::ConfigApproval => "A change of a config waits for a second person.",
             WorkKind::ConfigUnreadable => "Sealed columns of the config do not open; it serves nothing until they do.",
+            WorkKind::Refund => "A refund is to be sent to the provider, or its end is not known.",
             WorkKind::GatewayBroken => "The module did not open the config; it serves nothing until it does.",
         }
     }
@@ -162,6 +165,7 @@ impl WorkItem {
             | WorkKind::Query
             | WorkKind::Expiry
             | WorkKind::PaymentOpen
+            | WorkKind::Refund
             | WorkKind::EventWaiting => "",
         }
     }
@@ -198,6 +202,15 @@ pub fn of_transaction(known: &Aggregate, now: UnixTime) -> Vec<WorkItem> {
     }
     let own = |kind, since, due_time| WorkItem { due_time, ..WorkItem::of(kind, row, since) };
     let quiet = row.updated_time.plus(QUIET_SECONDS);
+    if unsettled.is_none() && is_refund_due(row, operations, UnixTime(i64::MAX)) {
+        let pending = row.facts.refunds().into_iter().rfind(|refund| refund.phase.is_pending());
+        let minor = pending.as_ref().map_or(row.amount.minor, |refund| refund.minor);
+        let asked = row.facts.persons.iter().find(|known| pending.as_ref().is_some_and(|own| own.seq == known.seq));
+        let is_due = is_refund_due(row, operations, now);
+        let item = own(WorkKind::Refund, asked.map_or(row.updated_time, |known| known.at), quiet);
+        let due_time = if is_due { row.updated_time } else { quiet };
+        items.push(WorkItem { amount: Some(Money::new(minor, row.amount.currency)), due_time, ..item });
+    }
     items.extend(match due(row, operations, now) {
         Some(Duty::Settle) => {
             let began = unsettled.map_or(row.updated_time, |known| known.created_time);
@@ -205,15 +218,17 @@ pub fn of_transaction(known: &Aggregate, now: UnixTime) -> Vec<WorkItem> {
             let kind = if is_unknown { WorkKind::PostingUnknown } else { WorkKind::Posting };
             Some(own(kind, began, began))
         }
-        Some(Duty::Provider(duty)) => Some(match duty {
-            ProviderDuty::RepeatCreate => own(WorkKind::CreateUnanswered, row.created_time, row.created_time),
-            ProviderDuty::Advance => own(WorkKind::Advance, row.updated_time, row.updated_time),
-            ProviderDuty::Query => own(WorkKind::Query, row.updated_time, quiet.min(now)),
+        Some(Duty::Provider(duty)) => match duty {
+            // It is an item already, and whatever else is due comes after it.
+            ProviderDuty::Refund => None,
+            ProviderDuty::RepeatCreate => Some(own(WorkKind::CreateUnanswered, row.created_time, row.created_time)),
+            ProviderDuty::Advance => Some(own(WorkKind::Advance, row.updated_time, row.updated_time)),
+            ProviderDuty::Query => Some(own(WorkKind::Query, row.updated_time, quiet.min(now))),
             ProviderDuty::Expire => {
                 let end = end_of_queries(row).unwrap_or(now);
-                own(WorkKind::Expiry, end, end)
+                Some(own(WorkKind::Expiry, end, end))
             }
-        }),
+        },
         Some(Duty::AwaitRetry) | None => provider_duty(row, UnixTime(i64::MAX)).map(|_| {
             let end = end_of_queries(row).filter(|end| *end > now);
             let next = [Some(quiet).filter(|quiet| *quiet > now), end].into_iter().flatten().min();

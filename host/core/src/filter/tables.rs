@@ -138,6 +138,9 @@ fields! {
         ProcessingStatus = Int "processing_status",
         CreatedTime = Int "created_time",
         ProcessedTime = Int "processed_time",
+        ProviderConfigId = Int "provider_config_id",
+        Brand = Text "brand",
+        FailureReason = Text "failure_reason",
     }
 }
 
@@ -277,6 +280,9 @@ impl FilterRow<EventField> for ProviderEvent {
             F::ProviderPaymentId => FilterValue::Text(&self.provider_payment_id),
             F::SignatureStatus => FilterValue::Int(self.signature_status.number().into()),
             F::ProcessingStatus => FilterValue::Int(self.processing_status.number().into()),
+            F::ProviderConfigId => FilterValue::id(self.config_id.0),
+            F::Brand => FilterValue::Text(&self.brand),
+            F::FailureReason => FilterValue::Text(&self.failure_reason),
             F::CreatedTime => FilterValue::Int(self.created_time.0),
             F::ProcessedTime => FilterValue::Int(self.processed_time.0),
         }

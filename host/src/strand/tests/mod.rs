@@ -6,6 +6,7 @@ mod audit;
 mod audit_list;
 mod disk;
 mod erasure;
+mod event_lists;
 mod failure;
 mod filter_sql;
 mod kill;

@@ -1,0 +1,198 @@
+//! Lists of events from the disk: verified and quarantined ones together, as a filter finds them in memory, by way of indexes.
+
+use cashier_core::change::Change;
+use cashier_core::filter::{Clause, EventField, Field, Filter, FilterBuilder};
+use cashier_core::ids::{ConfigId, EventId, NoticeId, TransactionId};
+use cashier_core::notice::ProviderEvent;
+use cashier_core::status::{ProcessingStatus, SignatureStatus};
+use rusqlite::params_from_iter;
+
+use super::super::archive::ArchiveReader;
+use super::super::archive::events::EventQuery;
+use super::super::connection::connect_read_only;
+use super::*;
+use crate::ports::{Archive, EventPage, Recorder};
+
+fn filter(conditions: &[(&str, &str, &str)], order: Option<(&str, &str)>) -> Filter<EventField> {
+    let mut builder = FilterBuilder::new();
+    for (field, operator, value) in conditions {
+        builder.flat(Clause::Where, &[field, operator, value]).unwrap();
+    }
+    if let Some((field, direction)) = order {
+        builder.order_by(field, direction).unwrap();
+    }
+    builder.build()
+}
+
+/// Rows that differ in every field that can be filtered, many of one time.
+fn event(id: u64) -> ProviderEvent {
+    let signature_status = match id % 7 {
+        0 => SignatureStatus::Invalid,
+        3 => SignatureStatus::Unknown,
+        _ => SignatureStatus::Valid,
+    };
+    let processing_status = match id % 5 {
+        0 => ProcessingStatus::Pending,
+        1 => ProcessingStatus::Failed,
+        2 => ProcessingStatus::Ignored,
+        _ => ProcessingStatus::Processed,
+    };
+    let plain = plain::confirmation(id);
+    ProviderEvent {
+        notice_id: NoticeId(id),
+        config_id: ConfigId(id % 3 + 1),
+        provider: ["stripe", "sandbox", "Stripe"][usize::try_from(id % 3).unwrap()].into(),
+        brand: ["ion4", "other", ""][usize::try_from(id % 3).unwrap()].into(),
+        transaction_id: TransactionId(id % 11),
+        provider_payment_id: if id.is_multiple_of(4) { "".into() } else { format!("pi_{}", id % 13).into() },
+        signature_status,
+        processing_status,
+        failure_reason: if id.is_multiple_of(5) { "".into() } else { format!("UNREADABLE_NOTICE: {id}").into() },
+        update: plain.update.clone().filter(|_| signature_status == SignatureStatus::Valid),
+        created_time: UnixTime(1_779_270_000 - i64::try_from(id / 6).unwrap()),
+        processed_time: UnixTime(i64::try_from(id % 2).unwrap()),
+        ..plain
+    }
+}
+
+#[test]
+fn f2_a_list_from_the_disk_is_the_list_in_memory_for_every_field_and_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    let reader = ArchiveReader::open(strand.path()).unwrap();
+    let rows: Vec<ProviderEvent> = (1..=200).map(event).collect();
+    strand.submit(commit(1, rows.iter().map(|row| Change::Event(Box::new(row.clone()))).collect(), Vec::new()));
+    listener.wait_for_synced(1);
+    let listed: Vec<ProviderEvent> = rows.into_iter().map(|row| ProviderEvent { update: None, ..row }).collect();
+    let values = |field: EventField| match field {
+        EventField::Provider => ["stripe", "sandbox"],
+        EventField::EventId => ["evt_1PqX0000000000000007", "evt_1PqX0000000000000100"],
+        EventField::ProviderPaymentId => ["", "pi_7"],
+        EventField::Brand => ["", "ion4"],
+        EventField::FailureReason => ["", "UNREADABLE_NOTICE: 7"],
+        EventField::CreatedTime => ["1779269980", "1779270000"],
+        EventField::Id
+        | EventField::TransactionId
+        | EventField::SignatureStatus
+        | EventField::ProcessingStatus
+        | EventField::ProcessedTime
+        | EventField::ProviderConfigId => ["1", "2"],
+    };
+    let mut filters = vec![Filter::default()];
+    for field in EventField::ALL {
+        for operator in ["=", "!=", ">", "<="] {
+            for value in values(*field) {
+                filters.push(filter(&[(field.name(), operator, value)], None));
+            }
+        }
+        for direction in ["asc", "desc"] {
+            filters.push(filter(&[("id", ">", "20")], Some((field.name(), direction))));
+        }
+    }
+    filters.push(filter(&[("provider", "like", "s%"), ("failure_reason", "like", "UNREADABLE%")], None));
+    for (limit, offset) in [("7", "0"), ("7", "150"), ("50000", "199"), ("10", "5000")] {
+        let mut builder = FilterBuilder::new();
+        builder.limit(limit).unwrap();
+        builder.offset(offset).unwrap();
+        filters.push(builder.build());
+    }
+    for filter in filters {
+        let expected = filter.page(&listed);
+        let found = block_on(reader.events(filter.clone(), usize::MAX)).unwrap();
+        let rows = expected.rows.into_iter().cloned().collect();
+        assert_eq!(found, EventPage::Found { rows, count: expected.count }, "{filter:?}");
+    }
+}
+
+#[test]
+fn f2_a_list_that_takes_more_bytes_than_it_may_says_how_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    let reader = ArchiveReader::open(strand.path()).unwrap();
+    let changes = (1..=20).map(|id| Change::Event(Box::new(event(id)))).collect();
+    strand.submit(commit(1, changes, Vec::new()));
+    listener.wait_for_synced(1);
+    let read = |bytes| block_on(reader.events(Filter::default(), bytes)).unwrap();
+    let EventPage::TooLarge(bytes) = read(1000) else { panic!("twenty rows take more") };
+    let EventPage::TooLarge(as_many) = read(bytes - 1) else { panic!("it takes one more") };
+    assert_eq!(bytes, as_many);
+    let EventPage::Found { rows, count } = read(bytes) else { panic!("it takes as much") };
+    assert_eq!((rows.len(), count), (20, 20));
+    assert_eq!(rows.iter().map(EventPage::row_bytes).sum::<usize>(), bytes);
+}
+
+/// How SQLite finds the page and counts, step by step.
+fn plans(connection: &rusqlite::Connection, filter: &Filter<EventField>) -> [String; 2] {
+    let query = EventQuery::new(filter);
+    [&query.page, &query.count].map(|sql| {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = statement.query_map(params_from_iter(&query.parameters), |row| row.get::<_, String>(3)).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    })
+}
+
+#[test]
+fn f2_typical_lists_are_found_and_counted_by_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, _listener) = opened(folder.path());
+    let connection = connect_read_only(strand.path()).unwrap();
+    super::super::filter_sql::prepare(&connection).unwrap();
+    let by_time = "provider_event USING COVERING INDEX provider_event_by_time";
+    let today = [("created_time", ">=", "1779235200"), ("created_time", "<", "1779321600")];
+    let by_transaction = "SEARCH provider_event USING INDEX provider_event_by_transaction (transaction_id=?)";
+    let by_payment = "SEARCH provider_event USING INDEX provider_event_by_payment (provider_payment_id=?)";
+    let one = "SEARCH provider_event USING INTEGER PRIMARY KEY (rowid=?)";
+    type Typical<'t> = (Vec<(&'t str, &'t str, &'t str)>, &'t str);
+    let table: [Typical<'_>; 9] = [
+        (vec![], by_time),
+        (vec![("brand", "=", "ion4")], by_time),
+        (today.to_vec(), "SEARCH provider_event USING COVERING INDEX provider_event_by_time (created_time>?"),
+        ([&today[..], &[("provider", "=", "stripe"), ("brand", "=", "ion4")]].concat(), by_time),
+        (vec![("transaction_id", "=", "15")], by_transaction),
+        (vec![("transaction_id", "=", "15"), ("brand", "=", "ion4")], by_transaction),
+        (vec![("provider_payment_id", "=", "pi_1")], by_payment),
+        (vec![("processing_status", "=", "0")], "provider_event_by_status (processing_status=?)"),
+        (vec![("id", "=", "9")], one),
+    ];
+    for (conditions, expected) in table {
+        let [page, count] = plans(&connection, &filter(&conditions, None));
+        if conditions.is_empty() {
+            assert!(count.contains("SCAN provider_event USING COVERING INDEX"), "{count}");
+            continue;
+        }
+        let index = expected.replace("USING INDEX", "USING COVERING INDEX");
+        assert!(page.contains(expected) || page.contains(&index), "{conditions:?}: {page}");
+        assert!(count.contains(expected) || count.contains(&index), "{conditions:?}: {count}");
+    }
+    // The newest page is read in the order of the index: of the large table nothing is sorted.
+    let [page, _] = plans(&connection, &Filter::default());
+    let (verified, quarantined) = page.split_once("unproven_event").unwrap();
+    assert!(verified.contains(by_time) && !verified.contains("TEMP B-TREE"), "{page}");
+    assert!(quarantined.contains("TEMP B-TREE"), "{page}");
+}
+
+#[test]
+fn f2_a_list_of_invalid_signatures_visits_no_verified_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    let changes = (1..=2_000).map(|id| Change::Event(Box::new(event(id)))).collect();
+    strand.submit(commit(1, changes, Vec::new()));
+    listener.wait_for_synced(1);
+    let mut connection = connect_read_only(strand.path()).unwrap();
+    // Steps of the virtual machine, in hundreds.
+    let steps = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let counted = Arc::clone(&steps);
+    let count = move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        false
+    };
+    connection.progress_handler(100, Some(count)).unwrap();
+    let cost = |status: &str| {
+        let query = EventQuery::new(&filter(&[("signature_status", "=", status), ("processed_time", ">", "-1")], None));
+        let before = steps.load(std::sync::atomic::Ordering::Relaxed);
+        connection.query_row(&query.count, params_from_iter(&query.parameters), |row| row.get::<_, i64>(0)).unwrap();
+        steps.load(std::sync::atomic::Ordering::Relaxed) - before
+    };
+    let [invalid, valid] = [cost("2"), cost("1")];
+    assert!(invalid * 2 < valid, "{invalid} {valid}");
+}
