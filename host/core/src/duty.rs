@@ -33,7 +33,8 @@ pub enum Duty {
     Settle,
     /// A call to the provider is due.
     Provider(ProviderDuty),
-    /// Owed differs from posted, and a person must permit it: the newest posting was refused, or a reversal waits.
+    /// Owed differs from posted, and a person must permit it: the newest posting was refused, a reversal waits, or a written status
+    /// that was released stopped the money.
     AwaitRetry,
 }
 
@@ -164,7 +165,9 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Du
     }
     let posted = operation::posted(transaction, operations);
     let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
-    if !(standing.may_post || standing.reversal_waits) || standing.owed_minor == posted.minor {
+    // A status that was written stops the money, also after it was released: a person must permit it.
+    let stopped = || transaction.facts.money_is_stopped() && !transaction.facts.is_held();
+    if !(standing.may_post || standing.reversal_waits || stopped()) || standing.owed_minor == posted.minor {
         return None;
     }
     let plannable = operation::due_minor(transaction, &standing, operations).is_some();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cashier_core::account::AccountMode;
 use cashier_core::aggregate::Aggregate;
+use cashier_core::decisions::Absence;
 use cashier_core::ids::{OperationId, TransactionId};
 use cashier_core::operation::{self, BalanceOperation, PostingOutcome};
 use cashier_core::reason::ReasonCode;
@@ -266,6 +267,23 @@ async fn refuse(
         }
         Err(fault) => {
             tracing::warn!(%fault, operation = %operation.id, reason = %reason, "voiding the posting failed");
+            None
+        }
+    }
+}
+
+/// What the trading server says of a posting without an answer that a person holds to be absent: its key is made dead where
+/// that can be. `None` where it does not answer, or the operation is another by now.
+pub(super) async fn void_unanswered(cashier: &Cashier, id: TransactionId, operation: OperationId) -> Option<Absence> {
+    let due = due(cashier, id).await.filter(|due| due.get().1.id == operation)?;
+    match cashier.trading.void(posting(cashier, &due), ReasonCode::ConfirmedAbsent).await {
+        Ok(Voiding::Settled(outcome)) => Some(Absence::Voided { operation, outcome }),
+        Ok(Voiding::Undecided { closed_for }) => {
+            let closed_seconds = closed_for.map(|closed| i64::try_from(closed.as_secs()).unwrap_or(i64::MAX));
+            Some(Absence::Unproven { operation, closed_seconds })
+        }
+        Err(fault) => {
+            tracing::warn!(%fault, %operation, "voiding the posting failed");
             None
         }
     }

@@ -74,6 +74,17 @@ fn assert_described(line: &str, body: &str, response: &ReceivedResponse) {
     let schema = |name: String| schemas.iter().find(|(known, _)| *known == name).map(|(_, schema)| schema);
     let path = line.split('/').nth(2).unwrap_or_default();
     let endpoint = if line.ends_with("/cancel") { "cancel" } else { path.split(['?', ' ']).next().unwrap_or_default() };
+    let (method, target) = line.split_once(' ').unwrap();
+    let (status, target) = (response.status, target.split('?').next().unwrap());
+    if ![404, 405].contains(&status) {
+        let codes = openapi::tests::declared("customer", &method.to_lowercase(), target, status);
+        let codes = codes.unwrap_or_else(|| panic!("{line}: {status} is not declared"));
+        let error = serde_json::from_str::<Value>(&response.body).unwrap()["error"].take();
+        assert!(
+            error.is_null() || codes.iter().any(|code| error == **code),
+            "{line}: {error} is not declared: {codes:?}"
+        );
+    }
     if response.status != 200 {
         return validation::assert_answer(schema("error".into()).unwrap(), &response.body);
     }
