@@ -91,7 +91,9 @@ impl CsvExport {
             return Err(Refusal::invalid(message));
         }
         if members.get("offset").and_then(number).unwrap_or_default() > 0 {
-            return Err(Refusal::invalid("offset: an export of more than 50000 rows begins with the first; name an id"));
+            return Err(Refusal::invalid(
+                "offset: an export of more than 50000 rows begins with the first; name an id",
+            ));
         }
         let by_id = || Refusal::invalid("orderBy: an export of more than 50000 rows is sorted by id, or by nothing");
         let order = members.get("orderBy").cloned().unwrap_or_else(|| json!([["id", "desc"]]));
@@ -176,11 +178,7 @@ impl Pieces for CsvExport {
     }
 
     fn send_time(&self) -> SendTime {
-        SendTime::AtPace {
-            bytes_per_second: EXPORT_BYTES_PER_SECOND_MIN,
-            grace: EXPORT_GRACE,
-            waited: EXPORT_TIME_MAX,
-        }
+        SendTime::AtPace { bytes_per_second: EXPORT_BYTES_PER_SECOND_MIN, grace: EXPORT_GRACE, waited: EXPORT_TIME_MAX }
     }
 
     fn holds(&mut self, bytes: usize) -> BoxFuture<'_, Result<(), Refusal>> {

@@ -190,12 +190,7 @@ async fn perform_as_csv(
     csv_export::answer(ask, columns, data.map(|data| AnyJson(data.0.clone())), clock).await
 }
 
-async fn perform(
-    cashier: &Arc<Cashier>,
-    command: &Command,
-    act: &ManagerAct,
-    data: Option<&AnyJson>,
-) -> CommandResult {
+async fn perform(cashier: &Arc<Cashier>, command: &Command, act: &ManagerAct, data: Option<&AnyJson>) -> CommandResult {
     if !cashier.rules.rights.may(command.name, command.may, act.session.role()) {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command"));
     }

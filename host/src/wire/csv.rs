@@ -291,7 +291,8 @@ mod tests {
     fn i10_rows_become_lines_wherever_the_answer_is_cut() {
         let fields = Columns::Fields(["id", "name", "flag", "more", "gone"].map(str::to_owned).to_vec());
         let object = r#"{"count":3,"rows":[{"id":-1.50,"name":"a \"b\", ]}[","flag":true,"more":{"x":[1,"]"]}},{"name":null,"id":2,"more":[]}],"runtime":[{"id":9}]}"#;
-        let expected = "id,name,flag,more,gone\r\n-1.50,\"a \"\"b\"\", ]}[\",true,\"{\"\"x\"\":[1,\"\"]\"\"]}\",\r\n2,,,[],\r\n";
+        let expected =
+            "id,name,flag,more,gone\r\n-1.50,\"a \"\"b\"\", ]}[\",true,\"{\"\"x\"\":[1,\"\"]\"\"]}\",\r\n2,,,[],\r\n";
         let table = r#"{"structure":["id","name"],"rows":[[7,"é😀"],[8,""]],"count":2}"#;
         for piece in 1..=object.len() {
             assert_eq!(lines(object, &fields, piece), expected, "{piece}");

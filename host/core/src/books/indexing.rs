@@ -30,9 +30,8 @@ impl Books {
     /// The next transactions with due work or under review, by rising id: a piece of what the work list examines.
     pub fn work_after(&self, id: TransactionId, most: usize) -> Vec<TransactionId> {
         let after = (Bound::Excluded(id), Bound::Unbounded);
-        let next = |ids: &BTreeSet<TransactionId>| -> Vec<TransactionId> {
-            ids.range(after).take(most).copied().collect()
-        };
+        let next =
+            |ids: &BTreeSet<TransactionId>| -> Vec<TransactionId> { ids.range(after).take(most).copied().collect() };
         let mut ids = [next(&self.unsettled), next(&self.reviewed)].concat();
         ids.sort_unstable();
         ids.dedup();

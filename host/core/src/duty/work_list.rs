@@ -125,7 +125,9 @@ impl WorkItem {
                 code => code.meaning(),
             },
             WorkKind::ManualApproval => "A manual transaction waits until somebody processes or rejects it.",
-            WorkKind::PostingRefused => "The trading server refused what is owed; it is posted again when a person asks.",
+            WorkKind::PostingRefused => {
+                "The trading server refused what is owed; it is posted again when a person asks."
+            }
             WorkKind::ReversalWaits => "Money went back at the provider; a person permits that the account is debited.",
             WorkKind::Posting => "A posting waits for the trading server.",
             WorkKind::PostingUnknown => "A posting was sent and not answered; it is looked up before it is sent again.",

@@ -64,7 +64,15 @@ impl<F: Field> FilterBuilder<F> {
 
     /// For a caller who may name these fields alone.
     pub fn of(fields: &'static [F]) -> Self {
-        Self { fields, conditions: Vec::new(), order: Vec::new(), listed: 0, limit: LIMIT_DEFAULT, offset: 0, direction: Direction::Descending }
+        Self {
+            fields,
+            conditions: Vec::new(),
+            order: Vec::new(),
+            listed: 0,
+            limit: LIMIT_DEFAULT,
+            offset: 0,
+            direction: Direction::Descending,
+        }
     }
 
     /// The default order is oldest first.

@@ -125,7 +125,8 @@ async fn i10_an_export_goes_on_from_page_to_page_and_has_each_row_once_while_row
     for (order, first, last) in [("desc", ROWS, 1), ("asc", 1, ROWS)] {
         let data = format!(r#"{{"limit":60000,"where":[["customer_id","=",5]],"orderBy":["id","{order}"]}}"#);
         let (form, _, text) = as_csv(&api, "manager", TRANSACTIONS, &data).await;
-        let ids: Vec<usize> = text.lines().skip(1).map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
+        let ids: Vec<usize> =
+            text.lines().skip(1).map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
         let distinct: std::collections::BTreeSet<&usize> = ids.iter().collect();
         assert_eq!((form, ids.len(), distinct.len()), (AnswerForm::Csv, ROWS, ROWS), "{order}");
         assert_eq!((ids.first(), ids.last()), (Some(&first), Some(&last)));

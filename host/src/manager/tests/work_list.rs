@@ -19,15 +19,17 @@ const LIST: &str = "MngGetCashierDutiesByFilter";
 fn shown(data: &Value) -> Vec<String> {
     let rows = data["rows"].as_array().unwrap();
     rows.iter()
-        .map(|row| {
-            format!("{} {} {}", row["kind"].as_str().unwrap(), row["transaction_id"], row["provider_event_id"])
-        })
+        .map(|row| format!("{} {} {}", row["kind"].as_str().unwrap(), row["transaction_id"], row["provider_event_id"]))
         .collect()
 }
 
 fn counted(data: &Value) -> String {
     let kinds = data["kinds"].as_array().unwrap();
-    kinds.iter().map(|kind| format!("{} {}", kind["kind"].as_str().unwrap(), kind["count"])).collect::<Vec<_>>().join(", ")
+    kinds
+        .iter()
+        .map(|kind| format!("{} {}", kind["kind"].as_str().unwrap(), kind["count"]))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// An open deposit, a refused credit, a posting without an answer, a mismatch, a withdrawal, an event without a transaction, and
@@ -108,7 +110,10 @@ async fn i6_the_work_list_is_filtered_paged_and_limited_to_the_sessions_brand() 
     let api = with_work().await;
     let by_person = json!({"where": [["waits_for", "=", "person"]], "limit": 2, "offset": 1}).to_string();
     let (_, page) = api.command("crm@ion4", LIST, &by_person).await;
-    assert_eq!((shown(&page), &page["count"]), (vec!["review 4 0".to_owned(), "manual_approval 5 0".to_owned()], &json!(4)));
+    assert_eq!(
+        (shown(&page), &page["count"]),
+        (vec!["review 4 0".to_owned(), "manual_approval 5 0".to_owned()], &json!(4))
+    );
     let since = page["rows"][1]["since"].clone();
     let table = [
         (json!(["kind", "=", "posting_refused"]), "posting_refused 1"),
@@ -153,7 +158,8 @@ async fn i6_what_ends_leaves_the_list_and_an_event_that_waited_a_day_is_an_unmat
 #[tokio::test(start_paused = true)]
 async fn i6_a_change_that_waits_for_a_second_person_is_on_the_work_list_of_its_brand() {
     let api = ManagerApi::with_second_person().await;
-    let asked = api.command("dealer#7", "MngUpdateCashierProviderConfig", r#"{"id":1,"webhook_secret":"CANARY"}"#).await;
+    let asked =
+        api.command("dealer#7", "MngUpdateCashierProviderConfig", r#"{"id":1,"webhook_secret":"CANARY"}"#).await;
     assert_eq!(asked.0, 202);
     let (_, found) = api.command("manager@ion4", LIST, "{}").await;
     let row = &found["rows"][0];
