@@ -28,12 +28,14 @@ mod replay_turn;
 mod request_context;
 mod requeue;
 mod return_hosts;
+pub mod reviewing;
 pub mod roster;
 pub mod settle;
 mod single_flight;
 pub mod transactions;
 pub mod webhook;
 pub mod withdrawal;
+pub mod work_list;
 
 #[cfg(test)]
 mod tests;
