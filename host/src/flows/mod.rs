@@ -29,6 +29,7 @@ mod replay_turn;
 mod request_context;
 mod requeue;
 mod return_hosts;
+pub mod reviewing;
 pub mod roster;
 pub mod settle;
 mod single_flight;
@@ -36,6 +37,7 @@ pub mod transactions;
 mod unrecorded_refusals;
 pub mod webhook;
 pub mod withdrawal;
+pub mod work_list;
 
 #[cfg(test)]
 mod tests;
