@@ -7,6 +7,7 @@ pub mod cancel;
 mod cashier;
 pub mod configure;
 mod customer_limits;
+mod deciding;
 mod decisions;
 pub mod deposit;
 pub mod ended_calls;
@@ -28,12 +29,15 @@ mod replay_turn;
 mod request_context;
 mod requeue;
 mod return_hosts;
+pub mod reviewing;
 pub mod roster;
 pub mod settle;
 mod single_flight;
 pub mod transactions;
+mod unrecorded_refusals;
 pub mod webhook;
 pub mod withdrawal;
+pub mod work_list;
 
 #[cfg(test)]
 mod tests;
