@@ -1,6 +1,8 @@
 //! The changes of one decision before they are committed: it reads the books with its own changes on top, and assigns the
 //! next ids. Dropping a draft changes nothing; the host's ledger turns it into a commit.
 
+mod changed;
+
 use crate::aggregate::{Aggregate, DecisionContext};
 use crate::books::{Books, CustomerUse, PendingSize};
 use crate::change::{Body, Change, Commit, Counters, Stamp};
@@ -13,6 +15,8 @@ use crate::status::{ProcessingStatus, TransactionStatus};
 use crate::texts::Texts;
 use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
+
+pub use self::changed::ChangedTransaction;
 
 /// A transaction that needs a person, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
