@@ -27,7 +27,7 @@ pub const RECOVERED_AT_ONCE_MAX: usize = 128;
 pub const RECOVERY_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Bytes of the rows that are looked at, their bodies aside; they are far smaller.
-const ROWS_BYTES_MAX: usize = 4 * 1024 * 1024;
+const TURN_ROWS_BYTES: usize = 4 * 1024 * 1024;
 
 /// A replay of all events since a time.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ async fn page(
     builder.order_by(EventField::CreatedTime.name(), "asc")?;
     builder.limit(&(RECOVERED_AT_ONCE_MAX + 1).to_string())?;
     let filter: Filter<EventField> = builder.build();
-    match cashier.archive.events(filter, ROWS_BYTES_MAX).await.map_err(|fault| unreadable_storage(&fault))? {
+    match cashier.archive.events(filter, TURN_ROWS_BYTES).await.map_err(|fault| unreadable_storage(&fault))? {
         EventPage::Found { rows, .. } => Ok(rows),
         EventPage::TooLarge(_) => Err(storage_unavailable()),
     }

@@ -90,13 +90,13 @@ impl ReplayedEvent {
 }
 
 /// What a decision about an event came to.
-struct Judged {
+struct JudgedReplay {
     filed: Filed,
     changed: bool,
     transactions: Vec<ChangedTransaction>,
 }
 
-impl Judged {
+impl JudgedReplay {
     fn of(draft: &Draft<'_>, filed: Filed) -> Self {
         Self { filed, changed: draft.is_changed(), transactions: draft.changed_transactions() }
     }
@@ -167,12 +167,12 @@ pub(super) async fn show(
         let now = cashier.clock.now();
         cashier.ledger.peek(|books| {
             let mut draft = Draft::new(books, now);
-            judge(&mut draft).map(|filed| (Judged::of(&draft, filed), books.counters().event))
+            judge(&mut draft).map(|filed| (JudgedReplay::of(&draft, filed), books.counters().event))
         })?
     } else {
         let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
         let ticket = cashier.ledger.decide(&act.stamp(cashier), |draft| {
-            let judged = judge(draft).map(|filed| Judged::of(draft, filed))?;
+            let judged = judge(draft).map(|filed| JudgedReplay::of(draft, filed))?;
             if judged.changed {
                 let transaction = judged.filed.transaction().unwrap_or(event.transaction_id);
                 let subject = AuditSubject { config: event.config_id, transaction, ..AuditSubject::default() };
@@ -183,7 +183,7 @@ pub(super) async fn show(
         ticket.durable().await?.into_inner()
     }
     .map_err(|BeyondLimit| super::not_working("as many events wait as may: nothing was stored"))?;
-    let Judged { filed, changed, transactions } = judged;
+    let JudgedReplay { filed, changed, transactions } = judged;
     if !dry_run {
         for id in &filed.due {
             settle::start(cashier, *id);
