@@ -31,12 +31,13 @@ use cashier_core::printable::Printable;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
+use cashier_core::refund::{PaymentAbilities, RefundAnswer, RefundCall};
 use cashier_core::roster::{ImportReport, RosterPlan};
 use cashier_core::texts::Texts;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
-pub use self::account_marks::{ACCOUNT_MARKS_MAX, FingerprintKey};
+pub use self::account_marks::{ACCOUNT_MARKS_MAX, FingerprintKey, LostKey, is_sign};
 pub use self::audit::AuditRow;
 pub use self::declaration::{ModuleDeclaration, ModuleSetting};
 pub use self::fault::{Fault, FaultKind};
@@ -426,6 +427,16 @@ pub struct PaymentQuery {
     pub nonce: u128,
 }
 
+/// A refund of a payment that exists, as the provider is sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundQuery {
+    /// Never sent.
+    pub transaction_id: TransactionId,
+    /// Its key is the refund's own.
+    pub payment: PaymentQuery,
+    pub refund: RefundCall,
+}
+
 /// The provider's answer to a query about a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueryAnswer {
@@ -463,6 +474,10 @@ pub trait Gateway: Send + Sync {
     /// The call that moves money which a notice requires (a capture); keyed by `payment.idempotency_key`.
     fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
     fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
+    /// What the module can do about payments that exist.
+    fn abilities(&self) -> PaymentAbilities;
+    /// Refunds a part or the whole of a payment, keyed by the refund's own id.
+    fn refund(&self, refund: Durable<RefundQuery>) -> BoxFuture<'static, RefundAnswer>;
 }
 
 /// How well a gateway, or a module with all its gateways, works; from best to worst.
@@ -538,6 +553,8 @@ pub struct EndedCalls {
     /// Transactions whose create call did, in this run or in one before, with their references: in other books the id is
     /// another transaction's.
     pub creates: Vec<(TransactionId, Box<str>)>,
+    /// Transactions of which a refund's call did, with our ids of those refunds.
+    pub refunds: Vec<(TransactionId, Box<str>)>,
     /// Notices whose reading ended the run before this one.
     pub notices: Vec<EndedNotice>,
 }

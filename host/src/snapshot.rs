@@ -40,7 +40,7 @@ pub enum NoGateway {
 pub struct Snapshot {
     configs: BTreeMap<ConfigId, Served>,
     by_provider: BTreeMap<Box<str>, Vec<ConfigId>>,
-    marks: BTreeMap<ConfigId, Marks>,
+    marks: BTreeMap<ConfigId, Arc<Marks>>,
     merchant_accounts: BTreeMap<ConfigId, Arc<[ConfigId]>>,
     /// By customer, each list by id: a new snapshot copies pointers, and the row that an edit changes.
     overrides: BTreeMap<CustomerId, Arc<[CustomerOverride]>>,
@@ -84,7 +84,7 @@ impl Snapshot {
     /// The snapshot with one config served differently.
     pub fn with_config(mut self, served: Served) -> Self {
         let (id, provider) = (served.config.id, served.config.provider.clone());
-        self.marks.insert(id, Marks::of(&served.config, &self.fingerprints));
+        self.marks.insert(id, Arc::new(Marks::of(&served.config, &self.fingerprints)));
         if let Some(before) = self.configs.insert(id, served)
             && before.config.provider != provider
             && let Some(ids) = self.by_provider.get_mut(&before.config.provider)
@@ -96,7 +96,7 @@ impl Snapshot {
             ids.insert(at, id);
         }
         let marks = |id: &ConfigId| Some((*id, self.marks.get(id)?.clone()));
-        let configs: Vec<(ConfigId, Marks)> = ids.iter().filter_map(marks).collect();
+        let configs: Vec<(ConfigId, Arc<Marks>)> = ids.iter().filter_map(marks).collect();
         self.merchant_accounts.extend(merchants::accounts(&configs));
         self
     }
@@ -110,7 +110,7 @@ impl Snapshot {
         {
             ids.retain(|known| *known != id);
             let marks = |id: &ConfigId| Some((*id, self.marks.get(id)?.clone()));
-            let configs: Vec<(ConfigId, Marks)> = ids.iter().filter_map(marks).collect();
+            let configs: Vec<(ConfigId, Arc<Marks>)> = ids.iter().filter_map(marks).collect();
             self.merchant_accounts.extend(merchants::accounts(&configs));
         }
         self
@@ -168,7 +168,7 @@ impl Snapshot {
     /// The same of a config under which payments were made. Where it cannot be compared now, it never can.
     pub fn account_marks_of_payments(&self, config: &ProviderConfig) -> Vec<Box<str>> {
         let marks = self.account_marks(config);
-        let is_unmarked = marks.is_empty() && self.fingerprints.may_be_any(config, &marks);
+        let is_unmarked = marks.is_empty() && FingerprintKey::may_be_any(config, &marks);
         if is_unmarked { FingerprintKey::with_any(marks) } else { marks }
     }
 
@@ -176,8 +176,8 @@ impl Snapshot {
     /// under one of them would be credited again under another. Only what is known links them.
     pub fn linked_by(&self, id: ConfigId, after: Option<&ProviderConfig>) -> Vec<ConfigId> {
         let Some(provider) = self.config(id).map(|served| &served.config.provider) else { return Vec::new() };
-        let known = |id: ConfigId| Some((id, self.marks.get(&id)?.known_alone()));
-        let all: Vec<(ConfigId, Marks)> =
+        let known = |id: ConfigId| Some((id, Arc::new(self.marks.get(&id)?.known_alone())));
+        let all: Vec<(ConfigId, Arc<Marks>)> =
             self.configs_of(provider).filter_map(|served| known(served.config.id)).collect();
         let before = merchants::accounts(&all);
         let linked: Vec<ConfigId> = before
@@ -187,8 +187,8 @@ impl Snapshot {
             .filter(|other| *other != id)
             .collect();
         let after = after.filter(|after| after.provider == *provider);
-        let own = after.map(|after| (id, Marks::of(after, &self.fingerprints).known_alone()));
-        let marks: Vec<(ConfigId, Marks)> = linked.iter().filter_map(|other| known(*other)).chain(own).collect();
+        let own = after.map(|after| (id, Arc::new(Marks::of(after, &self.fingerprints).known_alone())));
+        let marks: Vec<(ConfigId, Arc<Marks>)> = linked.iter().filter_map(|other| known(*other)).chain(own).collect();
         let accounts = merchants::accounts(&marks);
         let first = linked.first().and_then(|first| accounts.get(first));
         let is_whole = first.is_none_or(|account| linked.iter().all(|other| account.contains(other)));

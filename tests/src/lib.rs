@@ -21,6 +21,7 @@ pub mod manager;
 pub mod pending_deposit;
 pub mod plugin_host;
 pub mod published;
+pub mod python;
 pub mod raw_http;
 pub mod roster;
 pub mod sandbox;

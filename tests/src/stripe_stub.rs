@@ -190,6 +190,11 @@ async fn create(state: &SharedStub, url: &str, request: StubRequest) -> warp::re
         let earlier = state.by_key.get(&request.idempotency_key).cloned();
         let object = match (earlier, request.path.as_str()) {
             (Some(earlier), _) => earlier,
+            (None, "/v1/refunds") => {
+                let refund = refund(number, state.live, &request.form);
+                note_refund(&mut state.objects, &refund);
+                refund
+            }
             (None, "/v1/checkout/sessions") => session(url, number, state.live, &request.form),
             (None, _) => {
                 let id = state.next_intent.take().unwrap_or_else(|| format!("pi_stub_{number}"));
@@ -243,6 +248,25 @@ fn intent(id: &str, live: bool, form: &BTreeMap<String, String>) -> Value {
         "client_secret": format!("{id}_secret_1"), "livemode": live, "status": "requires_payment_method",
         "metadata": {"transaction_id": form["metadata[transaction_id]"]},
     })
+}
+
+fn refund(number: usize, live: bool, form: &BTreeMap<String, String>) -> Value {
+    let amount: i64 = form["amount"].parse().unwrap_or_default();
+    json!({
+        "id": format!("re_stub_{number}"), "object": "refund", "amount": amount, "currency": "usd", "livemode": live,
+        "payment_intent": form["payment_intent"], "status": "succeeded",
+        "metadata": {"refund_reference": form["metadata[refund_reference]"]},
+    })
+}
+
+/// The intent's charge counts what was refunded of it.
+fn note_refund(objects: &mut BTreeMap<String, Value>, refund: &Value) {
+    let intent = refund["payment_intent"].as_str().unwrap_or_default();
+    let Some(intent) = objects.get_mut(intent) else { return };
+    let before = intent["latest_charge"]["amount_refunded"].as_i64().unwrap_or_default();
+    let sum = before + refund["amount"].as_i64().unwrap_or_default();
+    intent["latest_charge"] =
+        json!({"id": "ch_stub_1", "object": "charge", "amount_refunded": sum, "currency": "usd", "disputed": false});
 }
 
 fn reply(status: u16, body: &Value) -> warp::reply::Response {

@@ -4,14 +4,13 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cashier_tests::artifacts;
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan};
 use cashier_tests::http::Http;
+use cashier_tests::python;
 use cashier_tests::roster::LOGIN;
 use cashier_tests::waiting::{eventually, skipped};
 use serde_json::{Value, json};
@@ -185,7 +184,7 @@ struct LocalStripe {
 impl LocalStripe {
     /// Installs it where it is missing, then starts it. `Err` is what is missing.
     fn start() -> Result<Self, String> {
-        let python = installed()?;
+        let python = python::installed(LOCALSTRIPE)?.join("python");
         let folder = tempfile::tempdir().expect("a fresh folder");
         let log = File::create(folder.path().join("log")).expect("its own folder");
         // Its store is in the system's folder for temporary files: every peer gets its own.
@@ -216,39 +215,4 @@ impl Drop for LocalStripe {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The python that has localstripe, in `target/real_peers`. Concurrent tests wait for one installation.
-fn installed() -> Result<PathBuf, String> {
-    let has_python = Command::new("python3").arg("--version").stdout(Stdio::null()).status();
-    if !has_python.is_ok_and(|status| status.success()) {
-        return Err("no python3".to_owned());
-    }
-    let target = artifacts::built().parent().expect("a profile is in target").join("real_peers");
-    std::fs::create_dir_all(&target).expect("target can be written");
-    let lock = File::create(target.join("lock")).expect("target can be written");
-    lock.lock().expect("a lock");
-    let venv = target.join(LOCALSTRIPE.replace("==", "-"));
-    let (python, complete) = (venv.join("bin/python"), venv.join("complete"));
-    if !complete.exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv), "no python3 venv")?;
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", LOCALSTRIPE]);
-        run(&mut pip, "no way to install localstripe")?;
-        touch(&complete);
-    }
-    Ok(python)
-}
-
-fn run(command: &mut Command, otherwise: &str) -> Result<(), String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{otherwise}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(format!("{otherwise}: {}", error.lines().last().unwrap_or_default()))
-}
-
-fn touch(path: &Path) {
-    File::create(path).expect("its own folder");
 }

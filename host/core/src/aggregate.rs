@@ -9,7 +9,7 @@ use crate::operation::{self, BalanceOperation, PostingOutcome};
 use crate::reason::ReasonCode;
 use crate::refs::{CameWith, ProviderRef, RefAdding};
 use crate::standing::{self, Standing};
-use crate::status::{OperationStatus, Source};
+use crate::status::{OperationCmd, OperationStatus, Source};
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, NextAction, Transaction};
 
@@ -223,10 +223,18 @@ impl Aggregate {
         operation.status = status;
         operation.failure_reason = failure.into();
         operation.updated_time = at.now;
+        let is_debit = operation.cmd == OperationCmd::BalanceOut;
         match status {
             // The retry that a withheld operation followed still holds.
             OperationStatus::Refused if operation.is_withheld() => {}
-            OperationStatus::Refused => next.transaction.refused_seq = at.seq,
+            OperationStatus::Refused => {
+                next.transaction.refused_seq = at.seq;
+                if is_debit {
+                    for fact in next.transaction.facts.debit_refused(failure) {
+                        next.transaction.facts.record_person(at.seq, at.now, fact);
+                    }
+                }
+            }
             OperationStatus::Posted => {
                 next.transaction.processed_time = at.now;
                 next.transaction.processed_by = by;
@@ -261,6 +269,15 @@ impl Aggregate {
     pub fn decide(&self, fact: PersonFact, at: DecisionContext) -> Vec<Change> {
         let mut next = self.clone();
         next.transaction.facts.record_person(at.seq, at.now, fact);
+        next.settled(self, at)
+    }
+
+    /// Records several facts of one decision.
+    pub fn decide_all(&self, facts: impl IntoIterator<Item = PersonFact>, at: DecisionContext) -> Vec<Change> {
+        let mut next = self.clone();
+        for fact in facts {
+            next.transaction.facts.record_person(at.seq, at.now, fact);
+        }
         next.settled(self, at)
     }
 

@@ -22,6 +22,7 @@ mod indexing;
 mod interner;
 mod list_page;
 mod order_keys;
+mod payments;
 mod query;
 mod restore;
 mod row_codec;
@@ -58,6 +59,7 @@ pub use events::{PendingSize, Unread};
 pub use image::{IMAGE_FORMAT, ImageCopy};
 pub use image_loading::{ImageBlock, ImageLoader, ImageRows, LoadedImage};
 pub use list_page::ListPage;
+pub use payments::COMPARED_DEPOSITS_MAX;
 pub use query::{LIST_BYTES_MAX, Progress, Scan, Scope};
 pub use restore::StoredEvent;
 
@@ -271,17 +273,6 @@ impl Books {
             row.facts.confirms(payment).then_some(row.config_id)
         };
         self.by_provider_id.candidates(payment).filter_map(config).collect()
-    }
-
-    /// The transaction of this brand that has this provider id, of any kind and config.
-    pub fn by_payment_id(&self, brand: &str, value: &str) -> Option<TransactionId> {
-        let is_match = |row: &Row| {
-            row_codec::unpack(row, &self.interner).is_some_and(|Aggregate { transaction, .. }| {
-                let named = *transaction.provider_payment_id == *value;
-                *transaction.brand == *brand && (named || transaction.refs.iter().any(|known| *known.value == *value))
-            })
-        };
-        self.id_of(self.by_provider_id.find(value, self.row_matching(is_match)))
     }
 
     /// What a customer takes of what is limited.

@@ -8,23 +8,15 @@ use crate::books::{Books, CustomerUse, PendingSize};
 use crate::change::{Body, Change, Commit, Counters, Stamp};
 use crate::ids::{ConfigId, CustomerId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
 use crate::lookups::LookupNotes;
+use crate::money::Money;
 use crate::notice::{ProviderEvent, Update};
-use crate::reason::{Reason, ReasonCode};
 use crate::refs::ProviderRef;
-use crate::status::{ProcessingStatus, TransactionStatus};
+use crate::status::ProcessingStatus;
 use crate::texts::Texts;
 use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
 
-pub use self::changed::ChangedTransaction;
-
-/// A transaction that needs a person, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attention {
-    pub transaction: TransactionId,
-    pub status: TransactionStatus,
-    pub reason: Reason,
-}
+pub use self::changed::{Attention, ChangedTransaction};
 
 /// Changes drafted on top of the books.
 pub struct Draft<'a> {
@@ -143,6 +135,23 @@ impl<'a> Draft<'a> {
         self.books.by_confirmed_payment(configs, payment).or_else(|| self.drafted(confirms))
     }
 
+    /// The transaction of this brand that carries this id of a payment.
+    pub fn by_payment_id(&self, brand: &str, payment: &str) -> Option<TransactionId> {
+        self.notes.provider_id(payment);
+        self.books.by_payment_id(brand, payment).filter(|_| !payment.is_empty())
+    }
+
+    /// The manual deposit of this brand that a person entered with this id of a payment, and did not reject.
+    pub fn manual_deposit_of(&self, brand: &str, payment: &str) -> Option<TransactionId> {
+        self.notes.provider_id(payment);
+        self.books.manual_deposit_of(brand, payment).filter(|_| !payment.is_empty())
+    }
+
+    /// Deposits of the customer through a provider, of this amount, that are not final.
+    pub fn open_deposits_like(&self, customer: CustomerId, amount: Money) -> Vec<TransactionId> {
+        self.books().open_deposits_like(customer, amount)
+    }
+
     /// The first transaction among the changes of this draft that passes the test.
     fn drafted(&self, test: impl Fn(&Transaction) -> bool) -> Option<TransactionId> {
         self.drafted_rows().find(|row| test(row) && self.leaves(row.id, &test)).map(|row| row.id)
@@ -229,22 +238,6 @@ impl<'a> Draft<'a> {
             }
         }
         waiting
-    }
-
-    /// Transactions that this draft moves to manual review or to a failed credit with a reason: to be logged for the
-    /// operator.
-    pub fn needs_attention(&self) -> Vec<Attention> {
-        let attention = |change: &Change| {
-            let Change::Transaction(row) = change else { return None };
-            let status = matches!(row.status, TransactionStatus::ManualReview | TransactionStatus::CreditFailed);
-            let is_new = || {
-                let before = self.books.transaction(row.id).map(|before| (before.status, before.reason.code));
-                before != Some((row.status, row.reason.code))
-            };
-            let needed = status && row.reason.code != ReasonCode::None && is_new();
-            needed.then(|| Attention { transaction: row.id, status: row.status, reason: row.reason.clone() })
-        };
-        self.changes.iter().filter_map(attention).collect()
     }
 
     /// Hands out no id up to these: they were seen in use elsewhere.

@@ -7,7 +7,7 @@ pub(crate) use self::unconfirmed::wants_advance;
 pub use self::unconfirmed::{CLOSED_QUERY_SECONDS, ENDING_SECONDS, awaited_until, is_expired};
 use self::unconfirmed::{asks_provider, end_of_queries, is_unstated, may_be_paid_late, went_back_unconfirmed};
 use crate::aggregate::Aggregate;
-use crate::facts::{ProviderFact, ReviewHold};
+use crate::facts::{ProviderFact, RefundPhase, ReviewHold};
 use crate::ids::{ConfigId, Seq};
 use crate::operation::{self, BalanceOperation};
 use crate::reason::ReasonCode;
@@ -22,7 +22,7 @@ pub const QUIET_SECONDS: i64 = 60;
 
 /// The part of a provider's idempotency window that is not used: its clock is not ours
 /// (docs/life-of-a-transaction.md).
-const WINDOW_MARGIN_SECONDS: i64 = 60 * 60;
+pub const WINDOW_MARGIN_SECONDS: i64 = 60 * 60;
 
 /// What a transaction needs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub enum ProviderDuty {
     Advance,
     /// Nothing changed for [`QUIET_SECONDS`], the provider's statement is incomplete, or an event required the query.
     Query,
+    /// A manager's refund is to be sent to the provider, or its end is not known.
+    Refund,
     /// The order is past its expiry: it is closed, or one that was closed before is queried for the last time.
     Expire,
 }
@@ -77,6 +79,9 @@ pub fn due(transaction: &Transaction, operations: &[BalanceOperation], now: Unix
     if operations.iter().any(BalanceOperation::is_unsettled) {
         return Some(Duty::Settle);
     }
+    if is_refund_due(transaction, operations, now) {
+        return Some(Duty::Provider(ProviderDuty::Refund));
+    }
     if let Some(duty) = provider_duty(transaction, now) {
         return Some(Duty::Provider(duty));
     }
@@ -86,6 +91,27 @@ pub fn due(transaction: &Transaction, operations: &[BalanceOperation], now: Unix
         return Some(Duty::Provider(ProviderDuty::Query));
     }
     owed
+}
+
+/// A refund waits for a call to the provider: its debit is posted, or the call was made and its end is not known. One that the
+/// provider accepted is asked about while nothing is received.
+fn is_refund_due(transaction: &Transaction, operations: &[BalanceOperation], now: UnixTime) -> bool {
+    // Nearly every row has no fact of a person.
+    if transaction.facts.persons.is_empty() {
+        return false;
+    }
+    let refunds = transaction.facts.refunds();
+    let Some(pending) = refunds.iter().rfind(|refund| refund.phase.is_pending()) else { return false };
+    match pending.phase {
+        RefundPhase::Requested => {
+            let posted = operation::posted(transaction, operations);
+            let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
+            posted.minor <= standing.owed_minor
+        }
+        RefundPhase::Sent(_) => true,
+        RefundPhase::Accepted => transaction.updated_time.plus(QUIET_SECONDS) <= now,
+        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Refused { .. } => false,
+    }
 }
 
 fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDuty> {

@@ -5,9 +5,11 @@
 
 mod names;
 mod open;
+mod refunds;
 mod reversed;
 
-use crate::ids::Seq;
+pub use self::refunds::{ManagerRefund, RefundPhase, RefundSending, RefusedBy};
+use crate::ids::{ManagerId, Seq, TransactionId};
 use crate::reason::ReasonCode;
 use crate::status::TransactionStatus;
 use crate::time::UnixTime;
@@ -123,6 +125,25 @@ macro_rules! person_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         8 "refund_done" RefundDone { id: Box<str>, refund: Box<str> };
         /// The config under which it was made wants a person to permit each reversal; recorded when it is made.
         9 "reversals_wait" ReversalsWait;
+        /// A manager entered this manual transaction.
+        10 "entered" Entered { by: ManagerId };
+        /// The customer took the own withdrawal request back.
+        11 "cancelled" CancelledByCustomer;
+        /// A manager entered the manual deposit of this id although this order was open: it may be the same money.
+        12 "entered_beside" EnteredBeside { deposit: TransactionId };
+        /// What the requested refund came with: the key of its request, which may be empty, and why.
+        20 "refund_reason" RefundReason { id: Box<str>, key: Box<str>, reason: Box<str> };
+        /// The call to the provider may have left from here on, under the config's terms of this version; `before` was
+        /// refunded by then, in minor units.
+        21 "refund_sent" RefundSent { id: Box<str>, terms: i64, before: i64 };
+        /// That call ended the process: it is never made again.
+        22 "refund_crashed" RefundCrashed { id: Box<str> };
+        /// The provider accepted it, under its own id where it states one, and has not reported the result.
+        23 "refund_accepted" RefundAccepted { id: Box<str>, refund: Box<str> };
+        /// The provider's total of refunds, which is a fact of its own, includes it.
+        24 "refund_in_total" RefundInTotal { id: Box<str> };
+        /// Why it was refused, and by whom: see [`RefusedBy`].
+        25 "refund_refusal" RefundRefusal { id: Box<str>, by: Box<str>, reason: Box<str> };
     }
 } } }
 
@@ -286,7 +307,16 @@ impl PersonFact {
             | Self::Rejected
             | Self::RefundRefused { .. }
             | Self::RefundDone { .. }
-            | Self::ReversalsWait => false,
+            | Self::ReversalsWait
+            | Self::RefundReason { .. }
+            | Self::RefundSent { .. }
+            | Self::RefundCrashed { .. }
+            | Self::RefundAccepted { .. }
+            | Self::RefundInTotal { .. }
+            | Self::RefundRefusal { .. }
+            | Self::Entered { .. }
+            | Self::CancelledByCustomer
+            | Self::EnteredBeside { .. } => false,
         }
     }
 }

@@ -46,6 +46,16 @@ codes! {
     ApprovalStale = 409 "APPROVAL_STALE",
     /// A config that served, or may have, cannot be deleted for good.
     ConfigInUse = 409 "CONFIG_IN_USE",
+    /// A manual deposit beside a provider deposit that may be the same money.
+    OpenDepositExists = 409 "OPEN_DEPOSIT_EXISTS",
+    /// The account holds less than the posting takes.
+    InsufficientBalance = 409 "INSUFFICIENT_BALANCE",
+    /// The trading server refused the posting for another reason than the balance.
+    PostingRefused = 409 "POSTING_REFUSED",
+    /// Another refund of the transaction has not ended.
+    RefundUnderWay = 409 "REFUND_UNDER_WAY",
+    /// The transaction is at a status that does not permit it.
+    WrongStatus = 409 "WRONG_STATUS",
     BodyTooLarge = 413 "BODY_TOO_LARGE",
     Frequent = 429 "RET_ERR_FREQUENT",
     Internal = 500 "INTERNAL_ERROR",

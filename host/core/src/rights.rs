@@ -10,7 +10,7 @@ use crate::session::Role;
 pub type Permits = fn(Role) -> bool;
 
 /// The session types of manager commands, by their published names.
-const SESSIONS: [(&str, Role); 5] = [
+pub const SESSIONS: [(&str, Role); 5] = [
     ("SESSION_MANAGER", Role::Manager),
     ("SESSION_DEALER", Role::Dealer),
     ("SESSION_ADMIN", Role::Admin),

@@ -3,12 +3,14 @@
 
 mod persons;
 mod provider;
+mod refundable;
 mod reversals;
 mod review;
 mod taken;
 
 use self::persons::PersonSummary;
 use self::provider::ProviderSummary;
+pub use self::refundable::{Refundable, refundable, refunded_before};
 use self::taken::Taken;
 use crate::facts::{Facts, ProviderFact};
 use crate::ids::Seq;
@@ -121,8 +123,12 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
     let surplus = paid.saturating_sub(before.all).saturating_sub(basis).max(0);
     let reversed = taken.all.saturating_sub(surplus).max(0);
     let owed_minor = confirmed.saturating_sub(reversed).max(0);
-    let reversal_waits =
-        persons.reversals_wait && posted.minor > owed_minor && provider.newest_reversal > persons.reversals_permitted;
+    let stated = taken.refunded.saturating_add(taken.charged_back);
+    // What a person requested waits for no other person.
+    let owed_as_stated = confirmed.saturating_sub(stated.saturating_sub(surplus).max(0)).max(0);
+    let reversal_waits = persons.reversals_wait
+        && posted.minor > owed_as_stated
+        && provider.newest_reversal > persons.reversals_permitted;
     let settles = persons.money_released && persons.rejected.is_none() && !reversal_waits;
     let standing = |status, reason, may_post| Standing { status, reason, owed_minor, may_post, reversal_waits };
 
@@ -131,7 +137,6 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         let detail = format!("posted {}, owed {}", money(posted.minor), money(owed_minor));
         Reason::new(R::ReversalWaits, detail)
     });
-    let stated = taken.refunded.saturating_add(taken.charged_back);
     let beyond = taken.beyond_one || stated > basis.saturating_add(surplus).max(amount);
     if let Some(reason) = provider.review(ordered, in_all.refunded, beyond, persons, waiting) {
         return standing(S::ManualReview, reason, settles);
@@ -155,7 +160,7 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         if persons.rejected.is_some() {
             return standing(S::ManualReview, R::ConfirmedButRejected.into(), false);
         }
-        let note: Reason = if reversed > 0 { R::PartlyRefunded.into() } else { Reason::default() };
+        let note = refund_note(ordered, facts, reversed > 0, posted.minor > owed_minor);
         // More posted than owed: it is credited, and a part waits to be taken back.
         return if posted.minor >= owed_minor {
             standing(S::Credited, note, settles)
@@ -180,6 +185,20 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
     standing(S::Created, Reason::default(), settles)
 }
 
+/// What is said of refunds at a paid order: the one that is under way, else that a part went back, with the newest refusal.
+fn refund_note(ordered: Money, facts: &Facts, is_reversed: bool, is_debit_due: bool) -> Reason {
+    let refunds = facts.refunds();
+    if let Some(pending) = refunds.iter().rfind(|refund| refund.phase.is_pending()) {
+        return Reason::new(R::RefundPending, pending.progress(ordered.currency, is_debit_due));
+    }
+    let refused = refunds.last().and_then(|newest| newest.refusal(ordered.currency)).unwrap_or_default();
+    match (is_reversed, refused.is_empty()) {
+        (true, _) => Reason::new(R::PartlyRefunded, refused),
+        (false, true) => Reason::default(),
+        (false, false) => Reason::new(R::RefundRefused, refused),
+    }
+}
+
 fn manual(owed_when_approved: i64, persons: &PersonSummary, posted: Posted) -> Standing {
     use TransactionStatus as S;
     let standing = |status, code: R, owed_minor, may_post| Standing {
@@ -198,7 +217,8 @@ fn manual(owed_when_approved: i64, persons: &PersonSummary, posted: Posted) -> S
     } else if approved {
         standing(S::ManualReview, R::None, owed_when_approved, settles)
     } else if persons.rejected.is_some() {
-        standing(S::Cancelled, R::Rejected, 0, false)
+        let by = if persons.cancelled { R::Cancelled } else { R::Rejected };
+        standing(S::Cancelled, by, 0, false)
     } else {
         standing(S::ManualReview, R::None, 0, false)
     }

@@ -1,7 +1,7 @@
 //! The transaction row: the request, the snapshots of its creation, its facts, and the status derived from them.
 
 use crate::account::AccountFacts;
-use crate::facts::{Facts, ProviderFact};
+use crate::facts::{Facts, PersonFact, ProviderFact};
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, TransactionId};
 use crate::money::{Currency, Money};
 use crate::numbered::numbered;
@@ -176,6 +176,31 @@ impl Transaction {
             _ => None,
         });
         self.refs.iter().cloned().chain(payments).collect()
+    }
+
+    /// Whether this is an id of its payment; one that a person entered and rejected has none.
+    pub fn carries_payment(&self, id: &str) -> bool {
+        let named = *self.provider_payment_id == *id || self.refs.iter().any(|known| *known.value == *id);
+        !id.is_empty() && (named || self.facts.confirms(id)) && !self.is_rejected_manual()
+    }
+
+    /// The manager who entered this manual transaction.
+    pub fn entered_by(&self) -> Option<ManagerId> {
+        self.facts.persons.iter().find_map(|known| match &known.fact {
+            PersonFact::Entered { by } => Some(*by),
+            _ => None,
+        })
+    }
+
+    /// Entered or requested by hand, and rejected or taken back after any approval.
+    pub fn is_rejected_manual(&self) -> bool {
+        let newest = self.facts.persons.iter().filter_map(|known| match &known.fact {
+            PersonFact::Approved => Some((known.seq, false)),
+            PersonFact::Rejected | PersonFact::CancelledByCustomer => Some((known.seq, true)),
+            _ => None,
+        });
+        let rejected = newest.max_by_key(|(seq, _)| *seq).is_some_and(|(_, rejected)| rejected);
+        self.source == Source::Manual && rejected
     }
 
     /// The provider has not stated that the payment was made or ended.

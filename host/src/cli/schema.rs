@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::terminal::{CliError, print_line};
+use crate::http::openapi;
 use crate::json_object::{Described, Schema};
 use crate::settings::SettingsFile;
 use crate::{manager, wire};
@@ -12,7 +13,8 @@ const DRAFT: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema"
 
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// One schema, such as deposit.request or MngGetCashierTransaction.answer; without it all of them by name.
+    /// One schema, such as deposit.request or MngGetCashierTransaction.answer, or the OpenAPI document of a listener:
+    /// openapi.customer, openapi.manager or openapi.watch; without it all schemas by name.
     name: Option<String>,
 }
 
@@ -28,6 +30,11 @@ pub fn schemas() -> Vec<(String, Schema)> {
 }
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<(), CliError> {
+    let document = args.name.as_deref().and_then(|name| openapi::of(name.strip_prefix("openapi.")?));
+    if let Some(document) = document {
+        print_line(&document);
+        return Ok(());
+    }
     let mut known = schemas();
     let Some(wanted) = &args.name else {
         let named: Vec<String> = known.iter().map(|(name, schema)| format!("\"{name}\":{schema}")).collect();

@@ -88,6 +88,8 @@ pub struct Cashier {
     pub(super) settling: SingleFlight,
     /// Transactions whose provider is being queried.
     pub(super) querying: SingleFlight,
+    /// Transactions of which a refund is being made.
+    pub(super) refunding: SingleFlight,
     /// What the flows of requests left unfinished, for the janitor.
     pub(super) requeue: Requeue,
     /// Which unread notices are shown to their module next, and whether some are being shown.
@@ -137,6 +139,7 @@ impl Cashier {
             creating: SingleFlight::default(),
             settling: SingleFlight::default(),
             querying: SingleFlight::default(),
+            refunding: SingleFlight::default(),
             replays: ReplayTurn::default(),
             requeue: Requeue::default(),
             quarantine: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),

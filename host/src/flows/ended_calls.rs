@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use cashier_core::ids::TransactionId;
+use cashier_core::refund;
 use cashier_core::session::Actor;
 use cashier_core::status::SignatureStatus;
 
@@ -21,6 +22,9 @@ pub async fn take_over(cashier: &Arc<Cashier>) {
     let found = cashier.modules.ended_calls();
     for (id, reference) in found.creates {
         crash_create(cashier, id, &reference).await;
+    }
+    for (id, refund) in found.refunds {
+        crash_refund(cashier, id, &refund).await;
     }
     let context = RequestContext { request_id: REQUEST_ID.into(), ip: Box::default(), locale: Box::default() };
     for EndedNotice { provider, config_id, reason, notice } in found.notices {
@@ -51,6 +55,22 @@ async fn crash_create(cashier: &Cashier, id: TransactionId, reference: &str) {
         Ok(false) => {}
         Err(refusal) => {
             tracing::error!(%refusal, transaction = %id, "recording a create call that ended the process failed")
+        }
+    }
+}
+
+async fn crash_refund(cashier: &Cashier, id: TransactionId, refund: &str) {
+    let stamp = cashier.stamp(Actor::System, REQUEST_ID);
+    let recorded = cashier.ledger.decide(&stamp, |draft| refund::crashed(draft, id, refund));
+    let recorded = match recorded {
+        Ok(ticket) => ticket.durable().await.map(|changed| *changed.get()),
+        Err(refusal) => Err(refusal),
+    };
+    match recorded {
+        Ok(true) => tracing::warn!(transaction = %id, refund, "refund call ended the process: it is not repeated"),
+        Ok(false) => {}
+        Err(refusal) => {
+            tracing::error!(%refusal, transaction = %id, refund, "recording a refund call that ended the process failed")
         }
     }
 }

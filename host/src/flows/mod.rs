@@ -2,6 +2,7 @@
 //! socket, disk or library, and outlives the request that began it. What they share is the [`Cashier`].
 
 pub mod audit;
+pub mod cancel;
 mod cashier;
 pub mod configure;
 mod customer_limits;
@@ -13,11 +14,13 @@ pub mod explain_methods;
 pub mod janitor;
 mod list_limits;
 mod manager_act;
+pub mod manual;
 pub mod methods;
 mod notice_limits;
 mod provider_query;
 mod publication;
 mod rate_limit;
+pub mod refund;
 pub mod refusals;
 pub mod replay;
 mod replay_turn;

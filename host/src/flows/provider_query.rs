@@ -11,6 +11,7 @@ use cashier_core::facts::ProviderFact;
 use cashier_core::ids::{Seq, TransactionId};
 use cashier_core::inbox::{self, AppliedAnswer};
 use cashier_core::notice::Update;
+use cashier_core::refund;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::Actor;
 use cashier_core::status::ProviderStatus;
@@ -59,7 +60,8 @@ pub(super) async fn send(cashier: &Arc<Cashier>, id: TransactionId, query: Provi
     };
     // What is wanted while this query is under way needs another.
     let asked = Asked { id, query, wanted: aggregate.get().transaction.query_wanted };
-    let payment = aggregate.with(|aggregate| payment(cashier, aggregate, query));
+    let payment =
+        aggregate.with(|aggregate| payment(cashier, aggregate, query.idempotency_key(&aggregate.transaction)));
     let answer = match query {
         ProviderQuery::Status => gateway.query(payment.into_inner()).await,
         ProviderQuery::Advance => gateway.advance(payment).await,
@@ -122,14 +124,15 @@ async fn durable_aggregate(cashier: &Cashier, id: TransactionId) -> Option<Durab
     Some(durable.with(|_| aggregate))
 }
 
-fn payment(cashier: &Cashier, aggregate: &Aggregate, query: ProviderQuery) -> PaymentQuery {
+/// The payment as its provider is asked about it, by a call of this key.
+pub(super) fn payment(cashier: &Cashier, aggregate: &Aggregate, idempotency_key: Box<str>) -> PaymentQuery {
     let transaction = &aggregate.transaction;
     PaymentQuery {
         reference: transaction.reference.clone(),
         refs: transaction.refs.iter().cloned().collect(),
         amount: transaction.amount,
         method: transaction.method.clone(),
-        idempotency_key: query.idempotency_key(transaction),
+        idempotency_key,
         created_time: transaction.created_time,
         now: cashier.clock.now(),
         nonce: cashier.entropy.bits(),
@@ -163,6 +166,9 @@ async fn apply(cashier: &Arc<Cashier>, asked: &Asked, gateway: &dyn Gateway, upd
         let applied = inbox::apply_answer(draft, &receiver, id, update);
         if applied != AppliedAnswer::OtherPayment {
             draft.add(asked.ended(draft, Some(update.status)));
+            if query == ProviderQuery::Status {
+                refund::queried(draft, id, update, gateway.idempotency_window_seconds());
+            }
         }
         applied
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cashier_core::account::AccountMode;
 use cashier_core::aggregate::Aggregate;
-use cashier_core::ids::{ManagerId, OperationId, TransactionId};
+use cashier_core::ids::{OperationId, TransactionId};
 use cashier_core::operation::{self, BalanceOperation, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::session::Actor;
@@ -147,7 +147,9 @@ async fn record(
     let recorded = cashier.ledger.decide(&stamp, |draft| {
         let Some(before) = draft.aggregate(id) else { return };
         let at = draft.context();
-        draft.add(before.end_posting(operation, outcome, ManagerId(0), at));
+        // Who approved a manual one; nobody did a provider's.
+        let by = before.transaction.approved_by;
+        draft.add(before.end_posting(operation, outcome, by, at));
         let is_settled = |known: &Aggregate| !known.operations.iter().any(BalanceOperation::is_unsettled);
         ends_there = draft.needs_attention().is_empty() && draft.aggregate(id).as_ref().is_some_and(is_settled);
     });

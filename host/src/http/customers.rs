@@ -1,5 +1,6 @@
 //! The customer listener: every path under `/cashier` with the methods it takes. Each endpoint is in its own file.
 
+use std::future;
 use std::sync::Arc;
 
 use cashier_core::refusal::Refusal;
@@ -13,11 +14,12 @@ use crate::http::customer_context::CustomerContext;
 use crate::http::reply::Reply;
 use crate::http::request::{Request, request};
 use crate::http::route::Route;
-use crate::http::{cross_origin, deposit, methods, transactions, webhook, withdrawal};
+use crate::http::{cross_origin, deposit, methods, openapi, transactions, webhook, withdrawal};
 
 /// The routes of the customer listener.
 pub(super) fn routes(context: Arc<CustomerContext>, origins: &[Box<str>]) -> BoxedFilter<(Response,)> {
-    let routes = warp::path("cashier")
+    let first_segment = warp::path("cashier").or(warp::path(openapi::PATH.trim_start_matches('/'))).unify();
+    let routes = first_segment
         .and(request())
         .then(move |request| {
             let context = Arc::clone(&context);
@@ -40,9 +42,15 @@ pub(super) const ENDPOINTS: &[(Route, Handler)] = &[
     (at(Method::GET, "/cashier/methods"), |context, request, _| Box::pin(methods::answer(context, request))),
     (at(Method::POST, "/cashier/deposit"), |context, request, _| Box::pin(deposit::answer(context, request))),
     (at(Method::POST, "/cashier/withdrawal"), |context, request, _| Box::pin(withdrawal::answer(context, request))),
+    (at(Method::POST, "/cashier/withdrawal/{id}/cancel"), |context, request, of| {
+        Box::pin(withdrawal::cancel(context, request, of.first().copied().unwrap_or_default()))
+    }),
     (at(Method::GET, "/cashier/transactions"), |context, request, _| Box::pin(transactions::answer(context, request))),
     (at(Method::POST, "/cashier/webhook/{provider}"), webhook),
     (at(Method::POST, "/cashier/webhook/{provider}/{provider_config_id}"), webhook),
+    (openapi::route("customer"), |_, request, _| {
+        Box::pin(future::ready(Ok(openapi::reply("customer", &request.method))))
+    }),
 ];
 
 fn webhook<'a>(

@@ -11,6 +11,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use crate::flows::{Cashier, RequestContext};
+use crate::http::openapi;
 use crate::http::reply::Reply;
 use crate::http::request::{BodyLimits, Request, request};
 use crate::http::route::Route;
@@ -37,6 +38,17 @@ impl Tokens for TokensOfMessage {
 
 pub(super) const ROUTE: Route = Route { listener: "manager", method: Method::POST, path: "/manager" };
 
+pub(super) const DESCRIPTION: Route = openapi::route("manager");
+
+/// The description of the commands, for everyone who may connect.
+pub(super) fn description() -> BoxedFilter<(Reply,)> {
+    warp::path(DESCRIPTION.path.trim_start_matches('/'))
+        .and(warp::path::end())
+        .and(warp::method())
+        .map(|method: Method| openapi::reply(DESCRIPTION.listener, &method))
+        .boxed()
+}
+
 /// The routes of the manager listener.
 pub(super) fn routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedFilter<(Reply,)> {
     let (cashier, keys) = (Arc::clone(cashier), Arc::clone(keys));
@@ -54,6 +66,8 @@ pub(super) fn routes(cashier: &Arc<Cashier>, keys: &Arc<SessionKeys>) -> BoxedFi
             let context = ManagerContext { cashier: Arc::clone(&cashier), tokens };
             async move { answer(&context, request, limits).await }
         })
+        .or(description())
+        .unify()
         .or(warp::any().map(Reply::not_found))
         .unify()
         .boxed()

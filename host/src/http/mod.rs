@@ -17,6 +17,7 @@ mod managers;
 mod methods;
 mod observed_stream;
 mod open_connections;
+pub mod openapi;
 mod parser_refusals;
 mod phase;
 mod piece_stream;
@@ -59,7 +60,7 @@ pub use watch::{CONNECTION_METRICS, METRICS, Metric};
 pub fn routes() -> impl Iterator<Item = Route> {
     let customer = customers::ENDPOINTS.iter().map(|(route, _)| route);
     let watch = watch::ENDPOINTS.iter().map(|(route, _)| route);
-    customer.chain([&managers::ROUTE]).chain(watch).cloned()
+    customer.cloned().chain([managers::ROUTE, managers::DESCRIPTION]).chain(watch.cloned())
 }
 
 /// Everything under `/cashier`, for customers and providers, and for pages of these origins.

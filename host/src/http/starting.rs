@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cashier_core::refusal::{Refusal, RefusalCode};
 use futures_util::future::BoxFuture;
+use http::Method;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -12,7 +13,7 @@ use warp::reply::Response;
 use crate::http::reply::Reply;
 use crate::http::request::{BodyLimits, Request, request};
 use crate::http::watch::{self, Metric, Page};
-use crate::http::{cross_origin, customers, managers, webhook};
+use crate::http::{cross_origin, customers, managers, openapi, webhook};
 use crate::manager::MESSAGE_LENGTH_MAX;
 use crate::ports::{Clock, StartProgress};
 use crate::wire::envelope;
@@ -41,6 +42,9 @@ async fn customer(clock: Arc<dyn Clock>, mut request: Request) -> Reply {
     if let Err(refused) = customers::found(&request.method, &request.path) {
         return refused;
     }
+    if *request.path == *openapi::PATH {
+        return openapi::reply("customer", &request.method);
+    }
     // A connection whose request was not read whole is closed, and its client might never see the answer.
     match request.read_body(BodyLimits::of_anybody(webhook::NOTICE_LENGTH_MAX), &*clock).await {
         Ok(_) => Reply::refused(&starting()),
@@ -49,6 +53,9 @@ async fn customer(clock: Arc<dyn Clock>, mut request: Request) -> Reply {
 }
 
 async fn manager(clock: Arc<dyn Clock>, mut request: Request) -> Reply {
+    if request.path.strip_suffix('/').unwrap_or(&request.path) == openapi::PATH {
+        return openapi::reply("manager", &request.method);
+    }
     if request.path.strip_suffix('/').unwrap_or(&request.path) != managers::ROUTE.path {
         return Reply::not_found();
     }
@@ -76,6 +83,7 @@ fn page_of(progress: &StartProgress, page: Page) -> Reply {
         Page::Liveness => watch::plain(200, format!("ok\n{phase}\n")),
         Page::Readiness => watch::plain(503, format!("not ready: the cashier is starting: {phase}\n")),
         Page::Metrics => watch::metrics(progress, METRICS),
+        Page::Description => openapi::reply("watch", &Method::GET),
     }
 }
 

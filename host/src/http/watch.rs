@@ -18,6 +18,7 @@ pub(super) use self::metrics::metrics;
 pub use self::metrics::{CONNECTION_METRICS, METRICS, Metric};
 use self::module_health::ModuleHealthReport;
 use crate::flows::{Cashier, configure};
+use crate::http::openapi;
 use crate::http::reply::Reply;
 use crate::http::route::Route;
 use crate::http::session::SessionKeys;
@@ -99,14 +100,19 @@ pub(super) enum Page {
     Liveness,
     Readiness,
     Metrics,
+    Description,
 }
 
 const fn at(path: &'static str) -> Route {
     Route { listener: "watch", method: Method::GET, path }
 }
 
-pub(super) const ENDPOINTS: &[(Route, Page)] =
-    &[(at("/healthz"), Page::Liveness), (at("/readyz"), Page::Readiness), (at("/metrics"), Page::Metrics)];
+pub(super) const ENDPOINTS: &[(Route, Page)] = &[
+    (at("/healthz"), Page::Liveness),
+    (at("/readyz"), Page::Readiness),
+    (at("/metrics"), Page::Metrics),
+    (openapi::route("watch"), Page::Description),
+];
 
 /// The routes of the watch listener.
 pub(super) fn routes(
@@ -127,6 +133,7 @@ fn page_of(cashier: &Cashier, files: &[String], page: Page, query: &str) -> Repl
         Page::Liveness => plain(200, "ok\n".to_owned()),
         Page::Readiness => readiness(cashier, files, query),
         Page::Metrics => metrics(cashier, METRICS),
+        Page::Description => openapi::reply("watch", &Method::GET),
     }
 }
 

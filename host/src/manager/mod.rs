@@ -8,8 +8,10 @@ pub mod config;
 pub mod customer_override;
 pub mod event_list;
 pub mod explain;
+pub mod manual;
 pub mod module;
 pub mod provider_event;
+pub mod refund;
 mod refused;
 pub mod roster;
 pub mod transaction;
@@ -38,6 +40,12 @@ pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
 pub const COMMANDS: &[Command] = &[
     transaction::GET,
     transaction::LIST,
+    manual::DEPOSIT,
+    manual::WITHDRAWAL,
+    manual::PROCESS,
+    manual::REJECT,
+    refund::REFUND,
+    refund::CANCEL,
     config::PROVIDERS,
     config::LIST,
     config::ADD,

@@ -5,6 +5,7 @@ use cashier_core::filter::TransactionField;
 use cashier_core::ids::TransactionId;
 use cashier_core::refusal::RefusalCode;
 use cashier_core::session::Role;
+use cashier_core::transaction::Transaction;
 
 use crate::flows::{EXPORT_ROWS_MIN, ListReader, transactions};
 use crate::json_object::Described;
@@ -13,7 +14,7 @@ use crate::manager::transaction_list;
 use crate::wire::answer_values::TableOf;
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::filter::{self, Parameters};
-use crate::wire::transaction::{TransactionDetail, TransactionRecord};
+use crate::wire::transaction::{TransactionAnswer, TransactionDetail, TransactionRecord};
 
 pub const GET: Command = Command {
     name: "MngGetCashierTransaction",
@@ -39,6 +40,12 @@ async fn get(call: CommandCall) -> CommandResult {
     let found = transactions::one(&call.cashier, &call.session, TransactionId(call.id()?)).await?;
     let texts = transactions::texts(&call.cashier, &found.transaction).await?;
     envelope::success(&TransactionDetail::new(&found.transaction, &texts, &found.operations))
+}
+
+/// The answer of a command that changed a transaction.
+pub(super) async fn shown(call: &CommandCall, row: &Transaction) -> CommandResult {
+    let texts = transactions::texts(&call.cashier, row).await?;
+    envelope::success(&TransactionAnswer::new(row, &texts))
 }
 
 async fn list(call: CommandCall) -> CommandResult {

@@ -189,9 +189,13 @@ impl Modules for Plugins {
 
     fn ended_calls(&self) -> EndedCalls {
         let quarantine = self.quarantine.load();
-        let creates = quarantine.calls().iter().filter(|call| call.entry == CallEntry::CreatePayment);
+        let of = |entry| {
+            let calls = quarantine.calls().iter().filter(move |call| call.entry == entry);
+            calls.map(|call| (TransactionId(call.transaction), call.reference.as_str().into())).collect()
+        };
         EndedCalls {
-            creates: creates.map(|call| (TransactionId(call.transaction), call.reference.as_str().into())).collect(),
+            creates: of(CallEntry::CreatePayment),
+            refunds: of(CallEntry::RefundPayment),
             notices: self.found.iter().filter_map(ended_notice).collect(),
         }
     }

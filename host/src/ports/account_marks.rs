@@ -1,19 +1,27 @@
 //! What identifies the merchant account of a config, as fingerprints under a key of the database: they are stored in clear
 //! beside the config, so that its account is known when its secrets are lost or wiped. It stores nothing.
 
+use std::collections::BTreeMap;
+
 use cashier_core::provider_config::ProviderConfig;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// Marks of one config, one for each secret that it had: with a secret replaced twice a year, those of seven years. Beyond
-/// them the oldest is dropped.
-pub const ACCOUNT_MARKS_MAX: usize = 16;
+/// Marks of one config, one for each secret that it had: with one replaced every month, those of ten years. A config that had
+/// more may be of any account, because what was credited under a dropped one would be credited again.
+pub const ACCOUNT_MARKS_MAX: usize = 128;
 
 /// The mark of a config that may be of any merchant account, whatever it holds later: payments were made under it before any
-/// of its marks was known.
+/// of its marks was known, or it had more of them than are kept.
 const ANY: &str = "any";
+
+/// What stands behind the number of a key, in the place of a field, where the first start with that key marked a config that
+/// has marks of a lost one: everything that it ever had is marked under the new key too.
+const CARRIED: &str = "carried";
+/// The same where something is marked under the lost key alone, as after an edit, or where its secrets do not open.
+const BEGUN: &str = "begun";
 
 /// What is hashed before the field, so that no other use of the key gives the same digest.
 const ACCOUNT_MARK: &[u8] = b"cashier merchant account 1";
@@ -50,37 +58,54 @@ impl FingerprintKey {
     /// The marks to store with a config: those that it has, and those of what it holds now. Marks of a key that is lost stay:
     /// they are compared with each other as texts. A config that does not open gets none.
     pub fn account_marks(&self, config: &ProviderConfig) -> Vec<Box<str>> {
-        let mut marks = config.account_marks.clone();
-        if !is_readable(config) {
-            return marks;
-        }
-        let held = self.held(config);
-        for mark in &held {
-            if !marks.contains(mark) {
-                marks.push(mark.clone());
-            }
-        }
-        let mut more = marks.len().saturating_sub(ACCOUNT_MARKS_MAX);
-        marks.retain(|mark| {
-            let drops = more > 0 && **mark != *ANY && !held.contains(mark);
-            more -= usize::from(drops);
-            !drops
-        });
-        marks
+        let marks = config.account_marks.clone();
+        if is_readable(config) { bounded(marks, &self.held(config)) } else { marks }
     }
 
-    /// Whether a config with these marks may be of any merchant account: what identifies it does not open and was never
-    /// marked, or nothing of its kind was marked since the key of its mark was lost.
-    pub fn may_be_any(&self, config: &ProviderConfig, marks: &[Box<str>]) -> bool {
-        let is_compared = |mark: &str| {
-            self.made(mark) || marks.iter().any(|other| self.made(other) && field_of(other) == field_of(mark))
+    /// The same at a start, which stores them: a new key has a sign behind what was marked at once, and a disabled config
+    /// with payments and without a secret had it wiped before there were marks. One that is enabled needs none.
+    pub fn marks_at_start(&self, config: &ProviderConfig, has_payments: bool) -> Vec<Box<str>> {
+        let marks = self.account_marks(config);
+        let has_secret = || marks.iter().any(|mark| field_of(mark) == Some("secret_key"));
+        let may_be_wiped = has_payments && !config.enabled && config.account_marks.is_empty() && is_readable(config);
+        if may_be_wiped && !has_secret() {
+            return Self::with_any(marks);
+        }
+        let keys: Vec<u64> = config.account_marks.iter().filter_map(|mark| key_of(mark)).collect();
+        if keys.is_empty() || keys.contains(&self.id) {
+            return marks;
+        }
+        let held = if is_readable(config) { self.held(config) } else { Vec::new() };
+        let is_carried = |mark: &str| {
+            let is_of_field = |other: &&Box<str>| field_of(other) == field_of(mark);
+            let (had, has) = (config.account_marks.iter().filter(is_of_field), held.iter().filter(is_of_field));
+            had.count() == 1 && has.count() == 1
         };
-        marks.iter().any(|mark| !is_compared(mark)) || (marks.is_empty() && !is_readable(config))
+        let is_whole = config.account_marks.iter().all(|mark| is_carried(mark));
+        let sign = format!("k{} {}", self.id, if is_whole { CARRIED } else { BEGUN });
+        bounded(marks, &[held, vec![sign.into()]].concat())
+    }
+
+    /// Whether a config with these marks may be of any merchant account, whatever keys there are: what identifies it does not
+    /// open and was never marked, or it is marked so.
+    pub fn may_be_any(config: &ProviderConfig, marks: &[Box<str>]) -> bool {
+        Self::is_any(marks) || (marks.is_empty() && !is_readable(config))
+    }
+
+    /// Whether it is so for ever.
+    pub fn is_any(marks: &[Box<str>]) -> bool {
+        marks.iter().any(|mark| **mark == *ANY)
+    }
+
+    /// How these marks can be compared with others under each lost key that made some of them.
+    pub fn lost_keys(&self, marks: &[Box<str>]) -> BTreeMap<u64, LostKey> {
+        let keys = marks.iter().filter(|mark| !is_sign(mark)).filter_map(|mark| key_of(mark));
+        keys.filter(|key| *key != self.id).map(|key| (key, LostKey::of(key, marks))).collect()
     }
 
     /// The marks of a config that keeps them for ever as one that may be of any account.
     pub fn with_any(marks: Vec<Box<str>>) -> Vec<Box<str>> {
-        if marks.iter().any(|mark| **mark == *ANY) { marks } else { [vec![ANY.into()], marks].concat() }
+        if Self::is_any(&marks) { marks } else { [vec![ANY.into()], marks].concat() }
     }
 
     /// `config_json` wins over the columns, as it does for the module.
@@ -102,14 +127,63 @@ impl FingerprintKey {
         let digest = self.digest(ACCOUNT_MARK, &[field, text]);
         format!("k{} {field} {}", self.id, hex::encode(digest.get(..MARK_BYTES).unwrap_or_default())).into()
     }
+}
 
-    fn made(&self, mark: &str) -> bool {
-        mark.strip_prefix('k').and_then(|rest| rest.split(' ').next()) == Some(self.id.to_string().as_str())
+/// What a config has of a key that is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostKey {
+    /// Something that identified it may be marked under that key alone: nothing that was marked later is compared with it.
+    pub has_alone: bool,
+    /// Something that identified it may not be marked under that key.
+    pub has_more: bool,
+}
+
+impl LostKey {
+    /// What stands between the last mark of a key and the sign of the next one was marked under both.
+    fn of(key: u64, marks: &[Box<str>]) -> Self {
+        let is_of_key = |mark: &Box<str>| !is_sign(mark) && key_of(mark) == Some(key);
+        let last = marks.iter().rposition(is_of_key).unwrap_or(0);
+        let ends = |mark: &Box<str>| is_sign(mark) && key_of(mark) != Some(key);
+        let end = marks.iter().skip(last).position(ends).map(|after| last + after);
+        let is_more = |(at, mark): (usize, &Box<str>)| {
+            let is_of_both = end.is_some_and(|end| (last..end).contains(&at));
+            !is_of_both && !is_sign(mark) && key_of(mark).is_some_and(|other| other != key)
+        };
+        Self {
+            has_alone: end.and_then(|end| marks.get(end)).is_none_or(|sign| field_of(sign) != Some(CARRIED)),
+            has_more: marks.iter().enumerate().any(is_more),
+        }
     }
+}
+
+/// Marks with those that are missing. Where they are too many the oldest that are not held now are dropped, and the config may be
+/// of any account from then on.
+fn bounded(mut marks: Vec<Box<str>>, added: &[Box<str>]) -> Vec<Box<str>> {
+    let missing: Vec<Box<str>> = added.iter().filter(|mark| !marks.contains(mark)).cloned().collect();
+    marks.extend(missing);
+    if marks.len() > ACCOUNT_MARKS_MAX {
+        marks = FingerprintKey::with_any(marks);
+    }
+    let mut more = marks.len().saturating_sub(ACCOUNT_MARKS_MAX);
+    marks.retain(|mark| {
+        let drops = more > 0 && **mark != *ANY && !added.contains(mark);
+        more -= usize::from(drops);
+        !drops
+    });
+    marks
+}
+
+fn key_of(mark: &str) -> Option<u64> {
+    mark.strip_prefix('k')?.split(' ').next()?.parse().ok()
 }
 
 fn field_of(mark: &str) -> Option<&str> {
     mark.split(' ').nth(1)
+}
+
+/// Whether it stands for no account, but says what the marks before it are.
+pub fn is_sign(mark: &str) -> bool {
+    matches!(field_of(mark), Some(CARRIED | BEGUN))
 }
 
 /// Whether everything opens that may identify the account.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::ProviderConfig;
 
-use crate::ports::FingerprintKey;
+use crate::ports::{FingerprintKey, LostKey, is_sign};
 
 /// What distinguishes a merchant account, each with the mode.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,29 +24,55 @@ pub(super) struct Marks {
     sandbox: bool,
     /// It may be of any merchant account. Were it of none, a payment of the config could be credited again under another one.
     may_be_any: bool,
+    /// It is marked so for ever.
+    is_any: bool,
+    lost_keys: BTreeMap<u64, LostKey>,
 }
 
 impl Marks {
     pub(super) fn of(config: &ProviderConfig, fingerprints: &FingerprintKey) -> Self {
         let (sandbox, marks) = (config.sandbox, fingerprints.account_marks(config));
-        let may_be_any = fingerprints.may_be_any(config, &marks);
-        Self { known: marks.into_iter().map(|mark| Mark::Known(sandbox, mark)).collect(), sandbox, may_be_any }
+        Self {
+            sandbox,
+            may_be_any: FingerprintKey::may_be_any(config, &marks),
+            is_any: FingerprintKey::is_any(&marks),
+            lost_keys: fingerprints.lost_keys(&marks),
+            known: marks.into_iter().filter(|mark| !is_sign(mark)).map(|mark| Mark::Known(sandbox, mark)).collect(),
+        }
+    }
+
+    /// Without the accounts that it may be of because it cannot be compared now.
+    pub(super) fn known_alone(&self) -> Self {
+        Self { may_be_any: self.is_any, lost_keys: BTreeMap::new(), ..self.clone() }
+    }
+
+    fn has_more_than(&self, key: u64) -> bool {
+        self.lost_keys.get(&key).map_or(!self.known.is_empty(), |lost| lost.has_more)
     }
 }
 
-impl Marks {
-    /// Without the accounts that it may be of because it cannot be compared.
-    pub(super) fn known_alone(&self) -> Self {
-        Self { may_be_any: false, ..self.clone() }
-    }
+/// Whether there is a config of the mode that cannot be compared with another one: it may be of any account, or it has something
+/// that is marked under a lost key alone while another one has something that is not marked under that key.
+fn is_any_shared(configs: &[(ConfigId, Arc<Marks>)], sandbox: bool) -> bool {
+    let of_mode = || configs.iter().map(|(_, marks)| marks).filter(|marks| marks.sandbox == sandbox);
+    let keys: BTreeSet<u64> = of_mode().flat_map(|marks| marks.lost_keys.keys().copied()).collect();
+    let apart = |key: &u64| {
+        let more = of_mode().filter(|marks| marks.has_more_than(*key)).count();
+        of_mode().any(|marks| {
+            let has_alone = marks.lost_keys.get(key).is_some_and(|lost| lost.has_alone);
+            has_alone && more > usize::from(marks.has_more_than(*key))
+        })
+    };
+    of_mode().any(|marks| marks.may_be_any) || keys.iter().any(apart)
 }
 
 /// The merchant account of each of these configs of one provider, by config.
-pub(super) fn accounts(configs: &[(ConfigId, Marks)]) -> BTreeMap<ConfigId, Arc<[ConfigId]>> {
+pub(super) fn accounts(configs: &[(ConfigId, Arc<Marks>)]) -> BTreeMap<ConfigId, Arc<[ConfigId]>> {
+    let is_any = [false, true].map(|sandbox| is_any_shared(configs, sandbox));
     let mut accounts: Vec<(BTreeSet<ConfigId>, BTreeSet<Mark>)> = Vec::new();
     for (config, marks) in configs {
         let mut joined = (BTreeSet::from([*config]), marks.known.clone());
-        if configs.iter().any(|(_, other)| other.may_be_any && other.sandbox == marks.sandbox) {
+        if is_any.get(usize::from(marks.sandbox)) == Some(&true) {
             joined.1.insert(Mark::Any(marks.sandbox));
         }
         accounts.retain_mut(|(members, known)| {
@@ -86,22 +112,20 @@ mod tests {
         }
     }
 
+    fn unreadable(column: &'static str) -> UnreadableColumn {
+        let why = "sealed with key 1".into();
+        UnreadableColumn { column, sealed: Box::default(), holds_text: true, had_key: false, why }
+    }
+
     fn joined(configs: &[ProviderConfig]) -> Vec<Vec<u64>> {
         let marks: Vec<_> =
-            configs.iter().map(|config| (config.id, Marks::of(config, &FingerprintKey::default()))).collect();
+            configs.iter().map(|config| (config.id, Arc::new(Marks::of(config, &FingerprintKey::default())))).collect();
         let accounts: BTreeSet<_> = accounts(&marks).into_values().collect();
         accounts.iter().map(|account| account.iter().map(|id| id.0).collect()).collect()
     }
 
     #[test]
     fn k1_a_config_whose_secret_does_not_open_shares_an_account_with_every_config_of_its_mode() {
-        let unreadable = |column| UnreadableColumn {
-            column,
-            sealed: Box::default(),
-            holds_text: true,
-            had_key: false,
-            why: "sealed with key 1".into(),
-        };
         let broken = |column| ProviderConfig {
             unreadable: vec![unreadable(column)],
             secret_key: Secret::default(),
@@ -139,24 +163,94 @@ mod tests {
         row.account_marks = keys[0].account_marks(&row);
         assert_eq!(row.account_marks.len(), 3, "{:?}", row.account_marks);
         assert!(row.account_marks.iter().all(|mark| mark.starts_with("k1 ") && !mark.contains("s1")));
-        let under_another = keys[1].account_marks(&row);
-        assert_eq!(under_another.len(), 5, "what it holds now, and what it held: {under_another:?}");
-        assert!(!keys[1].may_be_any(&row, &under_another), "what it holds is compared under the new key");
-        row.secret_key = Secret::default();
-        let wiped = keys[1].account_marks(&row);
-        assert_eq!(wiped.iter().filter(|mark| mark.starts_with("k1 secret_key ")).count(), 2, "{wiped:?}");
-        assert!(keys[1].may_be_any(&row, &wiped), "nothing can be compared with its secret");
-        for number in 0..2 * ACCOUNT_MARKS_MAX {
+        let under_another = keys[1].marks_at_start(&row, true);
+        assert_eq!(under_another.len(), 6, "what it holds now, what it held, and a sign: {under_another:?}");
+        assert_eq!(under_another.last().map(|mark| &**mark), Some("k2 begun"), "s1 is marked under the lost key alone");
+        row.account_marks = under_another.clone();
+        assert_eq!(keys[1].marks_at_start(&row, true), under_another, "once");
+    }
+
+    #[test]
+    fn m21_a_config_with_more_marks_than_are_kept_shares_the_account_of_every_config_of_its_mode() {
+        let key = FingerprintKey::default();
+        let mut row = config(1, "a", "0");
+        let others = [config(2, "", "0"), config(3, "", "s3"), ProviderConfig { sandbox: true, ..config(4, "", "0") }];
+        let mut roll = |number: usize| {
             row.secret_key = Secret::new(&number.to_string());
-            row.account_marks = keys[0].account_marks(&row);
+            row.account_marks = key.account_marks(&row);
+            assert!(row.account_marks.contains(&key.account_marks(&config(1, "a", ""))[0]), "{number}: it holds that");
+            assert!(row.account_marks.len() <= ACCOUNT_MARKS_MAX, "{number}");
+            joined(&[[row.clone()].as_slice(), &others].concat())
+        };
+        for number in 0..ACCOUNT_MARKS_MAX - 1 {
+            assert_eq!(roll(number), [vec![1, 2], vec![3], vec![4]], "{number}");
         }
-        assert_eq!(row.account_marks.len(), ACCOUNT_MARKS_MAX);
-        let merchant = keys[0].account_marks(&config(1, "a", ""));
-        assert!(row.account_marks.contains(&merchant[0]), "what it holds now is not dropped");
-        assert_eq!(
-            row.account_marks.last(),
-            keys[0].account_marks(&config(1, "", &(2 * ACCOUNT_MARKS_MAX - 1).to_string())).last()
-        );
+        for number in ACCOUNT_MARKS_MAX..2 * ACCOUNT_MARKS_MAX {
+            assert_eq!(roll(number), [vec![1, 2, 3], vec![4]], "{number}: what was dropped links it all the same");
+        }
+    }
+
+    #[test]
+    fn m21_what_is_marked_under_a_lost_key_alone_shares_the_account_of_what_came_later() {
+        let (lost, key) = (FingerprintKey::new(7, String::from("7").into()), FingerprintKey::default());
+        let at_start = |row: &ProviderConfig| {
+            let marked = ProviderConfig { account_marks: lost.account_marks(row), ..row.clone() };
+            ProviderConfig { account_marks: key.marks_at_start(&marked, true), ..marked }
+        };
+        let given = |row: &ProviderConfig, secret: &str| {
+            let given = ProviderConfig { secret_key: Secret::new(secret), unreadable: Vec::new(), ..row.clone() };
+            ProviderConfig { account_marks: key.account_marks(&given), ..given }
+        };
+        let closed = |row: &ProviderConfig| ProviderConfig {
+            account_marks: lost.account_marks(row),
+            secret_key: Secret::default(),
+            unreadable: vec![unreadable("secret_key")],
+            ..row.clone()
+        };
+        let rolled = |row: &ProviderConfig| {
+            let earlier = lost.account_marks(row);
+            ProviderConfig { account_marks: earlier, secret_key: Secret::new("rolled"), ..row.clone() }
+        };
+        let (one, two) = (config(1, "", "s1"), config(2, "", "s2"));
+        let shut = closed(&one);
+        let shut = ProviderConfig { account_marks: key.marks_at_start(&shut, true), ..shut };
+        let all = vec![vec![1, 2]];
+        let apart = vec![vec![1], vec![2]];
+        for (case, rows, expected) in [
+            ("nobody had another secret", [at_start(&one), at_start(&two)], &apart),
+            (
+                "one was replaced before the loss, the other has its own",
+                [at_start(&rolled(&one)), at_start(&two)],
+                &apart,
+            ),
+            (
+                "one was replaced before the loss, the other one after it",
+                [at_start(&rolled(&one)), given(&at_start(&two), "s1")],
+                &all,
+            ),
+            (
+                "one was replaced before the loss, the other one was made after it",
+                [at_start(&rolled(&one)), config(2, "", "s1")],
+                &all,
+            ),
+            ("one does not open", [shut.clone(), at_start(&two)], &apart),
+            ("one does not open, the other one was made later", [shut.clone(), config(2, "", "s1")], &all),
+            (
+                "one was given a secret again, the other one was made later",
+                [given(&shut, "anew"), config(2, "", "s1")],
+                &all,
+            ),
+            (
+                "one was given a secret again, the other one was replaced later",
+                [given(&shut, "anew"), given(&at_start(&two), "s1")],
+                &all,
+            ),
+            ("one does not open, the other one has nothing", [shut.clone(), config(2, "", "")], &apart),
+            ("both have one secret, one of them does not open", [shut, at_start(&config(2, "", "s1"))], &all),
+            ("one was replaced after the loss", [given(&at_start(&one), "other"), at_start(&two)], &apart),
+        ] {
+            assert_eq!(joined(&rows), *expected, "{case}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! of serialization. Every variant and field is named here, so that the compiler reports a mirror that falls behind.
 
 use cashier_core::facts::{MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
-use cashier_core::ids::{ConfigId, Reference, Seq};
+use cashier_core::ids::{ConfigId, ManagerId, Reference, Seq, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::provider_config::{ReplacedSecret, Secret};
@@ -189,6 +189,8 @@ macro_rules! stored_field {
 stored_field! {
     Box<str>: |text| text, Box<str> => Some, "not a text";
     i64: |number| number, i64 => Some, "not a number";
+    ManagerId: |id| id.0, u64 => |id| Some(ManagerId(id)), "not an id";
+    TransactionId: |id| id.0, u64 => |id| Some(TransactionId(id)), "not an id";
     TransactionStatus: |status| status.number(), i64 => TransactionStatus::from_number, "unknown transaction status";
     ProviderStatus: |status| status.number(), i64 => ProviderStatus::from_number, "unknown provider status";
     ReasonCode: |code| code.name(), Box<str> => |name| ReasonCode::from_name(&name), "unknown reason code";

@@ -89,7 +89,8 @@ pub(super) fn read_configuration(connection: &Connection, seal: &Seal, sink: &mu
 pub(super) fn mark_accounts(writer: &mut RowWriter<'_>, loaded: &mut Loaded) -> Result<(), Fault> {
     let key = audit_key::take(writer.connection, writer.seal)?;
     for config in &mut loaded.configs {
-        let marks = key.account_marks(config);
+        let has_payments = loaded.books.config_activity(config.id).is_some();
+        let marks = key.marks_at_start(config, has_payments);
         if marks != config.account_marks {
             config.account_marks = marks;
             config::put_marks(writer, config)?;

@@ -37,7 +37,7 @@ mod trading;
 
 pub(crate) use self::bases::{Bases, wait};
 pub(crate) use self::clock::{TestClock, TestEntropy};
-pub(crate) use self::provider::{OnCreate, TestProvider, WEBHOOK_SECRET, config, receiver};
+pub(crate) use self::provider::{OnCreate, OnRefund, TestProvider, WEBHOOK_SECRET, config, receiver, stated_refund};
 pub(crate) use self::samples::{context, deposit_request, own_acknowledgement, paid, update, usd};
 pub(crate) use self::trading::{OnPost, TestTrading};
 

@@ -9,9 +9,11 @@ use std::time::Duration;
 use cashier_core::aggregate::CreateEnding;
 use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::money::Limit;
-use cashier_core::notice::{ReceivingConfig, UnreadableNotice, Update};
+use cashier_core::notice::{Reach, ReceivingConfig, RefundStatement, StatedAmount, UnreadableNotice, Update};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refs::ProviderRef;
+use cashier_core::refund::{PaymentAbilities, RefundAnswer};
+use cashier_core::status::ProviderStatus;
 use cashier_core::transaction::NextAction;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -21,7 +23,7 @@ use super::lock;
 use crate::flows::SMALL_NOTICE_LENGTH_MAX;
 use crate::ports::{
     Acknowledgement, CatalogLine, CreateAnswer, Durable, EndedCalls, Gateway, ModuleDeclaration, ModuleHealth,
-    ModuleSetting, Modules, Order, OrderCheck, PaymentQuery, QueryAnswer, RawNotice, Verdict,
+    ModuleSetting, Modules, Order, OrderCheck, PaymentQuery, QueryAnswer, RawNotice, RefundQuery, Verdict,
 };
 
 /// What the provider does with the next create call.
@@ -38,6 +40,25 @@ pub(crate) enum OnCreate {
     Decline,
     /// As that, three seconds later.
     Late(Box<OnCreate>),
+}
+
+/// What the provider does with the next refund call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OnRefund {
+    /// Done, and stated under our own id.
+    Done,
+    /// Accepted; a notice will state the result.
+    Accepted,
+    Decline,
+    /// Done, and the answer is lost.
+    AnswerLost,
+    /// Lost on the way to the provider, which is not known.
+    Lost,
+    NotSent,
+    /// Accepted, and failed at once.
+    Failed,
+    /// The answer comes after this many seconds.
+    Slow(u64),
 }
 
 /// How long a call to a provider takes that cannot be reached.
@@ -67,6 +88,13 @@ pub(crate) struct TestProvider {
     pub(crate) currencies: Mutex<Vec<Box<str>>>,
     /// In place of the catalog's one line.
     pub(crate) catalog: Mutex<Option<Vec<CatalogLine>>>,
+    pub(crate) next_refunds: Mutex<VecDeque<OnRefund>>,
+    /// The refund calls that were made, repeats included.
+    pub(crate) refunds: Mutex<Vec<RefundQuery>>,
+    /// Our ids of the refunds that were made.
+    pub(crate) refunded: Mutex<Vec<Box<str>>>,
+    /// What the module lacks, where it lacks any of it.
+    pub(crate) abilities: Mutex<Option<PaymentAbilities>>,
     pub(crate) queries: AtomicU64,
     pub(crate) advances: AtomicU64,
     pub(crate) cancels: AtomicU64,
@@ -269,6 +297,54 @@ impl Gateway for TestGateway {
         self.provider.cancels.fetch_add(1, Ordering::SeqCst);
         let answer = lock(&self.provider.cancel_answer).clone();
         Box::pin(ready(answer.unwrap_or(QueryAnswer::Unsupported)))
+    }
+
+    fn abilities(&self) -> PaymentAbilities {
+        let all = PaymentAbilities { refund: true, partial_refund: true, cancel: true };
+        lock(&self.provider.abilities).unwrap_or(all)
+    }
+
+    fn refund(&self, refund: Durable<RefundQuery>) -> BoxFuture<'static, RefundAnswer> {
+        let order = refund.into_inner();
+        lock(&self.provider.refunds).push(order.clone());
+        let next = lock(&self.provider.next_refunds).pop_front().unwrap_or(OnRefund::Done);
+        let mut refunded = lock(&self.provider.refunded);
+        let known = refunded.iter().position(|id| *id == order.refund.id);
+        let is_made = matches!(
+            next,
+            OnRefund::Done | OnRefund::Accepted | OnRefund::AnswerLost | OnRefund::Failed | OnRefund::Slow(_)
+        );
+        let number = known.map_or(refunded.len(), |known| known) + 1;
+        if is_made && known.is_none() {
+            refunded.push(order.refund.id.clone());
+        }
+        let stated = |status| RefundAnswer::Stated(Box::new(stated_refund(&order, number, status)));
+        let answer = match next {
+            OnRefund::Done | OnRefund::Slow(_) => stated(ProviderStatus::Refunded),
+            OnRefund::Accepted => stated(ProviderStatus::Pending),
+            OnRefund::Failed => stated(ProviderStatus::RefundFailed),
+            OnRefund::Decline => RefundAnswer::Declined("charge_disputed".into()),
+            OnRefund::AnswerLost | OnRefund::Lost => RefundAnswer::NoAnswer("timed out".into()),
+            OnRefund::NotSent => RefundAnswer::NotSent("connection refused".into()),
+        };
+        let wait = if let OnRefund::Slow(seconds) = next { seconds * 1000 } else { 20 };
+        Box::pin(tokio::time::sleep(Duration::from_millis(wait)).map(|()| answer))
+    }
+}
+
+/// The refund that this provider states of a request of ours.
+pub(crate) fn stated_refund(order: &RefundQuery, number: usize, status: ProviderStatus) -> Update {
+    let statement = RefundStatement {
+        id: format!("re_{number}").into(),
+        amount: StatedAmount::Exact(order.refund.amount),
+        reach: Reach::Delta,
+        requested: order.refund.id.clone(),
+    };
+    Update {
+        reference: Some(order.payment.reference.clone()),
+        payment_id: order.refund.payment.clone(),
+        refund: Some(statement),
+        ..super::update(&format!("evt_re_{number}_{}", status.number()), status)
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) enum OnPost {
     AnswerLost,
     NeverArrives,
     Refuse,
+    RefuseFor(ReasonCode),
     /// Posted after this many seconds.
     Slow(u64),
     /// The connection breaks, and the posting arrives after this many seconds, also when the cashier has crashed.
@@ -216,6 +217,7 @@ impl TradingServer for TradingPort {
                     lock(&trading.refused).insert(posting.get().key(), "NO".into());
                     PostingOutcome::Refused { reason: "NO".into() }
                 }
+                OnPost::RefuseFor(reason) => trading.refuse(posting.get(), reason, embedded.as_deref()),
                 OnPost::AnswerLost => {
                     trading.post_now(posting.get(), embedded.as_deref());
                     tokio::time::sleep(Duration::from_secs(5)).await;

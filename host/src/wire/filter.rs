@@ -80,7 +80,7 @@ impl Parameters {
 }
 
 /// The operators of `where`.
-const OPERATORS: [&str; 8] = ["=", "==", "!=", ">", "<", ">=", "<=", "like"];
+pub const OPERATORS: [&str; 8] = ["=", "==", "!=", ">", "<", ">=", "<=", "like"];
 
 /// The JSON form as a schema, with the fields by which one table may be filtered.
 pub fn schema<F: Field>() -> Schema {

@@ -13,7 +13,7 @@ use crate::wire::method::MethodRecord;
 use crate::wire::refusal::RefusalBody;
 use crate::wire::transaction::TransactionRecord;
 use crate::wire::webhook::WebhookAnswer;
-use crate::wire::withdrawal::{WithdrawalAnswer, WithdrawalBody};
+use crate::wire::withdrawal::{CancelBody, WithdrawalAnswer, WithdrawalBody};
 
 /// Every schema of this module.
 pub fn all() -> Vec<(&'static str, Schema)> {
@@ -23,6 +23,8 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("deposit.answer", DepositAnswer::schema()),
         ("withdrawal.request", WithdrawalBody::schema()),
         ("withdrawal.answer", WithdrawalAnswer::schema()),
+        ("cancel.request", CancelBody::schema()),
+        ("cancel.answer", WithdrawalAnswer::schema()),
         ("transactions.filter", filter::schema_of(TransactionField::PUBLISHED)),
         ("transactions.answer", ListingOf::<TransactionRecord>::schema()),
         ("webhook.answer", WebhookAnswer::schema()),

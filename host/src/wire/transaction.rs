@@ -55,6 +55,11 @@ answer! {
         updated_time: Time = Time(row.updated_time), "Last update timestamp", column;
     }
 
+    /// A transaction as a command left it.
+    pub struct TransactionAnswer<'a>(row: &'a Transaction, texts: &'a Texts) {
+        transaction: TransactionRecord<'a> = TransactionRecord::new(row, texts, Audience::Manager), "Cashier transaction";
+    }
+
     /// A transaction with its balance operations.
     pub struct TransactionDetail<'a>(row: &'a Transaction, texts: &'a Texts, operations: &'a [BalanceOperation]) {
         transaction: TransactionRecord<'a> = TransactionRecord::new(row, texts, Audience::Manager), "Cashier transaction";

@@ -67,6 +67,11 @@ values! {
         card_scan::check_text(&text).map(|()| text)
     };
 
+    /// The same where it must say something.
+    RequiredComment(Box<str>), with(&Comment::schema(), "minLength", 1), |raw| Comment::read(raw).map(|text| text.0), {
+        fn given(self) -> Option<Self> { (!self.0.trim().is_empty()).then_some(self) }
+    };
+
     /// The same of an order, which is refused for card data only where it is new.
     OrderComment(Judged), Comment::schema(), |raw| {
         let text = text(raw, COMMENT_LENGTH_MAX)?;

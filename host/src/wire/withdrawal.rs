@@ -26,11 +26,24 @@ request! {
     }
 }
 
+request! {
+    /// What a customer sends to take a withdrawal request back: nothing.
+    pub struct CancelBody {}
+}
+
 answer! {
     /// A withdrawal that was recorded.
     pub struct WithdrawalAnswer<'a>(row: &'a Transaction, texts: &'a Texts) {
         transaction: TransactionRecord<'a> = TransactionRecord::new(row, texts, Audience::Customer), "the transaction";
     }
+}
+
+/// Reads the body of a cancellation, which may be empty.
+pub fn read_cancel(json: &[u8]) -> Result<(), Refusal> {
+    if json.is_empty() {
+        return Ok(());
+    }
+    read_request::<CancelBody>(json, "the body").map(|_| ())
 }
 
 /// Reads the request of this customer.

@@ -3,7 +3,7 @@
 use cashier_provider_sdk::host::{Instance, ModuleV1};
 use cashier_provider_sdk::{
     Amount, Descriptor, FailureKind, HttpMethod, HttpReply, HttpRequest, NextAction, PaymentCreated, PaymentOrder,
-    PaymentProvider, ProviderConfig, ProviderFailure, Step,
+    PaymentProvider, ProviderConfig, ProviderFailure, RefundOrder, Step,
 };
 
 use crate::harness::{ConformanceError, Harness, ensure, sample_payment, sample_refund};
@@ -189,6 +189,56 @@ pub fn an_unreadable_reply_leaves_the_outcome_unknown<P: PaymentProvider>(
             Step::Send { .. } | Step::Done(_) | Step::Unsupported => false,
         };
         ensure(unknown, || format!("HTTP {status} {body:?} must leave the outcome unknown, got {step:?}"))?;
+    }
+    Ok(())
+}
+
+/// Where refunds are declared, each is one that its own reference keys: the request carries it and is not marked as safe to
+/// repeat, two part refunds differ, and a repeat after a lost answer is the same request.
+pub fn a_refund_carries_its_own_key<P: PaymentProvider>(harness: &Harness) -> Result<(), ConformanceError> {
+    let descriptor = descriptor::<P>()?;
+    if !descriptor.capabilities.refund {
+        return Ok(());
+    }
+    let instance = harness.instance::<P>()?;
+    let payment = sample_payment(&harness.order, &descriptor.primary_ref_kind);
+    let one = sample_refund(payment.clone());
+    let other = RefundOrder { refund_reference: "R2".into(), ..one.clone() };
+    let request = |refund: &RefundOrder| {
+        let first = sent(&instance.refund_payment(refund, &[]));
+        first.ok_or_else(|| ConformanceError::new("a refund sends nothing".to_owned()))
+    };
+    let (first, second) = (request(&one)?, request(&other)?);
+    ensure(!first.safe_to_repeat, || format!("{first:?} refunds, but is marked as safe to repeat"))?;
+    ensure(first.carries(&one.refund_reference) && second.carries(&other.refund_reference), || {
+        "the request does not carry the refund's reference".into()
+    })?;
+    ensure(first != second, || "two refunds are one request".into())?;
+    let mut later = one.clone();
+    (later.payment.now_unix, later.payment.nonce) = (later.payment.now_unix.saturating_add(60), "another".into());
+    let repeated = request(&later)?;
+    ensure(repeated.body == first.body && repeated.url == first.url, || "a repeated refund is another request".into())
+}
+
+/// An unreadable reply to a refund is never a refund and never a definite refusal: it may have been made.
+pub fn an_unreadable_reply_leaves_a_refund_unknown<P: PaymentProvider>(
+    harness: &Harness,
+) -> Result<(), ConformanceError> {
+    let descriptor = descriptor::<P>()?;
+    if !descriptor.capabilities.refund {
+        return Ok(());
+    }
+    let instance = harness.instance::<P>()?;
+    let refund = sample_refund(sample_payment(&harness.order, &descriptor.primary_ref_kind));
+    for (status, body) in [(200, ""), (200, "<html>"), (200, "null"), (200, "{}"), (302, ""), (500, "{}"), (503, "")] {
+        let step = instance.refund_payment(&refund, &[HttpReply::new(status, body)]);
+        let unknown = match &step {
+            Step::Failed(failure) => !failure.kind.is_definite() && failure.kind != FailureKind::Panicked,
+            // Another request may follow before the refund itself.
+            Step::Send { .. } => true,
+            Step::Done(_) | Step::Unsupported => false,
+        };
+        ensure(unknown, || format!("HTTP {status} {body:?} must leave the refund unknown, got {step:?}"))?;
     }
     Ok(())
 }

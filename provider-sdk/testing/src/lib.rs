@@ -34,6 +34,8 @@ macro_rules! conformance {
             calls::requests_go_only_to_declared_hosts,
             calls::a_creating_request_carries_key_and_reference,
             calls::an_unreadable_reply_leaves_the_outcome_unknown,
+            calls::a_refund_carries_its_own_key,
+            calls::an_unreadable_reply_leaves_a_refund_unknown,
             calls::an_undeclared_capability_is_unsupported,
             calls::equal_inputs_give_equal_outputs,
             notices::a_signed_notice_is_verified,

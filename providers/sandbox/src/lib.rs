@@ -4,17 +4,19 @@
 #![forbid(unsafe_code)]
 
 mod amounts;
+mod cancel;
 mod config;
 mod create;
 mod failure;
 mod payment;
 mod refs;
+mod refund;
 mod status;
 mod webhook;
 
 use cashier_provider_sdk::{
     Capabilities, ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentMode, PaymentOrder, PaymentProvider,
-    PaymentRef, ProviderConfig, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
+    PaymentRef, ProviderConfig, RefundOrder, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
 };
 
 pub use config::Sandbox;
@@ -36,7 +38,13 @@ impl PaymentProvider for Sandbox {
             payment_mode: PaymentMode::Redirect,
             methods: vec!["card".into(), "bank".into()],
             currencies: Vec::new(),
-            capabilities: Capabilities { query: true, ..Capabilities::default() },
+            capabilities: Capabilities {
+                query: true,
+                cancel: true,
+                refund: true,
+                partial_refund: true,
+                ..Capabilities::default()
+            },
             primary_ref_kind: refs::SANDBOX_PAYMENT.into(),
             hosts: vec![config::DEFAULT_HOST.into()],
             idempotency_window_seconds: IDEMPOTENCY_WINDOW_SECONDS,
@@ -61,6 +69,14 @@ impl PaymentProvider for Sandbox {
 
     fn query_status(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
         status::query_status(self, payment, replies)
+    }
+
+    fn cancel_payment(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        cancel::cancel_payment(self, payment, replies)
+    }
+
+    fn refund_payment(&self, refund: &RefundOrder, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        refund::refund_payment(self, refund, replies)
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn payment_update(
     Ok(update.with_ref(refs::SANDBOX_PAYMENT, id))
 }
 
-/// The update of one refund, with its payment. It is counted once, by its own id, and states its own
+/// The update of one refund with `status`, with its payment. It is counted once, by its own id, and states its own
 /// currency.
 ///
 /// # Errors
@@ -38,14 +38,16 @@ pub(crate) fn payment_update(
 pub(crate) fn refund_update(
     payment: &Value,
     refund: &Value,
+    status: NormalizedStatus,
     raw_status: &str,
 ) -> Result<StatusUpdate, ProviderFailure> {
     let id = refund.required_text_at("/id")?.to_owned();
     let amount = money(refund, "/amount", currency(refund)?)?;
+    let requested = refund.note_at("/reference").map(str::to_owned);
     Ok(StatusUpdate {
-        refund: Some(Refund { id: Some(id), amount, reach: RefundReach::Delta, requested: None }),
+        refund: Some(Refund { id: Some(id), amount, reach: RefundReach::Delta, requested }),
         reason: reason(refund, "/reason"),
-        ..payment_update(payment, NormalizedStatus::Refunded, raw_status)?
+        ..payment_update(payment, status, raw_status)?
     })
 }
 

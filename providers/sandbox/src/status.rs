@@ -24,13 +24,13 @@ pub(crate) fn query_status(sandbox: &Sandbox, payment: &PaymentRef, replies: &[H
 
 /// The payment to query. By id first, because it names one payment; by reference when the answer to
 /// the creation was lost.
-enum SandboxTarget<'a> {
+pub(crate) enum SandboxTarget<'a> {
     Id(&'a str),
     Reference(&'a str),
 }
 
 impl<'a> SandboxTarget<'a> {
-    fn of(payment: &'a PaymentRef) -> Result<Self, ProviderFailure> {
+    pub(crate) fn of(payment: &'a PaymentRef) -> Result<Self, ProviderFailure> {
         match payment.path_id_of(refs::SANDBOX_PAYMENT)? {
             Some(id) => Ok(Self::Id(id)),
             None if payment.reference.is_empty() => Err(ProviderFailure::refused_request(
@@ -41,7 +41,7 @@ impl<'a> SandboxTarget<'a> {
         }
     }
 
-    fn request(&self, sandbox: &Sandbox) -> HttpRequest {
+    pub(crate) fn request(&self, sandbox: &Sandbox) -> HttpRequest {
         let path = match self {
             Self::Id(id) => format!("/v1/payments/{id}"),
             Self::Reference(reference) => {
@@ -52,7 +52,7 @@ impl<'a> SandboxTarget<'a> {
     }
 
     /// The queried payment.
-    fn read(&self, reply: &HttpReply) -> Result<Value, ProviderFailure> {
+    pub(crate) fn read(&self, reply: &HttpReply) -> Result<Value, ProviderFailure> {
         if !reply.is_success() {
             return Err(failure(reply, CallTarget::Payment));
         }

@@ -57,7 +57,8 @@ fn update(kind: &str, event: &Value) -> Result<Option<StatusUpdate>, ProviderFai
         "payment.confirmed" => payment_update(payment, NormalizedStatus::Confirmed, kind),
         "payment.failed" => payment_update(payment, NormalizedStatus::Failed, kind),
         "payment.cancelled" => payment_update(payment, NormalizedStatus::Cancelled, kind),
-        "payment.refunded" => refund_update(payment, event.at("/refund"), kind),
+        "payment.refunded" => refund_update(payment, event.at("/refund"), NormalizedStatus::Refunded, kind),
+        "payment.refund_failed" => refund_update(payment, event.at("/refund"), NormalizedStatus::RefundFailed, kind),
         "payment.chargeback" => dispute_update(payment, event.at("/dispute"), NormalizedStatus::Chargeback, kind),
         "payment.chargeback_reversed" => {
             dispute_update(payment, event.at("/dispute"), NormalizedStatus::ChargebackReversed, kind)

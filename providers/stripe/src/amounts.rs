@@ -133,6 +133,17 @@ pub(crate) fn to_stripe(amount: &Amount) -> Result<i64, ProviderFailure> {
     }
 }
 
+/// The integer of a refund: the least amount of a payment is none of a refund.
+///
+/// # Errors
+/// A refused request: not positive, or more decimals than Stripe has for the currency.
+pub(crate) fn to_refund(amount: &Amount) -> Result<i64, ProviderFailure> {
+    let refused =
+        || ProviderFailure::refused_request("amount_not_representable", format!("{amount} cannot be refunded"));
+    let expressed = EXPONENTS.express(amount).map_err(|_| refused())?;
+    if expressed.minor > 0 { Ok(expressed.minor) } else { Err(refused()) }
+}
+
 /// The amount of Stripe's integer. `STEPS` does not apply: a stated amount is passed on unchanged.
 ///
 /// # Errors

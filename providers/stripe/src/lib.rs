@@ -1,6 +1,5 @@
 //! Stripe as a module of the cashier: hosted Checkout, or PaymentIntents for the broker's own page.
 //! It builds requests and reads replies; it opens no connection and stores no state.
-//! Refunds are made in Stripe's dashboard; this module reads their notices.
 #![forbid(unsafe_code)]
 
 mod amounts;
@@ -12,12 +11,13 @@ mod events;
 mod failure;
 mod objects;
 mod refs;
+mod refund;
 mod status;
 mod webhook;
 
 use cashier_provider_sdk::{
     Capabilities, ConfigError, Descriptor, HttpReply, PaymentCreated, PaymentMode, PaymentOrder, PaymentProvider,
-    PaymentRef, ProviderConfig, ProviderFailure, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
+    PaymentRef, ProviderConfig, ProviderFailure, RefundOrder, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
 };
 
 pub use config::Stripe;
@@ -38,7 +38,13 @@ impl PaymentProvider for Stripe {
             payment_mode: PaymentMode::Redirect,
             methods: vec!["card".into()],
             currencies: amounts::currencies(),
-            capabilities: Capabilities { query: true, cancel: true, ..Capabilities::default() },
+            capabilities: Capabilities {
+                query: true,
+                cancel: true,
+                refund: true,
+                partial_refund: true,
+                ..Capabilities::default()
+            },
             primary_ref_kind: refs::PAYMENT_INTENT.into(),
             hosts: vec!["api.stripe.com".into()],
             idempotency_window_seconds: IDEMPOTENCY_WINDOW_SECONDS,
@@ -70,6 +76,10 @@ impl PaymentProvider for Stripe {
 
     fn cancel_payment(&self, payment: &PaymentRef, replies: &[HttpReply]) -> Step<StatusUpdate> {
         cancel::cancel_payment(self, payment, replies)
+    }
+
+    fn refund_payment(&self, refund: &RefundOrder, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        refund::refund_payment(self, refund, replies)
     }
 }
 

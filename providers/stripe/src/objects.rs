@@ -104,7 +104,7 @@ pub(crate) fn is_disputed(intent: &Value) -> Result<bool, ProviderFailure> {
 }
 
 /// The update of one refund with `status`, by its own id: however many events state it, it counts once, beside the total
-/// that `charge.refunded` states. A refund's metadata is not the payment's: the intent and the charge identify the payment.
+/// that `charge.refunded` states. One that the cashier requested names its request. Else a refund's metadata is not the payment's: the intent and the charge identify the payment.
 ///
 /// # Errors
 /// `UnreadableAnswer` when the id or the amount is missing or unreadable.
@@ -115,8 +115,9 @@ pub(crate) fn refund_update(
 ) -> Result<StatusUpdate, ProviderFailure> {
     let id = own_id(refund, "refund")?.to_owned();
     let amount = money(refund, "amount")?.ok_or_else(|| ProviderFailure::unreadable("a refund states no amount"))?;
+    let requested = refund.note_at("/metadata/refund_reference").map(str::to_owned);
     let update = StatusUpdate {
-        refund: Some(Refund { id: Some(id), amount, reach: RefundReach::Delta, requested: None }),
+        refund: Some(Refund { id: Some(id), amount, reach: RefundReach::Delta, requested }),
         reason: refund.note_at("/failure_reason").map(str::to_owned),
         ..StatusUpdate::new(status, raw_status)
     };

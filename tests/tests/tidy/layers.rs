@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "manager",
             "flows",
             "wire",
+            "json_object",
             "ports",
             "key_file",
             "text_file",

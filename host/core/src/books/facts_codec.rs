@@ -2,7 +2,7 @@
 
 use super::codec::{Reader, Writer};
 use crate::facts::{Facts, MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
-use crate::ids::Seq;
+use crate::ids::{ManagerId, Seq, TransactionId};
 use crate::reason::ReasonCode;
 use crate::status::TransactionStatus;
 use crate::time::UnixTime;
@@ -70,6 +70,23 @@ impl Packed for Option<i64> {
         Some(is_some.then_some(number))
     }
 }
+
+/// An id as a number.
+macro_rules! as_number {
+    ($($name:ident)*) => {$(
+        impl Packed for $name {
+            fn write(&self, w: &mut Writer) {
+                w.number(self.0);
+            }
+
+            fn read(r: &mut Reader<'_>) -> Option<Self> {
+                r.number().map(Self)
+            }
+        }
+    )*};
+}
+
+as_number!(ManagerId TransactionId);
 
 /// An enum as one byte.
 macro_rules! as_byte {

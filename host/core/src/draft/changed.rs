@@ -2,8 +2,19 @@
 
 use super::Draft;
 use crate::aggregate::Aggregate;
+use crate::change::Change;
 use crate::ids::{EventId, TransactionId};
 use crate::notice::ProviderEvent;
+use crate::reason::{Reason, ReasonCode};
+use crate::status::TransactionStatus;
+
+/// A transaction that needs a person, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attention {
+    pub transaction: TransactionId,
+    pub status: TransactionStatus,
+    pub reason: Reason,
+}
 
 /// A transaction that a draft changes, as it was and as it would be.
 #[derive(Debug, Clone)]
@@ -37,5 +48,21 @@ impl Draft<'_> {
         let unmatched = || self.books.unmatched().find(is_it);
         let unread = || self.books.unread().map(|known| &known.event).find(is_it);
         self.books.pending_event(id).or_else(unmatched).or_else(unread).cloned()
+    }
+
+    /// Transactions that this draft moves to manual review or to a failed credit with a reason: to be logged for the
+    /// operator.
+    pub fn needs_attention(&self) -> Vec<Attention> {
+        let attention = |change: &Change| {
+            let Change::Transaction(row) = change else { return None };
+            let status = matches!(row.status, TransactionStatus::ManualReview | TransactionStatus::CreditFailed);
+            let is_new = || {
+                let before = self.books.transaction(row.id).map(|before| (before.status, before.reason.code));
+                before != Some((row.status, row.reason.code))
+            };
+            let needed = status && row.reason.code != ReasonCode::None && is_new();
+            needed.then(|| Attention { transaction: row.id, status: row.status, reason: row.reason.clone() })
+        };
+        self.changes.iter().filter_map(attention).collect()
     }
 }

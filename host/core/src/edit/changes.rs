@@ -55,17 +55,19 @@ pub struct FieldChange {
     pub after: AuditedValue,
 }
 
-/// Which changes of a config need a second person.
+/// What needs a second person.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SecondPerson {
     pub credentials: bool,
     pub endpoints: bool,
     pub enabling: bool,
+    /// Of a manual deposit or withdrawal: whoever processes it must not be who entered it.
+    pub manual: bool,
 }
 
 impl SecondPerson {
     /// The names that the settings use.
-    pub const NAMES: [&'static str; 3] = ["credentials", "endpoints", "enabling"];
+    pub const NAMES: [&'static str; 4] = ["credentials", "endpoints", "enabling", "manual"];
 
     /// Reads the names of the settings; the error is the name that is not known.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
@@ -75,6 +77,7 @@ impl SecondPerson {
                 "credentials" => read.credentials = true,
                 "endpoints" => read.endpoints = true,
                 "enabling" => read.enabling = true,
+                "manual" => read.manual = true,
                 other => return Err(other),
             }
         }

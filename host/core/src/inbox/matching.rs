@@ -2,7 +2,7 @@
 //! It changes nothing.
 
 use crate::draft::Draft;
-use crate::facts::{ProviderFact, ReviewHold};
+use crate::facts::{PersonFact, ProviderFact, ReviewHold};
 use crate::ids::TransactionId;
 use crate::notice::{ReceivingConfig, Update, VerifiedNotice};
 use crate::reason::{Reason, ReasonCode};
@@ -134,7 +134,11 @@ pub(super) fn stated(
     update: &Update,
 ) -> Result<Stated, Reason> {
     let Some(owner) = owner_of(draft, receiver, Some(transaction.id), &update.payment_id) else {
-        return Ok(Stated { facts: verify(transaction, receiver, update)?, elsewhere: None });
+        let mut facts = verify(transaction, receiver, update)?;
+        if let Some(entered) = entered_by_hand(draft, transaction, update) {
+            hold_beside(transaction, update, entered, &mut facts);
+        }
+        return Ok(Stated { facts, elsewhere: None });
     };
     let (own, reversal) = update.divided();
     let mut facts = own.map_or_else(|| Ok(Vec::new()), |own| verify(transaction, receiver, &own))?;
@@ -150,4 +154,39 @@ pub(super) fn stated(
         facts.push(reused);
     }
     Ok(Stated { facts, elsewhere: reversal.map(|reversal| (owner, reversal)) })
+}
+
+/// The manual deposit that may be the same money: a person entered it with an id of this payment, or beside this order while it
+/// was open, and did not reject it.
+fn entered_by_hand(draft: &Draft<'_>, transaction: &Transaction, update: &Update) -> Option<TransactionId> {
+    let ids = update.refs.iter().chain(transaction.refs.iter()).map(|id| &*id.value);
+    let mut ids = std::iter::once(&*update.payment_id).chain(ids).filter(|id| !id.is_empty());
+    let stands = |id: &TransactionId| draft.aggregate(*id).is_some_and(|known| !known.transaction.is_rejected_manual());
+    let beside = || {
+        let entered = transaction.facts.persons.iter().filter_map(|known| match &known.fact {
+            PersonFact::EnteredBeside { deposit } => Some(*deposit),
+            _ => None,
+        });
+        entered.into_iter().find(stands)
+    };
+    ids.find_map(|id| draft.manual_deposit_of(&transaction.brand, id)).or_else(beside)
+}
+
+/// A payment that a person entered by hand is not credited again: its confirmation becomes a review hold that names both. One
+/// that was credited before its ids showed that it is the same stays credited, and is held all the same.
+fn hold_beside(transaction: &Transaction, update: &Update, entered: TransactionId, facts: &mut Vec<ProviderFact>) {
+    let hold = ReviewHold::PaymentReused { payment: update.payment_id.clone(), owner: entered.to_string().into() };
+    let reused = ProviderFact::ReviewHold(hold);
+    let mut was_credited = transaction.facts.any(ProviderFact::is_confirmation);
+    for fact in facts.iter_mut() {
+        let unstated = matches!(fact, ProviderFact::ReviewHold(ReviewHold::AmountUnstated { .. }));
+        let is_known = transaction.facts.any(|known| known == fact);
+        if (fact.is_confirmation() || unstated) && !is_known {
+            *fact = reused.clone();
+            was_credited = false;
+        }
+    }
+    if was_credited {
+        facts.push(reused);
+    }
 }

@@ -11,6 +11,8 @@ pub(super) struct PersonSummary<'a> {
     pub(super) held: Option<Recorded<TransactionStatus>>,
     pub(super) approved: Option<Seq>,
     pub(super) rejected: Option<Seq>,
+    /// It was the customer who did.
+    pub(super) cancelled: bool,
     pub(super) resolved: Option<(Seq, i64)>,
     /// False after a status was set by hand, until a person permits postings again.
     pub(super) money_released: bool,
@@ -32,7 +34,11 @@ pub(super) struct RequestedRefund<'a> {
 pub(super) enum RefundState<'a> {
     Requested,
     Refused,
+    /// Accepted by the provider as its refund of this id, which may be empty.
+    Accepted(&'a str),
     Done(&'a str),
+    /// The provider's total counts it.
+    InTotal,
 }
 
 impl<'a> PersonSummary<'a> {
@@ -43,6 +49,7 @@ impl<'a> PersonSummary<'a> {
             held: None,
             approved: None,
             rejected: None,
+            cancelled: false,
             resolved: None,
             money_released: true,
             reversals_wait: false,
@@ -62,6 +69,10 @@ impl<'a> PersonSummary<'a> {
                     read.reversals_permitted = known.seq;
                 }
                 PersonFact::Rejected => read.rejected = Some(known.seq),
+                PersonFact::CancelledByCustomer => {
+                    read.rejected = Some(known.seq);
+                    read.cancelled = true;
+                }
                 PersonFact::Resolved { minor } => {
                     read.resolved = Some((known.seq, *minor));
                     read.rejected = None;
@@ -76,19 +87,24 @@ impl<'a> PersonSummary<'a> {
                     let state = RefundState::Requested;
                     read.refunds.insert(id, RequestedRefund { seq: known.seq, payment, minor: *minor, state });
                 }
-                PersonFact::RefundRefused { id } => {
-                    if let Some(requested) = read.refunds.get_mut(&**id) {
-                        requested.state = RefundState::Refused;
-                    }
-                }
-                PersonFact::RefundDone { id, refund } => {
-                    if let Some(requested) = read.refunds.get_mut(&**id) {
-                        requested.state = RefundState::Done(refund);
-                    }
-                }
+                PersonFact::RefundRefused { id } => read.refund_is(id, RefundState::Refused),
+                PersonFact::RefundDone { id, refund } => read.refund_is(id, RefundState::Done(refund)),
+                PersonFact::RefundAccepted { id, refund } => read.refund_is(id, RefundState::Accepted(refund)),
+                PersonFact::RefundInTotal { id } => read.refund_is(id, RefundState::InTotal),
+                PersonFact::RefundReason { .. }
+                | PersonFact::RefundSent { .. }
+                | PersonFact::RefundCrashed { .. }
+                | PersonFact::RefundRefusal { .. } => {}
                 PersonFact::ReversalsWait => read.reversals_wait = true,
+                PersonFact::Entered { .. } | PersonFact::EnteredBeside { .. } => {}
             }
         }
         read
+    }
+
+    fn refund_is(&mut self, id: &str, state: RefundState<'a>) {
+        if let Some(requested) = self.refunds.get_mut(id) {
+            requested.state = state;
+        }
     }
 }

@@ -124,9 +124,11 @@ fn requests<'a>(provider: &ProviderSummary<'a>, persons: &'a PersonSummary<'a>) 
     let mut requests = Vec::new();
     for (own_id, refund) in &persons.refunds {
         let id = match refund.state {
-            RefundState::Refused => continue,
-            RefundState::Done(id) => Some(id),
-            RefundState::Requested => provider.requested.get(own_id).copied(),
+            RefundState::Refused | RefundState::InTotal => continue,
+            RefundState::Done(id) | RefundState::Accepted(id) if !id.is_empty() => Some(id),
+            RefundState::Done(_) | RefundState::Accepted(_) | RefundState::Requested => {
+                provider.requested.get(own_id).copied()
+            }
         };
         if id.is_some_and(|id| provider.attribution.failed.contains_key(id)) {
             continue;
@@ -156,7 +158,8 @@ impl Refunded {
         for CountedRequest { refund, .. } in requests.clone().filter(|request| !is_stated(request)) {
             match refund.state {
                 RefundState::Done(_) => singles = sum(singles, refund.minor),
-                RefundState::Requested | RefundState::Refused => requested = sum(requested, refund.minor),
+                RefundState::Requested | RefundState::Accepted(_) => requested = sum(requested, refund.minor),
+                RefundState::Refused | RefundState::InTotal => {}
             }
         }
         let requested_after = |recorded_at: Seq| {

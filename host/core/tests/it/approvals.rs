@@ -14,7 +14,7 @@ use cashier_core::time::UnixTime;
 use crate::edit::{keys, parse, without};
 use crate::samples::{NOW, config, limit};
 
-const ALL: SecondPerson = SecondPerson { credentials: true, endpoints: true, enabling: true };
+const ALL: SecondPerson = SecondPerson { credentials: true, endpoints: true, enabling: true, manual: true };
 
 /// The changed fields with their classes; the module declares the endpoint `base_url` and the secret `api_key`.
 fn changes(before: Option<&ProviderConfig>, after: &ProviderConfig, available: bool) -> Vec<(String, FieldClass)> {

@@ -39,7 +39,16 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         }),
         id().prop_map(|id| PersonFact::RefundRefused { id: id.into() }),
         (id(), id()).prop_map(|(id, refund)| PersonFact::RefundDone { id: id.into(), refund: refund.into() }),
+        id().prop_map(|id| PersonFact::RefundReason { id: id.into(), key: "".into(), reason: "r".into() }),
+        (id(), 0_i64..=10_000).prop_map(|(id, before)| PersonFact::RefundSent { id: id.into(), terms: 1, before }),
+        id().prop_map(|id| PersonFact::RefundCrashed { id: id.into() }),
+        (id(), id()).prop_map(|(id, refund)| PersonFact::RefundAccepted { id: id.into(), refund: refund.into() }),
+        id().prop_map(|id| PersonFact::RefundInTotal { id: id.into() }),
+        id().prop_map(|id| PersonFact::RefundRefusal { id: id.into(), by: "provider".into(), reason: "no".into() }),
         Just(PersonFact::ReversalsWait),
+        Just(PersonFact::Entered { by: ManagerId(3) }),
+        Just(PersonFact::CancelledByCustomer),
+        Just(PersonFact::EnteredBeside { deposit: TransactionId(16) }),
     ]
 }
 
@@ -88,13 +97,21 @@ fn stopped(transaction: &Transaction) -> bool {
     let mut stopped = false;
     for known in &transaction.facts.persons {
         match known.fact {
-            PersonFact::Held(_) | PersonFact::Rejected => stopped = true,
+            PersonFact::Held(_) | PersonFact::Rejected | PersonFact::CancelledByCustomer => stopped = true,
             PersonFact::Approved | PersonFact::Resolved { .. } | PersonFact::Retried => stopped = false,
             PersonFact::Released
             | PersonFact::RefundRequested { .. }
             | PersonFact::RefundRefused { .. }
             | PersonFact::RefundDone { .. }
-            | PersonFact::ReversalsWait => {}
+            | PersonFact::RefundReason { .. }
+            | PersonFact::RefundSent { .. }
+            | PersonFact::RefundCrashed { .. }
+            | PersonFact::RefundAccepted { .. }
+            | PersonFact::RefundInTotal { .. }
+            | PersonFact::RefundRefusal { .. }
+            | PersonFact::ReversalsWait
+            | PersonFact::Entered { .. }
+            | PersonFact::EnteredBeside { .. } => {}
         }
     }
     stopped
@@ -178,7 +195,7 @@ proptest! {
                 }
                 Step::Record(_) => Vec::new(),
                 // A flow refuses to reject an approved manual transaction until its posting was refused.
-                Step::Decide(PersonFact::Rejected)
+                Step::Decide(PersonFact::Rejected | PersonFact::CancelledByCustomer)
                     if now.transaction.source == Source::Manual && !now.operations.is_empty() =>
                 {
                     Vec::new()

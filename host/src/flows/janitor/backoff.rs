@@ -57,7 +57,7 @@ impl Backoff {
         let tries = self.tries(id, duty);
         let (least, longest) = match duty {
             Duty::Settle => (RETRY_PAUSE_MIN, RETRY_PAUSE_MAX),
-            Duty::Provider(ProviderDuty::RepeatCreate) => (REPEAT_PAUSE_MIN, QUERY_PAUSE_MAX),
+            Duty::Provider(ProviderDuty::RepeatCreate | ProviderDuty::Refund) => (REPEAT_PAUSE_MIN, QUERY_PAUSE_MAX),
             Duty::Provider(_) | Duty::AwaitRetry => (QUERY_PAUSE_MIN, QUERY_PAUSE_MAX),
         };
         let pause = least.saturating_mul(1_i64 << tries.min(20)).min(longest).min(most.max(least));

@@ -32,9 +32,9 @@ impl Peer {
         match duty {
             Duty::Settle => Some(Self::TradingServer),
             Duty::Provider(ProviderDuty::RepeatCreate) => Some(Self::Creates(config)),
-            Duty::Provider(ProviderDuty::Advance | ProviderDuty::Query | ProviderDuty::Expire) => {
-                Some(Self::Queries(config))
-            }
+            Duty::Provider(
+                ProviderDuty::Advance | ProviderDuty::Query | ProviderDuty::Refund | ProviderDuty::Expire,
+            ) => Some(Self::Queries(config)),
             Duty::AwaitRetry => None,
         }
     }

@@ -10,7 +10,7 @@ use cashier_core::ids::TransactionId;
 use cashier_core::transaction::FirstAnswer;
 
 use crate::flows::deposit::{end_create, order_of};
-use crate::flows::{Cashier, provider_query, settle, transactions};
+use crate::flows::{Cashier, provider_query, refund, settle, transactions};
 use crate::ledger::Ticket;
 use crate::ports::{CreateAnswer, Durable};
 
@@ -23,6 +23,7 @@ pub(super) async fn make(cashier: &Arc<Cashier>, id: TransactionId, duty: Provid
         ProviderDuty::RepeatCreate => repeat_create(cashier, id).await,
         ProviderDuty::Advance => advance(cashier, id).await,
         ProviderDuty::Query => provider_query::send(cashier, id, ProviderQuery::Status).await.answered,
+        ProviderDuty::Refund => refund::perform(cashier, id).await,
         ProviderDuty::Expire => expire(cashier, id).await,
     }
 }

@@ -13,7 +13,7 @@ use cashier_core::transaction::Transaction;
 
 use super::config_edits::{first, save};
 use super::sealing::{DAY, unreadable};
-use crate::ports::FingerprintKey;
+use crate::ports::{ACCOUNT_MARKS_MAX, FingerprintKey};
 use crate::test_cashier::{AMOUNT, TestCashier, config, deposit_request, paid, update};
 
 async fn deposit(env: &TestCashier, config: u64) -> Transaction {
@@ -148,25 +148,90 @@ async fn k1_secrets_that_were_lost_are_given_again_to_one_of_many_configs_and_to
     assert!(env.cashier.snapshot().linked_by(ConfigId(4), None).is_empty());
 }
 
+/// The row as a start stores it that finds the key of its marks lost.
+fn after_a_loss(row: ProviderConfig, stored: &ProviderConfig) -> ProviderConfig {
+    let lost_key = FingerprintKey::new(7, String::from("lost").into());
+    let row = ProviderConfig { account_marks: lost_key.account_marks(stored), ..row };
+    ProviderConfig { account_marks: FingerprintKey::default().marks_at_start(&row, true), ..row }
+}
+
 #[tokio::test(start_paused = true)]
 async fn m20_a_payment_is_credited_once_also_where_secrets_and_the_key_of_their_marks_were_lost_and_replaced() {
     for is_marked in [true, false] {
         let (mut env, made) = siblings().await;
         pay_the_first(&env, &made[0]).await;
-        let lost_key = FingerprintKey::new(7, String::from("lost").into());
-        let marks = |id: u64| if is_marked { lost_key.account_marks(&config(id)) } else { Vec::new() };
-        let others = env.disk.configs().into_iter().skip(2);
-        let lost = [1, 2].map(|id| ProviderConfig { account_marks: marks(id), ..unreadable(id) });
-        env.disk.replace_configs(lost.into_iter().chain(others).collect());
+        let stored = env.disk.configs();
+        let opens = |row: &ProviderConfig| if row.id == ConfigId(3) { row.clone() } else { unreadable(row.id.0) };
+        let lost = stored.iter().map(|row| if is_marked { after_a_loss(opens(row), row) } else { opens(row) });
+        env.disk.replace_configs(lost.collect());
         env.crash().await;
+        assert_eq!(account(&env, 3), if is_marked { vec![3] } else { vec![1, 2, 3] });
         for id in [1, 2] {
             save(&env, given_again(id, &format!("CANARY anew {id}"))).await.unwrap();
         }
-        assert_eq!(account(&env, 3), if is_marked { vec![3] } else { vec![1, 2, 3] });
+        assert_eq!(account(&env, 3), [1, 2, 3], "what 1 had may be what 2 has now");
         env.crash().await;
-        assert!(account(&env, 2).starts_with(&[1, 2]), "{is_marked}");
+        assert_eq!(account(&env, 2), [1, 2, 3], "{is_marked}");
         reuse(&env, &made).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m21_a_payment_of_a_config_with_marks_of_a_lost_key_is_credited_once_also_under_a_config_that_was_made_later() {
+    for (case, rolls) in [("does not open", false), ("was given a secret again", true)] {
+        let mut env = TestCashier::with_rows(vec![config(1)]).await;
+        let first_made = deposit(&env, 1).await;
+        pay_the_first(&env, &first_made).await;
+        // Config 2 is made with the secret that config 1 had.
+        env.disk.replace_configs(vec![after_a_loss(unreadable(1), &config(1)), config(2)]);
+        env.crash().await;
+        if rolls {
+            save(&env, given_again(1, "CANARY another of that account")).await.unwrap();
+        }
+        assert_eq!(account(&env, 2), [1, 2], "{case}");
+        let second = deposit(&env, 2).await;
+        reuse(&env, &[first_made, second]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m21_a_payment_of_a_config_that_was_wiped_before_there_were_marks_is_credited_once() {
+    let without_id =
+        [1, 2].map(|id| ProviderConfig { merchant_id: if id == 1 { "m".into() } else { "".into() }, ..config(id) });
+    let mut env = TestCashier::with_rows(without_id.to_vec()).await;
+    let made = [deposit(&env, 1).await, deposit(&env, 2).await];
+    pay_the_first(&env, &made[0]).await;
+    let wiped = ProviderConfig { enabled: false, secret_key: Secret::default(), ..without_id[0].clone() };
+    let account_marks = FingerprintKey::default().marks_at_start(&wiped, true);
+    assert_eq!((account_marks.len(), &*account_marks[0]), (2, "any"), "its merchant id alone is known");
+    assert_eq!(FingerprintKey::default().marks_at_start(&wiped, false).len(), 1, "it took no payments");
+    let enabled = ProviderConfig { enabled: true, ..wiped.clone() };
+    assert_eq!(FingerprintKey::default().marks_at_start(&enabled, true).len(), 1, "its module needs none");
+    let others = env.disk.configs().into_iter().skip(1);
+    env.disk.replace_configs([ProviderConfig { account_marks, ..wiped }].into_iter().chain(others).collect());
+    env.crash().await;
+    reuse(&env, &made).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn m21_a_secret_is_replaced_as_often_as_needed_and_a_payment_is_credited_once_all_the_same() {
+    // Config 2 is alone with the first secret of config 1.
+    let (env, made) = siblings().await;
+    pay_the_first(&env, &made[0]).await;
+    let of_first = |number: usize| ConfigEdit { secret_key: Some(Secret::new(&format!("CANARY {number}"))), ..first() };
+    for number in 0..=ACCOUNT_MARKS_MAX {
+        save(&env, of_first(number)).await.unwrap();
+        assert!(account(&env, 2).starts_with(&[1, 2]), "{number}");
+    }
+    reuse(&env, &made).await;
+    // A draft that others share an account through.
+    let (env, _) = linked_by_a_draft().await;
+    for number in 0..=2 * ACCOUNT_MARKS_MAX {
+        let edit = ConfigEdit { id: Some(ConfigId(3)), ..of_first(number) };
+        save(&env, edit).await.unwrap();
+        assert_eq!(account(&env, 2), [1, 2, 3], "{number}");
+    }
+    assert_eq!(env.cashier.snapshot().linked_by(ConfigId(3), None), [ConfigId(1), ConfigId(2)], "it cannot go");
 }
 
 /// Configs 1 and 2 have nothing in common but what the draft 3 shares with each.

@@ -17,6 +17,7 @@ mod notice_floods;
 mod orders;
 mod pace;
 mod postings;
+mod refunds;
 mod reviews;
 mod rosters;
 mod sealing;

@@ -73,7 +73,18 @@ fn assert_described(line: &str, body: &str, response: &ReceivedResponse) {
     let schemas = crate::wire::schema::all();
     let schema = |name: String| schemas.iter().find(|(known, _)| *known == name).map(|(_, schema)| schema);
     let path = line.split('/').nth(2).unwrap_or_default();
-    let endpoint = path.split(['?', ' ']).next().unwrap_or_default();
+    let endpoint = if line.ends_with("/cancel") { "cancel" } else { path.split(['?', ' ']).next().unwrap_or_default() };
+    let (method, target) = line.split_once(' ').unwrap();
+    let (status, target) = (response.status, target.split('?').next().unwrap());
+    if ![404, 405].contains(&status) {
+        let codes = openapi::tests::declared("customer", &method.to_lowercase(), target, status);
+        let codes = codes.unwrap_or_else(|| panic!("{line}: {status} is not declared"));
+        let error = serde_json::from_str::<Value>(&response.body).unwrap()["error"].take();
+        assert!(
+            error.is_null() || codes.iter().any(|code| error == **code),
+            "{line}: {error} is not declared: {codes:?}"
+        );
+    }
     if response.status != 200 {
         return validation::assert_answer(schema("error".into()).unwrap(), &response.body);
     }
@@ -206,6 +217,32 @@ async fn a_withdrawal_is_recorded_for_review() {
     let other = api.send("POST /cashier/withdrawal", &body.replace("40.50", "41")).await;
     assert_eq!(other.error(), "IDEMPOTENCY_CONFLICT");
     assert!(lock(&api.env.trading.posted).is_empty());
+}
+
+#[tokio::test]
+async fn a_withdrawal_is_taken_back_by_its_customer_alone() {
+    let api = CustomerApi::open().await;
+    let body = r#"{"login":2000009,"amount":50.5,"currency":"USD"}"#;
+    assert_eq!(api.send("POST /cashier/withdrawal", body).await.status, 200);
+    let line = "POST /cashier/withdrawal/1/cancel";
+    let other = api.listener.send(line, &api.token(Role::Customer, 6, None), "{}").await;
+    assert_eq!((other.status, api.listener.send(line, "", "{}").await.status), (404, 403));
+    for (line, body, number) in [
+        (line, "[]", 400),
+        (line, r#"{"reason":"x"}"#, 400),
+        ("POST /cashier/withdrawal/2/cancel", "{}", 404),
+        ("POST /cashier/withdrawal/x/cancel", "{}", 404),
+        ("POST /cashier/withdrawal/-1/cancel", "{}", 404),
+        ("GET /cashier/withdrawal/1/cancel", "", 405),
+    ] {
+        assert_eq!(api.send(line, body).await.status, number, "{line} {body}");
+    }
+    let response = api.send(line, "{}").await;
+    let transaction: Value = serde_json::from_str(&response.body).unwrap();
+    let row = &transaction["transaction"];
+    assert_eq!((response.status, &row["status"], &row["failure_reason"]), (200, &json!(6), &json!("CANCELLED")));
+    let again = api.listener.send(line, &api.token(Role::Customer, 5, Some("ion4")), "").await;
+    assert_eq!(again.status, 409, "{}", again.body);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ impl ManagerApi {
     }
 
     /// Of what was done.
-    fn records(&self) -> Vec<AuditRecord> {
+    pub(super) fn records(&self) -> Vec<AuditRecord> {
         self.all_records().into_iter().filter(|record| !record.outcome.starts_with("refused")).collect()
     }
 

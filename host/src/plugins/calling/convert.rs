@@ -7,7 +7,9 @@ mod to_module;
 
 pub(super) use from_module::{REASON_LENGTH_MAX, acknowledgement, created, event_id, unreadable, update, updates};
 pub(super) use masks::SecretMasks;
-pub(super) use to_module::{config, endpoints, missing_required, notice, payment, payment_mode, payment_order};
+pub(super) use to_module::{
+    config, endpoints, missing_required, notice, payment, payment_mode, payment_order, refund_order,
+};
 
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use cashier_core::ids::TransactionId;
 use cashier_core::notice::ReceivingConfig;
 use cashier_core::provider_config::ProviderConfig as ConfigRow;
+use cashier_core::refund::{PaymentAbilities, RefundAnswer};
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::host::{Instance, PROVEN_BEFORE};
-use cashier_provider_sdk::{HttpReply, PaymentMode, PaymentOrder, PaymentRef, StatusUpdate, Step, WebhookNotice};
+use cashier_provider_sdk::{
+    Capabilities, HttpReply, PaymentMode, PaymentOrder, PaymentRef, RefundOrder, StatusUpdate, Step, WebhookNotice,
+};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -23,7 +26,7 @@ use crate::plugins::loading::module::{LoadedModule, ReportsHealth};
 use crate::plugins::thread_slots::STUCK_MAX;
 use crate::ports::{
     Clock, CreateAnswer, Durable, Entropy, Gateway, ModuleHealth, NoticeBody, Order, OrderCheck, PaymentQuery,
-    QueryAnswer, RawNotice, Verdict,
+    QueryAnswer, RawNotice, RefundQuery, Verdict,
 };
 use crate::web_url;
 
@@ -222,6 +225,19 @@ impl ConfiguredModule {
         outcomes::verify(outcome, &self.masks, self.clock.is_plausible())
     }
 
+    async fn refund(&self, refund: RefundOrder, transaction: TransactionId) -> RefundAnswer {
+        let key = refund.refund_reference.clone();
+        let allowed = AllowedRequests::Creating { order_keys: &[&key] };
+        let site = self.site.clone();
+        let call = move |instance: &Instance, replies: &[HttpReply]| {
+            let (transaction, reference) = (transaction.0, &*refund.refund_reference);
+            let about = About { transaction, reference, phase: replies.len(), notice: None };
+            let _call = site.enter(CallEntry::RefundPayment, &about);
+            instance.refund_payment(&refund, replies)
+        };
+        outcomes::refund(self.driver.exchange(&self.thread, allowed, call).await, &self.masks)
+    }
+
     async fn call(&self, call: PaymentCall, payment: &PaymentQuery) -> QueryAnswer {
         let capabilities = self.loaded.generation.descriptor.capabilities;
         let (supported, allowed, entry_point, entry): (bool, AllowedRequests<'_>, EntryPoint, CallEntry) = match call {
@@ -314,5 +330,17 @@ impl Gateway for ModuleGateway {
 
     fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
         self.with(|module| async move { module.call(PaymentCall::Cancel, payment.get()).await })
+    }
+
+    fn abilities(&self) -> PaymentAbilities {
+        let declared = &self.0.loaded.generation.descriptor.capabilities;
+        let Capabilities { refund, partial_refund, cancel, .. } = *declared;
+        PaymentAbilities { refund, partial_refund: refund && partial_refund, cancel }
+    }
+
+    fn refund(&self, refund: Durable<RefundQuery>) -> BoxFuture<'static, RefundAnswer> {
+        let transaction = refund.get().transaction_id;
+        let order = convert::refund_order(refund.get(), &self.0.receiver.brand, &self.0.notify_url);
+        self.with(|module| async move { module.refund(order, transaction).await })
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cashier_core::aggregate::CreateEnding;
 use cashier_core::notice::Update;
+use cashier_core::refund::RefundAnswer;
 use cashier_provider_sdk::{
     FailureKind, NormalizedStatus, PaymentCreated, ProviderFailure, StatusUpdate, WebhookVerdict,
 };
@@ -192,6 +193,38 @@ pub(super) fn query(call: PaymentCall, outcome: ExchangeOutcome<StatusUpdate>, m
                     | FailureKind::Panicked,
                     _,
                 ) => QueryAnswer::NoAnswer(reason.into_string()),
+            }
+        }
+    }
+}
+
+/// How a refund call ended. It was refused where the provider declined it, or refused the only request that could refund; it was
+/// not sent where none such left.
+pub(super) fn refund(outcome: ExchangeOutcome<StatusUpdate>, masks: &SecretMasks) -> RefundAnswer {
+    let ExchangeOutcome { end, money_may_have_moved, moved_before_last, moved_by_last, .. } = outcome;
+    let unmade = |reason: Box<str>| match money_may_have_moved {
+        true => RefundAnswer::NoAnswer(reason),
+        false => RefundAnswer::NotSent(reason),
+    };
+    match end {
+        ExchangeEnd::Done(update) => RefundAnswer::Stated(Box::new(convert::update(update, masks))),
+        ExchangeEnd::Unsupported => unmade("the module knows no id by which to refund the payment".into()),
+        ExchangeEnd::HostFailed(failure) => unmade(masks.text(&failure.to_string(), REASON_LENGTH_MAX)),
+        ExchangeEnd::Failed(failure) => {
+            let reason = reason_of(&failure, masks);
+            match failure.kind {
+                FailureKind::Declined => RefundAnswer::Declined(reason),
+                FailureKind::CredentialsRefused if !moved_before_last => RefundAnswer::NotSent(reason),
+                FailureKind::RefusedRequest | FailureKind::NotFound if moved_by_last && !moved_before_last => {
+                    RefundAnswer::Refused(reason)
+                }
+                FailureKind::CredentialsRefused
+                | FailureKind::RefusedRequest
+                | FailureKind::NotFound
+                | FailureKind::UnreadableAnswer
+                | FailureKind::Temporary
+                | FailureKind::StaleReply
+                | FailureKind::Panicked => unmade(reason),
             }
         }
     }

@@ -25,6 +25,8 @@ pub(in crate::plugins) enum CallEntry {
     QueryStatus,
     AdvancePayment,
     CancelPayment,
+    /// Its reference is our id of the refund.
+    RefundPayment,
     /// Dropping an instance.
     Drop,
     /// Destructors of the module's thread-local values.
@@ -44,6 +46,7 @@ impl CallEntry {
             Self::QueryStatus => "query_status",
             Self::AdvancePayment => "advance_payment",
             Self::CancelPayment => "cancel_payment",
+            Self::RefundPayment => "refund_payment",
             Self::Drop => "drop",
             Self::ThreadEnd => "thread_end",
             Self::OwnThread => "a thread",

@@ -174,7 +174,7 @@ fn every_stored_fact_keeps_its_stored_name() {
     json::write_provider_facts(&facts, &mut written).unwrap();
     assert_eq!(std::str::from_utf8(&written).unwrap(), text);
 
-    let text = r#"[[1,1,{"held":3}],[1,1,"released"],[1,1,"approved"],[1,1,"rejected"],[1,1,{"resolved":{"minor":0}}],[1,1,"retried"],[1,1,{"refund_asked":{"id":"i","minor":5}}],[1,1,{"refund_refused":{"id":"i"}}],[1,1,{"refund_done":{"id":"i","refund":"re_1"}}],[1,1,{"refund_asked":{"id":"i","payment":"p","minor":5}}],[1,1,"reversals_wait"]]"#;
+    let text = r#"[[1,1,{"held":3}],[1,1,"released"],[1,1,"approved"],[1,1,"rejected"],[1,1,{"resolved":{"minor":0}}],[1,1,"retried"],[1,1,{"refund_asked":{"id":"i","minor":5}}],[1,1,{"refund_refused":{"id":"i"}}],[1,1,{"refund_done":{"id":"i","refund":"re_1"}}],[1,1,{"refund_asked":{"id":"i","payment":"p","minor":5}}],[1,1,"reversals_wait"],[1,1,{"refund_reason":{"id":"i","key":"k","reason":"r"}}],[1,1,{"refund_sent":{"id":"i","terms":3,"before":5}}],[1,1,{"refund_crashed":{"id":"i"}}],[1,1,{"refund_accepted":{"id":"i","refund":"re_1"}}],[1,1,{"refund_in_total":{"id":"i"}}],[1,1,{"refund_refusal":{"id":"i","by":"trading","reason":"r"}}]]"#;
     let facts = json::read_person_facts(text).unwrap();
     let mut written = Vec::new();
     json::write_person_facts(&facts, &mut written).unwrap();

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::super::reseal::{ResealCursor, unreadable_rows, used_keys};
 use super::super::seal::{SealContext, SealRing, Terms};
 use super::*;
-use crate::ports::{FaultKind, Loaded, Recorder};
+use crate::ports::{FaultKind, FingerprintKey, Loaded, LostKey, Recorder};
 
 pub(super) const ONE: &str = "1:0101010101010101010101010101010101010101010101010101010101010101";
 pub(super) const TWO: &str = "2:0202020202020202020202020202020202020202020202020202020202020202";
@@ -277,7 +277,7 @@ fn k1_a_start_marks_the_account_of_every_config_that_opens_and_the_marks_outlive
     let opened = ProviderConfig { account_marks: marks(one), ..config(1) };
     assert_eq!((one, one.account_marks.len()), (&opened, 2), "no version rises");
     assert_eq!(marks(one), marks(two));
-    assert!(!loaded.fingerprints.may_be_any(one, &marks(one)));
+    assert!(!FingerprintKey::may_be_any(one, &marks(one)));
     // Row 2 is brought under the new key, with the key of fingerprints; row 1 loses its own.
     reseal_all(&path, BOTH);
     let old = "UPDATE provider_config SET secret_key_sealed = CAST(x'0200000001' || substr(secret_key_sealed, 6) AS BLOB) WHERE id = 1";
@@ -285,7 +285,7 @@ fn k1_a_start_marks_the_account_of_every_config_that_opens_and_the_marks_outlive
     let loaded = started(TWO);
     let [lost, _] = &loaded.configs[..] else { panic!("two rows") };
     assert_eq!((lost.unreadable.len(), marks(lost)), (1, marks(two)));
-    assert!(!loaded.fingerprints.may_be_any(lost, &loaded.fingerprints.account_marks(lost)));
+    assert!(!FingerprintKey::may_be_any(lost, &loaded.fingerprints.account_marks(lost)));
     // Without the key of fingerprints nothing can be compared with it.
     Connection::open(&path).unwrap().execute_batch("DELETE FROM audit_key").unwrap();
     stored(&path, ONE, 2, vec![a_config(lost.clone())]);
@@ -294,10 +294,16 @@ fn k1_a_start_marks_the_account_of_every_config_that_opens_and_the_marks_outlive
     let loaded = store.load().unwrap();
     assert_eq!(loaded.fingerprints.id(), 5, "a new one");
     let [lost, two] = &loaded.configs[..] else { panic!("two rows") };
-    assert!(loaded.fingerprints.may_be_any(lost, &marks(lost)), "{lost:?}");
+    let compared =
+        |row: &ProviderConfig| -> Vec<LostKey> { loaded.fingerprints.lost_keys(&marks(row)).into_values().collect() };
+    assert_eq!(compared(lost), [LostKey { has_alone: true, has_more: false }], "{lost:?}");
+    assert_eq!(compared(two), [LostKey { has_alone: false, has_more: false }], "its marks have successors: {two:?}");
     let of_new_key = marks(two).iter().filter(|mark| mark.starts_with("k5 ")).count();
-    assert_eq!((of_new_key, marks(two).len()), (2, 4), "those of the lost key are compared with its: {two:?}");
-    assert_eq!(marks(two).get(..2), Some(&marks(lost)[..]));
+    assert_eq!((of_new_key, marks(two).len()), (3, 5), "those of the lost key are compared with its: {two:?}");
+    assert_eq!(marks(two).get(..2), marks(lost).get(..2));
+    store.close().unwrap();
+    let mut store = Sqlite::open(&path, sealing(TWO)).unwrap();
+    assert_eq!(store.load().unwrap().configs, loaded.configs, "marked once");
     assert_eq!(store.configuration().unwrap().configs, loaded.configs, "they are stored");
     store.close().unwrap();
 }

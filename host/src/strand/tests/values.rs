@@ -119,7 +119,20 @@ fn person_fact() -> BoxedStrategy<PersonFact> {
         }),
         text().prop_map(|id| PersonFact::RefundRefused { id }),
         (text(), text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
+        (text(), text(), text()).prop_map(|(id, key, reason)| PersonFact::RefundReason { id, key, reason }),
+        (text(), any::<i64>(), any::<i64>()).prop_map(|(id, terms, before)| PersonFact::RefundSent {
+            id,
+            terms,
+            before
+        }),
+        text().prop_map(|id| PersonFact::RefundCrashed { id }),
+        (text(), text()).prop_map(|(id, refund)| PersonFact::RefundAccepted { id, refund }),
+        text().prop_map(|id| PersonFact::RefundInTotal { id }),
+        (text(), text(), text()).prop_map(|(id, by, reason)| PersonFact::RefundRefusal { id, by, reason }),
         Just(PersonFact::ReversalsWait),
+        id().prop_map(|by| PersonFact::Entered { by: ManagerId(by) }),
+        Just(PersonFact::CancelledByCustomer),
+        id().prop_map(|deposit| PersonFact::EnteredBeside { deposit: TransactionId(deposit) }),
     ]
     .boxed()
 }

@@ -29,6 +29,9 @@ pub(crate) struct PaymentBehavior {
     pub(crate) query_500: bool,
     pub(crate) cancel_refuse: bool,
     pub(crate) refund_decline: bool,
+    pub(crate) refund_slow_ms: Option<u64>,
+    pub(crate) refund_drop: Option<Times>,
+    pub(crate) refund_fails_ms: Option<u64>,
     pub(crate) webhook: WebhookBehavior,
 }
 
@@ -81,6 +84,9 @@ impl PaymentBehavior {
             Switch::Query500 => self.query_500 = true,
             Switch::CancelRefuse => self.cancel_refuse = true,
             Switch::RefundDecline => self.refund_decline = true,
+            Switch::RefundSlow(ms) => self.refund_slow_ms = Some(ms),
+            Switch::RefundDrop(times) => self.refund_drop = Some(times),
+            Switch::RefundFails(ms) => self.refund_fails_ms = Some(ms),
             Switch::WebhookBeforeAnswer(kind) => self.before_answer = Some(kind),
             Switch::WebhookEvents(kinds) => self.pay_events = kinds,
             Switch::WebhookTwice => webhook.twice = true,

@@ -18,6 +18,8 @@ pub enum EventKind {
     Cancelled,
     #[serde(rename = "payment.refunded", alias = "refunded")]
     Refunded,
+    #[serde(rename = "payment.refund_failed", alias = "refund_failed")]
+    RefundFailed,
     #[serde(rename = "payment.chargeback", alias = "chargeback")]
     Chargeback,
     #[serde(rename = "payment.chargeback_reversed", alias = "chargeback_reversed")]
@@ -25,12 +27,13 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Pending,
         Self::Confirmed,
         Self::Failed,
         Self::Cancelled,
         Self::Refunded,
+        Self::RefundFailed,
         Self::Chargeback,
         Self::ChargebackReversed,
     ];
@@ -43,6 +46,7 @@ impl EventKind {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Refunded => "refunded",
+            Self::RefundFailed => "refund_failed",
             Self::Chargeback => "chargeback",
             Self::ChargebackReversed => "chargeback_reversed",
         }

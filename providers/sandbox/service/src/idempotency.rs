@@ -29,7 +29,10 @@ pub(crate) struct RecordedAnswer {
 
 /// The state of a request's key.
 pub(crate) enum KeyLookup {
-    Answered(RecordedAnswer),
+    Answered {
+        answer: RecordedAnswer,
+        tries: u32,
+    },
     /// Nothing is recorded under it yet; the first request is try 1.
     Open {
         tries: u32,
@@ -52,7 +55,7 @@ impl IdempotencyKeys {
             }
             entry.tries = entry.tries.saturating_add(1);
             return Ok(match &entry.answer {
-                Some(answer) => KeyLookup::Answered(answer.clone()),
+                Some(answer) => KeyLookup::Answered { answer: answer.clone(), tries: entry.tries },
                 None => KeyLookup::Open { tries: entry.tries },
             });
         }

@@ -14,6 +14,8 @@ pub(crate) struct EventInput {
     /// For refunds and chargebacks; `None` is the remaining amount.
     pub(crate) amount: Option<DecimalAmount>,
     pub(crate) reason: String,
+    /// The merchant's own id of a refund; may be empty.
+    pub(crate) reference: String,
     pub(crate) now: i64,
     /// Sixteen random bytes in hex, for the event.
     pub(crate) event_id: String,
@@ -23,7 +25,7 @@ pub(crate) struct EventInput {
 
 /// Changes the payment and returns the event, or returns an error and changes nothing.
 pub(crate) fn apply_event(payment: &mut Payment, input: EventInput) -> Result<PaymentEvent, ApiError> {
-    let EventInput { kind, amount, reason, now, event_id, part_id } = input;
+    let EventInput { kind, amount, reason, reference, now, event_id, part_id } = input;
     let mut reported_as = None;
     let mut refund = None;
     let mut dispute = None;
@@ -58,7 +60,11 @@ pub(crate) fn apply_event(payment: &mut Payment, input: EventInput) -> Result<Pa
         }
 
         (EventKind::Refunded, PaymentStatus::Confirmed) => {
-            refund = Some(refund_payment(payment, amount, reason, now, part_id)?);
+            let new = NewRefund { amount, reason, reference, now, part_id };
+            refund = Some(refund_payment(payment, new)?);
+        }
+        (EventKind::RefundFailed, PaymentStatus::Confirmed | PaymentStatus::Refunded | PaymentStatus::Chargeback) => {
+            refund = Some(fail_refund(payment)?);
         }
         (EventKind::Chargeback, PaymentStatus::Confirmed | PaymentStatus::Refunded) => {
             dispute = Some(open_dispute(payment, amount, part_id)?);
@@ -85,7 +91,10 @@ pub(crate) fn apply_event(payment: &mut Payment, input: EventInput) -> Result<Pa
             | PaymentStatus::Refunded
             | PaymentStatus::Chargeback,
         )
-        | (EventKind::Chargeback, PaymentStatus::Pending | PaymentStatus::Failed | PaymentStatus::Cancelled)
+        | (
+            EventKind::Chargeback | EventKind::RefundFailed,
+            PaymentStatus::Pending | PaymentStatus::Failed | PaymentStatus::Cancelled,
+        )
         | (
             EventKind::ChargebackReversed,
             PaymentStatus::Pending
@@ -104,13 +113,17 @@ pub(crate) fn apply_event(payment: &mut Payment, input: EventInput) -> Result<Pa
     Ok(PaymentEvent { id: format!("evt_{event_id}"), kind, created: now, livemode: false, data, refund, dispute })
 }
 
-fn refund_payment(
-    payment: &mut Payment,
+/// A refund to record.
+struct NewRefund {
     amount: Option<DecimalAmount>,
     reason: String,
+    reference: String,
     now: i64,
     part_id: String,
-) -> Result<PaymentRefund, ApiError> {
+}
+
+fn refund_payment(payment: &mut Payment, new: NewRefund) -> Result<PaymentRefund, ApiError> {
+    let NewRefund { amount, reason, reference, now, part_id } = new;
     let left = payment.amount.minus(payment.refunded_total).unwrap_or(DecimalAmount::zero_like(payment.amount));
     let amount = amount.unwrap_or(left);
     if amount.is_zero() {
@@ -129,10 +142,27 @@ fn refund_payment(
         currency: payment.currency.clone(),
         reason,
         created: now,
+        reference,
+        failed: false,
     };
     payment.refunds.push(refund.clone());
     payment.refunded_total = payment.refunded_total.plus(amount);
     payment.status = settled_status(payment);
+    Ok(refund)
+}
+
+/// The newest refund that did not fail is returned to the merchant.
+fn fail_refund(payment: &mut Payment) -> Result<PaymentRefund, ApiError> {
+    let Some(newest) = payment.refunds.iter_mut().rfind(|refund| !refund.failed) else {
+        return Err(not_allowed(payment, "no refund of the payment can fail".to_owned()));
+    };
+    newest.failed = true;
+    let refund = newest.clone();
+    let left = payment.refunded_total.minus(refund.amount);
+    payment.refunded_total = left.unwrap_or(DecimalAmount::zero_like(payment.amount));
+    if payment.status == PaymentStatus::Refunded {
+        payment.status = settled_status(payment);
+    }
     Ok(refund)
 }
 
@@ -166,8 +196,9 @@ pub(crate) const fn lifecycle_order(kind: EventKind) -> u8 {
         EventKind::Cancelled => 2,
         EventKind::Confirmed => 3,
         EventKind::Refunded => 4,
-        EventKind::Chargeback => 5,
-        EventKind::ChargebackReversed => 6,
+        EventKind::RefundFailed => 5,
+        EventKind::Chargeback => 6,
+        EventKind::ChargebackReversed => 7,
     }
 }
 
@@ -217,6 +248,7 @@ pub(crate) mod tests {
                     kind: kind.parse().unwrap(),
                     amount,
                     reason: String::new(),
+                    reference: String::new(),
                     now: 2,
                     event_id: "e".into(),
                     part_id: "p".into(),
@@ -248,6 +280,18 @@ pub(crate) mod tests {
                 "confirmed refunded chargeback chargeback_reversed",
                 Refunded,
                 &["confirmed", "refunded", "chargeback", "refunded"],
+            ),
+            ("confirmed refunded=4 refund_failed", Confirmed, &["confirmed", "confirmed", "confirmed"]),
+            (
+                "confirmed refunded refund_failed refunded",
+                Refunded,
+                &["confirmed", "refunded", "confirmed", "refunded"],
+            ),
+            ("confirmed refund_failed", Confirmed, &["confirmed", "not_allowed"]),
+            (
+                "confirmed refunded refund_failed refund_failed",
+                Confirmed,
+                &["confirmed", "refunded", "confirmed", "not_allowed"],
             ),
             ("confirmed chargeback refunded", Chargeback, &["confirmed", "chargeback", "not_allowed"]),
             ("confirmed chargeback_reversed", Confirmed, &["confirmed", "not_allowed"]),

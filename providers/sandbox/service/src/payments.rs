@@ -58,6 +58,16 @@ pub(crate) struct RecordedPayment {
     pub(crate) behavior: PaymentBehavior,
 }
 
+/// A refund that was recorded now, or under its key before.
+pub(crate) struct RefundRecorded {
+    pub(crate) answer: RecordedAnswer,
+    /// `None` where it was recorded before.
+    pub(crate) outgoing: Option<OutgoingEvent>,
+    /// The connection is closed without an answer.
+    pub(crate) dropped: bool,
+    pub(crate) behavior: PaymentBehavior,
+}
+
 impl PaymentStore {
     pub(crate) fn new(
         limits: ServiceLimits,
@@ -85,7 +95,7 @@ impl PaymentStore {
         base_url: &str,
     ) -> Result<KeyedOutcome<RecordedPayment>, ApiError> {
         let tries = match self.keys.look_up(key, fingerprint)? {
-            KeyLookup::Answered(answer) => return Ok(KeyedOutcome::Replay(answer)),
+            KeyLookup::Answered { answer, .. } => return Ok(KeyedOutcome::Replay(answer)),
             KeyLookup::Open { tries } => tries,
         };
         let behavior = PaymentBehavior::from_switches(&self.defaults, request.amount, own_switches);
@@ -143,22 +153,27 @@ impl PaymentStore {
         fingerprint: [u8; 32],
         id: &str,
         request: RefundRequest,
-    ) -> Result<KeyedOutcome<(RecordedAnswer, OutgoingEvent)>, ApiError> {
-        self.entry(id)?;
-        if let KeyLookup::Answered(answer) = self.keys.look_up(key, fingerprint)? {
-            return Ok(KeyedOutcome::Replay(answer));
-        }
-        if self.entry(id)?.behavior.refund_decline {
+    ) -> Result<RefundRecorded, ApiError> {
+        let behavior = self.entry(id)?.behavior.clone();
+        let dropped = |tries| applies(behavior.refund_drop, tries);
+        let tries = match self.keys.look_up(key, fingerprint)? {
+            KeyLookup::Answered { answer, tries } => {
+                return Ok(RefundRecorded { answer, outgoing: None, dropped: dropped(tries), behavior });
+            }
+            KeyLookup::Open { tries } => tries,
+        };
+        if behavior.refund_decline {
             return Err(ApiError {
                 code: ApiErrorCode::Declined,
                 message: "the refund was declined".to_owned(),
                 payment: Some(id.to_owned()),
             });
         }
-        let (payment, outgoing) = self.apply_event(id, EventKind::Refunded, request.amount, request.reason)?;
+        let RefundRequest { amount, reason, reference } = request;
+        let (payment, outgoing) = self.apply(id, EventKind::Refunded, amount, reason, reference)?;
         let answer = recorded_answer(201, &refund_list(payment, outgoing.event.refund.clone()))?;
         self.keys.record_answer(key, &answer);
-        Ok(KeyedOutcome::Recorded((answer, outgoing)))
+        Ok(RefundRecorded { answer, outgoing: Some(outgoing), dropped: dropped(tries), behavior })
     }
 
     pub(crate) fn refunds(&self, id: &str) -> Result<RefundList, ApiError> {
@@ -235,10 +250,22 @@ impl PaymentStore {
         amount: Option<DecimalAmount>,
         reason: String,
     ) -> Result<(Payment, OutgoingEvent), ApiError> {
+        self.apply(id, kind, amount, reason, String::new())
+    }
+
+    fn apply(
+        &mut self,
+        id: &str,
+        kind: EventKind,
+        amount: Option<DecimalAmount>,
+        reason: String,
+        reference: String,
+    ) -> Result<(Payment, OutgoingEvent), ApiError> {
         let input = EventInput {
             kind,
             amount,
             reason,
+            reference,
             now: self.clock.now_unix(),
             event_id: self.draw()?,
             part_id: self.draw()?,

@@ -62,12 +62,13 @@ fn merchant(state: &State) -> BoxedFilter<(Response,)> {
         .and(warp::path!(String / "cancel"))
         .and(warp::post())
         .map(|state: State, id: String| response::result(200, state.cancel(&id)));
-    let refund =
-        with_state(state).and(warp::path!(String / "refunds")).and(warp::post()).and(key).and(warp::body::bytes()).map(
-            |state: State, id: String, key, body: Bytes| match state.refund(key, &id, &body) {
-                Ok((answer, replay)) => response::recorded(&answer, replay),
-                Err(error) => response::api_error(&error),
-            },
+    let refund = with_state(state)
+        .and(warp::path!(String / "refunds"))
+        .and(warp::post())
+        .and(key)
+        .and(warp::body::bytes())
+        .then(
+            |state: State, id: String, key, body: Bytes| async move { answered(state.refund(key, &id, &body).await) },
         );
     let refunds = with_state(state)
         .and(warp::path!(String / "refunds"))
@@ -79,7 +80,11 @@ fn merchant(state: &State) -> BoxedFilter<(Response,)> {
 }
 
 async fn create(state: State, key: Option<String>, body: Bytes) -> Response {
-    match state.create(key, &body).await {
+    answered(state.create(key, &body).await)
+}
+
+fn answered(outcome: Result<CreateOutcome, ApiError>) -> Response {
+    match outcome {
         Ok(CreateOutcome::Answer(answer)) => response::recorded(&answer, false),
         Ok(CreateOutcome::Replay(answer)) => response::recorded(&answer, true),
         Ok(CreateOutcome::Garbage) => {

@@ -11,7 +11,7 @@ use crate::background::BackgroundTasks;
 use crate::button::Button;
 use crate::event_kind::EventKind;
 use crate::idempotency::RecordedAnswer;
-use crate::payments::{KeyedOutcome, OutgoingEvent, PaymentStore, RecordedPayment};
+use crate::payments::{KeyedOutcome, OutgoingEvent, PaymentStore, RecordedPayment, RefundRecorded};
 use crate::settings::SandboxSettings;
 use crate::validation;
 use crate::webhook_sender::WebhookSender;
@@ -26,7 +26,7 @@ pub(crate) struct ServiceState {
     pub(crate) tasks: Arc<BackgroundTasks>,
 }
 
-/// What the caller of a create call gets.
+/// What the caller of a create or refund call gets.
 pub(crate) enum CreateOutcome {
     Answer(RecordedAnswer),
     Replay(RecordedAnswer),
@@ -119,24 +119,36 @@ impl ServiceState {
         }
     }
 
-    /// A refund call; true marks the replay of an earlier answer.
-    pub(crate) fn refund(
-        &self,
+    /// A refund call. What follows the recording runs in the background: a caller that disconnects changes nothing.
+    pub(crate) async fn refund(
+        self: &Arc<Self>,
         key: Option<String>,
         id: &str,
         body: &[u8],
-    ) -> Result<(RecordedAnswer, bool), ApiError> {
+    ) -> Result<CreateOutcome, ApiError> {
         let key = validation::key(key)?;
         let read = validation::refund(id, body)?;
-        let keyed = self.store().refund(&key, read.fingerprint, id, read.request)?;
-        match keyed {
-            KeyedOutcome::Replay(answer) => Ok((answer, true)),
-            KeyedOutcome::Recorded((answer, outgoing)) => {
-                self.send(vec![outgoing])?;
-                Ok((answer, false))
+        let recorded = self.store().refund(&key, read.fingerprint, id, read.request)?;
+        let RefundRecorded { answer, outgoing, dropped, behavior } = recorded;
+        let is_new = outgoing.is_some();
+        if let Some(outgoing) = outgoing {
+            self.send(vec![outgoing])?;
+            if let Some(ms) = behavior.refund_fails_ms {
+                let (state, id) = (Arc::clone(self), id.to_owned());
+                self.tasks.spawn(async move {
+                    state.settings.clock.sleep(Duration::from_millis(ms)).await;
+                    state.switched_event(&id, EventKind::RefundFailed);
+                });
             }
-            KeyedOutcome::Lost => Err(ApiError::not_found()),
         }
+        if let Some(ms) = behavior.refund_slow_ms.filter(|_| is_new) {
+            self.settings.clock.sleep(Duration::from_millis(ms)).await;
+        }
+        Ok(match (dropped, is_new) {
+            (true, _) => CreateOutcome::Drop,
+            (false, true) => CreateOutcome::Answer(answer),
+            (false, false) => CreateOutcome::Replay(answer),
+        })
     }
 
     pub(crate) fn cancel(&self, id: &str) -> Result<Payment, ApiError> {

@@ -34,6 +34,9 @@ pub enum Switch {
     Query500,
     CancelRefuse,
     RefundDecline,
+    RefundSlow(u64),
+    RefundDrop(Times),
+    RefundFails(u64),
     WebhookBeforeAnswer(EventKind),
     WebhookEvents(Vec<EventKind>),
     WebhookTwice,
@@ -66,7 +69,7 @@ const fn row(name: &'static str, argument: &'static str, meaning: &'static str) 
 }
 
 /// Every switch, in the order of a payment's lifecycle. The README contains this table; a test compares them.
-pub const SWITCHES: [SwitchRow; 26] = [
+pub const SWITCHES: [SwitchRow; 29] = [
     row(
         "auto",
         "[event], default confirmed",
@@ -84,6 +87,9 @@ pub const SWITCHES: [SwitchRow; 26] = [
     row("query_500", "", "GET of this payment, and lists that contain it, answer 500 `internal`"),
     row("cancel_refuse", "", "cancel answers 409 `not_allowed`"),
     row("refund_decline", "", "refunds answer 402 `declined`"),
+    row("refund_slow", "ms", "a refund is made at once and answered after this delay"),
+    row("refund_drop", "[times], default always", "a refund is made, then the connection is closed without an answer"),
+    row("refund_fails", "ms", "a refund is made, and this long after it fails: `payment.refund_failed`"),
     row(
         "webhook_before_answer",
         "[event], default pending",
@@ -124,6 +130,9 @@ impl Switch {
             Self::Query500 => "query_500",
             Self::CancelRefuse => "cancel_refuse",
             Self::RefundDecline => "refund_decline",
+            Self::RefundSlow(_) => "refund_slow",
+            Self::RefundDrop(_) => "refund_drop",
+            Self::RefundFails(_) => "refund_fails",
             Self::WebhookBeforeAnswer(_) => "webhook_before_answer",
             Self::WebhookEvents(_) => "webhook_events",
             Self::WebhookTwice => "webhook_twice",
@@ -143,8 +152,14 @@ impl Switch {
     fn argument(&self) -> Option<String> {
         match self {
             Self::Auto(kind) | Self::WebhookBeforeAnswer(kind) => Some(kind.to_string()),
-            Self::Create500(times) | Self::CreateBusy(times) | Self::CreateLost(times) => times.map(|n| n.to_string()),
-            Self::CreateSlow(n) | Self::WebhookLate(n) | Self::WebhookOld(n) => Some(n.to_string()),
+            Self::Create500(times) | Self::CreateBusy(times) | Self::CreateLost(times) | Self::RefundDrop(times) => {
+                times.map(|n| n.to_string())
+            }
+            Self::CreateSlow(n)
+            | Self::WebhookLate(n)
+            | Self::WebhookOld(n)
+            | Self::RefundSlow(n)
+            | Self::RefundFails(n) => Some(n.to_string()),
             Self::WebhookEvents(kinds) => Some(kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join("+")),
             Self::WebhookAmount(amount) => amount.map(|amount| amount.to_string()),
             Self::WebhookCurrency(currency) => currency.clone(),
@@ -200,6 +215,9 @@ impl FromStr for Switch {
             "query_500" => bare(Self::Query500),
             "cancel_refuse" => bare(Self::CancelRefuse),
             "refund_decline" => bare(Self::RefundDecline),
+            "refund_slow" => Ok(Self::RefundSlow(number(name, named("ms")?, DELAY_MS_MAX)?)),
+            "refund_drop" => Ok(Self::RefundDrop(times()?)),
+            "refund_fails" => Ok(Self::RefundFails(number(name, named("ms")?, DELAY_MS_MAX)?)),
             "webhook_before_answer" => Ok(Self::WebhookBeforeAnswer(event(EventKind::Pending)?)),
             "webhook_events" => Ok(Self::WebhookEvents(events(name, named("event+event+…")?)?)),
             "webhook_twice" => bare(Self::WebhookTwice),
@@ -234,7 +252,7 @@ impl FromStr for Switch {
 fn first_event(name: &str, event: &str) -> Result<EventKind, String> {
     match event.parse()? {
         kind @ (EventKind::Pending | EventKind::Confirmed | EventKind::Failed | EventKind::Cancelled) => Ok(kind),
-        EventKind::Refunded | EventKind::Chargeback | EventKind::ChargebackReversed => {
+        EventKind::Refunded | EventKind::RefundFailed | EventKind::Chargeback | EventKind::ChargebackReversed => {
             Err(format!("switch `{name}` takes pending, confirmed, failed or cancelled"))
         }
     }
@@ -250,6 +268,7 @@ fn events(name: &str, list: &str) -> Result<Vec<EventKind>, String> {
         let required = match kind {
             EventKind::Pending | EventKind::Confirmed | EventKind::Failed | EventKind::Cancelled => continue,
             EventKind::Refunded | EventKind::Chargeback => EventKind::Confirmed,
+            EventKind::RefundFailed => EventKind::Refunded,
             EventKind::ChargebackReversed => EventKind::Chargeback,
         };
         if !kinds.contains(&required) {

@@ -76,6 +76,9 @@ pub(crate) fn refund(payment: &str, body: &[u8]) -> Result<Fingerprinted<RefundR
     let body = if body.is_empty() { b"{}" } else { body };
     let read: Fingerprinted<RefundRequest> = json(&format!("refunds of {payment}"), body)?;
     text("reason", &read.request.reason, TEXT_CHARS_MAX)?;
+    if !read.request.reference.is_empty() && !is_reference(&read.request.reference) {
+        return Err(ApiError::invalid("`reference` needs at most 64 visible ASCII characters"));
+    }
     Ok(read)
 }
 

@@ -116,9 +116,12 @@ pub struct RefundRequest {
     /// At most 200 characters.
     #[serde(default)]
     pub reason: String,
+    /// The merchant's own id of the refund, 1..=64 visible ASCII characters, echoed; empty is none.
+    #[serde(default)]
+    pub reference: String,
 }
 
-/// One refund; it succeeds at once or is refused.
+/// One refund; it succeeds at once or is refused, and may fail later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentRefund {
     /// `sr_` and 32 hex characters.
@@ -130,6 +133,12 @@ pub struct PaymentRefund {
     pub reason: String,
     /// Unix seconds.
     pub created: i64,
+    /// As requested; absent where none was.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reference: String,
+    /// It did not reach the payer; absent where it did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
 }
 
 /// Answer of `POST` and `GET /v1/payments/{id}/refunds`.
@@ -187,7 +196,7 @@ pub struct PaymentEvent {
     pub livemode: bool,
     /// The payment as it was right after this event.
     pub data: Payment,
-    /// The refund this event is about; only with `payment.refunded`.
+    /// The refund this event is about; only with `payment.refunded` and `payment.refund_failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund: Option<PaymentRefund>,
     /// The dispute this event is about; only with the chargeback kinds.

@@ -43,6 +43,16 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         }),
         any_text().prop_map(|id| PersonFact::RefundRefused { id }),
         (any_text(), any_text()).prop_map(|(id, refund)| PersonFact::RefundDone { id, refund }),
+        (any_text(), any_text(), any_text()).prop_map(|(id, key, reason)| PersonFact::RefundReason { id, key, reason }),
+        (any_text(), any::<i64>(), any::<i64>()).prop_map(|(id, terms, before)| PersonFact::RefundSent {
+            id,
+            terms,
+            before
+        }),
+        any_text().prop_map(|id| PersonFact::RefundCrashed { id }),
+        (any_text(), any_text()).prop_map(|(id, refund)| PersonFact::RefundAccepted { id, refund }),
+        any_text().prop_map(|id| PersonFact::RefundInTotal { id }),
+        (any_text(), any_text(), any_text()).prop_map(|(id, by, reason)| PersonFact::RefundRefusal { id, by, reason }),
     ]
 }
 

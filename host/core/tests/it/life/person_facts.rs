@@ -126,10 +126,10 @@ fn a_managers_refund_is_debited_first_and_credited_again_if_the_provider_refuses
         expect![[r#"
             confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
             posted -> credited | owed 100 posted 100
-            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
-            posted -> credited PARTLY_REFUNDED | owed 60 posted 60
-            person: RefundRefused { id: "1" } -> provider_confirmed | owed 100 posted 60 | BALANCE_IN 40 planned
-            posted -> credited | owed 100 posted 100
+            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited REFUND_PENDING refund 1 of 40.0 USD waits for the debit of the account | owed 60 posted 100 | BALANCE_OUT -40 planned
+            posted -> credited REFUND_PENDING refund 1 of 40.0 USD is to be sent to the provider | owed 60 posted 60
+            person: RefundRefused { id: "1" } -> provider_confirmed REFUND_REFUSED refund 1 of 40.0 USD was refused by the provider | owed 100 posted 60 | BALANCE_IN 40 planned
+            posted -> credited REFUND_REFUSED refund 1 of 40.0 USD was refused by the provider | owed 100 posted 100
         "#]],
     );
 }
@@ -145,8 +145,8 @@ fn a_managers_refund_and_the_providers_statement_of_it_count_once() {
         expect![[r#"
             confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
             posted -> credited | owed 100 posted 100
-            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
-            posted -> credited PARTLY_REFUNDED | owed 60 posted 60
+            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited REFUND_PENDING refund 1 of 40.0 USD waits for the debit of the account | owed 60 posted 100 | BALANCE_OUT -40 planned
+            posted -> credited REFUND_PENDING refund 1 of 40.0 USD is to be sent to the provider | owed 60 posted 60
             person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 60 posted 60
             refund re_1 of 40 -> credited PARTLY_REFUNDED | owed 60 posted 60
             refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 60
@@ -158,9 +158,9 @@ fn a_managers_refund_and_the_providers_statement_of_it_count_once() {
         expect![[r#"
             confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
             posted -> credited | owed 100 posted 100
-            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
-            posted -> credited PARTLY_REFUNDED | owed 60 posted 60
-            refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 60
+            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited REFUND_PENDING refund 1 of 40.0 USD waits for the debit of the account | owed 60 posted 100 | BALANCE_OUT -40 planned
+            posted -> credited REFUND_PENDING refund 1 of 40.0 USD is to be sent to the provider | owed 60 posted 60
+            refunded 40 in all -> credited REFUND_PENDING refund 1 of 40.0 USD is to be sent to the provider | owed 60 posted 60
             person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 60 posted 60
         "#]],
     );
@@ -173,8 +173,8 @@ fn a_managers_refund_and_the_providers_statement_of_it_count_once() {
             posted -> credited | owed 100 posted 100
             refunded 40 in all -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
             posted -> credited PARTLY_REFUNDED | owed 60 posted 60
-            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited PARTLY_REFUNDED | owed 20 posted 60 | BALANCE_OUT -40 planned
-            posted -> credited PARTLY_REFUNDED | owed 20 posted 20
+            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited REFUND_PENDING refund 1 of 40.0 USD waits for the debit of the account | owed 20 posted 60 | BALANCE_OUT -40 planned
+            posted -> credited REFUND_PENDING refund 1 of 40.0 USD is to be sent to the provider | owed 20 posted 20
             person: RefundDone { id: "1", refund: "re_1" } -> credited PARTLY_REFUNDED | owed 20 posted 20
             refund re_1 of 40 -> credited PARTLY_REFUNDED | owed 20 posted 20
         "#]],
@@ -191,11 +191,11 @@ fn a_refund_whose_posting_was_refused_may_be_asked_again() {
         expect![[r#"
             confirmed pi_1 -> provider_confirmed | owed 100 posted 0 | BALANCE_IN 100 planned
             posted -> credited | owed 100 posted 100
-            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
-            posting refused -> credited PARTLY_REFUNDED | owed 60 posted 100
-            person: RefundRefused { id: "1" } -> credited | owed 100 posted 100
-            person: RefundRequested { id: "2", payment: "", minor: 4000 } -> credited PARTLY_REFUNDED | owed 60 posted 100 | BALANCE_OUT -40 planned
-            posted -> credited PARTLY_REFUNDED | owed 60 posted 60
+            person: RefundRequested { id: "1", payment: "", minor: 4000 } -> credited REFUND_PENDING refund 1 of 40.0 USD waits for the debit of the account | owed 60 posted 100 | BALANCE_OUT -40 planned
+            posting refused -> credited REFUND_REFUSED refund 1 of 40.0 USD was refused by the trading server: no balance | owed 100 posted 100
+            person: RefundRefused { id: "1" } -> credited REFUND_REFUSED refund 1 of 40.0 USD was refused by the trading server: no balance | owed 100 posted 100
+            person: RefundRequested { id: "2", payment: "", minor: 4000 } -> credited REFUND_PENDING refund 2 of 40.0 USD waits for the debit of the account | owed 60 posted 100 | BALANCE_OUT -40 planned
+            posted -> credited REFUND_PENDING refund 2 of 40.0 USD is to be sent to the provider | owed 60 posted 60
         "#]],
     );
 }

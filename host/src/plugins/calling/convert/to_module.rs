@@ -7,13 +7,13 @@ use cashier_core::provider_config::{ProviderConfig as ConfigRow, REPLACED_SECRET
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::serde_json::{self, Map, Value};
 use cashier_provider_sdk::{
-    Amount, Descriptor, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, ProviderSettings, Secret,
-    SettingSpec, WebhookNotice,
+    Amount, Descriptor, PaymentMode, PaymentOrder, PaymentRef, ProviderConfig, ProviderRef, ProviderSettings,
+    RefundOrder, Secret, SettingSpec, WebhookNotice,
 };
 use zeroize::Zeroizing;
 
 use super::masks::is_hashed;
-use crate::ports::{Order, PaymentQuery, RawNotice};
+use crate::ports::{Order, PaymentQuery, RawNotice, RefundQuery};
 
 /// The row as its module sees it at `now`: `config_json` overrides `settings_json` and the credential columns; replaced
 /// secrets are included until they expire.
@@ -156,6 +156,21 @@ pub(in crate::plugins::calling) fn payment(query: &PaymentQuery, brand: &str, no
         now_unix: query.now.0,
         nonce: nonce(query.nonce),
         ..PaymentRef::default()
+    }
+}
+
+/// A refund of a payment that exists.
+pub(in crate::plugins::calling) fn refund_order(query: &RefundQuery, brand: &str, notify_url: &str) -> RefundOrder {
+    let refund = &query.refund;
+    let payment_id = (!refund.payment.is_empty() && !is_hashed(&refund.payment)).then(|| refund.payment.to_string());
+    RefundOrder {
+        payment: PaymentRef { payment_id, ..payment(&query.payment, brand, notify_url) },
+        refund_reference: refund.id.to_string(),
+        amount: amount(refund.amount),
+        refunded_before: amount(Money::new(refund.before_minor, refund.amount.currency)),
+        completes: refund.completes,
+        reason: refund.reason.to_string(),
+        bag: Vec::new(),
     }
 }
 

@@ -1,0 +1,253 @@
+//! Deposits and withdrawals that persons enter, process and reject, and the withdrawal request that its customer takes back:
+//! who may decide what, and when. The same decisions serve a customer's withdrawal request, and a transaction that reconcile
+//! recovered. It posts nothing: the operation follows from the facts.
+
+use crate::account::AccountFacts;
+use crate::aggregate::{Aggregate, DecisionContext};
+use crate::change::Change;
+use crate::deposit;
+use crate::draft::Draft;
+use crate::facts::PersonFact;
+use crate::ids::{CustomerId, Login, ManagerId, TransactionId};
+use crate::money::Money;
+use crate::operation::{self, BalanceOperation};
+use crate::reason::ReasonCode;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::session::CustomerSession;
+use crate::standing::Nature;
+use crate::status::{OperationStatus, Source, TransactionStatus, TransactionType};
+use crate::texts::Texts;
+use crate::transaction::{FirstAnswer, Fresh, KeySpace, Transaction};
+use crate::withdrawal::MANUAL_PROVIDER;
+
+/// A manual transaction as a manager enters it, well formed and within the published lengths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManualRequest {
+    pub kind: TransactionType,
+    pub login: Login,
+    pub amount: Money,
+    /// Given, it must be the account's.
+    pub customer_id: Option<CustomerId>,
+    pub method: Box<str>,
+    /// The bank's or provider's id of the payment; empty where there is none.
+    pub provider_payment_id: Box<str>,
+    /// Empty is no key.
+    pub idempotency_key: Box<str>,
+    pub comment: Box<str>,
+    /// A JSON object as text; `{}` when omitted.
+    pub metadata_json: Box<str>,
+    /// Whether it is processed at once.
+    pub process_now: bool,
+    /// Whether it is entered beside an open deposit that may be the same money.
+    pub force: bool,
+    /// Why its texts may not be stored; one that is under its key already is answered as before.
+    pub refused_if_new: Option<Refusal>,
+}
+
+impl ManualRequest {
+    pub fn texts(&self) -> Texts {
+        Texts { comment: self.comment.clone(), metadata_json: self.metadata_json.clone() }
+    }
+
+    /// Bytes that it stores beside the transaction's row.
+    pub fn stored_bytes(&self) -> u32 {
+        u32::try_from(self.texts().len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// Whether an earlier transaction under the same key is the same request.
+pub fn same_request(earlier: &Transaction, request: &ManualRequest) -> bool {
+    earlier.kind == request.kind
+        && earlier.source == Source::Manual
+        && earlier.login == request.login
+        && earlier.requested_method == request.method
+        && earlier.provider_payment_id == request.provider_payment_id
+        && earlier.amount == request.amount
+}
+
+/// Checks what only the account decides; that the session sees it was checked before. Whether the account may be debited or
+/// credited, the trading server judges when it posts.
+pub fn check_account(request: &ManualRequest, account: &AccountFacts) -> Result<(), Refusal> {
+    let owner = account.customer.customer_id;
+    if request.customer_id.is_some_and(|given| given != owner) {
+        return Err(Refusal::invalid("customer_id is not the owner of the login"));
+    }
+    deposit::check_currency(request.amount, account)
+}
+
+/// Refuses what may be the same money as a transaction that is there, and marks the open deposits beside which it is entered all
+/// the same. To be asked before [`open`], under the same lock.
+///
+/// # Errors
+/// 409: a transaction of the brand carries the payment's id, or a deposit of the customer over the same amount is open.
+pub fn check_money(
+    draft: &mut Draft<'_>,
+    request: &ManualRequest,
+    account: &AccountFacts,
+) -> Result<Vec<TransactionId>, Refusal> {
+    let payment = &request.provider_payment_id;
+    if let Some(known) = draft.by_payment_id(&account.customer.brand, payment) {
+        let message = format!("provider_payment_id is known: it is of transaction {known}");
+        return Err(Refusal::new(RefusalCode::Duplicate, message));
+    }
+    if request.kind != TransactionType::Deposit {
+        return Ok(Vec::new());
+    }
+    let mut open = draft.open_deposits_like(account.customer.customer_id, request.amount);
+    open.retain(|id| {
+        let known = draft.aggregate(*id);
+        known.is_some_and(|known| known.transaction.brand == account.customer.brand)
+    });
+    match open.first() {
+        Some(first) if !request.force => {
+            let message = format!(
+                "transaction {first} of the customer is an open deposit of {}: send force 1 to enter it beside that",
+                request.amount
+            );
+            Err(Refusal::new(RefusalCode::OpenDepositExists, message))
+        }
+        Some(_) | None => Ok(open),
+    }
+}
+
+/// Opens the transaction: it waits for a person, and nothing is owed until it is approved. `beside`: the open deposits that may
+/// be the same money, each of which remembers it.
+pub fn open(
+    draft: &mut Draft<'_>,
+    request: &ManualRequest,
+    account: &AccountFacts,
+    by: ManagerId,
+    fresh: Fresh,
+    beside: &[TransactionId],
+) -> Aggregate {
+    let mut transaction = Transaction {
+        kind: request.kind,
+        source: Source::Manual,
+        provider: MANUAL_PROVIDER.into(),
+        method: request.method.clone(),
+        requested_method: request.method.clone(),
+        provider_payment_id: request.provider_payment_id.clone(),
+        idempotency_key: request.idempotency_key.clone(),
+        key_space: KeySpace::Manager,
+        has_texts: !request.texts().is_default(),
+        stored_bytes: request.stored_bytes(),
+        status: TransactionStatus::ManualReview,
+        first_answer: FirstAnswer::Accepted,
+        ..Transaction::blank(fresh, request.login, request.amount, account)
+    };
+    let at = draft.context();
+    transaction.facts.record_person(at.seq, at.now, PersonFact::Entered { by });
+    draft.store_texts(transaction.id, request.texts());
+    draft.add([Change::Transaction(Box::new(transaction.clone()))]);
+    for known in beside.iter().filter_map(|id| draft.aggregate(*id)).collect::<Vec<_>>() {
+        draft.add(known.decide(PersonFact::EnteredBeside { deposit: transaction.id }, draft.context()));
+    }
+    Aggregate { transaction, operations: Vec::new() }
+}
+
+/// Approves: what was asked is owed from now on.
+///
+/// # Errors
+/// 400 for a transaction of a provider; 409 where it was decided already; 403 where two persons are needed and this one
+/// entered it.
+pub fn process(
+    known: &Aggregate,
+    by: ManagerId,
+    second_person: bool,
+    at: DecisionContext,
+) -> Result<Vec<Change>, Refusal> {
+    check_undecided(known)?;
+    if second_person && known.transaction.entered_by() == Some(by) {
+        let message = "who entered it may not process it: second_person names manual";
+        return Err(Refusal::new(RefusalCode::PermissionDenied, message));
+    }
+    let mut next = known.clone();
+    next.transaction.approved_by = by;
+    next.transaction.approved_time = at.now;
+    next.transaction.facts.record_person(at.seq, at.now, PersonFact::Approved);
+    Ok(next.settled(known, at))
+}
+
+/// Rejects: nothing is owed.
+///
+/// # Errors
+/// As [`process`], but anyone may reject.
+pub fn reject(known: &Aggregate, reason: &str, at: DecisionContext) -> Result<Vec<Change>, Refusal> {
+    check_undecided(known)?;
+    let mut next = known.clone();
+    next.transaction.reject_reason = reason.into();
+    next.transaction.facts.record_person(at.seq, at.now, PersonFact::Rejected);
+    Ok(next.settled(known, at))
+}
+
+/// The customer takes the own withdrawal request back.
+///
+/// # Errors
+/// 404 where it is no withdrawal of this customer; 409 where a manager entered or decided it.
+pub fn cancel(
+    known: Option<Aggregate>,
+    session: &CustomerSession,
+    at: DecisionContext,
+) -> Result<(Aggregate, Vec<Change>), Refusal> {
+    let is_own = |row: &Transaction| {
+        row.kind == TransactionType::Withdrawal
+            && row.customer_id == session.customer_id()
+            && session.brand().is_none_or(|brand| *brand == *row.brand)
+    };
+    let known = known.filter(|known| is_own(&known.transaction));
+    let known = known.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "there is no such withdrawal"))?;
+    check_undecided(&known)?;
+    let row = &known.transaction;
+    if row.key_space != KeySpace::Customer || row.approved_time.is_set() || !known.operations.is_empty() {
+        return Err(decided("it is being processed"));
+    }
+    let changes = known.decide(PersonFact::CancelledByCustomer, at);
+    Ok((known, changes))
+}
+
+/// Why a decision ends without a posting: the newest operation, which came after `before`, was refused by the trading server.
+pub fn refused_posting(before: &Aggregate, after: &Aggregate) -> Option<Refusal> {
+    let newest = after.operations.iter().rfind(|known| !known.is_withheld())?;
+    let is_new = before.operations.iter().all(|known| known.id != newest.id || known.is_unsettled());
+    if !is_new || newest.status != OperationStatus::Refused {
+        return None;
+    }
+    let code = match ReasonCode::from_name(&newest.failure_reason) {
+        Some(ReasonCode::InsufficientBalance) => RefusalCode::InsufficientBalance,
+        _ => RefusalCode::PostingRefused,
+    };
+    let meaning = ReasonCode::from_name(&newest.failure_reason).map_or("", ReasonCode::meaning);
+    let message = format!("the trading server refused the posting: {} {meaning}", newest.failure_reason);
+    Some(Refusal::new(code, message.trim_end()))
+}
+
+/// A manual transaction that waits for a person: not decided yet, or its posting was refused.
+fn check_undecided(known: &Aggregate) -> Result<(), Refusal> {
+    let Aggregate { transaction, operations } = known;
+    if transaction.nature() == Nature::ProviderDeposit {
+        return Err(Refusal::invalid("the transaction is a provider's, not a manual one"));
+    }
+    if transaction.facts.is_held() {
+        return Err(decided("its status was written by a person"));
+    }
+    let is_due = || operation::due_minor(transaction, &known.standing(), operations).is_some();
+    match transaction.status {
+        TransactionStatus::ManualReview if operations.iter().any(BalanceOperation::is_unsettled) || is_due() => {
+            Err(decided("it is being processed"))
+        }
+        TransactionStatus::ManualReview => Ok(()),
+        TransactionStatus::Cancelled => Err(decided("it was rejected or cancelled")),
+        TransactionStatus::Created
+        | TransactionStatus::PendingPayment
+        | TransactionStatus::ProviderConfirmed
+        | TransactionStatus::Credited
+        | TransactionStatus::CreditFailed
+        | TransactionStatus::Failed
+        | TransactionStatus::Refunded
+        | TransactionStatus::Chargeback => Err(decided("it was processed")),
+    }
+}
+
+fn decided(how: &str) -> Refusal {
+    Refusal::new(RefusalCode::Duplicate, how)
+}

@@ -1,0 +1,406 @@
+//! Refunds and cancellations that a manager requests: who may have one, when the provider is called, what its answer means
+//! (docs/life-of-a-transaction.md, refunds by a manager). It sends nothing; `flows/refund` and `flows/cancel` do.
+
+use crate::aggregate::Aggregate;
+use crate::draft::Draft;
+use crate::facts::{ManagerRefund, PersonFact, ProviderFact, RefundPhase, RefundSending, RefusedBy};
+use crate::ids::TransactionId;
+use crate::money::Money;
+use crate::notice::{Reach, RefundStatement, StatedAmount, Update};
+use crate::operation::{self, BalanceOperation};
+use crate::reason::ReasonCode;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::standing;
+use crate::status::{ProviderStatus, Source, TransactionStatus, TransactionType};
+use crate::time::UnixTime;
+use crate::transaction::{FirstAnswer, Transaction};
+
+/// Refunds that one transaction may have, those that were refused included: each is some facts of its row.
+pub const REFUNDS_MAX: usize = 32;
+
+/// How long after the last call that may have left a provider's statement proves that the refund was not made.
+pub const REFUND_ABSENT_SECONDS: i64 = 60 * 60;
+
+/// A refund as a manager requests it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagerRefundRequest {
+    /// A decimal in the transaction's currency; without one everything that is left.
+    pub amount: Option<Box<str>>,
+    pub reason: Box<str>,
+    /// Empty is no key.
+    pub idempotency_key: Box<str>,
+}
+
+/// What a module can do about a payment that exists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PaymentAbilities {
+    pub refund: bool,
+    /// A refund of less than the payment.
+    pub partial_refund: bool,
+    pub cancel: bool,
+}
+
+/// What a request came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requested {
+    pub id: Box<str>,
+    pub amount: Money,
+    /// It was requested before under its key.
+    pub repeated: bool,
+}
+
+/// Requests a refund. `abilities` are of the module that serves the transaction's config, or why none does.
+///
+/// # Errors
+/// 400 for what can never be refunded so, 409 for what cannot be now, 503 where no module works. The draft has no changes then.
+pub fn request(
+    draft: &mut Draft<'_>,
+    known: &Aggregate,
+    request: &ManagerRefundRequest,
+    abilities: Result<PaymentAbilities, Refusal>,
+) -> Result<Requested, Refusal> {
+    let transaction = &known.transaction;
+    check_is_provider_deposit(transaction, "refunded")?;
+    let earlier = transaction.facts.refunds();
+    let asked = request.amount.as_deref().map(|text| amount(transaction, text)).transpose()?;
+    if let Some(same) = earlier.iter().find(|refund| !refund.key.is_empty() && *refund.key == *request.idempotency_key)
+    {
+        let amount = Money::new(same.minor, transaction.amount.currency);
+        if asked.is_some_and(|asked| asked != amount) || *same.reason != *request.reason {
+            return Err(Refusal::new(RefusalCode::IdempotencyConflict, "the key stands for another refund"));
+        }
+        return Ok(Requested { id: same.id.into(), amount, repeated: true });
+    }
+    if let Some(open) = earlier.iter().find(|refund| refund.phase.is_open()) {
+        let progress = open.progress(transaction.amount.currency, is_debit_due(known));
+        return Err(Refusal::new(
+            RefusalCode::RefundUnderWay,
+            format!("{progress}; another can be requested after it"),
+        ));
+    }
+    check_is_credited(known)?;
+    if earlier.len() >= REFUNDS_MAX {
+        return Err(wrong_status(format!(
+            "transaction {} has {REFUNDS_MAX} refunds, the most there may be",
+            transaction.id
+        )));
+    }
+    let sums = standing::refundable(transaction.amount, &transaction.facts);
+    if sums.payments > 1 {
+        let message = "the order has several payments: refund the one that is meant at the provider";
+        return Err(wrong_status(message));
+    }
+    let left = Money::new(sums.left_minor, transaction.amount.currency);
+    let amount = asked.unwrap_or(left);
+    if amount.minor > left.minor || amount.minor <= 0 {
+        return Err(Refusal::invalid(format!("amount must be at most {left}, which is left to refund")));
+    }
+    let abilities = abilities?;
+    let lacks =
+        |what: &str| Refusal::invalid(format!("module {} cannot do this: it lacks {what}", transaction.provider));
+    if !abilities.refund {
+        return Err(lacks("refund"));
+    }
+    if amount.minor < transaction.amount.minor && !abilities.partial_refund {
+        return Err(lacks("partial_refund"));
+    }
+    let id: Box<str> = format!("{}-refund-{}", transaction.reference, earlier.len() + 1).into();
+    let facts = [
+        PersonFact::RefundReason {
+            id: id.clone(),
+            key: request.idempotency_key.clone(),
+            reason: request.reason.clone(),
+        },
+        PersonFact::RefundRequested { id: id.clone(), payment: payment_of(transaction), minor: amount.minor },
+    ];
+    draft.add(known.decide_all(facts, draft.context()));
+    Ok(Requested { id, amount, repeated: false })
+}
+
+/// An amount in the transaction's currency.
+fn amount(transaction: &Transaction, text: &str) -> Result<Money, Refusal> {
+    Money::parse_positive(text, transaction.amount.currency)
+        .map_err(|error| Refusal::invalid(format!("amount {error}")))
+}
+
+fn check_is_provider_deposit(transaction: &Transaction, done: &str) -> Result<(), Refusal> {
+    let id = transaction.id;
+    let what = match (transaction.source, transaction.kind) {
+        (Source::Provider, TransactionType::Deposit) => return Ok(()),
+        (Source::Manual, TransactionType::Deposit) => "manual deposit",
+        (Source::Provider | Source::Manual, TransactionType::Withdrawal) => "withdrawal",
+    };
+    Err(Refusal::invalid(format!("id: transaction {id} is a {what}, and a provider's deposit alone is {done}")))
+}
+
+fn check_is_credited(known: &Aggregate) -> Result<(), Refusal> {
+    let (standing, id) = (known.standing(), known.transaction.id);
+    if standing.status != TransactionStatus::Credited || !standing.may_post {
+        let at = format!("{} {}", standing.status.number(), standing.status.name());
+        return Err(wrong_status(format!("transaction {id} is at {at}: only a credited one is refunded")));
+    }
+    if known.operations.iter().any(BalanceOperation::is_unsettled) {
+        return Err(wrong_status(format!("transaction {id} has a balance operation under way: try again")));
+    }
+    Ok(())
+}
+
+fn wrong_status(message: impl Into<String>) -> Refusal {
+    Refusal::new(RefusalCode::WrongStatus, message)
+}
+
+/// The one confirmed payment; empty where the provider names none.
+fn payment_of(transaction: &Transaction) -> Box<str> {
+    let named = transaction.facts.provider.iter().filter_map(|known| match &known.fact {
+        ProviderFact::Confirmed { payment, .. } => Some(payment.clone()),
+        _ => None,
+    });
+    named.max().unwrap_or_default()
+}
+
+fn is_debit_due(known: &Aggregate) -> bool {
+    operation::posted(&known.transaction, &known.operations).minor > known.standing().owed_minor
+        || known.operations.iter().any(BalanceOperation::is_unsettled)
+}
+
+/// Under what a call can be made now.
+#[derive(Debug, Clone, Copy)]
+pub struct CallGround {
+    /// The module may move money: plugins.toml does not disable it.
+    pub may_call: bool,
+    /// The version of the config's terms.
+    pub terms: i64,
+    /// Within how many seconds a call may be repeated under its key, less the margin; 0 never.
+    pub repeat_seconds: i64,
+    /// The clock is plausible, and so was every time that it stamped from here on.
+    pub trusted_since: Option<UnixTime>,
+}
+
+/// What is to be done about the open refund of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundStep {
+    /// Nothing: there is none, or its debit is not posted.
+    Wait,
+    /// It was refused without a call.
+    Refused,
+    /// Call the provider; `repeated` where it may have been called before.
+    Call { order: RefundCall, repeated: bool },
+    /// Ask the provider what was refunded.
+    Query,
+}
+
+/// A refund as the provider is sent it: the same whenever it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundCall {
+    /// Our id of it.
+    pub id: Box<str>,
+    pub payment: Box<str>,
+    pub amount: Money,
+    /// Minor units that were refunded before.
+    pub before_minor: i64,
+    /// Nothing of the payment is left after it.
+    pub completes: bool,
+    pub reason: Box<str>,
+}
+
+/// The next step of the transaction's newest refund that has not ended. Before the first call it records that it may leave.
+pub fn step(draft: &mut Draft<'_>, id: TransactionId, ground: &CallGround) -> RefundStep {
+    let Some(known) = draft.aggregate(id) else { return RefundStep::Wait };
+    let facts = &known.transaction.facts;
+    let refunds = facts.refunds();
+    let Some(refund) = refunds.iter().rfind(|refund| refund.phase.is_pending()) else { return RefundStep::Wait };
+    match refund.phase {
+        RefundPhase::Requested if is_debit_due(&known) || !ground.may_call => RefundStep::Wait,
+        RefundPhase::Requested => {
+            let status = known.standing().status;
+            if status != TransactionStatus::Credited {
+                let reason = format!("the transaction is at {} {}", status.number(), status.name());
+                draft.add(known.decide_all(RefusedBy::Cashier.facts(refund.id, &reason), draft.context()));
+                return RefundStep::Refused;
+            }
+            let before = standing::refunded_before(known.transaction.amount, facts, refund.seq);
+            let order = call(&known.transaction, refund, before);
+            let sent = PersonFact::RefundSent { id: refund.id.into(), terms: ground.terms, before };
+            draft.add(known.decide_all([sent], draft.context()));
+            RefundStep::Call { order, repeated: false }
+        }
+        RefundPhase::Sent(sending) if may_repeat(&sending, ground, draft.now()) => {
+            RefundStep::Call { order: call(&known.transaction, refund, sending.before), repeated: true }
+        }
+        RefundPhase::Sent(_) | RefundPhase::Accepted => RefundStep::Query,
+        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Refused { .. } => RefundStep::Wait,
+    }
+}
+
+fn call(transaction: &Transaction, refund: &ManagerRefund<'_>, before_minor: i64) -> RefundCall {
+    RefundCall {
+        id: refund.id.into(),
+        payment: refund.payment.into(),
+        amount: Money::new(refund.minor, transaction.amount.currency),
+        before_minor,
+        completes: before_minor.saturating_add(refund.minor) >= transaction.amount.minor,
+        reason: refund.reason.into(),
+    }
+}
+
+/// An identical call is safe under the same terms and inside the provider's window; one that ended the process is not made again.
+fn may_repeat(sending: &RefundSending, ground: &CallGround, now: UnixTime) -> bool {
+    let trusted = ground.trusted_since.is_some_and(|since| sending.at > since);
+    let inside = sending.at <= now && now < sending.at.plus(ground.repeat_seconds);
+    ground.may_call && trusted && inside && !sending.crashed && sending.terms == ground.terms
+}
+
+/// How a refund call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundAnswer {
+    /// Done, accepted or failed, as the update says.
+    Stated(Box<Update>),
+    /// The provider refused it, finally.
+    Declined(Box<str>),
+    /// The provider refused this request: an earlier one of the same call may have made the refund.
+    Refused(Box<str>),
+    /// Nothing was sent that could move money.
+    NotSent(Box<str>),
+    NoAnswer(Box<str>),
+}
+
+/// Records the end of a call. A refusal of a repeated call says nothing about the one before it, unless the provider declined
+/// the refund itself. Returns whether the refund has ended or was accepted.
+pub fn answered(draft: &mut Draft<'_>, id: TransactionId, refund: &str, answer: &RefundAnswer, repeated: bool) -> bool {
+    let Some(known) = draft.aggregate(id) else { return false };
+    let refunds = known.transaction.facts.refunds();
+    let Some(own) = refunds.iter().find(|own| *own.id == *refund) else { return false };
+    let (own_id, refund_id) = (Box::<str>::from(refund), stated_id(answer));
+    let facts = match answer {
+        _ if !own.phase.is_open() && !matches!(own.phase, RefundPhase::Accepted) => return true,
+        RefundAnswer::Stated(update) => match update.status {
+            ProviderStatus::Refunded => vec![PersonFact::RefundDone { id: own_id, refund: refund_id }],
+            ProviderStatus::Pending => vec![PersonFact::RefundAccepted { id: own_id, refund: refund_id }],
+            ProviderStatus::RefundFailed => {
+                let words = if update.reason.is_empty() { &update.raw_status } else { &update.reason };
+                RefusedBy::Provider.facts(refund, words).into()
+            }
+            ProviderStatus::Unknown
+            | ProviderStatus::Confirmed
+            | ProviderStatus::Failed
+            | ProviderStatus::Cancelled
+            | ProviderStatus::Chargeback
+            | ProviderStatus::ChargebackReversed
+            | ProviderStatus::ManualReview
+            | ProviderStatus::InReview => return false,
+        },
+        RefundAnswer::Declined(words) => RefusedBy::Provider.facts(refund, words).into(),
+        RefundAnswer::Refused(words) if !repeated => RefusedBy::Provider.facts(refund, words).into(),
+        RefundAnswer::NotSent(words) if !repeated => RefusedBy::NotSent.facts(refund, words).into(),
+        RefundAnswer::Refused(_) | RefundAnswer::NotSent(_) | RefundAnswer::NoAnswer(_) => return false,
+    };
+    draft.add(known.decide_all(facts, draft.context()));
+    true
+}
+
+/// Records that the call of this refund ended the process; false where its end is known, or that was recorded before.
+pub fn crashed(draft: &mut Draft<'_>, id: TransactionId, refund: &str) -> bool {
+    let Some(known) = draft.aggregate(id) else { return false };
+    let sent = known.transaction.facts.open_refund().filter(|open| *open.id == *refund);
+    let uncounted = |phase| matches!(phase, RefundPhase::Sent(RefundSending { crashed: false, .. }));
+    if !sent.is_some_and(|open| uncounted(open.phase)) {
+        return false;
+    }
+    draft.add(known.decide_all([PersonFact::RefundCrashed { id: refund.into() }], draft.context()));
+    true
+}
+
+fn stated_id(answer: &RefundAnswer) -> Box<str> {
+    match answer {
+        RefundAnswer::Stated(update) => update.refund.as_ref().map(|stated| stated.id.clone()).unwrap_or_default(),
+        RefundAnswer::Declined(_) | RefundAnswer::Refused(_) | RefundAnswer::NotSent(_) | RefundAnswer::NoAnswer(_) => {
+            Box::default()
+        }
+    }
+}
+
+/// Judges refunds that have not ended by the answer to a query of the payment's status, which was applied: the provider's total
+/// includes them, or shows, long after the last call, that the open one was not made.
+pub fn queried(draft: &mut Draft<'_>, id: TransactionId, update: &Update, repeat_seconds: i64) {
+    let Some(known) = draft.aggregate(id) else { return };
+    let facts = &known.transaction.facts;
+    let refunds = facts.refunds();
+    let pending: Vec<&ManagerRefund<'_>> = refunds.iter().filter(|refund| refund.phase.is_pending()).collect();
+    let sums = standing::refundable(known.transaction.amount, facts);
+    let (Some(total), false, true) = (total(&known.transaction, update), pending.is_empty(), sums.payments < 2) else {
+        return;
+    };
+    let called = pending.iter().all(|refund| refund.phase != RefundPhase::Requested);
+    if called && total >= sums.refunded_minor {
+        let counted = pending.iter().map(|refund| PersonFact::RefundInTotal { id: refund.id.into() });
+        draft.add(known.decide_all(counted.collect::<Vec<_>>(), draft.context()));
+        return;
+    }
+    let Some(open) = pending.iter().find(|refund| refund.phase.is_open()) else { return };
+    let RefundPhase::Sent(sending) = open.phase else { return };
+    let long_ago = sending.at.plus(repeat_seconds.max(0)).plus(REFUND_ABSENT_SECONDS) <= draft.now();
+    if long_ago && total <= sums.refunded_minor.saturating_sub(open.minor) {
+        let words = format!("the provider states {} refunded", Money::new(total, known.transaction.amount.currency));
+        draft.add(known.decide_all(RefusedBy::Absent.facts(open.id, &words), draft.context()));
+    }
+}
+
+/// Everything that was refunded of the payment, as the answer states it.
+fn total(transaction: &Transaction, update: &Update) -> Option<i64> {
+    let minor = |stated: &StatedAmount| match stated {
+        StatedAmount::Exact(money) if money.currency == transaction.amount.currency => Some(money.minor),
+        StatedAmount::Exact(_) | StatedAmount::Unreadable(_) => None,
+    };
+    match (update.status, &update.refund) {
+        (_, Some(RefundStatement { reach: Reach::TotalSoFar, amount, .. })) => minor(amount),
+        (ProviderStatus::Confirmed, None) => Some(0),
+        (ProviderStatus::Refunded, None) => update.amount.as_ref().and_then(minor),
+        _ => None,
+    }
+}
+
+/// The answer to the manager who requested it: `None` where the refund is done or under way.
+pub fn refusal_of(transaction: &Transaction, id: &str) -> Option<Refusal> {
+    let refunds = transaction.facts.refunds();
+    let refund = refunds.iter().find(|refund| *refund.id == *id)?;
+    if refund.phase == RefundPhase::Failed {
+        let amount = Money::new(refund.minor, transaction.amount.currency);
+        let message =
+            format!("refund {} of {amount} did not reach the customer: the account has the money", refund.number);
+        return Some(Refusal::new(RefusalCode::ProviderDeclined, message));
+    }
+    let RefundPhase::Refused { by, reason } = refund.phase else { return None };
+    let message = refund.refusal(transaction.amount.currency).unwrap_or_default();
+    let code = match by {
+        RefusedBy::TradingServer if *reason == *ReasonCode::InsufficientBalance.name() => {
+            RefusalCode::InsufficientBalance
+        }
+        RefusedBy::TradingServer => RefusalCode::PostingRefused,
+        RefusedBy::Provider | RefusedBy::Absent => RefusalCode::ProviderDeclined,
+        RefusedBy::NotSent => RefusalCode::ProviderUnavailable,
+        RefusedBy::Cashier => RefusalCode::WrongStatus,
+    };
+    Some(Refusal::new(code, message))
+}
+
+/// Whether a manager may have the payment cancelled now.
+///
+/// # Errors
+/// 400 for what is no provider's deposit, 409 for what is not unpaid, or whose create call has not ended.
+pub fn check_cancel(transaction: &Transaction) -> Result<(), Refusal> {
+    check_is_provider_deposit(transaction, "cancelled")?;
+    let (id, status) = (transaction.id, transaction.status);
+    if !transaction.is_unpaid() {
+        let at = format!("{} {}", status.number(), status.name());
+        return Err(wrong_status(format!("transaction {id} is at {at}: only an unpaid one is cancelled")));
+    }
+    if transaction.first_answer == FirstAnswer::Open {
+        return Err(wrong_status(format!("transaction {id}: its create call has not ended, try again")));
+    }
+    Ok(())
+}
+
+/// It ended without a payment.
+pub fn is_closed_unpaid(transaction: &Transaction) -> bool {
+    matches!(transaction.status, TransactionStatus::Failed | TransactionStatus::Cancelled)
+}

@@ -1,0 +1,66 @@
+//! Commands about a provider's deposits at their provider: refund what was paid, cancel what is unpaid.
+
+use cashier_core::aggregate::Aggregate;
+use cashier_core::ids::TransactionId;
+use cashier_core::refusal::RefusalCode;
+use cashier_core::session::Role;
+
+use crate::flows::{cancel, refund, transactions};
+use crate::json_object::Described;
+use crate::manager::command::{Command, CommandCall, Effect};
+use crate::wire::envelope::{self, CommandResult};
+use crate::wire::refund::{CancelBody, RefundBody};
+use crate::wire::transaction::TransactionAnswer;
+
+pub const REFUND: Command = Command {
+    name: "MngRefundCashierTransaction",
+    may: Role::may_manage_cashier,
+    effect: Effect::Changes,
+    errors: &[
+        RefusalCode::NotFound,
+        RefusalCode::IdempotencyConflict,
+        RefusalCode::InsufficientBalance,
+        RefusalCode::PostingRefused,
+        RefusalCode::RefundUnderWay,
+        RefusalCode::WrongStatus,
+        RefusalCode::ProviderDeclined,
+        RefusalCode::ProviderUnavailable,
+    ],
+    request: RefundBody::schema,
+    answer: TransactionAnswer::schema,
+    run: |call| Box::pin(refund(call)),
+};
+
+pub const CANCEL: Command = Command {
+    name: "MngCancelCashierTransaction",
+    may: Role::may_manage_cashier,
+    effect: Effect::Changes,
+    errors: &[
+        RefusalCode::NotFound,
+        RefusalCode::WrongStatus,
+        RefusalCode::ProviderDeclined,
+        RefusalCode::ProviderUnavailable,
+    ],
+    request: CancelBody::schema,
+    answer: TransactionAnswer::schema,
+    run: |call| Box::pin(cancel(call)),
+};
+
+async fn refund(call: CommandCall) -> CommandResult {
+    let body: RefundBody = call.read()?;
+    let id = TransactionId(body.id.0);
+    let known = refund::refund(&call.cashier, &call.act(), id, body.request()).await?;
+    shown(&call, &known).await
+}
+
+async fn cancel(call: CommandCall) -> CommandResult {
+    let body: CancelBody = call.read()?;
+    let reason = body.reason.map(|reason| reason.0).unwrap_or_default();
+    let known = cancel::cancel(&call.cashier, &call.act(), TransactionId(body.id.0), &reason).await?;
+    shown(&call, &known).await
+}
+
+async fn shown(call: &CommandCall, known: &Aggregate) -> CommandResult {
+    let texts = transactions::texts(&call.cashier, &known.transaction).await?;
+    envelope::success(&TransactionAnswer::new(&known.transaction, &texts))
+}
