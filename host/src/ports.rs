@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cashier_core::account::AccountFacts;
+use cashier_core::account::{AccountFacts, AccountMode};
 use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::approval::Approval;
 use cashier_core::books::{Books, StoredEvent};
@@ -23,7 +23,7 @@ use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::digest::PostedDigest;
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
-use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, NoticeId, Reference, Seq, TransactionId};
+use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
@@ -226,6 +226,8 @@ pub trait Archive: Send + Sync {
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>>;
     /// What the audit records say of a config.
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>>;
+    /// The manager whom the audit records name, where they name one alone.
+    fn sole_manager(&self) -> BoxFuture<'static, Result<Option<ManagerId>, Fault>>;
     /// A page of audit records; those of sessions of this brand alone, where one is given. `None` where it is too large.
     fn audit(
         &self,
@@ -246,8 +248,8 @@ pub struct Posting {
     /// The transaction's; the key is made of it.
     pub reference: Reference,
     pub customer_id: CustomerId,
-    /// Sandbox money that no real account may receive, whatever the account was when the order was taken.
-    pub demo_only: bool,
+    /// The only mode of account that may receive this money, whatever the account was when the order was taken.
+    pub only_on: Option<AccountMode>,
     pub comment: Box<str>,
 }
 

@@ -4,7 +4,7 @@
 mod unconfirmed;
 
 pub(crate) use self::unconfirmed::wants_advance;
-pub use self::unconfirmed::{CLOSED_QUERY_SECONDS, ENDING_SECONDS, awaited_until, is_expired};
+pub use self::unconfirmed::{CLOSED_QUERY_SECONDS, ENDING_SECONDS, is_expired};
 use self::unconfirmed::{asks_provider, end_of_queries, is_unstated, may_be_paid_late, went_back_unconfirmed};
 use crate::aggregate::Aggregate;
 use crate::facts::{ProviderFact, RefundPhase, ReviewHold};
@@ -31,7 +31,8 @@ pub enum Duty {
     Settle,
     /// A call to the provider is due.
     Provider(ProviderDuty),
-    /// Owed differs from posted, and a person must permit it: the newest posting was refused, or a reversal waits.
+    /// Owed differs from posted, and a person must permit it: the newest posting was refused, a reversal waits, or a written status
+    /// that was released stopped the money.
     AwaitRetry,
 }
 
@@ -140,6 +141,18 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
     ((open && quiet) || unexplained || asks_provider(transaction)).then_some(ProviderDuty::Query)
 }
 
+/// Until when a provider may be expected to state by itself that an order is paid, or ended: at the end of time while its expiry
+/// is postponed. `None` where it is never asked again and nothing of it waits for an answer.
+pub fn awaited_until(transaction: &Transaction) -> Option<UnixTime> {
+    let end = match transaction.expires_time {
+        _ if transaction.expiry_is_postponed() => UnixTime(i64::MAX),
+        UnixTime::UNSET => transaction.created_time.plus(CLOSED_QUERY_SECONDS),
+        expires => expires.plus(ENDING_SECONDS),
+    };
+    let is_asked = provider_duty(transaction, UnixTime(i64::MAX)).is_some() || transaction.query_wanted > Seq(0);
+    is_asked.then_some(end)
+}
+
 /// Whether an identical create call is safe: inside the provider's idempotency window, less a margin, at both of its ends.
 /// A creation time that lies ahead was stamped by a wrong clock and proves nothing; without a window nothing is repeated.
 pub fn may_repeat_create(transaction: &Transaction, window_seconds: i64, now: UnixTime) -> bool {
@@ -162,7 +175,9 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Du
     }
     let posted = operation::posted(transaction, operations);
     let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
-    if !(standing.may_post || standing.reversal_waits) || standing.owed_minor == posted.minor {
+    // A status that was written stops the money, also after it was released: a person must permit it.
+    let stopped = || transaction.facts.money_is_stopped() && !transaction.facts.is_held();
+    if !(standing.may_post || standing.reversal_waits || stopped()) || standing.owed_minor == posted.minor {
         return None;
     }
     let plannable = operation::due_minor(transaction, &standing, operations).is_some();

@@ -16,6 +16,7 @@ pub mod card_field;
 pub mod change;
 pub mod country;
 pub mod customer_override;
+pub mod decisions;
 pub mod dependence;
 pub mod deposit;
 pub mod digest;

@@ -2,6 +2,7 @@
 //! (docs/life-of-a-transaction.md, refunds by a manager). It sends nothing; `flows/refund` and `flows/cancel` do.
 
 use crate::aggregate::Aggregate;
+use crate::approval::{Approval, RefundLimits};
 use crate::draft::Draft;
 use crate::facts::{ManagerRefund, PersonFact, ProviderFact, RefundPhase, RefundSending, RefusedBy};
 use crate::ids::TransactionId;
@@ -47,6 +48,28 @@ pub struct Requested {
     pub amount: Money,
     /// It was requested before under its key.
     pub repeated: bool,
+    /// What managers refund of the transaction together with this.
+    pub together: Money,
+}
+
+impl Requested {
+    /// Whether it waits for a second person: not what was requested before; judged with the earlier refunds of the
+    /// transaction, so that a large one is not made in parts.
+    pub fn waits(&self, second_person: bool, limits: &RefundLimits) -> bool {
+        second_person && !self.repeated && limits.exceeds(self.together)
+    }
+
+    /// Whether it is what was approved.
+    ///
+    /// # Errors
+    /// 409 where another amount would be refunded.
+    pub fn check_approved(&self, approval: &Approval) -> Result<(), Refusal> {
+        if approval.amount == Some(self.amount) {
+            return Ok(());
+        }
+        let message = "another amount is left than was asked for: reject it and ask again";
+        Err(Refusal::new(RefusalCode::ApprovalStale, message))
+    }
 }
 
 /// Requests a refund. `abilities` are of the module that serves the transaction's config, or why none does.
@@ -69,7 +92,7 @@ pub fn request(
         if asked.is_some_and(|asked| asked != amount) || *same.reason != *request.reason {
             return Err(Refusal::new(RefusalCode::IdempotencyConflict, "the key stands for another refund"));
         }
-        return Ok(Requested { id: same.id.into(), amount, repeated: true });
+        return Ok(Requested { id: same.id.into(), amount, repeated: true, together: amount });
     }
     if let Some(open) = earlier.iter().find(|refund| refund.phase.is_open()) {
         let progress = open.progress(transaction.amount.currency, is_debit_due(known));
@@ -114,7 +137,11 @@ pub fn request(
         PersonFact::RefundRequested { id: id.clone(), payment: payment_of(transaction), minor: amount.minor },
     ];
     draft.add(known.decide_all(facts, draft.context()));
-    Ok(Requested { id, amount, repeated: false })
+    let made =
+        earlier.iter().filter(|refund| !matches!(refund.phase, RefundPhase::Refused { .. } | RefundPhase::Failed));
+    let made: i64 = made.map(|refund| refund.minor).fold(amount.minor, i64::saturating_add);
+    let together = Money::new(made, amount.currency);
+    Ok(Requested { id, amount, repeated: false, together })
 }
 
 /// An amount in the transaction's currency.

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 use cashier_core::account::AccountFacts;
+use cashier_core::approval::RefundLimits;
 use cashier_core::change::Stamp;
 use cashier_core::edit::SecondPerson;
 use cashier_core::ids::{ConfigId, Login};
 use cashier_core::notice::ReceivingConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::rights::Rights;
 use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::{Semaphore, mpsc};
 
+use super::approvals::Deciding;
 use super::customer_limits::CustomerLimits;
 use super::list_limits::{ListLimits, ListPermit, ListReader};
 use super::notice_limits::NoticeRules;
@@ -48,8 +51,12 @@ pub struct Rules {
     pub notices: NoticeRules,
     /// What one customer may have open and stored.
     pub customer_limits: CustomerLimits,
-    /// Which changes of a config need a second person.
+    /// What needs a second person.
     pub second_person: SecondPerson,
+    /// Up to which amounts a refund does not.
+    pub refund_limits: RefundLimits,
+    /// Which session types may use which manager command.
+    pub rights: Rights,
     /// To which hosts customers may be sent back.
     pub return_hosts: ReturnHosts,
 }
@@ -98,6 +105,8 @@ pub struct Cashier {
     pub(super) quarantine: Arc<Semaphore>,
     /// What was logged of notices that anyone may send.
     pub(super) rejected_webhooks: AnonymousLines,
+    /// Approvals that are being decided.
+    pub(super) deciding: Deciding,
     /// Refused commands that have no record.
     pub(super) unrecorded: UnrecordedRefusals,
     /// The queue of the one publisher of configuration.
@@ -144,6 +153,7 @@ impl Cashier {
             requeue: Requeue::default(),
             quarantine: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),
             rejected_webhooks: AnonymousLines::default(),
+            deciding: Deciding::default(),
             unrecorded: UnrecordedRefusals::default(),
             publications,
         });

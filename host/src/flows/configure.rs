@@ -32,6 +32,7 @@ use self::serving::{may_receive, serve, show};
 pub(super) use self::settings::reversals_wait;
 use self::settings::{module_settings, parse_settings, without_key};
 use super::Cashier;
+use super::approvals::{decided, log_decided, outcome};
 use super::manager_act::{AuditSubject, ManagerAct};
 use super::publication::Publication;
 pub use super::publication::{ApprovalRequest, ConfigOutcome, ConfigRequest, Decision, DeletionRequest};
@@ -105,6 +106,10 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                 Publication::Override(act, edit, reply) => {
                     let _ = reply.send(publish_override(&cashier, &act, &edit).await);
                 }
+                Publication::Asked(row, shown) => {
+                    approvals::show(&cashier, *row);
+                    let _ = shown.send(());
+                }
                 Publication::Reopened(served) => upkeep::show_reopened(&cashier, served),
                 Publication::EndSecrets => retired::end_secrets(&cashier).await,
                 Publication::Reread => upkeep::reread(&cashier).await,
@@ -143,10 +148,9 @@ async fn decide(cashier: &Cashier, request: ApprovalRequest) -> Result<Approval,
             ApprovalState::Rejected
         }
     };
-    let decided = approvals::decided(&approval, state, &session, now);
+    let decided = decided(&approval, state, &session, now);
     approvals::show(cashier, decided.clone());
-    let (by, state) = (session.manager_id(), state.name());
-    security_log::approval_decided(id, approval.config_id, by, state);
+    log_decided(&decided, &session);
     Ok(decided)
 }
 
@@ -232,12 +236,13 @@ async fn write_config(
         drafting.add([Change::Config(Box::new(saved.clone()))]);
         let approved = match by.authority {
             Authority::One(_) => None,
-            Authority::Two(approval) => Some(approvals::decided(approval, ApprovalState::Approved, by.session, now)),
+            Authority::Two(approval) => Some(decided(approval, ApprovalState::Approved, by.session, now)),
         };
         let approval = approved.as_ref().map_or(ApprovalId(0), |approved| approved.id);
         drafting.add(approved.map(|approved| Change::Approval(Box::new(approved))));
-        if !changes.is_empty() {
-            drafting.store(approvals::record(by, id, approval, "saved", changes));
+        if !changes.is_empty() || approval.0 != 0 {
+            let subject = AuditSubject { config: id, approval, ..AuditSubject::default() };
+            drafting.store(approvals::record(by, subject, outcome(by.session, "saved"), changes));
         }
         saved
     })?;

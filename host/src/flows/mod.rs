@@ -1,6 +1,7 @@
 //! The flows: deposits, withdrawals, webhooks, queries, edits and the janitor. Each reads from top to bottom, knows no
 //! socket, disk or library, and outlives the request that began it. What they share is the [`Cashier`].
 
+pub mod approvals;
 pub mod audit;
 pub mod cancel;
 mod cashier;
@@ -27,6 +28,7 @@ mod replay_turn;
 mod request_context;
 mod requeue;
 mod return_hosts;
+pub mod reviewing;
 pub mod roster;
 pub mod settle;
 mod single_flight;

@@ -64,6 +64,8 @@ pub(super) enum Publication {
     Approval(Box<ApprovalRequest>, OutcomeSender<Approval>),
     Deletion(Box<DeletionRequest>, OutcomeSender<()>),
     Override(Box<ManagerAct>, Box<OverrideEdit>, OutcomeSender<CustomerOverride>),
+    /// Shows an approval about a transaction.
+    Asked(Box<Approval>, oneshot::Sender<()>),
     /// The gateway of a config that had none, opened at another try.
     Reopened(Served),
     /// Wipes the secrets of deleted configs and the requests of expired approvals.

@@ -13,7 +13,9 @@ pub mod module;
 pub mod provider_event;
 pub mod refund;
 mod refused;
+pub mod review;
 pub mod roster;
+mod second_person;
 pub mod transaction;
 pub mod transaction_list;
 
@@ -44,6 +46,8 @@ pub const COMMANDS: &[Command] = &[
     manual::WITHDRAWAL,
     manual::PROCESS,
     manual::REJECT,
+    review::RETRY,
+    review::RESOLVE,
     refund::REFUND,
     refund::CANCEL,
     config::PROVIDERS,
@@ -122,7 +126,7 @@ async fn run(
         .iter()
         .find(|known| known.name == name)
         .ok_or_else(|| Refusal::new(RefusalCode::NotFound, format!("there is no command {}", shown(name))))?;
-    let act = ManagerAct { session, command: command.name, context };
+    let act = ManagerAct { session, command: command.name, context, approval: None };
     let answered = perform(manager, command, &act, envelope.data.as_ref()).await;
     if let Err(refusal) = &answered
         && cashier_core::refused::is_recorded(command.effect == Effect::Changes, refusal.code)
@@ -139,7 +143,7 @@ async fn perform(
     act: &ManagerAct,
     data: Option<&AnyJson>,
 ) -> CommandResult {
-    if !(command.may)(act.session.role()) {
+    if !manager.cashier.rules.rights.may(command.name, command.may, act.session.role()) {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command"));
     }
     // A list of transactions has a permit of its own kind.
@@ -153,6 +157,7 @@ async fn perform(
         session: act.session.clone(),
         data: data.map(|data| AnyJson(data.0.clone())),
         context: act.context.clone(),
+        approval: None,
     };
     let answer = (command.run)(call).await?;
     if let Some(permit) = &mut permit {

@@ -5,9 +5,13 @@ use cashier_core::ids::TransactionId;
 use cashier_core::refusal::RefusalCode;
 use cashier_core::session::Role;
 
-use crate::flows::{cancel, refund, transactions};
+use crate::flows::refund::{self, RefundOutcome};
+use crate::flows::{cancel, transactions};
 use crate::json_object::Described;
+use crate::json_object::schema::either;
 use crate::manager::command::{Command, CommandCall, Effect};
+use crate::manager::second_person;
+use crate::wire::approval::ApprovalAnswer;
 use crate::wire::envelope::{self, CommandResult};
 use crate::wire::refund::{CancelBody, RefundBody};
 use crate::wire::transaction::TransactionAnswer;
@@ -27,7 +31,7 @@ pub const REFUND: Command = Command {
         RefusalCode::ProviderUnavailable,
     ],
     request: RefundBody::schema,
-    answer: TransactionAnswer::schema,
+    answer: || either(&TransactionAnswer::schema(), &ApprovalAnswer::schema()),
     run: |call| Box::pin(refund(call)),
 };
 
@@ -49,8 +53,10 @@ pub const CANCEL: Command = Command {
 async fn refund(call: CommandCall) -> CommandResult {
     let body: RefundBody = call.read()?;
     let id = TransactionId(body.id.0);
-    let known = refund::refund(&call.cashier, &call.act(), id, body.request()).await?;
-    shown(&call, &known).await
+    match refund::refund(&call.cashier, &call.act(), id, body.request()).await? {
+        RefundOutcome::Made(known) => shown(&call, &known).await,
+        RefundOutcome::Waits(amount) => second_person::ask(&call, id, "refund", Some(amount)).await,
+    }
 }
 
 async fn cancel(call: CommandCall) -> CommandResult {

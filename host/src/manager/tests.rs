@@ -7,7 +7,10 @@ mod lists;
 mod manual;
 mod manual_money;
 mod refunds;
+mod refunds_approved;
 mod replay;
+mod review;
+mod rights;
 mod saving;
 mod sealing;
 mod second_person;
@@ -41,9 +44,11 @@ impl Tokens for PlainTokens {
             "user" => Role::User,
             "crm" => Role::CrmManager,
             "dealer" => Role::Dealer,
+            "glass" => Role::Admin,
             _ => return Err(refused()),
         };
-        Ok(ManagerSession::assertion(ManagerId(id), role, brand))
+        let session = ManagerSession::assertion(ManagerId(id), role, brand);
+        Ok(if token.starts_with("glass") { session.breaking_glass() } else { session })
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use cashier_core::change::OrderDetails;
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
-use cashier_core::ids::{ConfigId, EventId, NoticeId, TransactionId};
+use cashier_core::ids::{ConfigId, EventId, ManagerId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::texts::Texts;
 use futures_util::future::{BoxFuture, ready};
@@ -77,6 +77,10 @@ impl Archive for ArchiveReader {
 
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
         self.readers.read(move |connection| audit::config_history(connection, id))
+    }
+
+    fn sole_manager(&self) -> BoxFuture<'static, Result<Option<ManagerId>, Fault>> {
+        self.lists.read_while_awaited(|connection| audit::sole_manager(connection))
     }
 
     fn audit(

@@ -9,7 +9,7 @@ use std::thread::{self, Thread};
 
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
-use cashier_core::ids::{ConfigId, EventId, NoticeId, Seq, TransactionId};
+use cashier_core::ids::{ConfigId, EventId, ManagerId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::texts::Texts;
@@ -174,6 +174,10 @@ impl Archive for Bases {
 
     fn config_history(&self, id: ConfigId) -> BoxFuture<'static, Result<ConfigHistory, Fault>> {
         Box::pin(ready(self.with(|open| wait(open.archive.config_history(id)))))
+    }
+
+    fn sole_manager(&self) -> BoxFuture<'static, Result<Option<ManagerId>, Fault>> {
+        Box::pin(ready(self.with(|open| wait(open.archive.sole_manager()))))
     }
 
     fn audit(

@@ -12,7 +12,7 @@ use cashier_core::change::{AuditRecord, Body, Change, Commit, Counters, OrderDet
 use cashier_core::dependence::Refusals;
 use cashier_core::edit::AuditedValue;
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
-use cashier_core::ids::{ConfigId, EventId, NoticeId, Seq, TransactionId};
+use cashier_core::ids::{ConfigId, EventId, ManagerId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::status::SignatureStatus;
@@ -361,6 +361,17 @@ impl Archive for TestDisk {
             }
         }
         Box::pin(std::future::ready(Ok(history)))
+    }
+
+    fn sole_manager(&self) -> BoxFuture<'static, Result<Option<ManagerId>, Fault>> {
+        let bodies = self.bodies();
+        let named = bodies.iter().filter_map(|body| match body {
+            Body::Audit(record) if record.role.may_manage_cashier() => Some(record.manager_id),
+            _ => None,
+        });
+        let named: BTreeSet<ManagerId> = named.collect();
+        let sole = named.first().filter(|_| named.len() == 1).copied();
+        Box::pin(std::future::ready(Ok(sole)))
     }
 
     fn audit(

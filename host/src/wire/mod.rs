@@ -23,6 +23,7 @@ pub mod pieces;
 pub mod read;
 pub mod refund;
 pub mod refusal;
+pub mod review;
 pub mod roster;
 pub mod schema;
 pub mod transaction;

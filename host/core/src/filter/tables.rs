@@ -86,7 +86,9 @@ fields! {
     /// Fields of approvals.
     ApprovalField {
         Id = Int "id",
+        Command = Text "command",
         ProviderConfigId = Int "provider_config_id",
+        TransactionId = Int "transaction_id",
         Brand = Text "brand",
         AskedBy = Int "asked_by",
         DecidedBy = Int "decided_by",
@@ -216,7 +218,9 @@ impl FilterRow<ApprovalField> for Approval {
         use ApprovalField as F;
         match field {
             F::Id => FilterValue::id(self.id.0),
+            F::Command => FilterValue::Text(&self.command),
             F::ProviderConfigId => FilterValue::id(self.config_id.0),
+            F::TransactionId => FilterValue::id(self.transaction_id.0),
             F::Brand => FilterValue::Text(&self.brand),
             F::AskedBy => FilterValue::id(self.asked_by.0),
             F::DecidedBy => FilterValue::id(self.decided_by.0),

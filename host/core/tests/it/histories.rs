@@ -8,6 +8,7 @@ use cashier_core::duty;
 use cashier_core::facts::{PersonFact, ProviderFact};
 use cashier_core::ids::{ManagerId, OperationId, TransactionId};
 use cashier_core::operation::{BalanceOperation, PostingOutcome, posted};
+use cashier_core::reason::ReasonCode;
 use cashier_core::status::{OperationStatus, Source, TransactionStatus, TransactionType};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
@@ -241,6 +242,10 @@ proptest! {
         let standing = now.standing();
         let owes = standing.may_post && standing.owed_minor != posted(&now.transaction, &now.operations).minor;
         prop_assert!(!owes || books.unsettled() == [id], "an owed amount is not listed as due");
+        let stopped = stopped(&now.transaction) && !now.transaction.facts.is_held() && !now.transaction.is_rejected_manual();
+        let rejected = now.transaction.reason.code == ReasonCode::ConfirmedButRejected;
+        let waits = stopped && !rejected && standing.owed_minor != posted(&now.transaction, &now.operations).minor;
+        prop_assert!(!waits || books.unsettled() == [id], "money that a released status stopped is not listed as due");
         prop_assert!(!standing.reversal_waits || books.unsettled() == [id], "a reversal that waits is not listed as due");
     }
 }

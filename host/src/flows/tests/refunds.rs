@@ -33,11 +33,16 @@ async fn credited() -> TestCashier {
 /// A manager refunds a part.
 fn request(env: &TestCashier) -> impl Future<Output = Result<u8, Refusal>> + Send + 'static {
     let session = ManagerSession::assertion(ManagerId(7), Role::Manager, None);
-    let act = ManagerAct { session, command: "MngRefundCashierTransaction", context: context() };
+    let act = ManagerAct { session, command: "MngRefundCashierTransaction", context: context(), approval: None };
     let request =
         ManagerRefundRequest { amount: Some("30".into()), reason: "goodwill".into(), idempotency_key: Box::default() };
     let cashier = Arc::clone(&env.cashier);
-    async move { refund::refund(&cashier, &act, ID, request).await.map(|known| known.transaction.status.number()) }
+    async move {
+        match refund::refund(&cashier, &act, ID, request).await? {
+            refund::RefundOutcome::Made(known) => Ok(known.transaction.status.number()),
+            refund::RefundOutcome::Waits(amount) => panic!("{amount} waits for a second person"),
+        }
+    }
 }
 
 /// The same, and the answer is not waited for longer than this.

@@ -218,7 +218,7 @@ fn k4_an_empty_brand_is_refused_and_a_missing_one_where_the_settings_ask_for_it(
 fn n8_a_manager_token_says_on_purpose_that_it_is_of_every_brand() {
     let keys = keys().with_rules(SessionRules { brand_required: true, ..SessionRules::default() });
     let issued = |role, brand, every_brand| {
-        keys.issue(NewToken { role, id: 7, brand, every_brand, ttl_seconds: 60, jti: None }, NOW)
+        keys.issue(NewToken { role, id: 7, brand, every_brand, break_glass: false, ttl_seconds: 60, jti: None }, NOW)
     };
     let brand_of = |token: &str| {
         let session = keys.manager(Some(token), FROM, NOW);
