@@ -7,6 +7,7 @@ pub mod cancel;
 mod cashier;
 pub mod configure;
 mod customer_limits;
+mod deciding;
 mod decisions;
 pub mod deposit;
 pub mod ended_calls;
@@ -33,8 +34,10 @@ pub mod roster;
 pub mod settle;
 mod single_flight;
 pub mod transactions;
+mod unrecorded_refusals;
 pub mod webhook;
 pub mod withdrawal;
+pub mod work_list;
 
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,12 @@ mod manual;
 mod manual_money;
 mod refunds;
 mod refunds_approved;
-mod replay;
 mod review;
 mod rights;
 mod saving;
 mod sealing;
 mod second_person;
+mod work_list;
 
 use cashier_core::deposit::DepositRequest;
 use cashier_core::edit::SecondPerson;

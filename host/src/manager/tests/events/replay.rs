@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use cashier_core::change::Body;
 use cashier_core::ids::{ConfigId, Reference, TransactionId};
 
-use super::*;
+use super::super::*;
 use crate::test_cashier::{lock, paid};
 
 const REPLAY: &str = "MngReplayCashierProviderEvent";
