@@ -2,10 +2,12 @@
 //! requires, and how an unpaid order ends at its expiry. When a failed attempt is retried is the janitor's backoff.
 
 mod unconfirmed;
+mod work_list;
 
 pub(crate) use self::unconfirmed::wants_advance;
 pub use self::unconfirmed::{CLOSED_QUERY_SECONDS, ENDING_SECONDS, is_expired};
 use self::unconfirmed::{asks_provider, end_of_queries, is_unstated, may_be_paid_late, went_back_unconfirmed};
+pub use self::work_list::{UNKNOWN_EVENT_SECONDS, WaitsFor, WorkItem, WorkKind, of_event, of_transaction};
 use crate::aggregate::Aggregate;
 use crate::facts::{ProviderFact, RefundPhase, ReviewHold};
 use crate::ids::{ConfigId, Seq};
@@ -111,7 +113,7 @@ fn is_refund_due(transaction: &Transaction, operations: &[BalanceOperation], now
         }
         RefundPhase::Sent(_) => true,
         RefundPhase::Accepted => transaction.updated_time.plus(QUIET_SECONDS) <= now,
-        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Refused { .. } => false,
+        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Resolved | RefundPhase::Refused { .. } => false,
     }
 }
 

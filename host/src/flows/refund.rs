@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::draft::Draft;
-use cashier_core::duty::{ProviderQuery, WINDOW_MARGIN_SECONDS};
+use cashier_core::duty::{ProviderQuery, QueryOutcome, WINDOW_MARGIN_SECONDS};
 use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::inbox::{self, AppliedAnswer};
 use cashier_core::money::Money;
@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use super::decisions::{Decision, decide};
 use super::manager_act::{ManagerAct, recorded};
 use super::{Cashier, provider_query, settle, transactions};
-use crate::ports::{Durable, Gateway, RefundQuery};
+use crate::ports::{Called, Durable, Gateway, RefundQuery};
 
 /// Request id of the commits of a refund after its request.
 const REQUEST_ID: &str = "refund";
@@ -126,7 +126,7 @@ pub(super) async fn perform(cashier: &Arc<Cashier>, id: TransactionId) -> Option
             tracing::warn!(transaction = %id, "refund was not sent: the transaction changed after it was requested");
             None
         }
-        (RefundStep::Query, _) => return provider_query::send(cashier, id, ProviderQuery::Status).await.answered,
+        (RefundStep::Query, _) => return query(cashier, &*gateway, id).await,
         (RefundStep::Call { order, repeated }, Some(known)) => {
             let (order, repeated) = (order.clone(), *repeated);
             let call = durable.with(|_| RefundQuery {
@@ -139,6 +139,17 @@ pub(super) async fn perform(cashier: &Arc<Cashier>, id: TransactionId) -> Option
     };
     settle::run(cashier, id).await;
     answered
+}
+
+/// Asks the provider what was refunded; the answer is judged where it is applied.
+async fn query(cashier: &Arc<Cashier>, gateway: &dyn Gateway, id: TransactionId) -> Option<bool> {
+    let queried = provider_query::send(cashier, id, ProviderQuery::Status).await;
+    if matches!(queried.outcome, QueryOutcome::NotQueryable | QueryOutcome::NotFound) {
+        let (stamp, window) = (cashier.stamp(Actor::System, REQUEST_ID), gateway.idempotency_window_seconds());
+        let held = cashier.ledger.decide(&stamp, |draft| refund::not_queryable(draft, id, window)).ok()?;
+        held.durable().await.ok()?;
+    }
+    queried.answered
 }
 
 /// Under what a refund of this config can be sent now.
@@ -163,7 +174,7 @@ async fn call_provider(
     repeated: bool,
 ) -> Option<bool> {
     let id = call.get().transaction_id;
-    let answer = gateway.refund(call).await;
+    let Called { answer, calls } = gateway.refund(call).await;
     let receiver = cashier.receiver(gateway);
     let stamp = cashier.stamp(Actor::Provider(receiver.config_id), REQUEST_ID);
     let recorded = cashier.ledger.decide(&stamp, |draft| {
@@ -175,6 +186,7 @@ async fn call_provider(
             other_payment = inbox::apply_answer(draft, &receiver, id, update) == AppliedAnswer::OtherPayment;
         }
         let ended = !other_payment && refund::answered(draft, id, &order.id, &answer, repeated);
+        draft.store_calls(id, calls);
         (ended, other_payment)
     });
     let (ended, other_payment) = match recorded {

@@ -11,13 +11,14 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use crate::flows::{Cashier, RequestContext};
+use crate::http::accept::prefers_csv;
 use crate::http::openapi;
 use crate::http::reply::Reply;
 use crate::http::request::{BodyLimits, Request, request};
 use crate::http::route::Route;
 use crate::http::sender::{Proof, Sender};
 use crate::http::session::SessionKeys;
-use crate::manager::{self, MESSAGE_LENGTH_MAX, ManagerContext, Tokens};
+use crate::manager::{self, AnswerForm, MESSAGE_LENGTH_MAX, ManagerContext, Tokens};
 use crate::wire::envelope;
 
 /// The keys, which note that the sender of one message has a session.
@@ -80,11 +81,20 @@ async fn answer(context: &ManagerContext, mut request: Request, limits: BodyLimi
     if !ROUTE.takes(&request.method) {
         return Reply::method_not_allowed(ROUTE.allowed());
     }
-    let (number, message) = match request.read_body(limits, &*context.cashier.clock).await {
-        Ok(message) => manager::answer(context, &message, request.authorization(), request.context()).await,
-        Err(refusal) => envelope::write(None, Err(refusal)),
+    let message = match request.read_body(limits, &*context.cashier.clock).await {
+        Ok(message) => message,
+        Err(refusal) => {
+            let (number, answer) = envelope::write(None, Err(refusal));
+            return Reply::json(number, answer);
+        }
     };
-    Reply::json(number, message)
+    let form = if prefers_csv(&request.headers) { AnswerForm::Csv } else { AnswerForm::Json };
+    let authorization = request.authorization();
+    let answer = manager::answer_as(form, context, &message, authorization, request.context()).await;
+    match answer.form {
+        AnswerForm::Json => Reply::json(answer.number, answer.body),
+        AnswerForm::Csv => Reply::csv(answer.body),
+    }
 }
 
 #[cfg(test)]
