@@ -22,9 +22,9 @@ use tokio::task::JoinSet;
 pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
-pub use self::offline::{check_release, erase_customer, reconcile, verify_audit};
+pub use self::offline::{audit_head, check_release, erase_customer, reconcile, verify_audit};
 use crate::clock_file::ClockFiles;
-use crate::flows::{Cashier, CustomerLimits, NoticeRules, Ports, Rules, configure, ended_calls, janitor};
+use crate::flows::{Cashier, CustomerLimits, NoticeRules, Ports, Rules, approvals, configure, ended_calls, janitor};
 use crate::followed_file;
 use crate::guarded_clock::GuardedClock;
 use crate::http;
@@ -301,6 +301,8 @@ impl Start {
                 settings.stored_bytes_per_customer_max,
             ),
             second_person: settings.second_person,
+            refund_limits: settings.refund_limits,
+            rights: settings.rights,
             return_hosts: settings.return_hosts.into(),
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
@@ -309,6 +311,10 @@ impl Start {
         ended_calls::take_over(&cashier).await;
         janitor::start(&cashier);
         cashier.spawn.background(Box::pin(keep_clock(clock)));
+        cashier.spawn.background(Box::pin(approvals::watch_managers(Arc::clone(&cashier))));
+        for (command, sessions) in cashier.rules.rights.narrowed() {
+            tracing::info!(command, sessions = sessions.join(" "), "manager command is for these sessions alone");
+        }
         cashier.spawn.background(Box::pin(images::keep(Arc::clone(&cashier), strand.path().to_owned())));
         let kept = settings.retention;
         cashier.spawn.background(Box::pin(retention::keep(Arc::clone(&cashier), Arc::clone(&strand), kept)));

@@ -7,7 +7,7 @@ mod anonymous;
 use std::fmt::Display;
 use std::path::Path;
 
-use cashier_core::ids::{ApprovalId, ConfigId, CustomerId, ManagerId, OverrideId};
+use cashier_core::ids::{ApprovalId, ConfigId, CustomerId, ManagerId, OverrideId, TransactionId};
 use cashier_core::time::UnixTime;
 
 pub use self::anonymous::AnonymousLines;
@@ -73,13 +73,29 @@ pub fn override_saved(customer_override: OverrideId, by: ManagerId) {
 /// A change waits for a second person.
 pub fn approval_asked(approval: ApprovalId, config: ConfigId, by: ManagerId, fields: &str) {
     tracing::warn!(
-        target: TARGET, event = "approval_asked", %approval, %config, %by, fields, "config change waits for a second person"
+        target: TARGET, event = "approval_asked", %approval, %config, %by, fields, "a change waits for a second person"
     );
 }
 
 /// A second person decided.
 pub fn approval_decided(approval: ApprovalId, config: ConfigId, by: ManagerId, state: &str) {
     tracing::info!(target: TARGET, event = "approval_decided", %approval, %config, %by, state, "approval decided");
+}
+
+/// Whoever owns the host approved alone.
+pub fn glass_broken(approval: ApprovalId, config: ConfigId, transaction: TransactionId, by: ManagerId, command: &str) {
+    tracing::warn!(
+        target: TARGET, event = "break_glass", %approval, %config, %transaction, %by, command,
+        "a change that waits for a second person was approved by whoever owns the host alone"
+    );
+}
+
+/// What needs a second person can be approved by nobody else: one manager alone was ever seen.
+pub fn one_manager_alone(manager: ManagerId) {
+    tracing::warn!(
+        target: TARGET, event = "one_manager_alone", %manager,
+        "the settings ask for a second person, and the records show one manager alone"
+    );
 }
 
 /// A record of the audit chain is on disk; its hash, noted elsewhere, proves the chain up to it.
@@ -169,6 +185,8 @@ pub const EVENTS: &[&str] = &[
     "override_saved",
     "approval_asked",
     "approval_decided",
+    "break_glass",
+    "one_manager_alone",
     "audit_recorded",
     "module_loaded",
     "module_refused",

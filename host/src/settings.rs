@@ -4,6 +4,7 @@
 mod file;
 mod listening;
 mod retention;
+mod rights;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cashier_core::approval::RefundLimits;
 use cashier_core::edit::SecondPerson;
+use cashier_core::rights::Rights;
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
@@ -44,6 +47,8 @@ pub struct Settings {
     pub allow_sandbox_credit: Vec<Box<str>>,
     pub allow_live_on_demo: Vec<Box<str>>,
     pub second_person: SecondPerson,
+    pub refund_limits: RefundLimits,
+    pub rights: Rights,
     /// The text of the session key file.
     pub session_keys: Zeroizing<String>,
     /// `None` where the keys came from the environment.
@@ -168,6 +173,8 @@ impl Settings {
             allow_sandbox_credit: brands("allow_sandbox_credit", file.allow_sandbox_credit)?,
             allow_live_on_demo: brands("allow_live_on_demo", file.allow_live_on_demo)?,
             second_person: second_person("second_person", file.second_person)?,
+            refund_limits: rights::refund_limits("second_person_refund_above", file.second_person_refund_above)?,
+            rights: rights::rights("manager_rights", file.manager_rights)?,
             session_keys_file: session_file.clone(),
             session_keys: match keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment) {
                 Err(_) if without_secret => Zeroizing::default(),

@@ -103,6 +103,11 @@ impl HttpAnswer {
         (self.status, body["error"].as_str().unwrap_or_default().to_owned())
     }
 
+    /// The status and the code of a manager's refused command.
+    pub fn refusal_in_envelope(&self) -> (u16, String) {
+        (self.status, self.json()["data"]["error"].as_str().unwrap_or_default().to_owned())
+    }
+
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }

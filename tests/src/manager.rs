@@ -28,6 +28,13 @@ impl ManagerClient {
         answer["data"].clone()
     }
 
+    /// The `data` of an answer that must be 202: it waits for a second person.
+    pub async fn run_waiting(&self, command: &str, data: &Value) -> Value {
+        let answer = self.command(command, data).await;
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        answer.json()["data"].clone()
+    }
+
     /// Saves a provider config and returns its id.
     pub async fn save_config(&self, config: &Value) -> u64 {
         let saved = self.run("MngUpdateCashierProviderConfig", config).await;

@@ -1,7 +1,11 @@
-//! A change of a config that waits for a second person: who asked for what, until when, and who decided. The request itself
-//! is stored, sealed, because it may hold secrets.
+//! A change of a config, or a decision about a transaction, that waits for a second person: who asked for what, until when, and
+//! who decided. The request itself is stored, sealed, because it may hold secrets.
 
-use crate::ids::{ApprovalId, ConfigId, ManagerId};
+use std::collections::BTreeMap;
+
+use crate::facts::{Facts, ProviderFact};
+use crate::ids::{ApprovalId, ConfigId, ManagerId, TransactionId};
+use crate::money::{Currency, Money};
 use crate::numbered::numbered;
 use crate::provider_config::{Secret, UnreadableColumn};
 use crate::refusal::{Refusal, RefusalCode};
@@ -32,12 +36,16 @@ pub struct Approval {
     pub id: ApprovalId,
     /// The command that asked.
     pub command: Box<str>,
-    /// `ConfigId(0)` where a config is to be created.
+    /// The config that it is about, or that of the transaction; `ConfigId(0)` where a config is to be created.
     pub config_id: ConfigId,
-    /// The brand of the config as the change would leave it; empty serves every brand.
+    /// `TransactionId(0)` where it is about a config.
+    pub transaction_id: TransactionId,
+    /// What the decision would move; `None` where it is about a config.
+    pub amount: Option<Money>,
+    /// The brand of the config as the change would leave it, empty serves every brand; or that of the transaction.
     pub brand: Box<str>,
-    /// The version of the config that the change was asked for; 0 where it is to be created.
-    pub config_version: u64,
+    /// What it was asked for: the version of the config, 0 where it is to be created; or the [`ground`] of the transaction.
+    pub ground: u64,
     /// The request's `data` as received; empty once it is decided or expired.
     pub request: Secret,
     /// Why `request` is empty although it is stored.
@@ -95,18 +103,19 @@ impl Approval {
         }
     }
 
-    /// Whether this session may approve it now.
+    /// Whether this session may approve it now, on the ground as it is now. Whoever owns the host may approve alone.
     ///
     /// # Errors
-    /// 409 where it is not open any more, 403 for the one who asked, 409 where the config changed since.
-    pub fn check_approver(&self, session: &ManagerSession, config_version: u64, now: UnixTime) -> Result<(), Refusal> {
+    /// 409 where it is not open any more, 403 for the one who asked, 409 where the ground changed since.
+    pub fn check_approver(&self, session: &ManagerSession, ground: u64, now: UnixTime) -> Result<(), Refusal> {
         self.check_open(now)?;
-        if session.manager_id() == self.asked_by {
+        if session.manager_id() == self.asked_by && !session.breaks_glass() {
             let message = "the one who asked for a change cannot approve it: a second person must";
             return Err(Refusal::new(RefusalCode::PermissionDenied, message));
         }
-        if config_version != self.config_version {
-            let message = "the config changed since the change was asked for: reject it and ask again";
+        if ground != self.ground {
+            let what = if self.transaction_id.0 == 0 { "config" } else { "transaction" };
+            let message = format!("the {what} changed since the change was asked for: reject it and ask again");
             return Err(Refusal::new(RefusalCode::ApprovalStale, message));
         }
         Ok(())
@@ -125,5 +134,69 @@ impl Approval {
                 Err(Refusal::new(RefusalCode::Duplicate, message))
             }
         }
+    }
+}
+
+/// On what a decision about a transaction rests: how many facts about money and reviews, and decisions of persons, it has. They
+/// are added and never removed, so that the number changes with each of them; a notice that states nothing new adds none.
+pub fn ground(facts: &Facts) -> u64 {
+    let counts = |fact: &ProviderFact| fact.is_money() || matches!(fact, ProviderFact::ReviewHold(_));
+    let of_providers = facts.provider.iter().filter(|known| counts(&known.fact)).count();
+    of_providers.saturating_add(facts.persons.len()) as u64
+}
+
+/// Amounts by currency up to which a refund needs one person.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefundLimits(BTreeMap<Currency, i64>);
+
+impl RefundLimits {
+    pub fn new(limits: impl IntoIterator<Item = Money>) -> Self {
+        Self(limits.into_iter().map(|limit| (limit.currency, limit.minor)).collect())
+    }
+
+    /// Whether a refund of this amount waits for a second person; in a currency without a limit every one does.
+    pub fn exceeds(&self, amount: Money) -> bool {
+        self.0.get(&amount.currency).is_none_or(|limit| amount.minor > *limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{PersonFact, ReviewHold};
+    use crate::ids::Seq;
+
+    #[test]
+    fn a_refund_above_the_limit_of_its_currency_waits_and_any_in_another_currency() {
+        let money = |minor, code| Money::new(minor, Currency::from_code(code).unwrap());
+        let limits = RefundLimits::new([money(100_000, "USD"), money(0, "EUR")]);
+        for (amount, waits) in [
+            (money(99_999, "USD"), false),
+            (money(100_000, "USD"), false),
+            (money(100_001, "USD"), true),
+            (money(1, "EUR"), true),
+            (money(1, "JPY"), true),
+        ] {
+            assert_eq!(limits.exceeds(amount), waits, "{amount}");
+        }
+        assert!(RefundLimits::default().exceeds(money(1, "USD")));
+    }
+
+    #[test]
+    fn only_a_new_payment_reversal_review_or_decision_changes_the_ground() {
+        let mut facts = Facts::default();
+        let mut after = |fact: ProviderFact| {
+            facts.record(Seq(1), UnixTime(1), fact);
+            ground(&facts)
+        };
+        let paid = ProviderFact::Confirmed { payment: "p".into(), minor: 100 };
+        assert_eq!(after(ProviderFact::Accepted), 0);
+        assert_eq!(after(paid.clone()), 1);
+        assert_eq!(after(paid), 1, "the same notice again");
+        assert_eq!(after(ProviderFact::Declined { reason: "d".into() }), 1);
+        assert_eq!(after(ProviderFact::RefundedTotal { payment: "p".into(), minor: 5 }), 2);
+        assert_eq!(after(ProviderFact::ReviewHold(ReviewHold::NotStored)), 3);
+        facts.record_person(Seq(2), UnixTime(1), PersonFact::Retried);
+        assert_eq!(ground(&facts), 4);
     }
 }

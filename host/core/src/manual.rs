@@ -11,11 +11,10 @@ use crate::facts::PersonFact;
 use crate::ids::{CustomerId, Login, ManagerId, TransactionId};
 use crate::money::Money;
 use crate::operation::{self, BalanceOperation};
-use crate::reason::ReasonCode;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::session::CustomerSession;
 use crate::standing::Nature;
-use crate::status::{OperationStatus, Source, TransactionStatus, TransactionType};
+use crate::status::{Source, TransactionStatus, TransactionType};
 use crate::texts::Texts;
 use crate::transaction::{FirstAnswer, Fresh, KeySpace, Transaction};
 use crate::withdrawal::MANUAL_PROVIDER;
@@ -203,22 +202,6 @@ pub fn cancel(
     }
     let changes = known.decide(PersonFact::CancelledByCustomer, at);
     Ok((known, changes))
-}
-
-/// Why a decision ends without a posting: the newest operation, which came after `before`, was refused by the trading server.
-pub fn refused_posting(before: &Aggregate, after: &Aggregate) -> Option<Refusal> {
-    let newest = after.operations.iter().rfind(|known| !known.is_withheld())?;
-    let is_new = before.operations.iter().all(|known| known.id != newest.id || known.is_unsettled());
-    if !is_new || newest.status != OperationStatus::Refused {
-        return None;
-    }
-    let code = match ReasonCode::from_name(&newest.failure_reason) {
-        Some(ReasonCode::InsufficientBalance) => RefusalCode::InsufficientBalance,
-        _ => RefusalCode::PostingRefused,
-    };
-    let meaning = ReasonCode::from_name(&newest.failure_reason).map_or("", ReasonCode::meaning);
-    let message = format!("the trading server refused the posting: {} {meaning}", newest.failure_reason);
-    Some(Refusal::new(code, message.trim_end()))
 }
 
 /// A manual transaction that waits for a person: not decided yet, or its posting was refused.

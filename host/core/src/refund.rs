@@ -2,8 +2,9 @@
 //! (docs/life-of-a-transaction.md, refunds by a manager). It sends nothing; `flows/refund` and `flows/cancel` do.
 
 use crate::aggregate::Aggregate;
+use crate::approval::{Approval, RefundLimits};
 use crate::draft::Draft;
-use crate::facts::{ManagerRefund, PersonFact, ProviderFact, RefundPhase, RefundSending, RefusedBy};
+use crate::facts::{ManagerRefund, PersonFact, ProviderFact, RefundPhase, RefundSending, RefusedBy, ReviewHold};
 use crate::ids::TransactionId;
 use crate::money::Money;
 use crate::notice::{Reach, RefundStatement, StatedAmount, Update};
@@ -47,6 +48,28 @@ pub struct Requested {
     pub amount: Money,
     /// It was requested before under its key.
     pub repeated: bool,
+    /// What managers refund of the transaction together with this.
+    pub together: Money,
+}
+
+impl Requested {
+    /// Whether it waits for a second person: not what was requested before; judged with the earlier refunds of the
+    /// transaction, so that a large one is not made in parts.
+    pub fn waits(&self, second_person: bool, limits: &RefundLimits) -> bool {
+        second_person && !self.repeated && limits.exceeds(self.together)
+    }
+
+    /// Whether it is what was approved.
+    ///
+    /// # Errors
+    /// 409 where another amount would be refunded.
+    pub fn check_approved(&self, approval: &Approval) -> Result<(), Refusal> {
+        if approval.amount == Some(self.amount) {
+            return Ok(());
+        }
+        let message = "another amount is left than was asked for: reject it and ask again";
+        Err(Refusal::new(RefusalCode::ApprovalStale, message))
+    }
 }
 
 /// Requests a refund. `abilities` are of the module that serves the transaction's config, or why none does.
@@ -69,7 +92,7 @@ pub fn request(
         if asked.is_some_and(|asked| asked != amount) || *same.reason != *request.reason {
             return Err(Refusal::new(RefusalCode::IdempotencyConflict, "the key stands for another refund"));
         }
-        return Ok(Requested { id: same.id.into(), amount, repeated: true });
+        return Ok(Requested { id: same.id.into(), amount, repeated: true, together: amount });
     }
     if let Some(open) = earlier.iter().find(|refund| refund.phase.is_open()) {
         let progress = open.progress(transaction.amount.currency, is_debit_due(known));
@@ -114,7 +137,11 @@ pub fn request(
         PersonFact::RefundRequested { id: id.clone(), payment: payment_of(transaction), minor: amount.minor },
     ];
     draft.add(known.decide_all(facts, draft.context()));
-    Ok(Requested { id, amount, repeated: false })
+    let made =
+        earlier.iter().filter(|refund| !matches!(refund.phase, RefundPhase::Refused { .. } | RefundPhase::Failed));
+    let made: i64 = made.map(|refund| refund.minor).fold(amount.minor, i64::saturating_add);
+    let together = Money::new(made, amount.currency);
+    Ok(Requested { id, amount, repeated: false, together })
 }
 
 /// An amount in the transaction's currency.
@@ -228,7 +255,9 @@ pub fn step(draft: &mut Draft<'_>, id: TransactionId, ground: &CallGround) -> Re
             RefundStep::Call { order: call(&known.transaction, refund, sending.before), repeated: true }
         }
         RefundPhase::Sent(_) | RefundPhase::Accepted => RefundStep::Query,
-        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Refused { .. } => RefundStep::Wait,
+        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Resolved | RefundPhase::Refused { .. } => {
+            RefundStep::Wait
+        }
     }
 }
 
@@ -338,10 +367,26 @@ pub fn queried(draft: &mut Draft<'_>, id: TransactionId, update: &Update, repeat
     }
     let Some(open) = pending.iter().find(|refund| refund.phase.is_open()) else { return };
     let RefundPhase::Sent(sending) = open.phase else { return };
-    let long_ago = sending.at.plus(repeat_seconds.max(0)).plus(REFUND_ABSENT_SECONDS) <= draft.now();
-    if long_ago && total <= sums.refunded_minor.saturating_sub(open.minor) {
+    if is_long_ago(&sending, repeat_seconds, draft.now()) && total <= sums.refunded_minor.saturating_sub(open.minor) {
         let words = format!("the provider states {} refunded", Money::new(total, known.transaction.amount.currency));
         draft.add(known.decide_all(RefusedBy::Absent.facts(open.id, &words), draft.context()));
+    }
+}
+
+/// So long after the first call, none that may still be made is under way.
+fn is_long_ago(sending: &RefundSending, repeat_seconds: i64, now: UnixTime) -> bool {
+    sending.at.plus(repeat_seconds.max(0)).plus(REFUND_ABSENT_SECONDS) <= now
+}
+
+/// The provider cannot be asked about the payment: long after the last call, a person must decide about the open refund.
+pub fn not_queryable(draft: &mut Draft<'_>, id: TransactionId, repeat_seconds: i64) {
+    let Some(known) = draft.aggregate(id) else { return };
+    let Some(open) = known.transaction.facts.open_refund() else { return };
+    let RefundPhase::Sent(sending) = open.phase else { return };
+    if is_long_ago(&sending, repeat_seconds, draft.now()) {
+        let status = open.progress(known.transaction.amount.currency, false).into();
+        let hold = ProviderFact::ReviewHold(ReviewHold::Requested { status });
+        draft.add(known.establish(hold, draft.context()));
     }
 }
 

@@ -56,12 +56,24 @@ pub struct ManagerSession {
     manager_id: ManagerId,
     role: Role,
     brand: Option<Box<str>>,
+    breaks_glass: bool,
 }
 
 impl ManagerSession {
     /// The caller asserts that it verified the token these values came from.
     pub fn assertion(manager_id: ManagerId, role: Role, brand: Option<Box<str>>) -> Self {
-        Self { manager_id, role, brand }
+        Self { manager_id, role, brand, breaks_glass: false }
+    }
+
+    /// The same of whoever owns the host, who may approve alone. The caller asserts that the token says so, under a key of
+    /// this host.
+    pub fn breaking_glass(self) -> Self {
+        Self { breaks_glass: true, ..self }
+    }
+
+    /// Whether whoever owns the host acts alone.
+    pub fn breaks_glass(&self) -> bool {
+        self.breaks_glass
     }
 
     pub fn manager_id(&self) -> ManagerId {

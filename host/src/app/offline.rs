@@ -45,3 +45,10 @@ pub fn verify_audit(bases: &Path, anchor: Option<&str>) -> Result<AuditChain, Fa
     strand::check_release(database, true)?;
     audit::verify(database, anchor)
 }
+
+/// The newest audit record's hash, hex; `None` without records.
+pub fn audit_head(bases: &Path) -> Result<Option<String>, Fault> {
+    let database = &bases.join("cashier.db");
+    strand::check_release(database, true)?;
+    audit::head(database)
+}

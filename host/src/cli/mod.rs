@@ -1,5 +1,6 @@
 //! The command line: its commands and their `--help`. Only this module prints to a terminal; everything else logs.
 
+mod approvals;
 mod audit;
 mod bases;
 mod clock;
@@ -7,6 +8,7 @@ mod customer;
 mod db;
 mod demo;
 mod logs;
+mod manager_client;
 mod module;
 mod modules;
 mod reseal;
@@ -71,6 +73,9 @@ enum CliCommand {
     /// The record of who changed which field of a config.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// What waits for a second person at a running server.
+    #[command(subcommand)]
+    Approvals(approvals::ApprovalsCommand),
     /// Bring every encrypted column under the newest seal key, so that older keys can be removed.
     ///
     /// The server must not be running: a running one does this by itself.
@@ -132,6 +137,7 @@ pub fn run() -> ExitCode {
         CliCommand::Customer(command) => customer::customer(&command),
         CliCommand::Clock(command) => clock::clock(&command),
         CliCommand::Audit(command) => audit::audit(&command),
+        CliCommand::Approvals(command) => approvals::approvals(&command),
         CliCommand::Reseal(args) => reseal::reseal(&args),
         CliCommand::Modules(args) => modules::modules(&args),
         CliCommand::Module(command) => module::module(&command),

@@ -103,6 +103,7 @@ pub(super) fn token(args: &TokenArgs) -> Result<(), CliError> {
         id: args.id,
         brand: args.brand.as_deref(),
         every_brand: args.every_brand,
+        break_glass: false,
         ttl_seconds: i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX),
         jti: Some(&jti),
     };

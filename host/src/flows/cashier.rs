@@ -5,24 +5,28 @@ use std::time::Duration;
 
 use arc_swap::Guard;
 use cashier_core::account::AccountFacts;
+use cashier_core::approval::RefundLimits;
 use cashier_core::change::Stamp;
 use cashier_core::edit::SecondPerson;
 use cashier_core::ids::{ConfigId, Login};
 use cashier_core::notice::ReceivingConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::rights::Rights;
 use cashier_core::session::{Actor, CustomerSession};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::customer_limits::CustomerLimits;
+use super::deciding::Deciding;
 use super::list_limits::{ListLimits, ListPermit, ListReader};
+use super::next_tries::NextTries;
 use super::notice_limits::NoticeRules;
 use super::publication::Publication;
 use super::rate_limit::RateLimits;
-use super::refusals::UnrecordedRefusals;
 use super::replay_turn::ReplayTurn;
 use super::requeue::Requeue;
 use super::return_hosts::ReturnHosts;
 use super::single_flight::SingleFlight;
+use super::unrecorded_refusals::UnrecordedRefusals;
 use crate::ledger::Ledger;
 use crate::ports::{Archive, Clock, Entropy, Gateway, Modules, Spawn, TradingServer};
 use crate::security_log::AnonymousLines;
@@ -48,8 +52,12 @@ pub struct Rules {
     pub notices: NoticeRules,
     /// What one customer may have open and stored.
     pub customer_limits: CustomerLimits,
-    /// Which changes of a config need a second person.
+    /// What needs a second person.
     pub second_person: SecondPerson,
+    /// Up to which amounts a refund does not.
+    pub refund_limits: RefundLimits,
+    /// Which session types may use which manager command.
+    pub rights: Rights,
     /// To which hosts customers may be sent back.
     pub return_hosts: ReturnHosts,
 }
@@ -92,12 +100,16 @@ pub struct Cashier {
     pub(super) refunding: SingleFlight,
     /// What the flows of requests left unfinished, for the janitor.
     pub(super) requeue: Requeue,
+    /// When the janitor tries again.
+    pub(super) next_tries: NextTries,
     /// Which unread notices are shown to their module next, and whether some are being shown.
     pub(super) replays: ReplayTurn,
     /// Capacity for quarantined notices that are not on disk yet.
     pub(super) quarantine: Arc<Semaphore>,
     /// What was logged of notices that anyone may send.
     pub(super) rejected_webhooks: AnonymousLines,
+    /// Approvals that are being decided.
+    pub(super) deciding: Deciding,
     /// Refused commands that have no record.
     pub(super) unrecorded: UnrecordedRefusals,
     /// The queue of the one publisher of configuration.
@@ -142,8 +154,10 @@ impl Cashier {
             refunding: SingleFlight::default(),
             replays: ReplayTurn::default(),
             requeue: Requeue::default(),
+            next_tries: NextTries::default(),
             quarantine: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),
             rejected_webhooks: AnonymousLines::default(),
+            deciding: Deciding::default(),
             unrecorded: UnrecordedRefusals::default(),
             publications,
         });

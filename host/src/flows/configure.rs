@@ -32,9 +32,12 @@ use self::serving::{may_receive, serve, show};
 pub(super) use self::settings::reversals_wait;
 use self::settings::{module_settings, parse_settings, without_key};
 use super::Cashier;
+use super::approvals::{decided, log_decided, outcome};
 use super::manager_act::{AuditSubject, ManagerAct};
 use super::publication::Publication;
-pub use super::publication::{ApprovalRequest, ConfigOutcome, ConfigRequest, Decision, DeletionRequest};
+pub use super::publication::{
+    ApprovalDecision, ApprovalRequest, ConfigOutcome, ConfigRequest, DeletionRequest, OverrideRequest,
+};
 use crate::ledger::Estimate;
 use crate::security_log::{self, SavedConfig};
 use crate::snapshot::{Served, Snapshot};
@@ -65,13 +68,9 @@ pub async fn delete_config(cashier: &Cashier, request: DeletionRequest) -> Resul
 }
 
 /// Creates or updates a customer override.
-pub async fn save_override(
-    cashier: &Cashier,
-    act: ManagerAct,
-    edit: OverrideEdit,
-) -> Result<CustomerOverride, Refusal> {
+pub async fn save_override(cashier: &Cashier, request: OverrideRequest) -> Result<CustomerOverride, Refusal> {
     let (sender, outcome) = oneshot::channel();
-    queue(cashier, Publication::Override(Box::new(act), Box::new(edit), sender))?;
+    queue(cashier, Publication::Override(Box::new(request), sender))?;
     outcome.await.unwrap_or_else(|_| Err(interrupted()))
 }
 
@@ -102,8 +101,14 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                 Publication::Deletion(request, reply) => {
                     let _ = reply.send(deletion::delete(&cashier, &request).await);
                 }
-                Publication::Override(act, edit, reply) => {
+                Publication::Override(request, reply) => {
+                    let OverrideRequest { session, command, edit, context } = *request;
+                    let act = ManagerAct { session, command, context, approval: None };
                     let _ = reply.send(publish_override(&cashier, &act, &edit).await);
+                }
+                Publication::Asked(row, shown) => {
+                    approvals::show(&cashier, *row);
+                    let _ = shown.send(());
                 }
                 Publication::Reopened(served) => upkeep::show_reopened(&cashier, served),
                 Publication::EndSecrets => retired::end_secrets(&cashier).await,
@@ -130,23 +135,22 @@ async fn decide(cashier: &Cashier, request: ApprovalRequest) -> Result<Approval,
         authority: Authority::Two(&approval),
     };
     let state = match decision {
-        Decision::Approve(edit) => {
+        ApprovalDecision::Approve(edit) => {
             approval.check_approver(&session, version, now)?;
             match publish_config(cashier, &by, &edit).await? {
                 ConfigOutcome::Saved(_) => ApprovalState::Approved,
                 ConfigOutcome::Waits(asked) => return Ok(*asked),
             }
         }
-        Decision::Reject => {
+        ApprovalDecision::Reject => {
             approval.check_open(now)?;
             approvals::reject(cashier, &by, &approval, now).await?;
             ApprovalState::Rejected
         }
     };
-    let decided = approvals::decided(&approval, state, &session, now);
+    let decided = decided(&approval, state, &session, now);
     approvals::show(cashier, decided.clone());
-    let (by, state) = (session.manager_id(), state.name());
-    security_log::approval_decided(id, approval.config_id, by, state);
+    log_decided(&decided, &session);
     Ok(decided)
 }
 
@@ -232,12 +236,13 @@ async fn write_config(
         drafting.add([Change::Config(Box::new(saved.clone()))]);
         let approved = match by.authority {
             Authority::One(_) => None,
-            Authority::Two(approval) => Some(approvals::decided(approval, ApprovalState::Approved, by.session, now)),
+            Authority::Two(approval) => Some(decided(approval, ApprovalState::Approved, by.session, now)),
         };
         let approval = approved.as_ref().map_or(ApprovalId(0), |approved| approved.id);
         drafting.add(approved.map(|approved| Change::Approval(Box::new(approved))));
-        if !changes.is_empty() {
-            drafting.store(approvals::record(by, id, approval, "saved", changes));
+        if !changes.is_empty() || approval.0 != 0 {
+            let subject = AuditSubject { config: id, approval, ..AuditSubject::default() };
+            drafting.store(approvals::record(by, subject, outcome(by.session, "saved"), changes));
         }
         saved
     })?;

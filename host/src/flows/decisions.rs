@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
+use cashier_core::approval::{ApprovalState, ground};
+use cashier_core::change::Change;
 use cashier_core::draft::Draft;
 use cashier_core::edit::FieldChange;
 use cashier_core::ids::TransactionId;
 use cashier_core::operation::BalanceOperation;
 use cashier_core::refusal::{Refusal, RefusalCode};
 
+use super::approvals::{self, decided, outcome};
 use super::manager_act::{AuditSubject, ManagerAct, recorded};
 use super::{Cashier, settle, transactions};
 use crate::ledger::Estimate;
@@ -24,7 +27,8 @@ pub(super) struct Decision {
 /// refuses, it must have added none. The answer is the transaction once it is durable, before anything is posted.
 ///
 /// # Errors
-/// 404 for a transaction that does not exist for the session; what `judge` refuses; the storage is not working.
+/// 404 for a transaction that does not exist for the session; 403 and 409 where it was asked for by the same person, or its
+/// ground changed since; what `judge` refuses; the storage is not working.
 pub(super) async fn decide(
     cashier: &Cashier,
     act: &ManagerAct,
@@ -35,15 +39,27 @@ pub(super) async fn decide(
     let ticket = cashier.ledger.decide(&act.stamp(cashier), |draft| {
         let before = draft.aggregate(id).filter(|known| act.session.sees(&known.transaction.brand));
         let before = before.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "there is no such transaction"))?;
+        if let Some(approval) = &act.approval {
+            approval.check_approver(&act.session, ground(&before.transaction.facts), draft.now())?;
+        }
         let decision = judge(draft, &before)?;
         let after = draft.aggregate(id).unwrap_or_else(|| before.clone());
         let mut changes = decision.stated;
         changes.extend(changed(&before, &after));
-        let subject = AuditSubject { transaction: id, config: before.transaction.config_id, ..AuditSubject::default() };
-        draft.store(act.record(subject, "done", changes));
-        Ok(after)
+        let config = before.transaction.config_id;
+        let closed =
+            act.approval.as_deref().map(|open| decided(open, ApprovalState::Approved, &act.session, draft.now()));
+        draft.add(closed.clone().map(|closed| Change::Approval(Box::new(closed))));
+        let approval = closed.as_ref().map(|closed| closed.id).unwrap_or_default();
+        let outcome = if closed.is_some() { outcome(&act.session, "done") } else { "done" };
+        draft.store(act.record(AuditSubject { transaction: id, config, approval }, outcome, changes));
+        Ok((after, closed))
     })?;
-    ticket.durable().await?.into_inner()
+    let (after, closed) = ticket.durable().await?.into_inner()?;
+    if let Some(closed) = closed {
+        approvals::approved(cashier, act, closed).await;
+    }
+    Ok(after)
 }
 
 /// The same, and what is due is posted before the answer; the transaction as it is then.

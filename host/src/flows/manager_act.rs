@@ -2,7 +2,9 @@
 //! changes.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use cashier_core::approval::Approval;
 use cashier_core::change::{AuditRecord, Body, Stamp};
 use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
 use cashier_core::ids::{ApprovalId, ConfigId, TransactionId};
@@ -17,6 +19,8 @@ pub struct ManagerAct {
     /// The name of the command.
     pub command: &'static str,
     pub context: RequestContext,
+    /// What a second person decides with it: another one asked for the same.
+    pub approval: Option<Arc<Approval>>,
 }
 
 /// What a record is about.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::{Books, StoredBy};
-use cashier_core::deposit;
 use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::manual::{self, ManualRequest};
 use cashier_core::operation::BalanceOperation;
@@ -13,6 +12,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
 use cashier_core::status::TransactionType;
 use cashier_core::transaction::{Fresh, KeySpace, Transaction};
+use cashier_core::{decisions, deposit};
 
 use super::decisions::{Decision, decide, decide_and_settle};
 use super::manager_act::{AuditSubject, ManagerAct, recorded};
@@ -106,7 +106,7 @@ pub async fn process(cashier: &Arc<Cashier>, act: &ManagerAct, id: TransactionId
         Ok(Decision::default())
     })
     .await?;
-    match judged.and_then(|before| manual::refused_posting(&before, &after)) {
+    match judged.and_then(|before| decisions::refused_posting(&before, &after)) {
         Some(refusal) => Err(refusal),
         None => Ok(after),
     }

@@ -1,21 +1,25 @@
 //! The flows: deposits, withdrawals, webhooks, queries, edits and the janitor. Each reads from top to bottom, knows no
 //! socket, disk or library, and outlives the request that began it. What they share is the [`Cashier`].
 
+pub mod approvals;
 pub mod audit;
 pub mod cancel;
 mod cashier;
 pub mod configure;
 mod customer_limits;
+mod deciding;
 mod decisions;
 pub mod deposit;
 pub mod ended_calls;
 pub mod events;
+pub mod explain;
 pub mod explain_methods;
 pub mod janitor;
 mod list_limits;
 mod manager_act;
 pub mod manual;
 pub mod methods;
+mod next_tries;
 mod notice_limits;
 mod provider_query;
 mod publication;
@@ -27,12 +31,15 @@ mod replay_turn;
 mod request_context;
 mod requeue;
 mod return_hosts;
+pub mod reviewing;
 pub mod roster;
 pub mod settle;
 mod single_flight;
 pub mod transactions;
+mod unrecorded_refusals;
 pub mod webhook;
 pub mod withdrawal;
+pub mod work_list;
 
 #[cfg(test)]
 mod tests;

@@ -5,9 +5,11 @@
 use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::duty::{ProviderQuery, WINDOW_MARGIN_SECONDS};
+use cashier_core::draft::Draft;
+use cashier_core::duty::{ProviderQuery, QueryOutcome, WINDOW_MARGIN_SECONDS};
 use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::inbox::{self, AppliedAnswer};
+use cashier_core::money::Money;
 use cashier_core::refund::{
     self, CallGround, ManagerRefundRequest, PaymentAbilities, RefundAnswer, RefundCall, RefundStep,
 };
@@ -19,13 +21,21 @@ use tokio::sync::oneshot;
 use super::decisions::{Decision, decide};
 use super::manager_act::{ManagerAct, recorded};
 use super::{Cashier, provider_query, settle, transactions};
-use crate::ports::{Durable, Gateway, RefundQuery};
+use crate::ports::{Called, Durable, Gateway, RefundQuery};
 
 /// Request id of the commits of a refund after its request.
 const REQUEST_ID: &str = "refund";
 
-/// Requests a refund, and waits for its debit and the provider's answer. The answer is the transaction as it is then: done,
-/// accepted, or under way.
+/// What became of a request.
+#[derive(Debug)]
+pub enum RefundOutcome {
+    /// The transaction as it is: refunded, accepted, or under way.
+    Made(Box<Aggregate>),
+    /// Nothing changed: this amount needs a second person.
+    Waits(Money),
+}
+
+/// Requests a refund, and waits for its debit and the provider's answer, unless it needs a second person.
 ///
 /// # Errors
 /// As [`refund::request`]; 404 for a transaction that does not exist for the session; 409 where the debit was refused, 502 where
@@ -35,11 +45,20 @@ pub async fn refund(
     act: &ManagerAct,
     id: TransactionId,
     request: ManagerRefundRequest,
-) -> Result<Aggregate, Refusal> {
+) -> Result<RefundOutcome, Refusal> {
     let config = transactions::one(cashier, &act.session, id).await?.transaction.config_id;
     let abilities = abilities(cashier, config);
-    let mut requested = None;
-    decide(cashier, act, id, |draft, known| {
+    let (mut requested, mut waits) = (None, None);
+    let needs_second = act.approval.is_none() && cashier.rules.second_person.refunds;
+    let decided = decide(cashier, act, id, |draft, known| {
+        // What it would be, before anything of it is in the draft.
+        let mut tried = Draft::new(draft.books(), draft.now());
+        let would = refund::request(&mut tried, known, &request, abilities.clone())?;
+        act.approval.as_deref().map_or(Ok(()), |approval| would.check_approved(approval))?;
+        if would.waits(needs_second, &cashier.rules.refund_limits) {
+            waits = Some(would.amount);
+            return Err(Refusal::new(RefusalCode::PermissionDenied, "the refund needs a second person"));
+        }
         let made = refund::request(draft, known, &request, abilities)?;
         let stated = vec![
             recorded("refund", "", &*made.id),
@@ -50,7 +69,11 @@ pub async fn refund(
         requested = Some(made.id);
         Ok(Decision { stated })
     })
-    .await?;
+    .await;
+    match (decided, waits) {
+        (Err(_), Some(amount)) => return Ok(RefundOutcome::Waits(amount)),
+        (decided, _) => decided?,
+    };
     // It goes on where the client stops waiting.
     let (done, ended) = oneshot::channel();
     let flow = Arc::clone(cashier);
@@ -62,7 +85,7 @@ pub async fn refund(
     let _ = ended.await;
     let known = transactions::one(cashier, &act.session, id).await?;
     let refusal = requested.and_then(|own| refund::refusal_of(&known.transaction, &own));
-    refusal.map_or(Ok(known), Err)
+    refusal.map_or(Ok(RefundOutcome::Made(Box::new(known))), Err)
 }
 
 /// What the module that serves a config can do.
@@ -103,7 +126,7 @@ pub(super) async fn perform(cashier: &Arc<Cashier>, id: TransactionId) -> Option
             tracing::warn!(transaction = %id, "refund was not sent: the transaction changed after it was requested");
             None
         }
-        (RefundStep::Query, _) => return provider_query::send(cashier, id, ProviderQuery::Status).await.answered,
+        (RefundStep::Query, _) => return query(cashier, &*gateway, id).await,
         (RefundStep::Call { order, repeated }, Some(known)) => {
             let (order, repeated) = (order.clone(), *repeated);
             let call = durable.with(|_| RefundQuery {
@@ -116,6 +139,17 @@ pub(super) async fn perform(cashier: &Arc<Cashier>, id: TransactionId) -> Option
     };
     settle::run(cashier, id).await;
     answered
+}
+
+/// Asks the provider what was refunded; the answer is judged where it is applied.
+async fn query(cashier: &Arc<Cashier>, gateway: &dyn Gateway, id: TransactionId) -> Option<bool> {
+    let queried = provider_query::send(cashier, id, ProviderQuery::Status).await;
+    if matches!(queried.outcome, QueryOutcome::NotQueryable | QueryOutcome::NotFound) {
+        let (stamp, window) = (cashier.stamp(Actor::System, REQUEST_ID), gateway.idempotency_window_seconds());
+        let held = cashier.ledger.decide(&stamp, |draft| refund::not_queryable(draft, id, window)).ok()?;
+        held.durable().await.ok()?;
+    }
+    queried.answered
 }
 
 /// Under what a refund of this config can be sent now.
@@ -140,7 +174,7 @@ async fn call_provider(
     repeated: bool,
 ) -> Option<bool> {
     let id = call.get().transaction_id;
-    let answer = gateway.refund(call).await;
+    let Called { answer, calls } = gateway.refund(call).await;
     let receiver = cashier.receiver(gateway);
     let stamp = cashier.stamp(Actor::Provider(receiver.config_id), REQUEST_ID);
     let recorded = cashier.ledger.decide(&stamp, |draft| {
@@ -152,6 +186,7 @@ async fn call_provider(
             other_payment = inbox::apply_answer(draft, &receiver, id, update) == AppliedAnswer::OtherPayment;
         }
         let ended = !other_payment && refund::answered(draft, id, &order.id, &answer, repeated);
+        draft.store_calls(id, calls);
         (ended, other_payment)
     });
     let (ended, other_payment) = match recorded {

@@ -23,7 +23,7 @@ use cashier_core::time::UnixTime;
 use hmac::Mac;
 use serde::{Deserialize, Serialize};
 
-pub use self::claims::SessionRules;
+pub use self::claims::{BREAK_GLASS_SECONDS_MAX, SessionRules};
 use self::claims::{Claims, VerifiedClaims, stated};
 pub use self::issue::NewToken;
 pub use self::keys::SessionKey;
@@ -125,7 +125,10 @@ impl SessionKeys {
         let denied = || Refusal::new(RefusalCode::Unauthorized, "a valid manager token is required");
         let token = presented(token).ok_or_else(denied)?;
         match self.verify(token, now) {
-            Ok(claims) => Ok(ManagerSession::assertion(ManagerId(claims.id), claims.role, claims.brand)),
+            Ok(claims) => {
+                let session = ManagerSession::assertion(ManagerId(claims.id), claims.role, claims.brand);
+                Ok(if claims.breaks_glass { session.breaking_glass() } else { session })
+            }
             Err(refused) => {
                 self.refused.log("manager", &refused, from, now);
                 Err(denied())
@@ -137,7 +140,7 @@ impl SessionKeys {
     /// another token, and that is the one that counts.
     pub(in crate::http) fn is_managers(&self, authorization: Option<&str>, now: UnixTime) -> bool {
         let claims = presented(authorization).and_then(|token| self.verify(token, now).ok());
-        claims.is_some_and(|claims| claims.role != Role::Customer)
+        claims.is_some_and(|claims| claims.role.may_manage_cashier())
     }
 
     fn verify(&self, token: &str, now: UnixTime) -> Result<VerifiedClaims, RefusedToken> {
@@ -196,7 +199,8 @@ impl SessionKeys {
         let kid = header.kid.as_deref().ok_or(TokenProblem::UnknownKey)?;
         let key = keys.iter().find(|key| &*key.kid == kid && key.algorithm == algorithm);
         let key = key.ok_or(TokenProblem::UnknownKey)?;
-        Ok((vec![key.signs], key.claims(token)?))
+        // Other issuers say nothing about who owns this host.
+        Ok((vec![key.signs], Claims { break_glass: false, ..key.claims(token)? }))
     }
 }
 
@@ -209,7 +213,7 @@ pub fn issue_token(
     ttl_seconds: i64,
     now: UnixTime,
 ) -> Result<String, Fault> {
-    keys.issue(NewToken { role, id, brand, every_brand: false, ttl_seconds, jti: None }, now)
+    keys.issue(NewToken { role, id, brand, every_brand: false, break_glass: false, ttl_seconds, jti: None }, now)
 }
 
 /// The token of a header or a message; none is no sign-in.

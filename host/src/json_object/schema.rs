@@ -164,6 +164,7 @@ schemas! {
     String => kind("string");
     Box<str> => kind("string");
     PathBuf => kind("string");
+    BTreeMap<String, String> => r#"{"type":"object","additionalProperties":{"type":"string"}}"#.to_owned();
     BTreeMap<String, Vec<String>> => format!(r#"{{"type":"object","additionalProperties":{}}}"#, Vec::<String>::schema());
     Box<RawValue> => "{}".to_owned();
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use cashier_core::approval::Approval;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 use futures_util::future::BoxFuture;
@@ -73,6 +74,8 @@ pub struct CommandCall {
     /// The request's `data` as received; `None` is the empty object.
     pub data: Option<AnyJson>,
     pub context: RequestContext,
+    /// Where a second person decides: what another one asked for with this request.
+    pub approval: Option<Arc<Approval>>,
 }
 
 impl CommandCall {
@@ -83,7 +86,12 @@ impl CommandCall {
 
     /// Who calls which command, for what it changes.
     pub fn act(&self) -> ManagerAct {
-        ManagerAct { session: self.session.clone(), command: self.command, context: self.context.clone() }
+        ManagerAct {
+            session: self.session.clone(),
+            command: self.command,
+            context: self.context.clone(),
+            approval: self.approval.clone(),
+        }
     }
 
     pub fn read<T: RequestBody>(&self) -> Result<T, Refusal> {

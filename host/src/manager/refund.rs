@@ -5,11 +5,15 @@ use cashier_core::ids::TransactionId;
 use cashier_core::refusal::RefusalCode;
 use cashier_core::session::Role;
 
-use crate::flows::{cancel, refund, transactions};
+use crate::flows::refund::{self, RefundOutcome};
+use crate::flows::{cancel, transactions};
 use crate::json_object::Described;
+use crate::json_object::schema::either;
 use crate::manager::command::{Command, CommandCall, Effect};
+use crate::manager::second_person;
+use crate::wire::approval::ApprovalAnswer;
 use crate::wire::envelope::{self, CommandResult};
-use crate::wire::refund::{CancelBody, RefundBody};
+use crate::wire::refund::{DepositCancelBody, RefundBody};
 use crate::wire::transaction::TransactionAnswer;
 
 pub const REFUND: Command = Command {
@@ -27,7 +31,7 @@ pub const REFUND: Command = Command {
         RefusalCode::ProviderUnavailable,
     ],
     request: RefundBody::schema,
-    answer: TransactionAnswer::schema,
+    answer: || either(&TransactionAnswer::schema(), &ApprovalAnswer::schema()),
     run: |call| Box::pin(refund(call)),
 };
 
@@ -41,7 +45,7 @@ pub const CANCEL: Command = Command {
         RefusalCode::ProviderDeclined,
         RefusalCode::ProviderUnavailable,
     ],
-    request: CancelBody::schema,
+    request: DepositCancelBody::schema,
     answer: TransactionAnswer::schema,
     run: |call| Box::pin(cancel(call)),
 };
@@ -49,12 +53,14 @@ pub const CANCEL: Command = Command {
 async fn refund(call: CommandCall) -> CommandResult {
     let body: RefundBody = call.read()?;
     let id = TransactionId(body.id.0);
-    let known = refund::refund(&call.cashier, &call.act(), id, body.request()).await?;
-    shown(&call, &known).await
+    match refund::refund(&call.cashier, &call.act(), id, body.request()).await? {
+        RefundOutcome::Made(known) => shown(&call, &known).await,
+        RefundOutcome::Waits(amount) => second_person::ask(&call, id, "refund", Some(amount)).await,
+    }
 }
 
 async fn cancel(call: CommandCall) -> CommandResult {
-    let body: CancelBody = call.read()?;
+    let body: DepositCancelBody = call.read()?;
     let reason = body.reason.map(|reason| reason.0).unwrap_or_default();
     let known = cancel::cancel(&call.cashier, &call.act(), TransactionId(body.id.0), &reason).await?;
     shown(&call, &known).await

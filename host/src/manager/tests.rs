@@ -2,14 +2,19 @@
 
 mod audit;
 mod events;
+mod explain;
 mod explain_methods;
 mod lists;
 mod manual;
 mod manual_money;
 mod refunds;
+mod refunds_approved;
+mod review;
+mod rights;
 mod saving;
 mod sealing;
 mod second_person;
+mod work_list;
 
 use cashier_core::deposit::DepositRequest;
 use cashier_core::edit::SecondPerson;
@@ -40,9 +45,11 @@ impl Tokens for PlainTokens {
             "user" => Role::User,
             "crm" => Role::CrmManager,
             "dealer" => Role::Dealer,
+            "glass" => Role::Admin,
             _ => return Err(refused()),
         };
-        Ok(ManagerSession::assertion(ManagerId(id), role, brand))
+        let session = ManagerSession::assertion(ManagerId(id), role, brand);
+        Ok(if token.starts_with("glass") { session.breaking_glass() } else { session })
     }
 }
 
@@ -327,5 +334,6 @@ async fn m3_an_unreadable_event_is_shown_to_its_module_again_by_a_manager() {
         [&json!("evt_1"), &json!(1), &json!(1)],
         "{data}"
     );
-    assert_eq!(api.error("manager", name, r#"{"id":1}"#).await, (404, "RET_ERR_NOTFOUND".into()));
+    let (_, again) = api.command("manager", name, r#"{"id":1}"#).await;
+    assert_eq!((&again["changed"], &again["events"][0]["id"]), (&json!(0), &json!(1)), "{again}");
 }

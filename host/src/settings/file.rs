@@ -21,7 +21,9 @@ described! {
         plugins: Option<PathBuf>, "file that lists the modules; plugins.toml by default";
         allow_sandbox_credit: Option<Vec<String>>, "brands whose real accounts sandbox money may reach";
         allow_live_on_demo: Option<Vec<String>>, "brands whose demo accounts real money may reach";
-        second_person: Option<Vec<String>>, "what needs a second person: changes of credentials, endpoints, enabling of a config; manual transactions as manual";
+        second_person: Option<Vec<String>>, "what a second person must approve: credentials, endpoints, enabling, manual, refunds, resolving";
+        second_person_refund_above: Option<BTreeMap<String, String>>, "amounts by currency up to which a refund needs one person; in a currency that is not named every one needs two";
+        manager_rights: Option<BTreeMap<String, Vec<String>>>, "session types that may use a manager command, of those that it permits by itself";
         session_keys_file: Option<PathBuf>, "file of session keys, lines of `kid:hex`; followed while the server runs";
         session_jwks_file: Option<PathBuf>, "JWK set with the public keys of other issuers; followed while the server runs";
         revoked_tokens_file: Option<PathBuf>, "file of revoked tokens, one `jti` a line; followed while the server runs";

@@ -56,6 +56,27 @@ fn i5_every_error_names_the_key_and_its_line() {
         ("allow_sandbox_credit = \"ion4\"", "line 1: allow_sandbox_credit: invalid type"),
         ("allow_sandbox_credit = [\"ion4\", \" \"]", "line 1: allow_sandbox_credit has an empty entry"),
         ("second_person = [\"secrets\"]", "line 1: second_person names \"secrets\""),
+        (
+            "[manager_rights]\nMngUpdateCustomr = [\"SESSION_ADMIN\"]",
+            "line 2: manager_rights has \"MngUpdateCustomr\", which is no command: the nearest is MngUpdateCustomer",
+        ),
+        (
+            "[manager_rights]\nMngUpdateCustomer = [\"SESSION_ADMINS\"]",
+            "line 2: manager_rights has \"MngUpdateCustomer\", which names \"SESSION_ADMINS\", which is no session type: the nearest is SESSION_ADMIN",
+        ),
+        (
+            "[manager_rights]\nMngUpdateCustomer = [\"SESSION_DEALER\"]",
+            "line 2: manager_rights has \"MngUpdateCustomer\", which names SESSION_DEALER, which the command never permits",
+        ),
+        ("[manager_rights]\nMngUpdateCustomer = [\"\"]", "line 2: manager_rights has an empty entry"),
+        (
+            "[second_person_refund_above]\nUSDX = \"5\"",
+            "line 2: second_person_refund_above has \"USDX\", which is no currency",
+        ),
+        (
+            "[second_person_refund_above]\nUSD = \"1,000\"",
+            "line 2: second_person_refund_above has \"1,000\" for USD, which is no amount",
+        ),
         ("var = \"v\"\nbases = bases", "line 2: bases: "),
         ("var = \"v\"\nbases", "line 2: "),
         ("[bases]\nx = 1", "line 1: bases: invalid type"),

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use cashier_core::change::{AuditRecord, Commit};
 use cashier_core::edit::AuditedValue;
-use cashier_core::ids::ConfigId;
+use cashier_core::ids::{ConfigId, ManagerId};
 use cashier_core::provider_config::Secret;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
 use super::audit_key;
-use super::columns::sql_fault;
+use super::columns::{for_each_row, sql_fault};
 use super::connection::connect_read_only;
 use super::seal::Seal;
 use crate::ports::{ConfigHistory, Fault, FaultKind};
@@ -31,7 +31,12 @@ const READ: &str = "SELECT id, at, manager_id, role, brand, address, request_id,
                     outcome, changes_json, previous_hash, hash, transaction_id, layout FROM audit_record ORDER BY id";
 
 /// Without an index: it is read when a person deletes a config.
-const SAVED: &str = "SELECT changes_json FROM audit_record WHERE config_id = ? AND outcome = 'saved' ORDER BY id";
+const SAVED: &str =
+    "SELECT changes_json FROM audit_record WHERE config_id = ? AND outcome IN ('saved', 'break glass') ORDER BY id";
+
+/// Managers, without the cashier itself and customers, whose numbers are others.
+const MANAGERS: &str =
+    "SELECT DISTINCT manager_id FROM audit_record WHERE manager_id <> 0 AND role IN (1, 2, 3, 10, 11) LIMIT 2";
 
 type Hash = [u8; 32];
 
@@ -229,6 +234,27 @@ pub fn verify(path: &Path, anchor: Option<&str>) -> Result<AuditChain, Fault> {
     }
     let newest = if records == 0 { String::new() } else { hex::encode(previous) };
     Ok(AuditChain { records, newest })
+}
+
+/// The newest record's hash, hex; `None` without records.
+///
+/// # Errors
+/// The records cannot be read.
+pub fn head(path: &Path) -> Result<Option<String>, Fault> {
+    let fault = sql_fault("the audit records cannot be read");
+    let connection = connect_read_only(path).map_err(&fault)?;
+    let newest = connection.query_row(NEWEST, [], |row| row.get(0)).optional().map_err(&fault)?;
+    Ok(newest.map(|hash: Hash| hex::encode(hash)))
+}
+
+/// The manager whom the records name, where they name one alone.
+pub(super) fn sole_manager(connection: &Connection) -> Result<Option<ManagerId>, Fault> {
+    let mut named = Vec::new();
+    for_each_row(connection, MANAGERS, [], TABLE, |columns| {
+        named.push(columns.value()?);
+        Ok(())
+    })?;
+    Ok(if let [alone] = *named { Some(alone) } else { None })
 }
 
 fn read(row: &Row<'_>) -> Result<(Content, Hash, Hash), rusqlite::Error> {

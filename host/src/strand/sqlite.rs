@@ -201,7 +201,7 @@ impl Store for Sqlite {
         match order.kind {
             RetentionKind::Quarantine => self.quarantine.remove_bytes(retired.bytes),
             RetentionKind::Approvals if retired.rows > 0 => self.stale_log.mark(),
-            RetentionKind::Approvals | RetentionKind::Events | RetentionKind::Answers => {}
+            RetentionKind::Approvals | RetentionKind::Events | RetentionKind::Answers | RetentionKind::Calls => {}
         }
         Ok(retired)
     }
@@ -242,6 +242,7 @@ impl Store for Sqlite {
     }
 
     fn close(&mut self) -> Result<(), Fault> {
+        self.stale_log.close(self.connection.as_ref());
         match self.connection.take().map(Connection::close) {
             None | Some(Ok(())) => Ok(()),
             Some(Err((_, error))) => Err(Fault::new(format!("closing {}: {error}", self.path.display()))),

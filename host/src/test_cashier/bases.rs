@@ -8,8 +8,9 @@ use std::task::{Context, Poll, Wake};
 use std::thread::{self, Thread};
 
 use cashier_core::change::{Commit, OrderDetails};
+use cashier_core::explanation::PaymentHistory;
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
-use cashier_core::ids::{ConfigId, EventId, NoticeId, Seq, TransactionId};
+use cashier_core::ids::{ConfigId, EventId, ManagerId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::texts::Texts;
@@ -21,8 +22,8 @@ use super::clock::TestEntropy;
 use super::lock;
 use crate::pair::{self, Reconciliation};
 use crate::ports::{
-    Archive, AuditRow, ConfigHistory, DurabilityListener, EventPage, Fault, Loaded, Recorder, StoredAnswer,
-    StoredNotice,
+    Archive, AuditRow, ConfigHistory, DurabilityListener, EventPage, Fault, Loaded, PaymentTraces, Recorder,
+    StoredAnswer, StoredNotice,
 };
 use crate::strand::archive::ArchiveReader;
 use crate::strand::seal::SealKeys;
@@ -176,12 +177,20 @@ impl Archive for Bases {
         Box::pin(ready(self.with(|open| wait(open.archive.config_history(id)))))
     }
 
+    fn sole_manager(&self) -> BoxFuture<'static, Result<Option<ManagerId>, Fault>> {
+        Box::pin(ready(self.with(|open| wait(open.archive.sole_manager()))))
+    }
+
     fn audit(
         &self,
         filter: Filter<AuditField>,
         brand: Option<Box<str>>,
     ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>> {
         Box::pin(ready(self.with(|open| wait(open.archive.audit(filter, brand)))))
+    }
+
+    fn payment_history(&self, of: PaymentTraces) -> BoxFuture<'static, Result<PaymentHistory, Fault>> {
+        Box::pin(ready(self.with(|open| wait(open.archive.payment_history(of)))))
     }
 
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {

@@ -340,7 +340,10 @@ async fn start(
         entropy: Arc::clone(entropy) as _,
         spawn: Arc::clone(&tasks) as _,
     };
+    let (rights, refund_limits) = lock(&trading.rights).clone();
     let rules = Rules {
+        rights,
+        refund_limits,
         public_url: "https://pay.ion4.example".into(),
         webhook_patience: Rules::WEBHOOK_PATIENCE,
         deposits_per_minute,

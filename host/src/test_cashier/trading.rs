@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
+use cashier_core::approval::RefundLimits;
 use cashier_core::eligibility::account_of;
 use cashier_core::ids::{CustomerId, Login, TransactionId};
 use cashier_core::money::Currency;
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
+use cashier_core::rights::Rights;
 use cashier_core::roster::{ImportReport, RosterPlan};
 use futures_util::future::BoxFuture;
 
@@ -55,6 +57,8 @@ pub(crate) struct TestTrading {
     pub(crate) allow_live_on_demo: Mutex<Vec<Box<str>>>,
     /// Hosts by brand that customers may be sent back to, read when the cashier opens.
     pub(crate) return_hosts: Mutex<BTreeMap<Box<str>, Vec<Box<str>>>>,
+    /// What the settings say of rights and of refunds, read when the cashier opens.
+    pub(crate) rights: Mutex<(Rights, RefundLimits)>,
     /// Why it is not ready.
     pub(crate) not_ready: Mutex<Option<&'static str>>,
     /// The embedded server that has the accounts and postings, in place of this one's memory.

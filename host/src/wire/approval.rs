@@ -5,6 +5,7 @@ use cashier_core::approval::Approval;
 use cashier_core::time::UnixTime;
 
 use crate::json_object::answer;
+use crate::wire::answer_values::ExactAmount;
 use crate::wire::values::{Id, Time};
 
 answer! {
@@ -12,7 +13,10 @@ answer! {
     pub struct ApprovalRecord<'a>(row: &'a Approval, now: UnixTime) {
         id: Id = Id(row.id.0), "approval id";
         command: &'a str = &row.command, "the command that asked";
-        provider_config_id: Id = Id(row.config_id.0), "the config; 0 where one is to be created";
+        provider_config_id: Id = Id(row.config_id.0), "the config, or that of the transaction; 0 where one is to be created";
+        transaction_id: Id = Id(row.transaction_id.0), "the transaction; 0 where it is about a config";
+        amount: Option<ExactAmount> = row.amount.map(ExactAmount), "what would move; absent where it is about a config";
+        currency: Option<&'a str> = row.amount.as_ref().map(|amount| amount.currency.code()), "its currency";
         brand: &'a str = &row.brand, "brand of the config; empty for every brand";
         fields: Vec<&'a str> = row.fields.split_whitespace().collect(), "names of the fields that would take effect";
         state: &'a str = row.state_at(now).name(), "open, approved, rejected or expired";

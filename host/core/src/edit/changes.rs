@@ -55,7 +55,7 @@ pub struct FieldChange {
     pub after: AuditedValue,
 }
 
-/// What needs a second person.
+/// What needs a second person: changes of a config, and decisions about money.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SecondPerson {
     pub credentials: bool,
@@ -63,11 +63,15 @@ pub struct SecondPerson {
     pub enabling: bool,
     /// Of a manual deposit or withdrawal: whoever processes it must not be who entered it.
     pub manual: bool,
+    /// Refunds above an amount.
+    pub refunds: bool,
+    /// Ending a review hold.
+    pub resolving: bool,
 }
 
 impl SecondPerson {
     /// The names that the settings use.
-    pub const NAMES: [&'static str; 4] = ["credentials", "endpoints", "enabling", "manual"];
+    pub const NAMES: [&'static str; 6] = ["credentials", "endpoints", "enabling", "manual", "refunds", "resolving"];
 
     /// Reads the names of the settings; the error is the name that is not known.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
@@ -78,10 +82,17 @@ impl SecondPerson {
                 "endpoints" => read.endpoints = true,
                 "enabling" => read.enabling = true,
                 "manual" => read.manual = true,
+                "refunds" => read.refunds = true,
+                "resolving" => read.resolving = true,
                 other => return Err(other),
             }
         }
         Ok(read)
+    }
+
+    /// Whether anything needs one.
+    pub fn is_any(self) -> bool {
+        self != Self::default()
     }
 
     /// Whether changes of these classes wait for a second person. A config that stays disabled and has no transactions

@@ -26,6 +26,16 @@ impl Facts {
         holds.max_by_key(|(seq, _)| *seq).is_some_and(|(_, held)| held)
     }
 
+    /// A person wrote a status, released or not, and none has permitted postings since.
+    pub fn money_is_stopped(&self) -> bool {
+        let permits = self.persons.iter().filter_map(|known| match &known.fact {
+            PersonFact::Held(_) => Some((known.seq, true)),
+            PersonFact::Approved | PersonFact::Resolved { .. } | PersonFact::Retried => Some((known.seq, false)),
+            _ => None,
+        });
+        permits.max_by_key(|(seq, _)| *seq).is_some_and(|(_, stopped)| stopped)
+    }
+
     /// Whether other provider facts end a hold.
     fn end(&self, hold: &ReviewHold) -> bool {
         match hold {

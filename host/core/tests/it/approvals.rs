@@ -14,7 +14,8 @@ use cashier_core::time::UnixTime;
 use crate::edit::{keys, parse, without};
 use crate::samples::{NOW, config, limit};
 
-const ALL: SecondPerson = SecondPerson { credentials: true, endpoints: true, enabling: true, manual: true };
+const ALL: SecondPerson =
+    SecondPerson { credentials: true, endpoints: true, enabling: true, manual: true, refunds: true, resolving: true };
 
 /// The changed fields with their classes; the module declares the endpoint `base_url` and the secret `api_key`.
 fn changes(before: Option<&ProviderConfig>, after: &ProviderConfig, available: bool) -> Vec<(String, FieldClass)> {
@@ -234,7 +235,9 @@ fn asked() -> Approval {
         command: "MngUpdateCashierProviderConfig".into(),
         config_id: ConfigId(1),
         brand: "ion4".into(),
-        config_version: 3,
+        ground: 3,
+        transaction_id: cashier_core::ids::TransactionId(0),
+        amount: None,
         request: Secret::new("{}"),
         unreadable: None,
         fields: "secret_key".into(),

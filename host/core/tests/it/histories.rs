@@ -4,10 +4,12 @@
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::Books;
 use cashier_core::change::Change;
-use cashier_core::duty;
+use cashier_core::duty::{self, WaitsFor, WorkItem, WorkKind};
+use cashier_core::explanation::replay;
 use cashier_core::facts::{PersonFact, ProviderFact};
 use cashier_core::ids::{ManagerId, OperationId, TransactionId};
 use cashier_core::operation::{BalanceOperation, PostingOutcome, posted};
+use cashier_core::reason::ReasonCode;
 use cashier_core::status::{OperationStatus, Source, TransactionStatus, TransactionType};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
@@ -117,10 +119,37 @@ fn stopped(transaction: &Transaction) -> bool {
     stopped
 }
 
+/// What has work or waits for a person is on the work list, and nothing else.
+fn check_work_list(known: &Aggregate, books: &Books, now: UnixTime) -> Result<(), TestCaseError> {
+    let listed = !books.work_after(TransactionId(0), 2).is_empty();
+    for now in [now, now.plus(3_600), UnixTime(i64::MAX)] {
+        let items = duty::of_transaction(known, now);
+        prop_assert_eq!(!items.is_empty(), listed, "{:?} of {:?}", items, known);
+        let reviews = |item: &&WorkItem| [WorkKind::Review, WorkKind::ManualApproval].contains(&item.kind);
+        prop_assert_eq!(items.iter().any(|item| !reviews(&item)), !books.unsettled().is_empty(), "{:?}", items);
+        let mut kinds: Vec<WorkKind> = items.iter().map(|item| item.kind).collect();
+        kinds.dedup();
+        prop_assert_eq!(kinds.len(), items.len());
+        let under_review = known.transaction.status == TransactionStatus::ManualReview;
+        let by_person = items.iter().any(|item| item.kind.waits_for() == WaitsFor::Person);
+        let is_posted = items.iter().any(|item| item.kind.waits_for() == WaitsFor::TradingServer);
+        prop_assert!(!under_review || by_person || is_posted, "nobody looks at {:?}", known);
+    }
+    Ok(())
+}
+
 fn check(before: &Aggregate, after: &Aggregate, planned_id: OperationId) -> Result<(), TestCaseError> {
     let standing = after.standing();
     prop_assert!(unsettled(&after.operations).len() <= 1, "two operations at once");
     prop_assert_eq!(after.transaction.status, standing.status);
+    if let Some(last) = replay(after).last() {
+        let replayed = (last.after.status, &last.after.reason, last.after.owed.minor);
+        prop_assert_eq!(
+            replayed,
+            (after.transaction.status, &after.transaction.reason, standing.owed_minor),
+            "the replay differs"
+        );
+    }
     for old in before.operations.iter().filter(|old| !old.is_unsettled()) {
         prop_assert!(after.operations.contains(old), "a settled operation changed");
     }
@@ -216,6 +245,7 @@ proptest! {
             }
             now = next;
             check_duty(&now, !books.unsettled().is_empty())?;
+            check_work_list(&now, &books, context.now)?;
             let known = books.aggregate(TransactionId(15));
             prop_assert_eq!(known.as_ref(), Some(&now), "the books differ");
         }
@@ -241,6 +271,10 @@ proptest! {
         let standing = now.standing();
         let owes = standing.may_post && standing.owed_minor != posted(&now.transaction, &now.operations).minor;
         prop_assert!(!owes || books.unsettled() == [id], "an owed amount is not listed as due");
+        let stopped = stopped(&now.transaction) && !now.transaction.facts.is_held() && !now.transaction.is_rejected_manual();
+        let rejected = now.transaction.reason.code == ReasonCode::ConfirmedButRejected;
+        let waits = stopped && !rejected && standing.owed_minor != posted(&now.transaction, &now.operations).minor;
+        prop_assert!(!waits || books.unsettled() == [id], "money that a released status stopped is not listed as due");
         prop_assert!(!standing.reversal_waits || books.unsettled() == [id], "a reversal that waits is not listed as due");
     }
 }

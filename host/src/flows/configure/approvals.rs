@@ -1,4 +1,4 @@
-//! Changes that wait for a second person: asked in one commit with its record, decided in another. What was asked is what is
+//! Changes of configs that wait for a second person: asked in one commit with its record, decided in another. What was asked is what is
 //! done, or refused where the config changed since.
 
 use std::sync::Arc;
@@ -6,15 +6,16 @@ use std::sync::Arc;
 use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState};
 use cashier_core::change::{AuditRecord, Body, Change};
 use cashier_core::edit::{FieldChange, FieldClass};
-use cashier_core::ids::{ApprovalId, ConfigId, ManagerId, TransactionId};
+use cashier_core::ids::{ApprovalId, ManagerId, TransactionId};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
 use cashier_core::time::UnixTime;
 
-use crate::flows::Cashier;
+use crate::flows::approvals::decided;
 use crate::flows::publication::ConfigRequest;
 use crate::flows::request_context::RequestContext;
+use crate::flows::{AuditSubject, Cashier};
 use crate::ledger::Estimate;
 use crate::security_log;
 use crate::snapshot::Snapshot;
@@ -51,8 +52,7 @@ pub(super) fn names(changes: &[FieldChange], earlier: &[(Box<str>, FieldClass)])
 /// The record of what a manager did.
 pub(super) fn record(
     by: &EditedBy<'_>,
-    config_id: ConfigId,
-    approval: ApprovalId,
+    subject: AuditSubject,
     outcome: &'static str,
     changes: Vec<FieldChange>,
 ) -> Body {
@@ -62,17 +62,12 @@ pub(super) fn record(
         brand: by.session.brand().unwrap_or_default().into(),
         address: by.context.ip.clone(),
         command: by.command.into(),
-        config_id,
-        transaction_id: TransactionId(0),
-        approval,
+        config_id: subject.config,
+        transaction_id: subject.transaction,
+        approval: subject.approval,
         outcome: outcome.into(),
         changes,
     }))
-}
-
-/// The approval as this session decided it.
-pub(super) fn decided(approval: &Approval, state: ApprovalState, session: &ManagerSession, now: UnixTime) -> Approval {
-    Approval { state, decided_by: session.manager_id(), decided_time: now, ..approval.without_request() }
 }
 
 /// Publishes an approval in a new snapshot.
@@ -87,7 +82,7 @@ pub(super) async fn ask(
     by: &EditedBy<'_>,
     data: &Secret,
     draft: &ProviderConfig,
-    config_version: u64,
+    ground: u64,
     fields: String,
     changes: Vec<FieldChange>,
 ) -> Result<Approval, Refusal> {
@@ -102,8 +97,10 @@ pub(super) async fn ask(
         id: ApprovalId(0),
         command: by.command.into(),
         config_id: draft.id,
+        transaction_id: TransactionId(0),
+        amount: None,
         brand: draft.brand.clone(),
-        config_version,
+        ground,
         request: data.clone(),
         unreadable: None,
         fields: fields.into(),
@@ -119,7 +116,8 @@ pub(super) async fn ask(
     let ticket = cashier.ledger.decide(&stamp, |drafting| {
         let asked = Approval { id: ApprovalId(drafting.seq().0), ..asked };
         drafting.add([Change::Approval(Box::new(asked.clone()))]);
-        drafting.store(record(by, asked.config_id, asked.id, "approval asked", changes));
+        let subject = AuditSubject { config: asked.config_id, approval: asked.id, ..AuditSubject::default() };
+        drafting.store(record(by, subject, "approval asked", changes));
         asked
     })?;
     let asked = ticket.durable().await?.into_inner();
@@ -141,7 +139,9 @@ pub(super) async fn reject(
     let ticket = cashier.ledger.decide(&stamp, |drafting| {
         let rejected = decided(approval, ApprovalState::Rejected, by.session, now);
         drafting.add([Change::Approval(Box::new(rejected))]);
-        drafting.store(record(by, approval.config_id, approval.id, "rejected", Vec::new()));
+        let (config, transaction) = (approval.config_id, approval.transaction_id);
+        let subject = AuditSubject { config, transaction, approval: approval.id };
+        drafting.store(record(by, subject, "rejected", Vec::new()));
     })?;
     ticket.durable().await.map(|_| ())
 }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use cashier_core::change::Change;
 use cashier_core::edit::{EditContext, changed_fields, check_brand};
-use cashier_core::ids::{ApprovalId, ConfigId};
+use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
 
 use super::approvals::{self, Authority, EditedBy, no_row};
 use super::settings::{module_settings, parse_settings, without_key};
-use crate::flows::Cashier;
 use crate::flows::publication::DeletionRequest;
+use crate::flows::{AuditSubject, Cashier};
 use crate::ledger::{Estimate, storage_unavailable};
 use crate::security_log;
 use crate::snapshot::Snapshot;
@@ -61,9 +61,10 @@ pub(super) async fn delete(cashier: &Cashier, request: &DeletionRequest) -> Resu
     let by = EditedBy { session, command, context, authority: Authority::One(&nothing) };
     let _admitted = cashier.ledger.admit(Estimate::single(0))?;
     let stamp = cashier.stamp(Actor::Manager(session.manager_id()), &context.request_id);
+    let subject = AuditSubject { config: *id, ..AuditSubject::default() };
     let ticket = cashier.ledger.decide(&stamp, |drafting| {
         drafting.add([Change::ConfigDeleted(*id)]);
-        drafting.store(approvals::record(&by, *id, ApprovalId(0), "deleted", changes));
+        drafting.store(approvals::record(&by, subject, "deleted", changes));
     })?;
     ticket.durable().await?;
     cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).without_config(*id)));

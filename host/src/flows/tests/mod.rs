@@ -1,5 +1,6 @@
 //! The flows with a test cashier: each test is one interleaving that once cost money, or would.
 
+mod approvals;
 mod chaos;
 mod clock;
 mod clock_windows;

@@ -14,6 +14,9 @@ use super::refused::TokenProblem;
 /// How far clocks of issuers may run ahead, in seconds; for `nbf` and `iat`, never for `exp`.
 const CLOCK_SKEW_SECONDS: i64 = 30;
 
+/// Longest life of a token by which whoever owns the host approves alone, in seconds: it is used at once.
+pub const BREAK_GLASS_SECONDS_MAX: i64 = 60;
+
 /// Digits of a time beside its exponent; more is no time of any century.
 const TIME_DIGITS_MAX: usize = 64;
 
@@ -57,6 +60,9 @@ pub(super) struct Claims {
     /// **Ours**: says on purpose that a manager's session has no brand.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) every_brand: bool,
+    /// **Ours**: whoever owns the host approves alone. Counts under a secret of the host alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) break_glass: bool,
     #[serde(default, deserialize_with = "stated", skip_serializing_if = "Option::is_none")]
     pub(super) iss: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,6 +100,7 @@ pub(super) struct VerifiedClaims {
     pub(super) id: u64,
     pub(super) role: Role,
     pub(super) brand: Option<Box<str>>,
+    pub(super) breaks_glass: bool,
 }
 
 impl Claims {
@@ -121,7 +128,11 @@ impl Claims {
             return Err(TokenProblem::NotYetValid);
         }
         let lifetime = ends.checked_sub(issued.unwrap_or(now.0));
-        if lifetime.is_none_or(|lifetime| lifetime > rules.lifetime_max) {
+        let lifetime_max = match self.break_glass {
+            true => rules.lifetime_max.min(BREAK_GLASS_SECONDS_MAX),
+            false => rules.lifetime_max,
+        };
+        if lifetime.is_none_or(|lifetime| lifetime > lifetime_max) {
             return Err(TokenProblem::Lifetime);
         }
         if !rules.issuers.is_empty() && !self.iss.as_ref().is_some_and(|issuer| rules.issuers.contains(issuer)) {
@@ -145,7 +156,7 @@ impl Claims {
         }
         let known = (1..=ID_MAX).contains(&self.id);
         let role = Role::from_number(self.role).filter(|_| known).ok_or(TokenProblem::Identity)?;
-        Ok(VerifiedClaims { id: self.id, role, brand: self.brand.clone() })
+        Ok(VerifiedClaims { id: self.id, role, brand: self.brand.clone(), breaks_glass: self.break_glass })
     }
 }
 

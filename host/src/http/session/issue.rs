@@ -21,6 +21,8 @@ pub struct NewToken<'t> {
     /// Whether a manager's token without a brand says so; needed where the settings ask for a brand.
     pub every_brand: bool,
     pub ttl_seconds: i64,
+    /// Whether whoever owns the host approves alone with it.
+    pub break_glass: bool,
     /// By which it can be revoked.
     pub jti: Option<&'t str>,
 }
@@ -40,7 +42,7 @@ pub(super) fn sign(
     now: UnixTime,
 ) -> Result<String, Fault> {
     let fault = || Fault::new("a token could not be signed");
-    let NewToken { role, id, brand, every_brand, ttl_seconds, jti } = new;
+    let NewToken { role, id, brand, every_brand, break_glass, ttl_seconds, jti } = new;
     if brand.is_some_and(|brand| brand.trim().is_empty()) {
         return Err(Fault::new("a token's brand cannot be empty"));
     }
@@ -65,6 +67,7 @@ pub(super) fn sign(
         iat: Some(now.0.into()),
         brand: brand.map(Into::into),
         every_brand,
+        break_glass,
         iss: rules.issuers.first().cloned(),
         aud: rules.audiences.first().cloned().map(TokenAudience::One),
         jti: jti.map(Into::into),

@@ -218,7 +218,7 @@ fn k4_an_empty_brand_is_refused_and_a_missing_one_where_the_settings_ask_for_it(
 fn n8_a_manager_token_says_on_purpose_that_it_is_of_every_brand() {
     let keys = keys().with_rules(SessionRules { brand_required: true, ..SessionRules::default() });
     let issued = |role, brand, every_brand| {
-        keys.issue(NewToken { role, id: 7, brand, every_brand, ttl_seconds: 60, jti: None }, NOW)
+        keys.issue(NewToken { role, id: 7, brand, every_brand, break_glass: false, ttl_seconds: 60, jti: None }, NOW)
     };
     let brand_of = |token: &str| {
         let session = keys.manager(Some(token), FROM, NOW);
@@ -313,4 +313,17 @@ fn k4_no_token_is_made_that_would_be_refused() {
     assert_eq!(refused, "a token lives for at most 60 s, which session_lifetime_max says");
     let issued = issue_token(&keys, Role::Customer, 5, None, 60, NOW).unwrap();
     keys.customer(Some(&issued), FROM, NOW).unwrap();
+}
+
+#[test]
+fn a_token_that_breaks_glass_lives_for_a_minute_and_says_so_under_a_secret_of_the_host() {
+    let issued = |break_glass, ttl_seconds| {
+        let new =
+            NewToken { role: Role::Admin, id: 7, brand: None, every_brand: true, break_glass, ttl_seconds, jti: None };
+        keys().issue(new, NOW).unwrap()
+    };
+    let breaks = |token: &str| keys().manager(Some(token), FROM, NOW).ok().map(|session| session.breaks_glass());
+    assert_eq!(breaks(&issued(true, BREAK_GLASS_SECONDS_MAX)), Some(true));
+    assert_eq!(breaks(&issued(true, BREAK_GLASS_SECONDS_MAX + 1)), None);
+    assert_eq!(breaks(&issued(false, 3600)), Some(false));
 }

@@ -1,7 +1,8 @@
 //! The table approval. The request is sealed, because it may hold secrets, and bound to what it asks for and who asked.
 
 use cashier_core::approval::{Approval, ApprovalState};
-use cashier_core::ids::ManagerId;
+use cashier_core::ids::{ManagerId, TransactionId};
+use cashier_core::money::{Currency, Money};
 use cashier_core::provider_config::Secret;
 use cashier_core::time::UnixTime;
 use rusqlite::OptionalExtension;
@@ -18,7 +19,7 @@ pub(in crate::strand) const TABLE: &str = "approval";
 macro_rules! columns {
     () => {
         "id, command, config_id, brand, config_version, request_sealed, fields, asked_by, asked_time, expires_time, \
-         state, decided_by, decided_time"
+         state, decided_by, decided_time, transaction_id, amount_minor, currency"
     };
 }
 
@@ -26,11 +27,12 @@ macro_rules! columns {
 const PUT: &str = concat!(
     "INSERT INTO approval (",
     columns!(),
-    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET command = excluded.command, \
+    ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET command = excluded.command, \
      config_id = excluded.config_id, brand = excluded.brand, config_version = excluded.config_version, \
      request_sealed = excluded.request_sealed, fields = excluded.fields, asked_by = excluded.asked_by, \
      asked_time = excluded.asked_time, expires_time = excluded.expires_time, state = excluded.state, \
-     decided_by = excluded.decided_by, decided_time = excluded.decided_time"
+     decided_by = excluded.decided_by, decided_time = excluded.decided_time, transaction_id = excluded.transaction_id, \
+     amount_minor = excluded.amount_minor, currency = excluded.currency"
 );
 
 const STORED_REQUEST: &str = "SELECT request_sealed FROM approval WHERE id = ?";
@@ -59,9 +61,14 @@ pub(in crate::strand) const READ_HEADERS: &str =
     "SELECT id, substr(request_sealed, 1, 5) FROM approval WHERE length(request_sealed) > 0 ORDER BY id";
 
 fn terms(row: &Approval) -> Terms {
-    let numbers = [row.config_id.0, row.config_version, row.asked_by.0].map(|number| number.to_string());
-    let [config, version, asked_by] = &numbers;
-    Terms::of(&[&row.command, &row.brand, config, version, asked_by])
+    let numbers = [row.config_id.0, row.ground, row.asked_by.0].map(|number| number.to_string());
+    let [config, ground, asked_by] = &numbers;
+    if row.transaction_id.0 == 0 {
+        return Terms::of(&[&row.command, &row.brand, config, ground, asked_by]);
+    }
+    let (transaction, amount) = (row.transaction_id.to_string(), row.amount.map(|amount| amount.to_string()));
+    let amount = amount.unwrap_or_default();
+    Terms::of(&[&row.command, &row.brand, config, ground, asked_by, &transaction, &amount])
 }
 
 fn context(id: u64, terms: &Terms) -> SealContext<'_> {
@@ -89,7 +96,7 @@ pub(in crate::strand) fn put(writer: &mut RowWriter<'_>, row: &Approval) -> Resu
             .with(&row.command)
             .with(&row.config_id)
             .with(&row.brand)
-            .with(&row.config_version)
+            .with(&row.ground)
             .sql(request)
             .with(&row.fields)
             .with(&row.asked_by)
@@ -98,6 +105,9 @@ pub(in crate::strand) fn put(writer: &mut RowWriter<'_>, row: &Approval) -> Resu
             .with(&row.state)
             .with(&row.decided_by)
             .with(&row.decided_time)
+            .with(&row.transaction_id)
+            .with(&row.amount.map_or(0, |amount| amount.minor))
+            .sql(row.amount.as_ref().map_or("", |amount| amount.currency.code()))
     })?;
     let Some((bytes, hash, key)) = noted else { return Ok(()) };
     let ended = if row.state == ApprovalState::Open { row.expires_time } else { row.decided_time };
@@ -126,8 +136,10 @@ pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -
         id: columns.value()?,
         command: columns.value()?,
         config_id: columns.value()?,
+        transaction_id: TransactionId(0),
+        amount: None,
         brand: columns.value()?,
-        config_version: columns.value()?,
+        ground: columns.value()?,
         request: Secret::default(),
         unreadable: None,
         fields: Box::default(),
@@ -146,6 +158,9 @@ pub(in crate::strand) fn read(columns: &mut ColumnReader<'_, '_>, seal: &Seal) -
     row.state = columns.value()?;
     row.decided_by = columns.value()?;
     row.decided_time = columns.value()?;
+    row.transaction_id = columns.value()?;
+    let (minor, currency): (i64, Box<str>) = (columns.value()?, columns.value()?);
+    row.amount = Currency::from_code(&currency).map(|currency| Money::new(minor, currency));
     let terms = terms(&row);
     let context = context(row.id.0, &terms);
     match seal.read(context, sealed, "") {

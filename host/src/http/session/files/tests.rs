@@ -54,8 +54,15 @@ impl Site {
     }
 
     fn token(&self, jti: &str) -> String {
-        let new =
-            NewToken { role: Role::Customer, id: 5, brand: None, every_brand: false, ttl_seconds: 60, jti: Some(jti) };
+        let new = NewToken {
+            role: Role::Customer,
+            id: 5,
+            brand: None,
+            every_brand: false,
+            break_glass: false,
+            ttl_seconds: 60,
+            jti: Some(jti),
+        };
         self.keys.issue(new, NOW).unwrap()
     }
 

@@ -11,8 +11,10 @@ fn secret() -> BoxedStrategy<Secret> {
 
 pub(super) fn approval() -> BoxedStrategy<Approval> {
     let states = select(&[ApprovalState::Open, ApprovalState::Approved, ApprovalState::Rejected][..]);
-    ((id(), text(), id(), text(), id(), secret()), (text(), id(), time(), time()), (states, id(), time()))
-        .prop_map(|((id, command, config, brand, config_version, request), asked, decided)| {
+    let about = (option::of(0..40_u64), option::of(money()));
+    ((id(), text(), id(), text(), id(), secret()), (text(), id(), time(), time()), (states, id(), time()), about)
+        .prop_map(|((id, command, config, brand, ground, request), asked, decided, (transaction, amount))| {
+            let transaction_id = TransactionId(transaction.unwrap_or_default());
             let (fields, asked_by, asked_time, expires_time) = asked;
             let (state, decided_by, decided_time) = decided;
             Approval {
@@ -20,7 +22,9 @@ pub(super) fn approval() -> BoxedStrategy<Approval> {
                 command,
                 config_id: ConfigId(config),
                 brand,
-                config_version,
+                ground,
+                transaction_id,
+                amount,
                 request,
                 unreadable: None,
                 fields,

@@ -1,0 +1,173 @@
+//! What persons decide about a transaction whose money or status is unclear: a posting is tried again, a review is ended with an
+//! exact amount. It says who may do what and when; what the decisions amount to is derived in `standing`.
+
+use std::collections::BTreeMap;
+
+use crate::aggregate::{Aggregate, DecisionContext};
+use crate::change::Change;
+use crate::facts::{MismatchKind, PersonFact, ProviderFact, ReviewHold};
+use crate::ids::OperationId;
+use crate::money::Money;
+use crate::operation::{BalanceOperation, PostingOutcome};
+use crate::reason::ReasonCode;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::standing::Nature;
+use crate::status::{OperationStatus, TransactionStatus};
+use crate::transaction::Transaction;
+
+/// What the trading server says of a posting without an answer, after a person stated that it was never made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Absence {
+    /// Its key is dead: this became of it.
+    Voided { operation: OperationId, outcome: PostingOutcome },
+    /// It cannot prove it. `closed_seconds`: how long the connection that carried it has been closed; `None` while it is open.
+    Unproven { operation: OperationId, closed_seconds: Option<i64> },
+}
+
+/// Tries what is owed again: a posting that was refused, a reversal that waits, operations under review, money that a written
+/// status stopped, or with `absence` a posting without an answer.
+///
+/// # Errors
+/// 409 where nothing is owed, or nothing of it waits for a person.
+pub fn retry(known: &Aggregate, absence: Option<&Absence>, at: DecisionContext) -> Result<Vec<Change>, Refusal> {
+    let Aggregate { transaction, operations } = known;
+    if transaction.facts.is_held() {
+        return Err(nothing("its status was written by a person: write 1 or 2 to release it"));
+    }
+    let undecided = transaction.nature() != Nature::ProviderDeposit && !transaction.approved_time.is_set();
+    if undecided {
+        return Err(nothing("a manual transaction is processed or rejected"));
+    }
+    if operations.iter().any(BalanceOperation::is_unsettled) {
+        return match absence {
+            Some(absence) => confirm_absent(known, absence, at),
+            None => Err(nothing("its posting is under way, or got no answer yet")),
+        };
+    }
+    let changes = known.decide(PersonFact::Retried, at);
+    let plans = changes.iter().any(|change| matches!(change, Change::Operation(_)));
+    let ends_review = changes.iter().any(|change| match change {
+        Change::Transaction(row) => (row.status, row.reason.code) != (transaction.status, transaction.reason.code),
+        _ => false,
+    });
+    if plans || ends_review { Ok(changes) } else { Err(nothing("nothing is owed that waits for a retry")) }
+}
+
+/// Whether a person may state that the posting without an answer was never made.
+///
+/// # Errors
+/// 409 where no posting is without an answer.
+pub fn unanswered(known: &Aggregate) -> Result<Option<OperationId>, Refusal> {
+    match known.operations.iter().find(|known| known.is_unsettled()) {
+        Some(operation) if operation.status == OperationStatus::Unknown => Ok(Some(operation.id)),
+        Some(_) => Err(nothing("its posting is under way")),
+        None => Ok(None),
+    }
+}
+
+fn confirm_absent(known: &Aggregate, absence: &Absence, at: DecisionContext) -> Result<Vec<Change>, Refusal> {
+    let by = known.transaction.approved_by;
+    let changes = match absence {
+        Absence::Unproven { operation, closed_seconds } => known.confirm_absent(*operation, *closed_seconds, by, at),
+        Absence::Voided { operation, outcome } => {
+            let mut retried = known.clone();
+            retried.transaction.facts.record_person(at.seq, at.now, PersonFact::Retried);
+            retried.end_posting(*operation, outcome, by, at)
+        }
+    };
+    if changes.is_empty() {
+        return Err(nothing("the connection that carried its posting is not closed for long enough"));
+    }
+    Ok(changes)
+}
+
+/// How a person ends a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// Exactly this is owed.
+    Credit(Money),
+    /// Nothing is owed: what was credited is taken back.
+    Refuse,
+}
+
+/// Ends what is under review; a status that a person wrote, and that the provider contradicts, is released with it.
+///
+/// # Errors
+/// 409 where nothing is under review; 400 for more than the provider stated.
+pub fn resolve(known: &Aggregate, resolution: Resolution, at: DecisionContext) -> Result<Vec<Change>, Refusal> {
+    let transaction = &known.transaction;
+    if transaction.nature() != Nature::ProviderDeposit {
+        return Err(nothing("a manual transaction is processed or rejected"));
+    }
+    if transaction.status != TransactionStatus::ManualReview {
+        return Err(nothing("nothing is under review"));
+    }
+    let minor = match resolution {
+        Resolution::Credit(amount) => amount.minor,
+        Resolution::Refuse => 0,
+    };
+    let most = stated_minor(transaction);
+    if minor > most {
+        let most = Money::new(most, transaction.amount.currency);
+        return Err(Refusal::new(RefusalCode::AmountOutOfRange, format!("amount: the provider stated at most {most}")));
+    }
+    let mut released = known.clone();
+    if transaction.facts.is_held() {
+        released.transaction.facts.record_person(at.seq, at.now, PersonFact::Released);
+    }
+    released.transaction.facts.record_person(at.seq, at.now, PersonFact::Resolved { minor });
+    Ok(released.settled(known, at))
+}
+
+/// The most that the provider stated as paid for this order: each payment once. One of which no amount is stated that can be
+/// compared counts as the order; so does an order of which no payment is stated.
+pub fn stated_minor(transaction: &Transaction) -> i64 {
+    let ordered = transaction.amount.minor;
+    let mut by_payment: BTreeMap<&str, i64> = BTreeMap::new();
+    for known in &transaction.facts.provider {
+        let (payment, minor) = match &known.fact {
+            ProviderFact::Confirmed { payment, minor } => (&**payment, *minor),
+            ProviderFact::ReviewHold(ReviewHold::Mismatch {
+                what: MismatchKind::Amount,
+                stated_minor: Some(minor),
+                payment,
+                ..
+            }) => (&**payment, *minor),
+            ProviderFact::ReviewHold(
+                hold @ (ReviewHold::AmountUnstated { .. }
+                | ReviewHold::Mismatch { .. }
+                | ReviewHold::PaymentReused { .. }),
+            ) => (hold.payment(), ordered),
+            _ => continue,
+        };
+        let most = by_payment.entry(payment).or_default();
+        *most = minor.max(*most);
+    }
+    let unnamed = by_payment.remove("").unwrap_or_default();
+    let named = by_payment.into_values().fold(0, i64::saturating_add);
+    match named.max(unnamed) {
+        0 => ordered,
+        stated => stated,
+    }
+}
+
+/// The refusal of a decision after which the trading server refused the posting; `None` where it did not. `before`: the
+/// transaction that was decided about.
+pub fn refused_posting(before: &Aggregate, after: &Aggregate) -> Option<Refusal> {
+    let newest = after.operations.iter().rfind(|known| !known.is_withheld())?;
+    let was_refused = |known: &BalanceOperation| known.id == newest.id && !known.is_unsettled();
+    if newest.status != OperationStatus::Refused || before.operations.iter().any(was_refused) {
+        return None;
+    }
+    let code = match ReasonCode::from_name(&newest.failure_reason) {
+        Some(ReasonCode::InsufficientBalance) => RefusalCode::InsufficientBalance,
+        _ => RefusalCode::PostingRefused,
+    };
+    let meaning = ReasonCode::from_name(&newest.failure_reason).map_or("", ReasonCode::meaning);
+    let message = format!("the trading server refused the posting: {} {meaning}", newest.failure_reason);
+    Some(Refusal::new(code, message.trim_end()))
+}
+
+fn nothing(why: &str) -> Refusal {
+    Refusal::new(RefusalCode::Duplicate, why)
+}

@@ -1,0 +1,124 @@
+//! A person's decision about money that is unclear: a posting is tried again, a review is ended. Where a written status stopped
+//! the money before, the provider is queried once more first, so that the decision is about what it says now.
+
+use std::sync::Arc;
+
+use cashier_core::aggregate::Aggregate;
+use cashier_core::decisions::{self, Absence, Resolution};
+use cashier_core::duty::{ProviderQuery, QueryOutcome};
+use cashier_core::ids::TransactionId;
+use cashier_core::money::{Currency, Money};
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::status::Source;
+
+use super::decisions::{Decision, decide_and_settle};
+use super::manager_act::{ManagerAct, recorded};
+use super::{Cashier, provider_query, settle, transactions};
+
+/// Tries again what is owed. `confirmed_absent`: the person states that the posting without an answer was never made.
+///
+/// # Errors
+/// 404 where it does not exist for the session; what [`decisions::retry`] refuses; 409 with the trading server's reason where
+/// that refused the posting again; 503 where the provider, or for an absent posting the trading server, does not answer.
+pub async fn retry(
+    cashier: &Arc<Cashier>,
+    act: &ManagerAct,
+    id: TransactionId,
+    confirmed_absent: bool,
+) -> Result<Aggregate, Refusal> {
+    let known = transactions::one(cashier, &act.session, id).await?;
+    query_once_more(cashier, &known).await?;
+    let absence = match decisions::unanswered(&known)? {
+        Some(operation) if confirmed_absent => Some(absence(cashier, id, operation).await?),
+        Some(_) | None => None,
+    };
+    let mut judged = None;
+    let after = decide_and_settle(cashier, act, id, |draft, known| {
+        let changes = decisions::retry(known, absence.as_ref(), draft.context())?;
+        draft.add(changes);
+        judged = Some(known.clone());
+        let stated = if confirmed_absent { vec![recorded("confirmed_absent", "", "1")] } else { Vec::new() };
+        Ok(Decision { stated })
+    })
+    .await?;
+    answered(judged, after)
+}
+
+async fn absence(
+    cashier: &Cashier,
+    id: TransactionId,
+    operation: cashier_core::ids::OperationId,
+) -> Result<Absence, Refusal> {
+    settle::void_unanswered(cashier, id, operation).await.ok_or_else(|| {
+        Refusal::new(RefusalCode::StorageUnavailable, "the trading server does not answer about the posting, try again")
+    })
+}
+
+/// How a person ends a review, as the request says it: the amount is read once the currency is known.
+pub struct ReviewEnd {
+    /// `None` closes it.
+    pub amount: Option<Box<dyn FnOnce(Currency) -> Result<Money, Refusal> + Send>>,
+    pub reason: Box<str>,
+}
+
+/// Ends what is under review with an exact amount, or closes it.
+///
+/// # Errors
+/// 404 where it does not exist for the session; what [`decisions::resolve`] refuses; 409 with the trading server's reason where
+/// that refused the posting; 503 where the provider does not answer.
+pub async fn resolve(
+    cashier: &Arc<Cashier>,
+    act: &ManagerAct,
+    id: TransactionId,
+    end: ReviewEnd,
+) -> Result<Aggregate, Refusal> {
+    let known = transactions::one(cashier, &act.session, id).await?;
+    let resolution = match end.amount {
+        Some(amount) => Resolution::Credit(amount(known.transaction.amount.currency)?),
+        None => Resolution::Refuse,
+    };
+    query_once_more(cashier, &known).await?;
+    let mut judged = None;
+    let after = decide_and_settle(cashier, act, id, |draft, known| {
+        let changes = decisions::resolve(known, resolution, draft.context())?;
+        draft.add(changes);
+        judged = Some(known.clone());
+        let decided = match resolution {
+            Resolution::Credit(amount) => recorded("resolved", "", amount.to_string()),
+            Resolution::Refuse => recorded("resolved", "", "refused"),
+        };
+        Ok(Decision { stated: vec![decided, recorded("reason", "", end.reason.clone())] })
+    })
+    .await?;
+    answered(judged, after)
+}
+
+fn answered(judged: Option<Aggregate>, after: Aggregate) -> Result<Aggregate, Refusal> {
+    match judged.and_then(|before| decisions::refused_posting(&before, &after)) {
+        Some(refusal) => Err(refusal),
+        None => Ok(after),
+    }
+}
+
+/// Queries the provider where a written status stopped the money; what it states is applied before the decision is judged.
+async fn query_once_more(cashier: &Arc<Cashier>, known: &Aggregate) -> Result<(), Refusal> {
+    let row = &known.transaction;
+    if row.source != Source::Provider || !row.facts.money_is_stopped() {
+        return Ok(());
+    }
+    // A query that was under way began before this decision: it is asked again.
+    for _ in 0..2 {
+        let sent = provider_query::send(cashier, row.id, ProviderQuery::Status).await;
+        match sent.outcome {
+            QueryOutcome::Answered | QueryOutcome::NotQueryable | QueryOutcome::NoGateway | QueryOutcome::NotFound => {
+                return Ok(());
+            }
+            QueryOutcome::NoAnswer if sent.answered.is_some() => break,
+            QueryOutcome::NoAnswer => {}
+        }
+    }
+    Err(Refusal::new(
+        RefusalCode::ProviderUnavailable,
+        "the provider does not answer what became of the payment, try again",
+    ))
+}

@@ -1,0 +1,68 @@
+//! Commands by which persons decide about money that is unclear: retry, resolve.
+
+use cashier_core::ids::TransactionId;
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::session::Role;
+
+use crate::flows::reviewing::{self, ReviewEnd};
+use crate::json_object::Described;
+use crate::manager::command::{Command, CommandCall, Effect};
+use crate::manager::transaction::shown;
+use crate::wire::envelope::CommandResult;
+use crate::wire::review::{ResolveBody, RetryBody};
+use crate::wire::transaction::TransactionAnswer;
+
+pub const RETRY: Command = Command {
+    name: "MngRetryCashierCredit",
+    may: Role::may_manage_cashier,
+    effect: Effect::Changes,
+    errors: &[
+        RefusalCode::NotFound,
+        RefusalCode::Duplicate,
+        RefusalCode::InsufficientBalance,
+        RefusalCode::PostingRefused,
+        RefusalCode::ProviderUnavailable,
+    ],
+    request: RetryBody::schema,
+    answer: TransactionAnswer::schema,
+    run: |call| Box::pin(retry(call)),
+};
+
+pub const RESOLVE: Command = Command {
+    name: "MngResolveCashierDoubt",
+    may: Role::may_manage_cashier,
+    effect: Effect::Changes,
+    errors: &[
+        RefusalCode::AmountOutOfRange,
+        RefusalCode::NotFound,
+        RefusalCode::Duplicate,
+        RefusalCode::InsufficientBalance,
+        RefusalCode::PostingRefused,
+        RefusalCode::ProviderUnavailable,
+    ],
+    request: ResolveBody::schema,
+    answer: TransactionAnswer::schema,
+    run: |call| Box::pin(resolve(call)),
+};
+
+async fn retry(call: CommandCall) -> CommandResult {
+    let RetryBody { id, confirmed_absent } = call.read()?;
+    let absent = confirmed_absent.is_some_and(|flag| flag.0);
+    let retried = reviewing::retry(&call.cashier, &call.act(), TransactionId(id.0), absent).await?;
+    shown(&call, &retried.transaction).await
+}
+
+async fn resolve(call: CommandCall) -> CommandResult {
+    let ResolveBody { id, action, amount, reason } = call.read()?;
+    let end = match (&*action.0, amount) {
+        ("credit", Some(amount)) => {
+            ReviewEnd { amount: Some(Box::new(move |currency| amount.of("amount", currency))), reason: reason.0 }
+        }
+        ("credit", None) => return Err(Refusal::invalid("amount is required to credit")),
+        ("refuse", None) => ReviewEnd { amount: None, reason: reason.0 },
+        ("refuse", Some(_)) => return Err(Refusal::invalid("amount may not be given where nothing is credited")),
+        _ => return Err(Refusal::invalid("action must be credit or refuse")),
+    };
+    let resolved = reviewing::resolve(&call.cashier, &call.act(), TransactionId(id.0), end).await?;
+    shown(&call, &resolved.transaction).await
+}

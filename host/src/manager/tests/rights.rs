@@ -1,0 +1,57 @@
+//! Settings that narrow commands to session types, and the host's owner who approves alone.
+
+use cashier_core::rights::Rights;
+
+use super::*;
+use crate::test_cashier::lock;
+
+const UPDATE: &str = "MngUpdateCashierProviderConfig";
+const APPROVE: &str = "MngApproveCashierChange";
+
+/// The settings narrow this command to these session types.
+async fn narrowed(command: &'static str, sessions: &[&str], second_person: &[&str]) -> ManagerApi {
+    let mut api = ManagerApi::with_second_person_for(second_person).await;
+    let commands: Vec<_> = COMMANDS.iter().map(|command| (command.name, command.may)).collect();
+    let sessions: Vec<Box<str>> = sessions.iter().map(|name| (*name).into()).collect();
+    lock(&api.env.trading.rights).0 = Rights::checked([(command, &*sessions)], &commands).unwrap();
+    api.env.crash().await;
+    api.context.cashier = Arc::clone(&api.env.cashier);
+    api
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_narrowed_command_is_refused_to_the_other_session_types_and_recorded() {
+    let api = narrowed(UPDATE, &["SESSION_DEALER"], &[]).await;
+    let data = r#"{"id":1,"sort_index":3}"#;
+    for token in ["manager", "crm"] {
+        assert_eq!(api.error(token, UPDATE, data).await, (403, "PERMISSION_DENIED".into()), "{token}");
+    }
+    assert_eq!(api.command("dealer", UPDATE, data).await.0, 200);
+    assert_eq!(api.command("crm", "MngGetCashierProviderConfigsByFilter", "{}").await.0, 200, "another command");
+    let outcomes: Vec<_> = api.all_records().into_iter().map(|record| record.outcome).collect();
+    assert_eq!(outcomes, ["refused: PERMISSION_DENIED", "refused: PERMISSION_DENIED", "saved"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approver_without_the_right_of_the_command_cannot_approve_it() {
+    let api = narrowed(UPDATE, &["SESSION_DEALER"], &["credentials"]).await;
+    let (number, asked) = api.command("dealer#7", UPDATE, r#"{"id":1,"webhook_secret":"CANARY"}"#).await;
+    assert_eq!(number, 202);
+    let by_id = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
+    assert_eq!(api.error("manager#8", APPROVE, &by_id).await, (403, "PERMISSION_DENIED".into()));
+    assert_eq!(api.command("dealer#8", APPROVE, &by_id).await.1["approval"]["state"], "approved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_owns_the_host_approves_a_config_alone() {
+    let api = ManagerApi::with_second_person().await;
+    let (_, asked) = api.command("dealer#7", UPDATE, r#"{"id":1,"webhook_secret":"CANARY"}"#).await;
+    let by_id = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
+    assert_eq!(api.error("dealer#7", APPROVE, &by_id).await.0, 403);
+    assert_eq!(api.command("glass#7", APPROVE, &by_id).await.1["approval"]["state"], "approved");
+    let last = api.all_records().pop().unwrap();
+    assert_eq!(
+        (last.manager_id, &*last.outcome, last.approval.0),
+        (ManagerId(7), "break glass", asked["approval"]["id"].as_u64().unwrap())
+    );
+}
