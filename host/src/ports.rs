@@ -468,7 +468,8 @@ pub trait Gateway: Send + Sync {
     /// `offline` forbids network verification.
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict>;
     /// Reads a stored notice that was proven when it was received; its secret may be gone since.
-    fn read_proven(&self, notice: &RawNotice) -> BoxFuture<'static, Verdict> {
+    /// `offline` forbids any request.
+    fn read_proven(&self, notice: &RawNotice, _offline: bool) -> BoxFuture<'static, Verdict> {
         self.verify(notice, true)
     }
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer>;

@@ -307,10 +307,10 @@ async fn m3_a_notice_that_was_proven_when_it_was_stored_is_read_though_its_secre
     });
     let notice = echo_notice("a secret that was replaced", &body);
     assert!(matches!(gateway.verify(&notice, true).await, Verdict::Rejected(_)));
-    let Verdict::Verified { updates, .. } = gateway.read_proven(&notice).await else { panic!("it is read") };
+    let Verdict::Verified { updates, .. } = gateway.read_proven(&notice, false).await else { panic!("it is read") };
     assert_eq!(&*updates[0].event_id, "evt_1");
     let garbage = RawNotice { body: "{".into(), ..notice.clone() };
-    assert!(matches!(gateway.read_proven(&garbage).await, Verdict::Unreadable { .. }));
+    assert!(matches!(gateway.read_proven(&garbage, true).await, Verdict::Unreadable { .. }));
     assert!(matches!(gateway.verify(&notice, true).await, Verdict::Rejected(_)), "nothing is remembered");
 }
 

@@ -2,6 +2,7 @@
 //! pending events with those ids, and report what became due. Shared by webhooks, create answers and query answers. It
 //! logs nothing: the result contains what an operator should know.
 
+mod again;
 mod claim;
 mod filed;
 mod identity;
@@ -23,9 +24,11 @@ use crate::refs::ProviderRef;
 use crate::status::ProcessingStatus;
 use crate::transaction::{FirstAnswer, Transaction};
 
+pub use self::again::{file_again, is_recovered, recovered};
 use self::claim::claim;
 pub use self::filed::{Filed, FiledEvent};
 use self::filed::{blank_event, close, ignored};
+pub use self::identity::event_ids;
 use self::identity::identified;
 use self::matching::{Matched, Stated, is_about, match_update, own_refs, owner_of, stated};
 pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};

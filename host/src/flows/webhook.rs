@@ -20,6 +20,7 @@ use cashier_core::transaction::Transaction;
 use tokio::sync::oneshot;
 
 pub(super) use self::quarantine::{Quarantined, store as store_quarantined};
+pub(super) use self::received::{CaptureLimits, Received};
 use self::verification::{UnreadableWebhook, Verification, VerifiedWebhook};
 use super::notice_limits::{NoNoticeTurn, NoticeScope, NoticeSender, SMALL_NOTICE_LENGTH_MAX};
 use super::settle::{self, Settled};

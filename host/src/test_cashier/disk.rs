@@ -43,6 +43,8 @@ pub(crate) struct TestDisk {
     pub(crate) refuse_in: AtomicU32,
     /// Whether a failing batch becomes durable all the same.
     pub(crate) fails_after_writing: AtomicBool,
+    /// Bodies of webhooks were deleted for their age.
+    pub(crate) without_notices: AtomicBool,
     /// How often texts were read.
     pub(crate) text_reads: AtomicU32,
     current: Mutex<Weak<DiskWriter>>,
@@ -77,6 +79,7 @@ impl TestDisk {
             fail_in: AtomicU32::new(0),
             refuse_in: AtomicU32::new(0),
             fails_after_writing: AtomicBool::new(false),
+            without_notices: AtomicBool::new(false),
             text_reads: AtomicU32::new(0),
             current: Mutex::default(),
         })
@@ -402,6 +405,9 @@ impl Archive for TestDisk {
     }
 
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>> {
+        if self.without_notices.load(Ordering::SeqCst) {
+            return Box::pin(std::future::ready(Ok(None)));
+        }
         let found = self.newest_body(|known| match known.clone() {
             Body::Notice { id: own, received_time, method, path, raw_query, headers_json, body, sha256: _ }
                 if own == id =>

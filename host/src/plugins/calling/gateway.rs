@@ -313,11 +313,11 @@ impl Gateway for ModuleGateway {
         self.with(|module| async move { module.verify(notice, body, offline).await })
     }
 
-    fn read_proven(&self, notice: &RawNotice) -> BoxFuture<'static, Verdict> {
+    fn read_proven(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
         let body = notice.body.clone();
         let mut notice = convert::notice(notice, &self.0.receiver.provider, self.0.entropy.bits());
         notice.bag.push((PROVEN_BEFORE.to_owned(), String::new()));
-        self.with(|module| async move { module.verify(notice, body, false).await })
+        self.with(|module| async move { module.verify(notice, body, offline).await })
     }
 
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {
