@@ -113,7 +113,7 @@ fn is_refund_due(transaction: &Transaction, operations: &[BalanceOperation], now
         }
         RefundPhase::Sent(_) => true,
         RefundPhase::Accepted => transaction.updated_time.plus(QUIET_SECONDS) <= now,
-        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Refused { .. } => false,
+        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Resolved | RefundPhase::Refused { .. } => false,
     }
 }
 
