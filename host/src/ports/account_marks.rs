@@ -77,9 +77,8 @@ impl FingerprintKey {
         }
         let held = if is_readable(config) { self.held(config) } else { Vec::new() };
         let is_carried = |mark: &str| {
-            let is_of_field = |other: &&Box<str>| field_of(other) == field_of(mark);
-            let (had, has) = (config.account_marks.iter().filter(is_of_field), held.iter().filter(is_of_field));
-            had.count() == 1 && has.count() == 1
+            let of_field = |marks: &[Box<str>]| marks.iter().filter(|other| field_of(other) == field_of(mark)).count();
+            of_field(&config.account_marks) == 1 && of_field(&held) == 1
         };
         let is_whole = config.account_marks.iter().all(|mark| is_carried(mark));
         let sign = format!("k{} {}", self.id, if is_whole { CARRIED } else { BEGUN });
@@ -141,17 +140,17 @@ pub struct LostKey {
 impl LostKey {
     /// What stands between the last mark of a key and the sign of the next one was marked under both.
     fn of(key: u64, marks: &[Box<str>]) -> Self {
-        let is_of_key = |mark: &Box<str>| !is_sign(mark) && key_of(mark) == Some(key);
-        let last = marks.iter().rposition(is_of_key).unwrap_or(0);
-        let ends = |mark: &Box<str>| is_sign(mark) && key_of(mark) != Some(key);
-        let end = marks.iter().skip(last).position(ends).map(|after| last + after);
-        let is_more = |(at, mark): (usize, &Box<str>)| {
+        let is_of_key = |mark: &str| !is_sign(mark) && key_of(mark) == Some(key);
+        let last = marks.iter().rposition(|mark| is_of_key(mark)).unwrap_or(0);
+        let ends = |mark: &str| is_sign(mark) && key_of(mark) != Some(key);
+        let end = marks.iter().skip(last).position(|mark| ends(mark)).map(|after| last + after);
+        let is_more = |at: usize, mark: &str| {
             let is_of_both = end.is_some_and(|end| (last..end).contains(&at));
             !is_of_both && !is_sign(mark) && key_of(mark).is_some_and(|other| other != key)
         };
         Self {
             has_alone: end.and_then(|end| marks.get(end)).is_none_or(|sign| field_of(sign) != Some(CARRIED)),
-            has_more: marks.iter().enumerate().any(is_more),
+            has_more: marks.iter().enumerate().any(|(at, mark)| is_more(at, mark)),
         }
     }
 }
