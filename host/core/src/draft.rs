@@ -10,6 +10,7 @@ use crate::ids::{ConfigId, CustomerId, EventId, NoticeId, OperationId, OverrideI
 use crate::lookups::LookupNotes;
 use crate::money::Money;
 use crate::notice::{ProviderEvent, Update};
+use crate::provider_call::ProviderCall;
 use crate::refs::ProviderRef;
 use crate::status::ProcessingStatus;
 use crate::texts::Texts;
@@ -298,6 +299,13 @@ impl<'a> Draft<'a> {
     pub fn store_texts(&mut self, transaction_id: TransactionId, texts: Texts) {
         if !texts.is_default() {
             self.store(Body::Texts { transaction_id, texts });
+        }
+    }
+
+    /// Adds requests to providers on behalf of a transaction, where there were any.
+    pub fn store_calls(&mut self, transaction_id: TransactionId, calls: Vec<ProviderCall>) {
+        if !calls.is_empty() {
+            self.store(Body::Calls { transaction_id, calls });
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod events;
+mod explain;
 mod explain_methods;
 mod lists;
 mod manual;
