@@ -115,7 +115,7 @@ async fn recover(
 ) -> Result<Option<ReplayedEvent>, Refusal> {
     let is_own = listed.config_id == config;
     let is_quarantined = listed.signature_status != SignatureStatus::Valid;
-    if !(is_own || is_quarantined) || !is_own && inbox::is_recovered(&listed) {
+    if !is_own && (!is_quarantined || inbox::is_recovered(&listed)) {
         return Ok(None);
     }
     let id = listed.id;

@@ -258,8 +258,8 @@ async fn rows_of(
 ) -> Result<Vec<ProviderEvent>, Refusal> {
     let ids = inbox::event_ids(notice, &derived_event_id(event, raw));
     let known = cashier.ledger.peek(|books| {
-        let row = |id: &Box<str>| notice.receivers().find_map(|own| books.known_event(own.config_id, id));
-        ids.iter().filter_map(row).collect::<Vec<_>>()
+        let row = |id: &str| notice.receivers().find_map(|own| books.known_event(own.config_id, id));
+        ids.iter().filter_map(|id| row(id)).collect::<Vec<_>>()
     })?;
     let mut rows = Vec::with_capacity(known.len());
     for id in known {
