@@ -152,6 +152,7 @@ fn apply_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, event: &mut Provi
                 event.brand = known.transaction.brand;
             }
             let applied = apply(draft, receiver, id, &update);
+            filed.is_news |= matches!(applied, Ok(Recording::Added));
             close(event, draft.now(), applied.map(|_| &update));
             apply_waiting(draft, receiver, id);
             note_due(draft, (receiver, &update), id, filed);
