@@ -1,6 +1,5 @@
 //! What each listener says of itself against what it does: schemathesis calls every operation of the three documents with valid
 //! tokens, values that fit the schemas and values that do not, from a fixed seed. Skipped where Python is not installed.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::process::{Command, Output, Stdio};
 

@@ -31,7 +31,8 @@ pub(super) fn schemas() -> impl Iterator<Item = (String, Schema)> {
 fn message(command: &Command) -> Schema {
     let request: serde_json::Value = serde_json::from_str(&(command.request)()).unwrap_or_default();
     // A request without required fields may be left out.
-    let needs_data = request["required"].as_array().is_none_or(|required| !required.is_empty());
+    let needs_data =
+        request.get("required").and_then(|required| required.as_array()).is_none_or(|required| !required.is_empty());
     let properties = Envelope::FIELDS.iter().map(|field| {
         let schema = match field.name {
             "command" => one_of([command.name]),

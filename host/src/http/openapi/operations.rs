@@ -24,7 +24,7 @@ pub(super) struct Operation {
     pub(super) summary: &'static str,
     pub(super) parameters: fn() -> Vec<String>,
     /// Media type and schema of the body.
-    pub(super) request: Option<(&'static str, fn() -> Schema)>,
+    pub(super) request: Option<RequestForm>,
     pub(super) needs_body: bool,
     pub(super) answers: &'static [Answer],
     pub(super) errors: fn() -> Vec<RefusalCode>,
@@ -34,6 +34,9 @@ pub(super) struct Operation {
     /// Members of ours.
     pub(super) extension: fn() -> Vec<(&'static str, String)>,
 }
+
+/// Media type and schema.
+type RequestForm = (&'static str, fn() -> Schema);
 
 pub(super) struct Answer {
     pub(super) number: u16,
