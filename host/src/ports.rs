@@ -236,6 +236,10 @@ pub trait Archive: Send + Sync {
     ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>>;
     /// The texts of those of these transactions that have any; at most [`TEXTS_AT_ONCE_MAX`] of them.
     fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<FoundTexts, Fault>>;
+    /// The texts of this transaction are about to change: what is read of them from now on is as it is stored then.
+    fn texts_change(&self, id: TransactionId) {
+        let _ = id;
+    }
     /// The stored parts of the order, for a create call that must be repeated byte for byte.
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>>;
 }

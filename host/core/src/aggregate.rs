@@ -341,6 +341,9 @@ impl Aggregate {
         {
             self.transaction.reason.detail = refused.failure_reason.clone();
         }
+        if let Some(words) = self.transaction.facts.written_reason() {
+            self.transaction.reason = self.transaction.reason.with_words(words);
+        }
         if self == *before {
             return Vec::new();
         }

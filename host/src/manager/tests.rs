@@ -4,6 +4,7 @@ mod audit;
 mod events;
 mod explain_methods;
 mod lists;
+mod correction;
 mod manual;
 mod manual_money;
 mod refunds;
