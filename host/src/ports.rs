@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cashier_core::account::AccountFacts;
+use cashier_core::account::{AccountFacts, AccountMode};
 use cashier_core::aggregate::{Aggregate, CreateEnding};
 use cashier_core::approval::Approval;
 use cashier_core::books::{Books, StoredEvent};
@@ -252,8 +252,8 @@ pub struct Posting {
     /// The transaction's; the key is made of it.
     pub reference: Reference,
     pub customer_id: CustomerId,
-    /// Sandbox money that no real account may receive, whatever the account was when the order was taken.
-    pub demo_only: bool,
+    /// The only mode of account that may receive this money, whatever the account was when the order was taken.
+    pub only_on: Option<AccountMode>,
     pub comment: Box<str>,
 }
 

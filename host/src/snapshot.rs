@@ -247,6 +247,11 @@ impl Snapshot {
         self.money_modes.allow_sandbox_credit.iter().any(|allowed| &**allowed == brand)
     }
 
+    /// Whether they allow real money on this brand's demo accounts.
+    pub fn allows_live_on_demo(&self, brand: &str) -> bool {
+        self.money_modes.allow_live_on_demo.iter().any(|allowed| &**allowed == brand)
+    }
+
     /// The brands that the server's settings name for money of another mode, each with its setting.
     pub fn brands_of_settings(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let MoneyModes { allow_sandbox_credit, allow_live_on_demo } = &self.money_modes;
@@ -260,7 +265,7 @@ impl Snapshot {
         EligibilityContext {
             account,
             sandbox_credit_allowed: self.allows_sandbox_credit(brand),
-            live_on_demo_allowed: self.money_modes.allow_live_on_demo.contains(brand),
+            live_on_demo_allowed: self.allows_live_on_demo(brand),
             now,
         }
     }

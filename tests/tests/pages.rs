@@ -5,6 +5,8 @@
 mod constants;
 #[path = "pages/contract.rs"]
 mod contract;
+#[path = "pages/errors.rs"]
+mod errors;
 #[path = "pages/fields.rs"]
 mod fields;
 #[path = "pages/limits.rs"]

@@ -93,6 +93,8 @@ pub struct Books {
     statuses: Vec<BTreeSet<Slot>>,
     configs: BTreeMap<ConfigId, Activity>,
     unsettled: BTreeSet<TransactionId>,
+    /// Transactions under review; a person must look at them, whether or not there is work.
+    reviewed: BTreeSet<TransactionId>,
     /// Operations that came before their transaction.
     early_operations: BTreeMap<TransactionId, Vec<BalanceOperation>>,
     events: Events,
@@ -122,6 +124,7 @@ impl Books {
             statuses: TransactionStatus::ALL.iter().map(|_| BTreeSet::new()).collect(),
             configs: BTreeMap::new(),
             unsettled: BTreeSet::new(),
+            reviewed: BTreeSet::new(),
             early_operations: BTreeMap::new(),
             events: Events::default(),
             touches: Touches::default(),
@@ -348,6 +351,16 @@ impl Books {
     /// Authentic notices that no build of their module has understood yet, by config and rising id.
     pub fn unread(&self) -> impl ExactSizeIterator<Item = &Unread> {
         self.events.unread()
+    }
+
+    /// The next events that wait for their transaction, or are listed without one, by rising id: a piece of them.
+    pub fn waiting_events_after(&self, id: EventId, most: usize) -> Vec<&ProviderEvent> {
+        self.events.waiting_after(id, most)
+    }
+
+    /// The next notices that are not understood yet, by config and rising id: a piece of them.
+    pub fn unread_after(&self, config: ConfigId, id: EventId, most: usize) -> Vec<&ProviderEvent> {
+        self.events.unread_after((config, id), most)
     }
 
     /// Those of one config.

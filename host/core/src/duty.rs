@@ -2,10 +2,12 @@
 //! requires, and how an unpaid order ends at its expiry. When a failed attempt is retried is the janitor's backoff.
 
 mod unconfirmed;
+mod work_list;
 
 pub(crate) use self::unconfirmed::wants_advance;
-pub use self::unconfirmed::{CLOSED_QUERY_SECONDS, ENDING_SECONDS, awaited_until, is_expired};
+pub use self::unconfirmed::{CLOSED_QUERY_SECONDS, ENDING_SECONDS, is_expired};
 use self::unconfirmed::{asks_provider, end_of_queries, is_unstated, may_be_paid_late, went_back_unconfirmed};
+pub use self::work_list::{UNKNOWN_EVENT_SECONDS, WaitsFor, WorkItem, WorkKind, of_event, of_transaction};
 use crate::aggregate::Aggregate;
 use crate::facts::{ProviderFact, RefundPhase, ReviewHold};
 use crate::ids::{ConfigId, Seq};
@@ -111,7 +113,7 @@ fn is_refund_due(transaction: &Transaction, operations: &[BalanceOperation], now
         }
         RefundPhase::Sent(_) => true,
         RefundPhase::Accepted => transaction.updated_time.plus(QUIET_SECONDS) <= now,
-        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Refused { .. } => false,
+        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Resolved | RefundPhase::Refused { .. } => false,
     }
 }
 
@@ -139,6 +141,18 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
     let unexplained = transaction.reason.code == ReasonCode::PostingImported && transaction.source == Source::Provider;
     let open = unpaid || late || went_back_unconfirmed(transaction);
     ((open && quiet) || unexplained || asks_provider(transaction)).then_some(ProviderDuty::Query)
+}
+
+/// Until when a provider may be expected to state by itself that an order is paid, or ended: at the end of time while its expiry
+/// is postponed. `None` where it is never asked again and nothing of it waits for an answer.
+pub fn awaited_until(transaction: &Transaction) -> Option<UnixTime> {
+    let end = match transaction.expires_time {
+        _ if transaction.expiry_is_postponed() => UnixTime(i64::MAX),
+        UnixTime::UNSET => transaction.created_time.plus(CLOSED_QUERY_SECONDS),
+        expires => expires.plus(ENDING_SECONDS),
+    };
+    let is_asked = provider_duty(transaction, UnixTime(i64::MAX)).is_some() || transaction.query_wanted > Seq(0);
+    is_asked.then_some(end)
 }
 
 /// Whether an identical create call is safe: inside the provider's idempotency window, less a margin, at both of its ends.

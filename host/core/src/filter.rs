@@ -10,4 +10,6 @@ mod tables;
 pub use self::build::{Clause, FilterBuilder};
 pub use self::like::{PATTERN_LENGTH_MAX, Pattern};
 pub use self::model::*;
-pub use self::tables::{ApprovalField, AuditField, ConfigField, EventField, OverrideField, TransactionField};
+pub use self::tables::{
+    ApprovalField, AuditField, ConfigField, EventField, OverrideField, TransactionField, WorkField,
+};

@@ -103,6 +103,7 @@ reasons! {
         InsufficientBalance = 45 "INSUFFICIENT_BALANCE" "The account holds less than the posting takes.",
         ConfirmedAbsent = 49 "CONFIRMED_ABSENT" "A person stated that the trading server never made this posting.",
         OperationKeyReused = 46 "OPERATION_KEY_REUSED" "The trading server knows the operation's key with other values.",
+        LiveOnDemoAccount = 48 "LIVE_ON_DEMO_ACCOUNT" "Real money is not credited to a demo account.",
         InvalidAmount = 47 "INVALID_AMOUNT" "The amount is zero, or has the wrong sign for the operation.",
     }
     Event: {

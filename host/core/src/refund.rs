@@ -4,7 +4,7 @@
 use crate::aggregate::Aggregate;
 use crate::approval::{Approval, RefundLimits};
 use crate::draft::Draft;
-use crate::facts::{ManagerRefund, PersonFact, ProviderFact, RefundPhase, RefundSending, RefusedBy};
+use crate::facts::{ManagerRefund, PersonFact, ProviderFact, RefundPhase, RefundSending, RefusedBy, ReviewHold};
 use crate::ids::TransactionId;
 use crate::money::Money;
 use crate::notice::{Reach, RefundStatement, StatedAmount, Update};
@@ -255,7 +255,9 @@ pub fn step(draft: &mut Draft<'_>, id: TransactionId, ground: &CallGround) -> Re
             RefundStep::Call { order: call(&known.transaction, refund, sending.before), repeated: true }
         }
         RefundPhase::Sent(_) | RefundPhase::Accepted => RefundStep::Query,
-        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Refused { .. } => RefundStep::Wait,
+        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Resolved | RefundPhase::Refused { .. } => {
+            RefundStep::Wait
+        }
     }
 }
 
@@ -365,10 +367,26 @@ pub fn queried(draft: &mut Draft<'_>, id: TransactionId, update: &Update, repeat
     }
     let Some(open) = pending.iter().find(|refund| refund.phase.is_open()) else { return };
     let RefundPhase::Sent(sending) = open.phase else { return };
-    let long_ago = sending.at.plus(repeat_seconds.max(0)).plus(REFUND_ABSENT_SECONDS) <= draft.now();
-    if long_ago && total <= sums.refunded_minor.saturating_sub(open.minor) {
+    if is_long_ago(&sending, repeat_seconds, draft.now()) && total <= sums.refunded_minor.saturating_sub(open.minor) {
         let words = format!("the provider states {} refunded", Money::new(total, known.transaction.amount.currency));
         draft.add(known.decide_all(RefusedBy::Absent.facts(open.id, &words), draft.context()));
+    }
+}
+
+/// So long after the first call, none that may still be made is under way.
+fn is_long_ago(sending: &RefundSending, repeat_seconds: i64, now: UnixTime) -> bool {
+    sending.at.plus(repeat_seconds.max(0)).plus(REFUND_ABSENT_SECONDS) <= now
+}
+
+/// The provider cannot be asked about the payment: long after the last call, a person must decide about the open refund.
+pub fn not_queryable(draft: &mut Draft<'_>, id: TransactionId, repeat_seconds: i64) {
+    let Some(known) = draft.aggregate(id) else { return };
+    let Some(open) = known.transaction.facts.open_refund() else { return };
+    let RefundPhase::Sent(sending) = open.phase else { return };
+    if is_long_ago(&sending, repeat_seconds, draft.now()) {
+        let status = open.progress(known.transaction.amount.currency, false).into();
+        let hold = ProviderFact::ReviewHold(ReviewHold::Requested { status });
+        draft.add(known.establish(hold, draft.context()));
     }
 }
 

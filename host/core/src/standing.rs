@@ -127,7 +127,7 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
     // What a person requested waits for no other person.
     let owed_as_stated = confirmed.saturating_sub(stated.saturating_sub(surplus).max(0)).max(0);
     let reversal_waits = persons.reversals_wait
-        && posted.minor > owed_as_stated
+        && posted.minor > owed_minor.max(owed_as_stated)
         && provider.newest_reversal > persons.reversals_permitted;
     let settles = persons.money_released && persons.rejected.is_none() && !reversal_waits;
     let standing = |status, reason, may_post| Standing { status, reason, owed_minor, may_post, reversal_waits };

@@ -49,12 +49,12 @@ pub(super) struct SentBy {
 }
 
 /// What the server answered.
-pub(super) struct Answer {
+pub(super) struct ServerAnswer {
     pub(super) status: u64,
     pub(super) data: Value,
 }
 
-impl Answer {
+impl ServerAnswer {
     /// The sentence of a refusal.
     pub(super) fn message(&self) -> &str {
         self.data.get("message").and_then(Value::as_str).unwrap_or("refused")
@@ -67,7 +67,7 @@ pub(super) fn foreign() -> CliError {
 }
 
 /// Sends a message to the server of the settings.
-pub(super) fn call(settings: &Settings, by: SentBy, message: Vec<u8>) -> Result<Answer, CliError> {
+pub(super) fn call(settings: &Settings, by: SentBy, message: Vec<u8>) -> Result<ServerAnswer, CliError> {
     let token = own_token(settings, by, SystemClock::new().now())?;
     let address = reachable(settings.manager_listen);
     let url = format!("{}://{address}/manager", settings.scheme());
@@ -79,7 +79,7 @@ pub(super) fn call(settings: &Settings, by: SentBy, message: Vec<u8>) -> Result<
     let mut answer: Value = serde_json::from_slice(&answer.map_err(failed)?).map_err(|_| foreign())?;
     let status = answer.get("status").and_then(Value::as_u64).ok_or_else(foreign)?;
     let data = answer.get_mut("data").map(Value::take).ok_or_else(foreign)?;
-    Ok(Answer { status, data })
+    Ok(ServerAnswer { status, data })
 }
 
 /// A token of every brand that the server of these settings accepts.

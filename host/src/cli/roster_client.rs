@@ -7,7 +7,7 @@ use cashier_core::roster::{ImportReport, Tally};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::manager_client::{self, Answer, SentBy, foreign};
+use super::manager_client::{self, SentBy, ServerAnswer, foreign};
 use super::terminal::CliError;
 use crate::manager::{MESSAGE_LENGTH_MAX, roster};
 use crate::settings::Settings;
@@ -40,7 +40,7 @@ fn message(text: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-fn read_answer(answer: &Answer) -> Result<ImportReport, CliError> {
+fn read_answer(answer: &ServerAnswer) -> Result<ImportReport, CliError> {
     if answer.status != 200 {
         let message = answer.message();
         return Err(CliError(message.replace("; line ", "\n  line ").replace("imported: line", "imported:\n  line")));

@@ -2,8 +2,7 @@
 //! itself, made under the approver's own scope, with the approval closed in the same commit (`decisions`). Which of two
 //! deciders comes first is settled here, for changes of configs as well.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState, ground};
@@ -17,6 +16,7 @@ use cashier_core::time::UnixTime;
 use tokio::sync::oneshot;
 
 use super::Cashier;
+use super::deciding::DecidingOne;
 use super::manager_act::{AuditSubject, ManagerAct, recorded};
 use super::publication::Publication;
 use crate::ledger::Estimate;
@@ -35,22 +35,6 @@ pub struct WantedDecision {
     pub amount: Option<Money>,
 }
 
-/// Approvals that are being decided.
-#[derive(Debug, Default)]
-pub(super) struct Deciding(Arc<Mutex<BTreeSet<ApprovalId>>>);
-
-/// The right to decide one approval, until it is dropped.
-pub struct DecidingOne {
-    all: Arc<Mutex<BTreeSet<ApprovalId>>>,
-    id: ApprovalId,
-}
-
-impl Drop for DecidingOne {
-    fn drop(&mut self) {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
-    }
-}
-
 /// Begins to decide an approval that this session sees. The approval as it is is read after this.
 ///
 /// # Errors
@@ -66,11 +50,10 @@ pub fn begin(
         found.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "there is no such row"))
     };
     find()?;
-    let all = Arc::clone(&cashier.deciding.0);
-    if !all.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
-        return Err(Refusal::new(RefusalCode::Duplicate, "another manager decides the approval at this moment"));
-    }
-    let deciding = DecidingOne { all, id };
+    let deciding = cashier
+        .deciding
+        .begin(id)
+        .ok_or_else(|| Refusal::new(RefusalCode::Duplicate, "another manager decides the approval at this moment"))?;
     Ok((deciding, find()?))
 }
 

@@ -35,7 +35,9 @@ use super::Cashier;
 use super::approvals::{decided, log_decided, outcome};
 use super::manager_act::{AuditSubject, ManagerAct};
 use super::publication::Publication;
-pub use super::publication::{ApprovalRequest, ConfigOutcome, ConfigRequest, Decision, DeletionRequest};
+pub use super::publication::{
+    ApprovalDecision, ApprovalRequest, ConfigOutcome, ConfigRequest, DeletionRequest, OverrideRequest,
+};
 use crate::ledger::Estimate;
 use crate::security_log::{self, SavedConfig};
 use crate::snapshot::{Served, Snapshot};
@@ -66,13 +68,9 @@ pub async fn delete_config(cashier: &Cashier, request: DeletionRequest) -> Resul
 }
 
 /// Creates or updates a customer override.
-pub async fn save_override(
-    cashier: &Cashier,
-    act: ManagerAct,
-    edit: OverrideEdit,
-) -> Result<CustomerOverride, Refusal> {
+pub async fn save_override(cashier: &Cashier, request: OverrideRequest) -> Result<CustomerOverride, Refusal> {
     let (sender, outcome) = oneshot::channel();
-    queue(cashier, Publication::Override(Box::new(act), Box::new(edit), sender))?;
+    queue(cashier, Publication::Override(Box::new(request), sender))?;
     outcome.await.unwrap_or_else(|_| Err(interrupted()))
 }
 
@@ -103,7 +101,9 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                 Publication::Deletion(request, reply) => {
                     let _ = reply.send(deletion::delete(&cashier, &request).await);
                 }
-                Publication::Override(act, edit, reply) => {
+                Publication::Override(request, reply) => {
+                    let OverrideRequest { session, command, edit, context } = *request;
+                    let act = ManagerAct { session, command, context, approval: None };
                     let _ = reply.send(publish_override(&cashier, &act, &edit).await);
                 }
                 Publication::Asked(row, shown) => {
@@ -135,14 +135,14 @@ async fn decide(cashier: &Cashier, request: ApprovalRequest) -> Result<Approval,
         authority: Authority::Two(&approval),
     };
     let state = match decision {
-        Decision::Approve(edit) => {
+        ApprovalDecision::Approve(edit) => {
             approval.check_approver(&session, version, now)?;
             match publish_config(cashier, &by, &edit).await? {
                 ConfigOutcome::Saved(_) => ApprovalState::Approved,
                 ConfigOutcome::Waits(asked) => return Ok(*asked),
             }
         }
-        Decision::Reject => {
+        ApprovalDecision::Reject => {
             approval.check_open(now)?;
             approvals::reject(cashier, &by, &approval, now).await?;
             ApprovalState::Rejected

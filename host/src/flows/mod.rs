@@ -8,6 +8,7 @@ mod cashier;
 pub mod configure;
 pub mod correcting;
 mod customer_limits;
+mod deciding;
 mod decisions;
 pub mod deposit;
 pub mod ended_calls;
@@ -34,8 +35,10 @@ pub mod roster;
 pub mod settle;
 mod single_flight;
 pub mod transactions;
+mod unrecorded_refusals;
 pub mod webhook;
 pub mod withdrawal;
+pub mod work_list;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,6 @@ use cashier_core::refusal::Refusal;
 use cashier_core::session::ManagerSession;
 use tokio::sync::oneshot;
 
-use super::manager_act::ManagerAct;
 use super::request_context::RequestContext;
 use crate::snapshot::Served;
 
@@ -27,6 +26,15 @@ pub struct ConfigRequest {
     pub context: RequestContext,
 }
 
+/// A manager's request to change a customer override.
+pub struct OverrideRequest {
+    pub session: ManagerSession,
+    /// The name of the command.
+    pub command: &'static str,
+    pub edit: OverrideEdit,
+    pub context: RequestContext,
+}
+
 /// A manager's request to delete a config for good.
 pub struct DeletionRequest {
     pub session: ManagerSession,
@@ -40,11 +48,11 @@ pub struct DeletionRequest {
 pub struct ApprovalRequest {
     pub session: ManagerSession,
     pub id: ApprovalId,
-    pub decision: Decision,
+    pub decision: ApprovalDecision,
     pub context: RequestContext,
 }
 
-pub enum Decision {
+pub enum ApprovalDecision {
     /// With the edit that was asked for.
     Approve(Box<ConfigEdit>),
     Reject,
@@ -63,7 +71,7 @@ pub(super) enum Publication {
     Config(Box<ConfigRequest>, OutcomeSender<ConfigOutcome>),
     Approval(Box<ApprovalRequest>, OutcomeSender<Approval>),
     Deletion(Box<DeletionRequest>, OutcomeSender<()>),
-    Override(Box<ManagerAct>, Box<OverrideEdit>, OutcomeSender<CustomerOverride>),
+    Override(Box<OverrideRequest>, OutcomeSender<CustomerOverride>),
     /// Shows an approval about a transaction.
     Asked(Box<Approval>, oneshot::Sender<()>),
     /// The gateway of a config that had none, opened at another try.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::draft::Draft;
-use cashier_core::duty::{ProviderQuery, WINDOW_MARGIN_SECONDS};
+use cashier_core::duty::{ProviderQuery, QueryOutcome, WINDOW_MARGIN_SECONDS};
 use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::inbox::{self, AppliedAnswer};
 use cashier_core::money::Money;
@@ -126,7 +126,7 @@ pub(super) async fn perform(cashier: &Arc<Cashier>, id: TransactionId) -> Option
             tracing::warn!(transaction = %id, "refund was not sent: the transaction changed after it was requested");
             None
         }
-        (RefundStep::Query, _) => return provider_query::send(cashier, id, ProviderQuery::Status).await.answered,
+        (RefundStep::Query, _) => return query(cashier, &*gateway, id).await,
         (RefundStep::Call { order, repeated }, Some(known)) => {
             let (order, repeated) = (order.clone(), *repeated);
             let call = durable.with(|_| RefundQuery {
@@ -139,6 +139,17 @@ pub(super) async fn perform(cashier: &Arc<Cashier>, id: TransactionId) -> Option
     };
     settle::run(cashier, id).await;
     answered
+}
+
+/// Asks the provider what was refunded; the answer is judged where it is applied.
+async fn query(cashier: &Arc<Cashier>, gateway: &dyn Gateway, id: TransactionId) -> Option<bool> {
+    let queried = provider_query::send(cashier, id, ProviderQuery::Status).await;
+    if matches!(queried.outcome, QueryOutcome::NotQueryable | QueryOutcome::NotFound) {
+        let (stamp, window) = (cashier.stamp(Actor::System, REQUEST_ID), gateway.idempotency_window_seconds());
+        let held = cashier.ledger.decide(&stamp, |draft| refund::not_queryable(draft, id, window)).ok()?;
+        held.durable().await.ok()?;
+    }
+    queried.answered
 }
 
 /// Under what a refund of this config can be sent now.

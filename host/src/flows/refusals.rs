@@ -10,17 +10,8 @@ use super::Cashier;
 use super::manager_act::{AuditSubject, ManagerAct, recorded};
 use crate::ledger::Estimate;
 
-/// Refusals that have no record.
-#[derive(Debug, Default)]
-pub(super) struct UnrecordedRefusals {
-    anonymous: AtomicU64,
-    beyond: AtomicU64,
-    /// Since the last one that was recorded.
-    since: AtomicU64,
-}
-
 impl Cashier {
-    /// A message without a valid token: strangers must not fill the disk, so that it is counted alone.
+    /// A message without a valid token: unknown callers must not fill the disk, so that it is counted alone.
     pub fn count_anonymous_message(&self) {
         self.unrecorded.anonymous.fetch_add(1, Ordering::Relaxed);
     }

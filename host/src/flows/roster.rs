@@ -122,7 +122,8 @@ struct Unsettled {
     /// Accounts where money may still come or go by itself under what they are: it would be refused, or be another kind of
     /// money. At most [`MISTAKES_MAX`].
     held: Vec<RosterMistake>,
-    /// Orders that nothing is expected of any more, although they are unpaid: they hold nothing and are recorded.
+    /// Orders that nothing is expected of in time any more, although their provider is still asked: they hold nothing and are
+    /// recorded.
     left: Vec<TransactionId>,
     /// How many more of them there are than [`CHANGES_RECORDED_MAX`].
     further: usize,
@@ -154,17 +155,22 @@ async fn unsettled(cashier: &Cashier, judged: &RosterPlan) -> Result<Unsettled, 
             let known = ids.iter().filter_map(|id| books.aggregate(*id));
             let known = known.filter(|known| rebound.contains_key(&known.transaction.login));
             let found = known.map(|known| {
-                (known.transaction.login, known.transaction.id, hold(&known, now), known.transaction.is_unpaid())
+                (
+                    known.transaction.login,
+                    known.transaction.id,
+                    hold(&known, now),
+                    duty::awaited_until(&known.transaction).is_some(),
+                )
             });
             (ids.last().copied(), found.collect::<Vec<_>>())
         })?;
-        for (login, id, hold, is_unpaid) in found {
+        for (login, id, hold, is_open) in found {
             match hold {
                 Some(hold) => {
                     let named = held.entry(login).or_insert((hold, id));
                     *named = (*named).max((hold, id));
                 }
-                None if !is_unpaid => {}
+                None if !is_open => {}
                 None if unsettled.left.len() < CHANGES_RECORDED_MAX => unsettled.left.push(id),
                 None => unsettled.further += 1,
             }
@@ -193,7 +199,8 @@ async fn unsettled(cashier: &Cashier, judged: &RosterPlan) -> Result<Unsettled, 
 /// Mistakes of one answer that name accounts with an order under way.
 const MISTAKES_MAX: usize = 50;
 
-/// An order that may still be paid by itself, or an operation that is due. What waits for a person is neither: a refused
+/// An order that may still be paid by itself, as long as its provider is asked about it, or an operation that is due. What
+/// waits for a person alone is neither: a refused
 /// posting is mended by such a change. `now` is `None` while the clock is not plausible.
 fn hold(known: &Aggregate, now: Option<UnixTime>) -> Option<Hold> {
     let due = || operation::due_minor(&known.transaction, &known.standing(), &known.operations);

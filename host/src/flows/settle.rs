@@ -231,16 +231,23 @@ async fn objection(
     let Some(facts) = cashier.trading.account(operation.login).await? else {
         return Ok(Some(ReasonCode::AccountNotFound));
     };
-    let is_real = facts.group.account_mode == AccountMode::Real;
-    Ok((is_real && is_demo_only(cashier, aggregate, operation)).then_some(ReasonCode::SandboxOnRealAccount))
+    let mode = facts.group.account_mode;
+    let differs = only_on(cashier, aggregate, operation).is_some_and(|only| only != mode);
+    Ok(differs.then_some(match mode {
+        AccountMode::Real => ReasonCode::SandboxOnRealAccount,
+        AccountMode::Demo => ReasonCode::LiveOnDemoAccount,
+    }))
 }
 
-/// Sandbox money that no real account of the brand may receive.
-fn is_demo_only(cashier: &Cashier, aggregate: &Aggregate, operation: &BalanceOperation) -> bool {
-    let transaction = &aggregate.transaction;
-    transaction.sandbox
-        && operation.cmd == OperationCmd::BalanceIn
-        && !cashier.snapshot().allows_sandbox_credit(&transaction.brand)
+/// Sandbox money is for demo accounts, other money for real ones, unless the settings allow it for the brand.
+fn only_on(cashier: &Cashier, aggregate: &Aggregate, operation: &BalanceOperation) -> Option<AccountMode> {
+    let (transaction, snapshot) = (&aggregate.transaction, cashier.snapshot());
+    let (only, is_allowed) = if transaction.sandbox {
+        (AccountMode::Demo, snapshot.allows_sandbox_credit(&transaction.brand))
+    } else {
+        (AccountMode::Real, snapshot.allows_live_on_demo(&transaction.brand))
+    };
+    (operation.cmd == OperationCmd::BalanceIn && !is_allowed).then_some(only)
 }
 
 /// The only place where the cashier itself refuses an operation. "Planned" means "may have been sent": a process that
@@ -294,8 +301,8 @@ fn posting(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -> D
         operation: operation.clone(),
         reference: aggregate.transaction.reference.clone(),
         customer_id: aggregate.transaction.customer_id,
-        // Judged again at the posting: a roster may turn the group real between the look-up and that.
-        demo_only: is_demo_only(cashier, aggregate, operation),
+        // Judged again at the posting: a roster may turn the group between the look-up and that.
+        only_on: only_on(cashier, aggregate, operation),
         comment: format!("cashier {}", aggregate.transaction.id).into(),
     })
 }

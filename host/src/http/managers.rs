@@ -11,13 +11,14 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 use crate::flows::{Cashier, RequestContext};
+use crate::http::accept::prefers_csv;
 use crate::http::openapi;
 use crate::http::reply::Reply;
 use crate::http::request::{BodyLimits, Request, request};
 use crate::http::route::Route;
 use crate::http::sender::{Proof, Sender};
 use crate::http::session::SessionKeys;
-use crate::manager::{self, MESSAGE_LENGTH_MAX, ManagerContext, Tokens};
+use crate::manager::{self, AnswerForm, MESSAGE_LENGTH_MAX, ManagerContext, Tokens};
 use crate::wire::envelope;
 
 /// The keys, which note that the sender of one message has a session.
@@ -31,7 +32,10 @@ impl Tokens for TokensOfMessage {
         // The listener's own text of an address.
         let from = from.ip.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let session = self.keys.manager(token, from, now)?;
-        self.sender.proved(Proof::Manager(session.manager_id()));
+        // A token of another role is answered 403 by every command: it makes nobody known.
+        if session.role().may_manage_cashier() {
+            self.sender.proved(Proof::Manager(session.manager_id()));
+        }
         Ok(session)
     }
 }
@@ -77,22 +81,32 @@ async fn answer(context: &ManagerContext, mut request: Request, limits: BodyLimi
     if !ROUTE.takes(&request.method) {
         return Reply::method_not_allowed(ROUTE.allowed());
     }
-    let (number, message) = match request.read_body(limits, &*context.cashier.clock).await {
-        Ok(message) => manager::answer(context, &message, request.authorization(), request.context()).await,
-        Err(refusal) => envelope::write(None, Err(refusal)),
+    let message = match request.read_body(limits, &*context.cashier.clock).await {
+        Ok(message) => message,
+        Err(refusal) => {
+            let (number, answer) = envelope::write(None, Err(refusal));
+            return Reply::json(number, answer);
+        }
     };
-    Reply::json(number, message)
+    let form = if prefers_csv(&request.headers) { AnswerForm::Csv } else { AnswerForm::Json };
+    let authorization = request.authorization();
+    let answer = manager::answer_as(form, context, &message, authorization, request.context()).await;
+    match answer.form {
+        AnswerForm::Json => Reply::json(answer.number, answer.body),
+        AnswerForm::Csv => Reply::csv(answer.body),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use cashier_core::ids::ManagerId;
     use cashier_core::session::Role;
 
     use super::*;
     use crate::http::request::RequestOrigin;
     use crate::http::session::{SessionKey, issue_token};
     use crate::http::testing::TestListener;
-    use crate::test_cashier::TestCashier;
+    use crate::test_cashier::{TestCashier, context};
 
     #[tokio::test]
     async fn b4_messages_of_anybody_leave_a_part_of_the_capacity_to_managers_whose_token_is_in_the_head() {
@@ -124,6 +138,24 @@ mod tests {
         for (token, message, status) in table {
             let response = listener.send("POST /manager", &format!("authorization: {token}\r\n"), message).await;
             assert_eq!(response.status, status, "{token}: {}", response.body);
+        }
+    }
+
+    #[test]
+    fn b6_a_token_of_a_role_that_no_command_takes_makes_no_address_a_managers() {
+        let keys = Arc::new(SessionKeys::new(vec![SessionKey::new("k", &[7; 32]).unwrap()]).unwrap());
+        let now = UnixTime(1_800_000_000);
+        for role in (0..=255).filter_map(Role::from_number) {
+            let sender = Arc::new(Sender::default());
+            let tokens = TokensOfMessage { keys: Arc::clone(&keys), sender: Arc::clone(&sender) };
+            let token = issue_token(&keys, role, 7, None, 60, now).unwrap();
+            assert_eq!(tokens.manager(Some(&token), &context(), now).unwrap().role(), role);
+            let is_managers = sender.proof() == Proof::Manager(ManagerId(7));
+            assert_eq!(
+                (is_managers, keys.is_managers(Some(&token), now)),
+                (role.may_manage_cashier(), is_managers),
+                "{role:?}"
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 //! The HTTP listeners: one file per endpoint, the sessions, the query strings, the accept loop. They read requests, call a
 //! flow and write its answer; they decide nothing about money. `StatusCode` is used here and nowhere deeper.
 
+mod accept;
 pub mod answering;
 pub mod client_address;
 mod connection_counts;

@@ -21,6 +21,8 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
+
 /// Time a request spent waiting for providers; the accept loop leaves it out of `x-own-latency-us`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ProviderWait(pub Duration);
@@ -69,6 +71,14 @@ impl Reply {
         let body: AnswerBody = body.into();
         let send_time = body.send_time();
         Self { status, headers, body: body.into(), provider_wait: ProviderWait::default(), send_time }
+    }
+
+    /// A list as CSV.
+    pub fn csv(body: AnswerBody) -> Self {
+        let mut reply = Self::json(StatusCode::OK.as_u16(), body);
+        reply.headers.retain(|(name, _)| name != CONTENT_TYPE);
+        reply.headers.push((CONTENT_TYPE, CSV));
+        reply
     }
 
     /// 200 with an answer as JSON.

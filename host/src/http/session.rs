@@ -140,7 +140,7 @@ impl SessionKeys {
     /// another token, and that is the one that counts.
     pub(in crate::http) fn is_managers(&self, authorization: Option<&str>, now: UnixTime) -> bool {
         let claims = presented(authorization).and_then(|token| self.verify(token, now).ok());
-        claims.is_some_and(|claims| claims.role != Role::Customer)
+        claims.is_some_and(|claims| claims.role.may_manage_cashier())
     }
 
     fn verify(&self, token: &str, now: UnixTime) -> Result<VerifiedClaims, RefusedToken> {

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
 use crate::flows::approvals;
-use crate::flows::configure::{self, ApprovalRequest, Decision};
+use crate::flows::configure::{self, ApprovalDecision, ApprovalRequest};
 use crate::json_object::Described;
 use crate::manager::command::{ById, Command, CommandCall, Effect};
 use crate::manager::{config as config_commands, refund};
@@ -102,7 +102,7 @@ async fn approve(call: CommandCall) -> CommandResult {
         return Err(denied());
     }
     if asked.transaction_id.0 == 0 {
-        let edit = Decision::Approve(Box::new(config::read(asked.request.expose().as_bytes())?));
+        let edit = ApprovalDecision::Approve(Box::new(config::read(asked.request.expose().as_bytes())?));
         return decide_config(call, id, edit).await;
     }
     let request = RawValue::from_string(asked.request.expose().to_owned());
@@ -118,11 +118,11 @@ async fn approve(call: CommandCall) -> CommandResult {
 async fn reject(call: CommandCall) -> CommandResult {
     let id = ApprovalId(call.id()?);
     let _deciding = approvals::begin(&call.cashier, &call.session, id)?;
-    decide_config(call, id, Decision::Reject).await
+    decide_config(call, id, ApprovalDecision::Reject).await
 }
 
 /// By the publisher of configuration, which also rejects what is about a transaction.
-async fn decide_config(call: CommandCall, id: ApprovalId, decision: Decision) -> CommandResult {
+async fn decide_config(call: CommandCall, id: ApprovalId, decision: ApprovalDecision) -> CommandResult {
     let cashier = Arc::clone(&call.cashier);
     let request = ApprovalRequest { session: call.session, id, decision, context: call.context };
     let decided = configure::decide_approval(&cashier, request).await?;

@@ -1,11 +1,13 @@
 //! Commands about customer overrides: one, the table of many, and the published edit.
 
+use std::sync::Arc;
+
 use cashier_core::filter::OverrideField;
 use cashier_core::ids::OverrideId;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Role;
 
-use crate::flows::configure;
+use crate::flows::configure::{self, OverrideRequest};
 use crate::json_object::Described;
 use crate::json_object::schema::either;
 use crate::manager::command::{ById, Command, CommandCall, Effect};
@@ -64,8 +66,10 @@ fn list(call: &CommandCall) -> CommandResult {
 
 async fn update(call: CommandCall) -> CommandResult {
     let edit = customer_override::read(call.data())?;
-    let saved = configure::save_override(&call.cashier, call.act(), edit).await?;
-    let warnings = configure::override_warnings(&call.cashier, &saved);
+    let cashier = Arc::clone(&call.cashier);
+    let request = OverrideRequest { session: call.session, command: call.command, edit, context: call.context };
+    let saved = configure::save_override(&cashier, request).await?;
+    let warnings = configure::override_warnings(&cashier, &saved);
     match warnings.as_slice() {
         [] => envelope::success(&OverrideAnswer::new(&saved)),
         warnings => envelope::success(&WarnedOverrideAnswer::new(&saved, warnings)),

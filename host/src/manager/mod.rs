@@ -6,6 +6,7 @@ pub mod audit;
 pub mod command;
 pub mod config;
 pub mod correction;
+pub mod csv_export;
 pub mod customer_override;
 pub mod event_list;
 pub mod explain;
@@ -19,6 +20,7 @@ pub mod roster;
 mod second_person;
 pub mod transaction;
 pub mod transaction_list;
+pub mod work_list;
 
 #[cfg(test)]
 mod tests;
@@ -30,9 +32,11 @@ use cashier_core::session::ManagerSession;
 use cashier_core::time::UnixTime;
 
 use self::command::{Command, CommandCall, Effect};
+use self::csv_export::Ask;
 use crate::flows::{Cashier, ListReader, ManagerAct, RequestContext, refusals};
 use crate::json_object::shown;
-use crate::wire::envelope::{self, CommandResult, Envelope};
+use crate::wire::csv::Columns;
+use crate::wire::envelope::{self, CommandAnswer, CommandResult, Envelope};
 use crate::wire::pieces::AnswerBody;
 use crate::wire::values::AnyJson;
 
@@ -44,6 +48,7 @@ pub const COMMANDS: &[Command] = &[
     transaction::GET,
     transaction::LIST,
     correction::UPDATE,
+    work_list::LIST,
     manual::DEPOSIT,
     manual::WITHDRAWAL,
     manual::PROCESS,
@@ -97,6 +102,21 @@ pub struct ManagerContext {
     pub tokens: Arc<dyn Tokens>,
 }
 
+/// The form of an answer: the envelope, or of a list its rows as CSV without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerForm {
+    Json,
+    Csv,
+}
+
+/// What a message is answered.
+pub struct ManagerAnswer {
+    pub number: u16,
+    pub body: AnswerBody,
+    /// Refusals, and what is no list, are JSON whatever was wanted.
+    pub form: AnswerForm,
+}
+
 /// Answers one message with its status and the whole envelope. `authorization` is the token of the transport, used when the
 /// message carries none.
 pub async fn answer(
@@ -105,16 +125,30 @@ pub async fn answer(
     authorization: Option<&str>,
     context: RequestContext,
 ) -> (u16, AnswerBody) {
-    match envelope::read(message) {
-        Ok(mut envelope) => {
-            let ext_id = envelope.ext_id.take();
-            envelope::write(ext_id, run(manager, envelope, authorization, context).await)
-        }
-        Err((ext_id, refusal)) => envelope::write(ext_id, Err(refusal)),
-    }
+    let ManagerAnswer { number, body, .. } =
+        answer_as(AnswerForm::Json, manager, message, authorization, context).await;
+    (number, body)
+}
+
+/// The same in another form, where the answer is a list.
+pub async fn answer_as(
+    form: AnswerForm,
+    manager: &ManagerContext,
+    message: &[u8],
+    authorization: Option<&str>,
+    context: RequestContext,
+) -> ManagerAnswer {
+    let (ext_id, result) = match envelope::read(message) {
+        Ok(mut envelope) => (envelope.ext_id.take(), run(form, manager, envelope, authorization, context).await),
+        Err((ext_id, refusal)) => (ext_id, Err(refusal)),
+    };
+    let is_bare = result.as_ref().is_ok_and(CommandAnswer::is_bare);
+    let (number, body) = envelope::write(ext_id, result);
+    ManagerAnswer { number, body, form: if is_bare { AnswerForm::Csv } else { AnswerForm::Json } }
 }
 
 async fn run(
+    form: AnswerForm,
     manager: &ManagerContext,
     envelope: Envelope,
     authorization: Option<&str>,
@@ -129,7 +163,10 @@ async fn run(
         .find(|known| known.name == name)
         .ok_or_else(|| Refusal::new(RefusalCode::NotFound, format!("there is no command {}", shown(name))))?;
     let act = ManagerAct { session, command: command.name, context, approval: None };
-    let answered = perform(manager, command, &act, envelope.data.as_ref()).await;
+    let answered = match form {
+        AnswerForm::Json => perform(&manager.cashier, command, &act, envelope.data.as_ref()).await,
+        AnswerForm::Csv => perform_as_csv(&manager.cashier, command, &act, envelope.data.as_ref()).await,
+    };
     if let Err(refusal) = &answered
         && cashier_core::refused::is_recorded(command.effect == Effect::Changes, refusal.code)
     {
@@ -139,22 +176,33 @@ async fn run(
     answered
 }
 
-async fn perform(
-    manager: &ManagerContext,
-    command: &Command,
+/// A list as CSV; any other answer as it is.
+async fn perform_as_csv(
+    cashier: &Arc<Cashier>,
+    command: &'static Command,
     act: &ManagerAct,
     data: Option<&AnyJson>,
 ) -> CommandResult {
-    if !manager.cashier.rules.rights.may(command.name, command.may, act.session.role()) {
+    let Some(columns) = Columns::of(&(command.answer)()) else { return perform(cashier, command, act, data).await };
+    let (cashier, act, clock) = (Arc::clone(cashier), act.clone(), Arc::clone(&cashier.clock));
+    let ask: Ask = Box::new(move |data| {
+        let (cashier, act) = (Arc::clone(&cashier), act.clone());
+        Box::pin(async move { perform(&cashier, command, &act, data.as_ref()).await })
+    });
+    csv_export::answer(ask, columns, data.map(|data| AnyJson(data.0.clone())), clock).await
+}
+
+async fn perform(cashier: &Arc<Cashier>, command: &Command, act: &ManagerAct, data: Option<&AnyJson>) -> CommandResult {
+    if !cashier.rules.rights.may(command.name, command.may, act.session.role()) {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command"));
     }
     // A list of transactions has a permit of its own kind.
     let mut permit = match LISTS.contains(&command.name) {
-        true => Some(manager.cashier.list_permit(ListReader::Manager(act.session.manager_id())).await?),
+        true => Some(cashier.list_permit(ListReader::Manager(act.session.manager_id())).await?),
         false => None,
     };
     let call = CommandCall {
-        cashier: Arc::clone(&manager.cashier),
+        cashier: Arc::clone(cashier),
         command: command.name,
         session: act.session.clone(),
         data: data.map(|data| AnyJson(data.0.clone())),

@@ -13,7 +13,7 @@ use crate::manager::command::{Command, CommandCall, Effect};
 use crate::manager::second_person;
 use crate::wire::approval::ApprovalAnswer;
 use crate::wire::envelope::{self, CommandResult};
-use crate::wire::refund::{CancelBody, RefundBody};
+use crate::wire::refund::{DepositCancelBody, RefundBody};
 use crate::wire::transaction::TransactionAnswer;
 
 pub const REFUND: Command = Command {
@@ -45,7 +45,7 @@ pub const CANCEL: Command = Command {
         RefusalCode::ProviderDeclined,
         RefusalCode::ProviderUnavailable,
     ],
-    request: CancelBody::schema,
+    request: DepositCancelBody::schema,
     answer: TransactionAnswer::schema,
     run: |call| Box::pin(cancel(call)),
 };
@@ -60,7 +60,7 @@ async fn refund(call: CommandCall) -> CommandResult {
 }
 
 async fn cancel(call: CommandCall) -> CommandResult {
-    let body: CancelBody = call.read()?;
+    let body: DepositCancelBody = call.read()?;
     let reason = body.reason.map(|reason| reason.0).unwrap_or_default();
     let known = cancel::cancel(&call.cashier, &call.act(), TransactionId(body.id.0), &reason).await?;
     shown(&call, &known).await

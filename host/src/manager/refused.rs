@@ -15,7 +15,7 @@ const NOUNS: &[(&str, fn(u64) -> AuditSubject)] = &[
     ("CashierChange", |id| AuditSubject { approval: ApprovalId(id), ..AuditSubject::default() }),
     ("CashierTransaction", |id| AuditSubject { transaction: TransactionId(id), ..AuditSubject::default() }),
     ("CashierCredit", |id| AuditSubject { transaction: TransactionId(id), ..AuditSubject::default() }),
-    ("CashierDoubt", |id| AuditSubject { transaction: TransactionId(id), ..AuditSubject::default() }),
+    ("ResolveCashier", |id| AuditSubject { transaction: TransactionId(id), ..AuditSubject::default() }),
 ];
 
 /// The row that the request names, and its fields.

@@ -14,6 +14,7 @@ mod rights;
 mod saving;
 mod sealing;
 mod second_person;
+mod work_list;
 
 use cashier_core::deposit::DepositRequest;
 use cashier_core::edit::SecondPerson;

@@ -151,7 +151,7 @@ fn posting(transaction: &Transaction, operation: &BalanceOperation) -> Posting {
         operation: operation.clone(),
         reference: transaction.reference.clone(),
         customer_id: transaction.customer_id,
-        demo_only: false,
+        only_on: None,
         comment: "test".into(),
     }
 }

@@ -69,10 +69,10 @@ pub(super) fn overwrite_freed(connection: &Connection, overwrite: bool) -> Resul
     connection.pragma_update_and_check(None, "secure_delete", overwrite, |_| Ok(()))
 }
 
-/// Empties the log, which holds what was overwritten in the database; whether no reader kept it from that. None is waited for.
-pub(super) fn try_empty_log(connection: &Connection) -> Result<bool, rusqlite::Error> {
+/// Empties the log, which holds what was overwritten in the database; whether no reader kept it from that for so long.
+pub(super) fn try_empty_log(connection: &Connection, waits: Duration) -> Result<bool, rusqlite::Error> {
     let wait: u32 = connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?;
-    connection.busy_timeout(Duration::ZERO)?;
+    connection.busy_timeout(waits)?;
     let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0));
     connection.busy_timeout(Duration::from_millis(wait.into()))?;
     emptied

@@ -242,6 +242,7 @@ impl Store for Sqlite {
     }
 
     fn close(&mut self) -> Result<(), Fault> {
+        self.stale_log.close(self.connection.as_ref());
         match self.connection.take().map(Connection::close) {
             None | Some(Ok(())) => Ok(()),
             Some(Err((_, error))) => Err(Fault::new(format!("closing {}: {error}", self.path.display()))),

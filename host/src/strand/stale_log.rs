@@ -1,5 +1,5 @@
-//! Empties the write-ahead log after something in the database was overwritten: the log still holds the old bytes. It never waits for
-//! a reader, and tries again after some seconds, since a try may sync the database. It reports; it ends no reader.
+//! Empties the write-ahead log after something in the database was overwritten: the log still holds the old bytes. While it is open it waits for
+//! no reader, and tries again after some seconds, since a try may sync the database. It reports; it ends no reader.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,6 +10,9 @@ use super::connection::{log_file, try_empty_log};
 
 /// Between two tries: commits that are queued meanwhile wait for each.
 pub(super) const EMPTY_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long readers are waited for at the end, when nothing else waits: a list that the archive reads ends sooner.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a reader holds the log until that is reported: a backup of a small database has ended.
 const REPORT_AFTER: Duration = Duration::from_secs(60);
@@ -45,7 +48,7 @@ impl StaleLog {
             return Some(EMPTY_PAUSE.saturating_sub(since));
         }
         self.tried = Some(now);
-        let tried = try_empty_log(connection);
+        let tried = try_empty_log(connection, Duration::ZERO);
         if matches!(tried, Ok(true)) {
             if self.is_reported {
                 tracing::info!("log of the database was emptied: no reader holds it");
@@ -64,5 +67,24 @@ impl StaleLog {
             );
         }
         Some(EMPTY_PAUSE)
+    }
+
+    /// Empties it where it is stale, because nobody does afterwards: other connections of this process only read, and keep
+    /// SQLite from removing it. Returns whether nothing overwritten is left in it.
+    pub(super) fn close(&mut self, connection: Option<&Connection>) -> bool {
+        if !self.is_stale {
+            return true;
+        }
+        let tried = connection.map(|connection| try_empty_log(connection, CLOSE_WAIT));
+        self.is_stale = !matches!(tried, Some(Ok(true)));
+        if self.is_stale {
+            let error = tried.and_then(Result::err).map(|error| error.to_string());
+            tracing::warn!(
+                error,
+                "log of the database could not be emptied at the end and holds encrypted values that were overwritten: the next \
+                 start empties it"
+            );
+        }
+        !self.is_stale
     }
 }

@@ -19,6 +19,8 @@ pub enum PostingRefusal {
     AccountDisabled,
     /// Sandbox money, and the account's group is a real one.
     SandboxOnRealAccount,
+    /// Real money, and the account's group is a demo one.
+    LiveOnDemoAccount,
     /// The balance would fall below zero.
     InsufficientBalance,
     /// Zero, a sign that contradicts the command, or a balance beyond 64 bits.
@@ -33,6 +35,7 @@ impl PostingRefusal {
             Self::CurrencyMismatch => "CURRENCY_MISMATCH",
             Self::AccountDisabled => "ACCOUNT_DISABLED",
             Self::SandboxOnRealAccount => ReasonCode::SandboxOnRealAccount.name(),
+            Self::LiveOnDemoAccount => ReasonCode::LiveOnDemoAccount.name(),
             Self::InsufficientBalance => "INSUFFICIENT_BALANCE",
             Self::InvalidAmount => "INVALID_AMOUNT",
         }
@@ -61,8 +64,11 @@ pub fn judge(holdings: &Holdings, posting: &Posting) -> Result<Account, PostingR
     if account.balance.currency != operation.amount.currency {
         return Err(PostingRefusal::CurrencyMismatch);
     }
-    if posting.demo_only && group.account_mode == AccountMode::Real {
-        return Err(PostingRefusal::SandboxOnRealAccount);
+    if posting.only_on.is_some_and(|mode| mode != group.account_mode) {
+        return Err(match group.account_mode {
+            AccountMode::Real => PostingRefusal::SandboxOnRealAccount,
+            AccountMode::Demo => PostingRefusal::LiveOnDemoAccount,
+        });
     }
     let needs_open_account = match operation.reason {
         OperationReason::Withdrawal => true,

@@ -64,7 +64,7 @@ fn posting(key: u64, login: u64, minor: i64, code: &str, reason: OperationReason
         updated_time: UnixTime(1_700_000_000),
     };
     let (reference, comment) = (reference(key), "deposit".into());
-    Posting { operation, reference, customer_id: CustomerId(5), demo_only: false, comment }
+    Posting { operation, reference, customer_id: CustomerId(5), only_on: None, comment }
 }
 
 fn reference(key: u64) -> Reference {

@@ -32,17 +32,34 @@ pub const ACCEPTED: u16 = 202;
 pub struct CommandAnswer {
     number: u16,
     data: AnswerBody,
+    /// It is sent as it is, without the envelope.
+    is_bare: bool,
 }
 
 impl CommandAnswer {
     /// The request was accepted and changes nothing yet.
     pub fn accepted(data: Box<RawValue>) -> Self {
-        Self { number: ACCEPTED, data: text_of(data) }
+        Self { number: ACCEPTED, data: text_of(data), is_bare: false }
     }
 
     /// An answer that may be written piece by piece.
     pub fn of_body(data: AnswerBody) -> Self {
-        Self { number: SUCCESS, data }
+        Self { number: SUCCESS, data, is_bare: false }
+    }
+
+    /// An answer in another form than JSON, which has no envelope.
+    pub fn bare(data: AnswerBody) -> Self {
+        Self { number: SUCCESS, data, is_bare: true }
+    }
+
+    /// Whether it is sent without the envelope.
+    pub fn is_bare(&self) -> bool {
+        self.is_bare
+    }
+
+    /// Its data alone.
+    pub fn into_body(self) -> AnswerBody {
+        self.data
     }
 
     /// What is `held` ends once the answer is sent.
@@ -63,7 +80,7 @@ fn text_of(data: Box<RawValue>) -> AnswerBody {
 
 impl From<Box<RawValue>> for CommandAnswer {
     fn from(data: Box<RawValue>) -> Self {
-        Self { number: SUCCESS, data: text_of(data) }
+        Self { number: SUCCESS, data: text_of(data), is_bare: false }
     }
 }
 
@@ -116,7 +133,8 @@ pub fn read(json: &[u8]) -> Result<Envelope, (Option<ExtId>, Refusal)> {
 /// Wraps the answer of a command, with its number.
 pub fn write(ext_id: Option<ExtId>, result: CommandResult) -> (u16, AnswerBody) {
     let (number, data) = match result {
-        Ok(CommandAnswer { number, data }) => (number, data),
+        Ok(CommandAnswer { number, data, is_bare: true }) => return (number, data),
+        Ok(CommandAnswer { number, data, is_bare: false }) => (number, data),
         Err(refusal) => (refusal.code.number(), json(&RefusalBody::new(&refusal, None)).unwrap_or_default().into()),
     };
     // The data is the last member, and stands in the place of the null.

@@ -115,6 +115,14 @@ impl AnswerBody {
         }
     }
 
+    /// The answer as pieces, however short it is.
+    pub fn into_pieces(self) -> Box<dyn Pieces> {
+        match self {
+            Self::Whole(whole) => Box::new(CutWhole { whole, given: 0 }),
+            Self::Pieces(pieces) => pieces,
+        }
+    }
+
     /// How long it may take to be sent.
     pub fn send_time(&self) -> SendTime {
         match self {
@@ -155,6 +163,33 @@ impl AnswerBody {
                 all
             }
         }
+    }
+}
+
+/// A whole answer, given out in pieces; what it holds is counted already.
+struct CutWhole {
+    whole: WholeBody,
+    given: usize,
+}
+
+impl Pieces for CutWhole {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, String>> {
+        let piece = self.whole.bytes.get(self.given..).unwrap_or_default();
+        let piece = piece.get(..WHOLE_BYTES_MAX).unwrap_or(piece).to_vec();
+        self.given += piece.len();
+        Box::pin(std::future::ready(Ok((!piece.is_empty()).then_some(piece))))
+    }
+
+    fn is_done(&self) -> bool {
+        self.given >= self.whole.bytes.len()
+    }
+
+    fn send_time(&self) -> SendTime {
+        self.whole.time
+    }
+
+    fn holds(&mut self, _: usize) -> BoxFuture<'_, Result<(), Refusal>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

@@ -17,7 +17,7 @@ request! {
     }
 
     /// A cancellation of a provider's unpaid deposit.
-    pub struct CancelBody {
+    pub struct DepositCancelBody {
         id: RecordId, "id of the transaction";
         reason: Option<Comment>, "why; recorded";
     }

@@ -35,8 +35,14 @@ catches! {
     calls::an_unreadable_reply_leaves_the_outcome_unknown catches
         DECLINES_UNREADABLE_REPLIES with "must leave the outcome unknown",
         PANICS_AT_REPLIES with "must leave the outcome unknown";
+    calls::a_refund_carries_its_own_key catches
+        MARKS_REFUNDS_AS_SAFE with "is marked as safe to repeat",
+        KEYS_REFUNDS_BY_THEIR_PAYMENT with "does not carry the refund's reference",
+        SENDS_THE_TIME_OF_A_REFUND with "a repeated refund is another request";
+    calls::an_unreadable_reply_leaves_a_refund_unknown catches
+        DECLINES_UNREADABLE_REFUNDS with "must leave the refund unknown";
     calls::an_undeclared_capability_is_unsupported catches
-        DECLARES_TOO_MUCH with "refund: declared is true",
+        DECLARES_TOO_MUCH with "cancel: declared is true",
         DECLARES_TOO_LITTLE with "query: declared is false";
     calls::equal_inputs_give_equal_outputs catches COUNTS_CALLS with "another result";
     notices::a_signed_notice_is_verified catches

@@ -53,8 +53,8 @@ async fn two_part_refunds_are_made_and_their_notices_name_our_ids() {
     for (number, minor, shown) in [(1, 10_000, "100.00 USD"), (2, 15_000, "150.00 USD")] {
         let made = fixture.refund(&order(&payment, number, minor)).await.done();
         assert_eq!(made.status, NormalizedStatus::Refunded);
-        let told = notice(&mut fixture).await;
-        assert_eq!((told.status, stated(&told)), (NormalizedStatus::Refunded, stated(&made)));
+        let stated_later = notice(&mut fixture).await;
+        assert_eq!((stated_later.status, stated(&stated_later)), (NormalizedStatus::Refunded, stated(&made)));
         let (_, requested, amount) = stated(&made);
         assert_eq!((requested, amount.as_str()), (Some(format!("K7Q2M9X4T1B8-refund-{number}")), shown));
     }
@@ -89,6 +89,8 @@ async fn a_declined_refund_is_final_and_a_slow_one_is_answered() {
     let payment = paid(&mut fixture, "refund_decline").await;
     assert_eq!(fixture.refund(&order(&payment, 1, 10_000)).await.failed().kind, FailureKind::Declined);
     assert_eq!(fixture.query(&payment).await.done().refund, None);
+    fixture.close().await;
+    let mut fixture = ModuleFixture::open(None).await;
     let payment = paid(&mut fixture, "refund_slow:100").await;
     assert_eq!(fixture.refund(&order(&payment, 1, 10_000)).await.done().status, NormalizedStatus::Refunded);
     fixture.close().await;
@@ -99,13 +101,13 @@ async fn a_refund_may_fail_later_and_counts_no_more() {
     let mut fixture = ModuleFixture::open(None).await;
     let payment = paid(&mut fixture, "refund_fails:100").await;
     let made = fixture.refund(&order(&payment, 1, 25_000)).await.done();
-    let mut told = [notice(&mut fixture).await, notice(&mut fixture).await];
-    told.sort_by_key(|update| update.status == NormalizedStatus::RefundFailed);
+    let mut stated_later = [notice(&mut fixture).await, notice(&mut fixture).await];
+    stated_later.sort_by_key(|update| update.status == NormalizedStatus::RefundFailed);
     assert_eq!(
-        told.each_ref().map(|update| update.status),
+        stated_later.each_ref().map(|update| update.status),
         [NormalizedStatus::Refunded, NormalizedStatus::RefundFailed]
     );
-    assert_eq!(stated(&told[1]), stated(&made));
+    assert_eq!(stated(&stated_later[1]), stated(&made));
     let queried = fixture.query(&payment).await.done();
     assert_eq!((queried.status, queried.refund), (NormalizedStatus::Confirmed, None));
     fixture.close().await;

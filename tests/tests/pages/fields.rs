@@ -1,7 +1,7 @@
 //! Fields of records, requests and filters: the lists in the pages against the descriptions from which the wire is read and
 //! written, in their order.
 
-use cashier_core::filter::{ConfigField, EventField, Field, OverrideField, TransactionField};
+use cashier_core::filter::{ConfigField, EventField, Field, OverrideField, TransactionField, WorkField};
 use cashier_host::json_object::{FieldLine, Object, Record};
 use cashier_host::manager::config::WebhookSetup;
 use cashier_host::manager::module::{ModuleRecord, SettingRecord};
@@ -13,6 +13,7 @@ use cashier_host::wire::method::MethodRecord;
 use cashier_host::wire::operation::OperationRecord;
 use cashier_host::wire::transaction::TransactionRecord;
 use cashier_host::wire::withdrawal::WithdrawalBody;
+use cashier_host::wire::work_item::WorkRecord;
 
 use crate::agree;
 use crate::markdown::{read, table};
@@ -72,6 +73,8 @@ fn the_pages_list_the_fields_of_records_requests_and_filters_in_their_order() {
             "the columns of transactions",
             TransactionRecord::columns().map(|column| column.name.to_owned()).collect(),
         ),
+        ("docs/api/manager-duties.md", "the fields that a filter of the work list may name", filter::<WorkField>()),
+        ("docs/api/manager-duties.md", "the fields of an item", names(WorkRecord::FIELDS)),
         (transactions, "the fields of a balance operation", names(OperationRecord::FIELDS)),
         (configs, "the fields of a config", names(ConfigRecord::FIELDS)),
         (configs, "the fields that a filter of configs may name", filter::<ConfigField>()),

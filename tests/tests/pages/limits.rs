@@ -4,7 +4,8 @@ use crate::constants::{Constant, constants, product_files};
 use crate::markdown::{PAGES, read, tables};
 
 /// Limits that no caller and no operator meets, with their values and why.
-const INTERNAL: [(&str, i128, &str); 14] = [
+const INTERNAL: [(&str, i128, &str); 15] = [
+    ("HEAD_BYTES_MAX", 64 * 1024, "what stands before the rows of our own lists"),
     ("SHOWN_MAX", 64, "how much of a refused text a message repeats"),
     ("LOGGED_PATH_MAX", 128, "how much of a path a log line has"),
     ("HOLDER_BYTES_MAX", 64, "the note in a lock file"),

@@ -12,6 +12,7 @@ pub(crate) const PAGES: &[&str] = &[
     "docs/api/manager.md",
     "docs/api/manager-approvals.md",
     "docs/api/manager-configs.md",
+    "docs/api/manager-duties.md",
     "docs/api/manager-events.md",
     "docs/api/manager-explanations.md",
     "docs/api/manager-transactions.md",

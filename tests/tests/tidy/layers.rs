@@ -74,7 +74,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("followed_file", &["ports", "file_access", "text_file", "reload_signal"]),
     ("text_file", &[]),
     ("web_url", &[]),
-    ("settings", &["json_object", "key_file", "text_file", "web_url"]),
+    // The commands whose session types they narrow.
+    ("settings", &["manager", "json_object", "key_file", "text_file", "web_url"]),
     // The listeners, which are open before and after the parts behind them.
     (
         "app",

@@ -2,6 +2,7 @@
 //! build of the module that can read them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::seen::SeenEvents;
 use crate::ids::{ConfigId, EventId};
@@ -116,6 +117,22 @@ impl Events {
 
     pub(super) fn unread(&self) -> impl ExactSizeIterator<Item = &Unread> {
         self.unread.values()
+    }
+
+    pub(super) fn waiting_after(&self, id: EventId, most: usize) -> Vec<&ProviderEvent> {
+        let after = (Bound::Excluded(id), Bound::Unbounded);
+        let next = |events: &'_ BTreeMap<EventId, ProviderEvent>| -> Vec<EventId> {
+            events.range(after).take(most).map(|(id, _)| *id).collect()
+        };
+        let mut ids = [next(&self.pending), next(&self.unmatched)].concat();
+        ids.sort_unstable();
+        ids.truncate(most);
+        ids.iter().filter_map(|id| self.pending.get(id).or_else(|| self.unmatched.get(id))).collect()
+    }
+
+    pub(super) fn unread_after(&self, key: (ConfigId, EventId), most: usize) -> Vec<&ProviderEvent> {
+        let after = (Bound::Excluded(key), Bound::Unbounded);
+        self.unread.range(after).take(most).map(|(_, known)| &known.event).collect()
     }
 
     pub(super) fn unread_of(&self, config: ConfigId) -> impl Iterator<Item = &Unread> {

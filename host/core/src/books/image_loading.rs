@@ -189,6 +189,9 @@ impl ImageLoader {
             let before = if earlier == NO_SLOT { 0 } else { std::mem::take(counts.get_mut(earlier as usize)?) };
             counts.push(before.checked_add(1)?);
         }
+        if status == TransactionStatus::ManualReview {
+            self.books.reviewed.insert(id);
+        }
         if flags & UNSETTLED != 0 {
             self.unsettled.push(id);
         }

@@ -1,5 +1,6 @@
 //! Inserts and replaces rows: each is packed into its slot, and every index is updated. Lists what is unsettled.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use crate::duty;
@@ -24,6 +25,18 @@ impl Books {
     /// The next transactions with due work ([`duty::has_work`](crate::duty::has_work)), by rising id: a piece of them.
     pub fn unsettled_after(&self, id: TransactionId, most: usize) -> Vec<TransactionId> {
         self.unsettled.range((Bound::Excluded(id), Bound::Unbounded)).take(most).copied().collect()
+    }
+
+    /// The next transactions with due work or under review, by rising id: a piece of what the work list examines.
+    pub fn work_after(&self, id: TransactionId, most: usize) -> Vec<TransactionId> {
+        let after = (Bound::Excluded(id), Bound::Unbounded);
+        let next =
+            |ids: &BTreeSet<TransactionId>| -> Vec<TransactionId> { ids.range(after).take(most).copied().collect() };
+        let mut ids = [next(&self.unsettled), next(&self.reviewed)].concat();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.truncate(most);
+        ids
     }
 
     pub fn unsettled_count(&self) -> usize {
@@ -85,6 +98,11 @@ impl Books {
             self.unsettled.insert(transaction.id);
         } else {
             self.unsettled.remove(&transaction.id);
+        }
+        if transaction.status == TransactionStatus::ManualReview {
+            self.reviewed.insert(transaction.id);
+        } else {
+            self.reviewed.remove(&transaction.id);
         }
         match self.rows.get_mut(slot) {
             Some(known) => *known = row,

@@ -30,6 +30,7 @@ impl Books {
             None => {
                 self.early_operations.remove(&id);
                 self.unsettled.remove(&id);
+                self.reviewed.remove(&id);
                 if let Some(slot) = slot {
                     self.remove(slot);
                 }

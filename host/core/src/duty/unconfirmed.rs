@@ -17,17 +17,6 @@ pub const CLOSED_QUERY_SECONDS: i64 = 14 * 24 * 60 * 60;
 /// provider does not answer.
 pub const ENDING_SECONDS: i64 = 60 * 60;
 
-/// Until when a provider's unpaid order may be expected to be paid or to end by itself: at the end of time while its expiry is
-/// postponed. `None` for what is not unpaid, and for what waits for a person.
-pub fn awaited_until(transaction: &Transaction) -> Option<UnixTime> {
-    let end = match transaction.expires_time {
-        _ if transaction.expiry_is_postponed() => UnixTime(i64::MAX),
-        UnixTime::UNSET => transaction.created_time.plus(CLOSED_QUERY_SECONDS),
-        expires => expires.plus(ENDING_SECONDS),
-    };
-    (transaction.source == Source::Provider && transaction.is_unpaid()).then_some(end)
-}
-
 /// Declined, closed or under review, while the provider has the order, or may have it, and was not queried at its expiry: a
 /// payment on the provider's page may succeed, and its webhook may be lost.
 pub(super) fn may_be_paid_late(transaction: &Transaction) -> bool {

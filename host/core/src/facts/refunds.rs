@@ -40,6 +40,8 @@ pub enum RefundPhase<'a> {
     Done,
     /// The provider reports that it did not reach the customer.
     Failed,
+    /// Its end was not known when a person resolved the transaction: nothing is due any more.
+    Resolved,
     Refused {
         by: RefusedBy,
         reason: &'a str,
@@ -117,7 +119,7 @@ impl RefundPhase<'_> {
     pub const fn is_open(&self) -> bool {
         match self {
             Self::Requested | Self::Sent(_) => true,
-            Self::Accepted | Self::Done | Self::Failed | Self::Refused { .. } => false,
+            Self::Accepted | Self::Done | Self::Failed | Self::Resolved | Self::Refused { .. } => false,
         }
     }
 
@@ -140,8 +142,13 @@ impl Facts {
         if refunds.is_empty() {
             return refunds;
         }
+        let resolutions = self.persons.iter().filter(|known| matches!(known.fact, PersonFact::Resolved { .. }));
+        let resolved = resolutions.map(|known| known.seq).max().unwrap_or_default();
         for refund in &mut refunds {
             self.read_refund(refund);
+            if refund.phase.is_open() && refund.seq < resolved {
+                refund.phase = RefundPhase::Resolved;
+            }
         }
         refunds
     }
@@ -226,7 +233,9 @@ impl ManagerRefund<'_> {
             RefundPhase::Requested => "is to be sent to the provider",
             RefundPhase::Sent(_) => "was sent to the provider, and its outcome is not known",
             RefundPhase::Accepted => "was accepted by the provider, which has not reported its end",
-            RefundPhase::Done | RefundPhase::Failed | RefundPhase::Refused { .. } => "has ended",
+            RefundPhase::Done | RefundPhase::Failed | RefundPhase::Resolved | RefundPhase::Refused { .. } => {
+                "has ended"
+            }
         };
         format!("refund {} of {} {state}", self.number, Money::new(self.minor, currency))
     }

@@ -47,6 +47,8 @@ pub struct FilterBuilder<F: 'static> {
     listed: usize,
     limit: usize,
     offset: u64,
+    /// Of the default order.
+    direction: Direction,
 }
 
 impl<F: Field> Default for FilterBuilder<F> {
@@ -62,7 +64,21 @@ impl<F: Field> FilterBuilder<F> {
 
     /// For a caller who may name these fields alone.
     pub fn of(fields: &'static [F]) -> Self {
-        Self { fields, conditions: Vec::new(), order: Vec::new(), listed: 0, limit: LIMIT_DEFAULT, offset: 0 }
+        Self {
+            fields,
+            conditions: Vec::new(),
+            order: Vec::new(),
+            listed: 0,
+            limit: LIMIT_DEFAULT,
+            offset: 0,
+            direction: Direction::Descending,
+        }
+    }
+
+    /// The default order is oldest first.
+    #[must_use]
+    pub fn oldest_first(self) -> Self {
+        Self { direction: Direction::Ascending, ..self }
     }
 
     /// One element of `where` (`[field, op, value]`) or `whereNot` (`[field, value]`).
@@ -142,7 +158,7 @@ impl<F: Field> FilterBuilder<F> {
     /// The filter. Rows with equal keys are sorted by id in the direction of the last key.
     pub fn build(mut self) -> Filter<F> {
         if self.order.is_empty() {
-            self.order.push((F::CREATED, Direction::Descending));
+            self.order.push((F::CREATED, self.direction));
         }
         match self.order.iter().position(|(field, _)| *field == F::ID) {
             Some(index) => self.order.truncate(index + 1),

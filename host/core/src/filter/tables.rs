@@ -3,6 +3,8 @@
 use super::model::{Field, FilterRow, FilterValue, Kind};
 use crate::approval::Approval;
 use crate::customer_override::CustomerOverride;
+use crate::duty::WorkItem;
+use crate::money::Money;
 use crate::notice::ProviderEvent;
 use crate::provider_config::ProviderConfig;
 use crate::transaction::Transaction;
@@ -108,6 +110,24 @@ fields! {
         ApprovalId = Int "approval_id",
         Outcome = Text "outcome",
         RequestId = Text "request_id",
+    }
+    /// Fields of the work list.
+    WorkField {
+        Id = Int "transaction_id",
+        Kind = Text "kind",
+        WaitsFor = Text "waits_for",
+        EventId = Int "provider_event_id",
+        ApprovalId = Int "approval_id",
+        ProviderConfigId = Int "provider_config_id",
+        Brand = Text "brand",
+        Provider = Text "provider",
+        CustomerId = Int "customer_id",
+        Login = Int "login",
+        Amount = Decimal "amount",
+        Currency = Text "currency",
+        FailureReason = Text "failure_reason",
+        CreatedTime = Int "since",
+        DueTime = Int "due_time",
     }
     /// Fields of provider events.
     EventField {
@@ -226,6 +246,29 @@ impl FilterRow<ApprovalField> for Approval {
             F::DecidedBy => FilterValue::id(self.decided_by.0),
             F::CreatedTime => FilterValue::Int(self.asked_time.0),
             F::ExpiresTime => FilterValue::Int(self.expires_time.0),
+        }
+    }
+}
+
+impl FilterRow<WorkField> for WorkItem {
+    fn value(&self, field: WorkField) -> FilterValue<'_> {
+        use WorkField as F;
+        match field {
+            F::Id => FilterValue::id(self.transaction_id.0),
+            F::Kind => FilterValue::Text(self.kind.name()),
+            F::WaitsFor => FilterValue::Text(self.kind.waits_for().name()),
+            F::EventId => FilterValue::id(self.event_id.0),
+            F::ApprovalId => FilterValue::id(self.approval_id.0),
+            F::ProviderConfigId => FilterValue::id(self.config_id.0),
+            F::Brand => FilterValue::Text(&self.brand),
+            F::Provider => FilterValue::Text(&self.provider),
+            F::CustomerId => FilterValue::id(self.customer_id.0),
+            F::Login => FilterValue::id(self.login.0),
+            F::Amount => FilterValue::Decimal(self.amount.map_or(0, Money::units)),
+            F::Currency => FilterValue::Text(self.amount.as_ref().map_or("", |amount| amount.currency.code())),
+            F::FailureReason => FilterValue::Text(self.code.name()),
+            F::CreatedTime => FilterValue::Int(self.since.0),
+            F::DueTime => FilterValue::Int(self.due_time.0),
         }
     }
 }

@@ -319,19 +319,38 @@ fn a_pause_misses_no_end_of_queries() {
 }
 
 #[test]
-fn b5_an_unpaid_order_is_awaited_until_its_expiry_and_last_query_and_no_longer() {
+fn b5_an_order_whose_provider_is_asked_is_awaited_until_its_expiry_and_last_query_and_no_longer() {
     let pending = Transaction { status: TransactionStatus::PendingPayment, ..deposit(15) };
     let endless = Transaction { expires_time: UnixTime::UNSET, ..pending.clone() };
     let mut postponed = pending.clone();
     postponed.postpone_expiry();
     let manual = Transaction { source: Source::Manual, ..pending.clone() };
-    let declined = Transaction { status: TransactionStatus::Failed, ..pending.clone() };
+    let declined = closed(TransactionStatus::Failed, &[]);
+    let ended =
+        closed(TransactionStatus::Cancelled, &[(2 * DAY, ProviderFact::Cancelled { reason: ReasonCode::Expired })]);
+    let never_sent = Transaction { first_answer: FirstAnswer::NeverSent, ..declined.clone() };
+    let in_review = |holds: &[ReviewHold]| {
+        let mut reviewed = Transaction { status: TransactionStatus::ManualReview, ..pending.clone() };
+        for (seq, hold) in (1..).zip(holds) {
+            reviewed.facts.record(Seq(seq), NOW, ProviderFact::ReviewHold(hold.clone()));
+        }
+        reviewed
+    };
+    let wanted = Transaction { status: TransactionStatus::Credited, query_wanted: Seq(7), ..pending.clone() };
+    let credited = Transaction { status: TransactionStatus::Credited, ..pending.clone() };
+    let last = Some(NOW.plus(DAY + duty::ENDING_SECONDS));
     let table = [
+        (&in_review(&[ReviewHold::OutcomeUnknown]), last),
+        (&in_review(&[ReviewHold::InReview { status: "p".into() }]), last),
+        (&wanted, last),
+        (&credited, None),
+        (&ended, None),
+        (&never_sent, None),
         (&pending, Some(NOW.plus(DAY + duty::ENDING_SECONDS))),
         (&endless, Some(NOW.plus(duty::CLOSED_QUERY_SECONDS))),
         (&postponed, Some(UnixTime(i64::MAX))),
         (&manual, None),
-        (&declined, None),
+        (&declined, last),
     ];
     for (transaction, expected) in table {
         assert_eq!(duty::awaited_until(transaction), expected, "{transaction:?}");

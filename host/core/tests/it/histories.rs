@@ -4,7 +4,7 @@
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::Books;
 use cashier_core::change::Change;
-use cashier_core::duty;
+use cashier_core::duty::{self, WaitsFor, WorkItem, WorkKind};
 use cashier_core::facts::{PersonFact, ProviderFact};
 use cashier_core::ids::{ManagerId, OperationId, TransactionId};
 use cashier_core::operation::{BalanceOperation, PostingOutcome, posted};
@@ -120,6 +120,25 @@ fn stopped(transaction: &Transaction) -> bool {
     stopped
 }
 
+/// What has work or waits for a person is on the work list, and nothing else.
+fn check_work_list(known: &Aggregate, books: &Books, now: UnixTime) -> Result<(), TestCaseError> {
+    let listed = !books.work_after(TransactionId(0), 2).is_empty();
+    for now in [now, now.plus(3_600), UnixTime(i64::MAX)] {
+        let items = duty::of_transaction(known, now);
+        prop_assert_eq!(!items.is_empty(), listed, "{:?} of {:?}", items, known);
+        let reviews = |item: &&WorkItem| [WorkKind::Review, WorkKind::ManualApproval].contains(&item.kind);
+        prop_assert_eq!(items.iter().any(|item| !reviews(&item)), !books.unsettled().is_empty(), "{:?}", items);
+        let mut kinds: Vec<WorkKind> = items.iter().map(|item| item.kind).collect();
+        kinds.dedup();
+        prop_assert_eq!(kinds.len(), items.len());
+        let under_review = known.transaction.status == TransactionStatus::ManualReview;
+        let by_person = items.iter().any(|item| item.kind.waits_for() == WaitsFor::Person);
+        let is_posted = items.iter().any(|item| item.kind.waits_for() == WaitsFor::TradingServer);
+        prop_assert!(!under_review || by_person || is_posted, "nobody looks at {:?}", known);
+    }
+    Ok(())
+}
+
 fn check(before: &Aggregate, after: &Aggregate, planned_id: OperationId) -> Result<(), TestCaseError> {
     let standing = after.standing();
     prop_assert!(unsettled(&after.operations).len() <= 1, "two operations at once");
@@ -219,6 +238,7 @@ proptest! {
             }
             now = next;
             check_duty(&now, !books.unsettled().is_empty())?;
+            check_work_list(&now, &books, context.now)?;
             let known = books.aggregate(TransactionId(15));
             prop_assert_eq!(known.as_ref(), Some(&now), "the books differ");
         }

@@ -1,6 +1,7 @@
 //! Events whose transaction never appeared are given up after a day. What states money stays listed: it came or went
 //! back, and no transaction accounts for it.
 
+use cashier_core::duty::UNKNOWN_EVENT_SECONDS;
 use cashier_core::inbox;
 use cashier_core::reason::ReasonCode;
 use cashier_core::session::Actor;
@@ -12,8 +13,6 @@ use crate::flows::Cashier;
 /// Request id of the commits that give up on events.
 const REQUEST_ID: &str = "janitor";
 
-/// An event whose transaction has not appeared by then never will (docs/api/webhooks.md, rule 3).
-const UNKNOWN_EVENT_SECONDS: i64 = 24 * 60 * 60;
 /// Events closed in one round; more are closed in the next.
 const EVENTS_PER_ROUND_MAX: usize = 1024;
 

@@ -5,10 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cashier_core::edit::ConfigEdit;
+use cashier_core::facts::PersonFact;
 use cashier_core::ids::{ConfigId, ManagerId};
 use cashier_core::provider_config::Secret;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{CustomerSession, ManagerSession, Role};
+use cashier_core::transaction::Transaction;
 
 use crate::flows::configure::{self, ConfigRequest, DeletionRequest};
 use crate::flows::methods;
@@ -163,21 +165,30 @@ async fn i16_a_live_config_serves_no_demo_account_unless_the_settings_allow_it_f
     let mut env = TestCashier::new().await;
     env.trading.demo.store(true, Ordering::SeqCst);
     let session = CustomerSession::assertion(CUSTOMER, None);
+    let mut ordered = Vec::new();
     for (allowed, is_served) in [(&[][..], false), (&["other"], false), (&["ion4"], true)] {
         *lock(&env.trading.allow_live_on_demo) = allowed.iter().map(|brand| (*brand).into()).collect();
         env.crash().await;
         let shown = methods::list(&env.cashier, &session, LOGIN).await.unwrap();
         assert_eq!(shown.len(), usize::from(is_served), "{allowed:?}");
-        let deposit = env.deposit(&format!("{allowed:?}")).await;
-        let code = deposit.map_or_else(|refusal| Err(refusal.code), |_| Ok(()));
+        let deposit = env.deposit(&format!("{allowed:?}")).await.map(|made| made.transaction);
+        let code = deposit.as_ref().map_or_else(|refusal| Err(refusal.code), |_| Ok(()));
         assert_eq!(code, if is_served { Ok(()) } else { Err(RefusalCode::MethodNotAvailable) }, "{allowed:?}");
+        ordered.extend(deposit);
     }
-    // A payment that was ordered before is credited, whatever the settings say since.
+    // A payment that was ordered before is judged by what the settings say at its posting, as sandbox money is.
     lock(&env.trading.allow_live_on_demo).clear();
     env.crash().await;
-    let reference = env.provider.references().pop().unwrap();
-    env.notice(Some(1), vec![paid("evt_1", &reference)]).await.unwrap();
-    assert_eq!(env.trading.balance(), AMOUNT);
+    let [Transaction { id, reference, .. }] = &ordered[..] else { panic!("one was served") };
+    let id = *id;
+    env.notice(Some(1), vec![paid("evt_1", reference)]).await.unwrap();
+    env.run_for(5).await;
+    assert_eq!((env.status(id), env.trading.balance()), (4, 0));
+    lock(&env.trading.allow_live_on_demo).push("ion4".into());
+    env.crash().await;
+    env.decide(id, PersonFact::Retried).await;
+    env.run_for(60).await;
+    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,14 +4,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cashier_core::facts::RefundPhase;
+use cashier_core::edit::ConfigEdit;
+use cashier_core::facts::{PersonFact, RefundPhase};
 use cashier_core::ids::{ManagerId, TransactionId};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
+use cashier_core::provider_config::Secret;
+use cashier_core::reason::ReasonCode;
 use cashier_core::refund::ManagerRefundRequest;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::{ManagerSession, Role};
 use cashier_core::status::ProviderStatus;
 
+use super::config_edits::{first, save};
 use crate::flows::{ManagerAct, refund};
 use crate::ports::{EndedCalls, QueryAnswer};
 use crate::test_cashier::{AMOUNT, OnPost, OnRefund, TestCashier, context, lock, paid, stated_refund, update, usd};
@@ -282,4 +286,66 @@ async fn a_trading_server_that_does_not_answer_delays_the_call() {
     requested_for(&env, 30).await;
     env.run_for(300).await;
     assert_eq!((sums(&env), is_open(&env)), ((1, 1, AMOUNT - PART), false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_is_not_repeated_under_other_credentials() {
+    let env = credited().await;
+    lock(&env.provider.next_refunds).push_back(OnRefund::AnswerLost);
+    assert_eq!(request(&env).await, Ok(3));
+    let edit = ConfigEdit { secret_key: Some(Secret::new("CANARY-another")), ..first() };
+    save(&env, edit).await.unwrap();
+    env.run_for(3_600).await;
+    assert_eq!((calls(&env), is_open(&env)), (1, true), "it is queried, and nothing states what was refunded");
+    states_total(&env, PART);
+    env.run_for(DAY).await;
+    assert_eq!((sums(&env), is_open(&env)), ((1, 1, AMOUNT - PART), false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_in_the_providers_dashboard_does_not_end_ours() {
+    let env = credited().await;
+    env.provider.window_seconds.store(0, Ordering::SeqCst);
+    lock(&env.provider.next_refunds).push_back(OnRefund::Lost);
+    assert_eq!(request(&env).await, Ok(3));
+    let reference = env.aggregate(ID).transaction.reference;
+    let statement = RefundStatement {
+        id: "re_dashboard".into(),
+        amount: StatedAmount::Exact(usd(PART)),
+        reach: Reach::Delta,
+        requested: Box::default(),
+    };
+    let stated = Update {
+        reference: Some(reference.clone()),
+        payment_id: format!("pay_{reference}").into(),
+        refund: Some(statement),
+        ..update("e_dashboard", ProviderStatus::Refunded)
+    };
+    env.notice(Some(1), vec![stated]).await.unwrap();
+    assert_eq!(env.trading.balance(), AMOUNT - 2 * PART, "both are taken until ours is known");
+    states_total(&env, PART);
+    env.run_for(DAY).await;
+    assert_eq!((calls(&env), is_open(&env), env.trading.balance()), (1, false, AMOUNT - PART));
+    assert_eq!(env.aggregate(ID).transaction.reason.code, ReasonCode::PartlyRefunded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_refund_that_nobody_can_be_asked_about_waits_for_a_person() {
+    let env = credited().await;
+    env.provider.window_seconds.store(0, Ordering::SeqCst);
+    lock(&env.provider.next_refunds).push_back(OnRefund::AnswerLost);
+    assert_eq!(request(&env).await, Ok(3));
+    env.run_for(1_800).await;
+    assert_eq!(env.status(ID), 3);
+    env.run_for(DAY).await;
+    assert_eq!((env.status(ID), env.trading.balance(), is_open(&env)), (9, AMOUNT - PART, true));
+    let reason = env.aggregate(ID).transaction.reason;
+    assert_eq!(reason.code, ReasonCode::ProviderReview);
+    assert!(reason.detail.starts_with("refund 1 of 30.0 USD was sent"), "{reason}");
+    env.decide(ID, PersonFact::Resolved { minor: AMOUNT - PART }).await;
+    assert_eq!((env.status(ID), is_open(&env)), (3, false));
+    // What is stated afterwards, the person had counted.
+    notice(&env, ProviderStatus::Refunded).await;
+    env.run_for(DAY).await;
+    assert_eq!((calls(&env), env.trading.balance()), (1, AMOUNT - PART));
 }

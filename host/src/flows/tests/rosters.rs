@@ -9,15 +9,17 @@ use cashier_core::account::AccountMode;
 use cashier_core::change::{AuditRecord, Body};
 use cashier_core::duty::{CLOSED_QUERY_SECONDS, ENDING_SECONDS};
 use cashier_core::edit::AuditedValue;
-use cashier_core::ids::{ConfigId, CustomerId, ManagerId};
+use cashier_core::facts::PersonFact;
+use cashier_core::ids::{ConfigId, CustomerId, ManagerId, Reference};
+use cashier_core::notice::Update;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
-use cashier_core::status::OperationStatus;
+use cashier_core::status::{OperationStatus, ProviderStatus};
 use cashier_core::time::UnixTime;
 
 use crate::flows::roster::{CHANGES_RECORDED_MAX, RosterRequest, RosterResult, apply};
-use crate::test_cashier::{AMOUNT, LOGIN, OnPost, TestCashier, config, context, lock, paid};
+use crate::test_cashier::{AMOUNT, LOGIN, OnPost, TestCashier, config, context, lock, paid, update};
 use crate::trading::import::import_text;
 
 const OTHER: &str = r#"{"customer_id": 6, "country": "DE", "brand": "ion4", "status": 0, "deposit_allowed": 1, "withdrawal_allowed": 1}"#;
@@ -41,6 +43,10 @@ async fn import(env: &TestCashier, roster: &str) -> Result<RosterResult, Refusal
 }
 
 const DAY: u64 = 86_400;
+
+fn in_review(reference: &Reference) -> Update {
+    Update { reference: Some(reference.clone()), ..update("e1", ProviderStatus::InReview) }
+}
 
 /// The one mistake that names an account with an order under way.
 async fn held(env: &TestCashier, roster: &str) -> String {
@@ -121,7 +127,7 @@ async fn n8_an_order_that_a_roster_withholds_a_credit_from_is_credited_once_the_
     env.run_for(5).await;
     assert_eq!(env.status(transaction.id), 4, "OWNER_MISMATCH waits for a person");
     assert!(import(&env, &owner(5)).await.unwrap().is_ok(), "what waits for a person holds no account");
-    env.decide(transaction.id, cashier_core::facts::PersonFact::Retried).await;
+    env.decide(transaction.id, PersonFact::Retried).await;
     env.run_for(60).await;
     assert_eq!(env.trading.postings().iter().map(|(.., minor)| *minor).collect::<Vec<_>>(), [AMOUNT]);
 }
@@ -166,6 +172,46 @@ async fn b5_an_order_whose_module_is_gone_holds_its_account_until_its_end_and_is
         records(&env).iter().filter(|(_, changes)| changes.iter().any(|one| one.contains("not settled"))).count(),
         3
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn b5_an_order_that_its_provider_reviews_holds_its_account_and_is_credited_as_it_was_ordered() {
+    let env = TestCashier::with_bases(&[1]).await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    env.notice(Some(1), vec![in_review(&transaction.reference)]).await.unwrap();
+    env.run_for(5).await;
+    assert_eq!(env.status(transaction.id), 9);
+    for roster in [owner(6), group("USD", 0), group("EUR", 1)] {
+        assert!(
+            held(&env, &roster).await.contains("it holds the account until it is paid or has ended, at most until ")
+        );
+    }
+    env.notice(Some(1), vec![paid("e2", &transaction.reference)]).await.unwrap();
+    env.run_for(5).await;
+    assert_eq!(env.status(transaction.id), 3);
+    assert_eq!(env.trading.postings().iter().map(|(.., minor)| *minor).collect::<Vec<_>>(), [AMOUNT]);
+    assert!(import(&env, &group("USD", 0)).await.unwrap().is_ok(), "it is settled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn b5_a_review_that_takes_longer_is_recorded_and_its_real_money_is_not_posted_where_the_group_became_demo() {
+    let env = TestCashier::with_bases(&[1]).await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    env.notice(Some(1), vec![in_review(&transaction.reference)]).await.unwrap();
+    env.clock.advance(Duration::from_secs(transaction.expires_time.0.abs_diff(transaction.created_time.0) + 2 * DAY));
+    env.run_for(5).await;
+    assert_eq!(env.status(transaction.id), 9);
+    assert!(import(&env, &group("USD", 0)).await.unwrap().is_ok());
+    assert_eq!(records(&env)[0].1.last(), Some(&format!("transactions not settled:  -> {}", transaction.id)));
+    env.notice(Some(1), vec![paid("e2", &transaction.reference)]).await.unwrap();
+    env.run_for(5).await;
+    let operation = env.aggregate(transaction.id).operations.pop().unwrap();
+    assert_eq!((operation.status, &*operation.failure_reason), (OperationStatus::Refused, "LIVE_ON_DEMO_ACCOUNT"));
+    assert_eq!((env.status(transaction.id), env.trading.postings()), (4, vec![]));
+    assert!(import(&env, &group("USD", 1)).await.unwrap().is_ok(), "what waits for a person holds nothing");
+    env.decide(transaction.id, PersonFact::Retried).await;
+    env.run_for(60).await;
+    assert_eq!(env.trading.postings().iter().map(|(.., minor)| *minor).collect::<Vec<_>>(), [AMOUNT]);
 }
 
 #[tokio::test(start_paused = true)]

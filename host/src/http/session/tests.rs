@@ -314,3 +314,16 @@ fn k4_no_token_is_made_that_would_be_refused() {
     let issued = issue_token(&keys, Role::Customer, 5, None, 60, NOW).unwrap();
     keys.customer(Some(&issued), FROM, NOW).unwrap();
 }
+
+#[test]
+fn a_token_that_breaks_glass_lives_for_a_minute_and_says_so_under_a_secret_of_the_host() {
+    let issued = |break_glass, ttl_seconds| {
+        let new =
+            NewToken { role: Role::Admin, id: 7, brand: None, every_brand: true, break_glass, ttl_seconds, jti: None };
+        keys().issue(new, NOW).unwrap()
+    };
+    let breaks = |token: &str| keys().manager(Some(token), FROM, NOW).ok().map(|session| session.breaks_glass());
+    assert_eq!(breaks(&issued(true, BREAK_GLASS_SECONDS_MAX)), Some(true));
+    assert_eq!(breaks(&issued(true, BREAK_GLASS_SECONDS_MAX + 1)), None);
+    assert_eq!(breaks(&issued(false, 3600)), Some(false));
+}

@@ -44,7 +44,7 @@ async fn a_refused_change_and_a_read_refused_by_rights_are_recorded_with_who_sen
     for (token, name, data, number) in refused {
         assert_eq!(api.error(token, name, data).await.0, number, "{token} {name}");
     }
-    // A read that finds nothing, a message of a stranger, an unknown command: no record.
+    // A read that finds nothing, a message of an unknown caller, an unknown command: no record.
     assert_eq!(api.error("manager", GET, r#"{"id":99}"#).await.0, 404);
     assert_eq!(api.error("manager", GET, r#"{"id":"x"}"#).await.0, 400);
     assert_eq!(api.send(r#"{"command":"MngUpdateCashierProviderConfig","data":{"id":1}}"#, None).await.0, 401);

@@ -1,6 +1,7 @@
 //! Lists as managers ask for them: the fields of their filters, and brand scope in rows and counts.
 
 use super::*;
+use crate::wire::csv::Columns;
 
 const TRANSACTIONS: &str = "MngGetCashierTransactionsByFilter";
 
@@ -40,4 +41,95 @@ async fn i5_transactions_are_found_by_what_a_customer_can_name() {
         let data = json!({ "where": [wrong] }).to_string();
         assert_eq!(api.error("manager", TRANSACTIONS, &data).await, (400, "INVALID_DATA".into()), "{data}");
     }
+}
+
+/// The answer in the form that was asked for, as the listener would send it.
+async fn as_csv(api: &ManagerApi, token: &str, name: &str, data: &str) -> (AnswerForm, u16, String) {
+    let message = format!(r#"{{"command":"{name}","extID":"1","data":{data},"__token":"{token}"}}"#);
+    let answer = answer_as(AnswerForm::Csv, &api.context, message.as_bytes(), None, context()).await;
+    (answer.form, answer.number, String::from_utf8(answer.body.collected().await).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn i10_every_list_is_csv_for_who_asks_and_has_the_rows_of_its_json() {
+    let api = ManagerApi::open().await;
+    api.deposit().await;
+    let (form, number, text) = as_csv(&api, "crm@ion4", TRANSACTIONS, r#"{"where":[["status","=",1]]}"#).await;
+    let expected = "id,customer_id,login,type,provider,method,provider_payment_id,amount,currency,status,failure_reason,created_time,updated_time\r\n1,5,2000009,0,stripe,card,pi_123,250.0,USD,1,,1779270000,1779270000\r\n";
+    assert_eq!((form, number, &*text), (AnswerForm::Csv, 200, expected));
+    let (_, _, nothing) = as_csv(&api, "manager@other", TRANSACTIONS, "{}").await;
+    assert_eq!(nothing.lines().count(), 1, "{nothing}");
+    let mut lists = 0;
+    for command in COMMANDS.iter().filter(|command| Columns::of(&(command.answer)()).is_some()) {
+        let (number, shown) = api.command("manager", command.name, "{}").await;
+        // One of them is about a named account.
+        if number != 200 {
+            continue;
+        }
+        let (form, number, text) = as_csv(&api, "manager", command.name, "{}").await;
+        assert_eq!((form, number), (AnswerForm::Csv, 200), "{}", command.name);
+        let rows = shown["rows"].as_array().unwrap().len();
+        assert!(text.ends_with("\r\n") && text.matches("\r\n").count() == rows + 1, "{}: {text}", command.name);
+        lists += 1;
+    }
+    assert!(lists >= 7, "{lists} lists");
+}
+
+#[tokio::test(start_paused = true)]
+async fn i10_what_is_refused_or_no_list_is_json_whatever_was_asked_for() {
+    let api = ManagerApi::open().await;
+    api.deposit().await;
+    let table = [
+        ("manager", TRANSACTIONS, r#"{"where":1}"#, 400),
+        ("manager", TRANSACTIONS, r#"{"limit":5000001}"#, 400),
+        ("manager", TRANSACTIONS, r#"{"limit":50001,"offset":1}"#, 400),
+        ("manager", TRANSACTIONS, r#"{"limit":50001,"orderBy":[["status","asc"]]}"#, 400),
+        ("manager", TRANSACTIONS, r#"{"limit":50001,"orderBy":[["id","asc"],["status","asc"]]}"#, 400),
+        ("manager", TRANSACTIONS, r#"{"limit":50001,"where":[["color","=",1]]}"#, 400),
+        ("manager", TRANSACTIONS, r#"{"limit":50001,"where":7}"#, 400),
+        ("user", TRANSACTIONS, "{}", 403),
+        ("forged", TRANSACTIONS, "{}", 401),
+        ("manager", "MngNothing", "{}", 404),
+        ("manager@ion4", "MngGetCashierPaymentModules", "{}", 403),
+        ("manager", "MngGetCashierTransaction", r#"{"id":1}"#, 200),
+    ];
+    for (token, name, data, expected) in table {
+        let (form, number, text) = as_csv(&api, token, name, data).await;
+        assert_eq!((form, number), (AnswerForm::Json, expected), "{name} {data}: {text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["status"], expected, "{text}");
+    }
+    // JSON has its limit, whatever CSV has.
+    assert_eq!(api.error("manager", TRANSACTIONS, r#"{"limit":50001}"#).await, (400, "INVALID_DATA".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn i10_an_export_goes_on_from_page_to_page_and_has_each_row_once_while_rows_change() {
+    const ROWS: usize = 10_050;
+    let api = ManagerApi::open().await;
+    api.deposit().await;
+    let row = api.env.aggregate(cashier_core::ids::TransactionId(1)).transaction;
+    let stamp = cashier_core::change::Stamp {
+        actor: cashier_core::session::Actor::System,
+        request_id: "test".into(),
+        now: row.created_time,
+    };
+    let made = api.env.cashier.ledger.decide(&stamp, |draft| {
+        draft.add((2..=ROWS as u64).map(|id| {
+            let id = cashier_core::ids::TransactionId(id);
+            let reference = cashier_core::ids::Reference::from_random(id.0.into());
+            let row = cashier_core::transaction::Transaction { id, reference, ..row.clone() };
+            cashier_core::change::Change::Transaction(Box::new(row))
+        }));
+    });
+    made.unwrap().durable().await.unwrap();
+    for (order, first, last) in [("desc", ROWS, 1), ("asc", 1, ROWS)] {
+        let data = format!(r#"{{"limit":60000,"where":[["customer_id","=",5]],"orderBy":["id","{order}"]}}"#);
+        let (form, _, text) = as_csv(&api, "manager", TRANSACTIONS, &data).await;
+        let ids: Vec<usize> =
+            text.lines().skip(1).map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
+        let distinct: std::collections::BTreeSet<&usize> = ids.iter().collect();
+        assert_eq!((form, ids.len(), distinct.len()), (AnswerForm::Csv, ROWS, ROWS), "{order}");
+        assert_eq!((ids.first(), ids.last()), (Some(&first), Some(&last)));
+    }
+    assert_eq!(api.env.cashier.list_bytes_held(), 0, "an export gives back what its pages held");
 }

@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use cashier_core::approval::ApprovalState;
-use cashier_core::ids::{ApprovalId, ManagerId};
+use cashier_core::ids::{ApprovalId, EventId, ManagerId};
 use cashier_core::provider_config::Secret;
 use rusqlite::Connection;
 
+use super::super::archive::ArchiveReader;
 use super::super::audit_key;
 use super::super::connection::{BUSY_WAIT, TRY_WAIT};
 use super::super::reseal::ResealCursor;
@@ -14,6 +15,8 @@ use super::super::retention::{RetentionKind, RetentionOrder, RetentionPlace};
 use super::super::stale_log::{EMPTY_PAUSE, StaleLog};
 use super::sealing::{BOTH, ONE, TWO, a_config, approval, config, read, reseal_all, stored};
 use super::*;
+use crate::ports::Archive;
+use crate::test_cashier::wait;
 
 /// The end of each sealed value, which is in no other one.
 fn tags(path: &Path, rows: &str) -> Vec<Vec<u8>> {
@@ -199,6 +202,36 @@ fn b4_a_log_that_a_reader_holds_is_waited_for_by_no_commit_and_emptied_some_seco
     assert_eq!(store.rest(begun + EMPTY_PAUSE), None, "no commit is needed for it");
     assert_eq!(in_files(&path, &before), 0);
     store.close().unwrap();
+}
+
+#[test]
+fn b4_a_store_that_is_closed_leaves_nothing_overwritten_in_the_log_beside_readers_of_the_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    filled(&path);
+    let archive = ArchiveReader::open(&path).unwrap();
+    let mut store = Sqlite::open(&path, sealing(ONE)).unwrap();
+    let (now, mut overwritten) = (Instant::now(), Vec::new());
+    for (seq, id) in [(3, 7), (4, 9)] {
+        overwritten.extend(tags(&path, &format!("id = {id}"))[..4].to_vec());
+        write_all(&mut store, &[commit(seq, vec![a_config(config(id).without_secrets(UnixTime(5)))], Vec::new())]);
+        assert!(wait(archive.event(EventId(1))).unwrap().is_none(), "its readers have read the database");
+        assert_eq!(store.rest(now).is_some(), id == 9, "the last try was a moment ago");
+    }
+    assert!(in_files(&path, &overwritten) > 0);
+    store.close().unwrap();
+    assert!(path.with_file_name("cashier.db-wal").exists(), "the archive is open");
+    assert_eq!(in_files(&path, &overwritten), 0);
+    // A reader of an old state keeps it: the next start empties it.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let (mut store, reader, before) = held(&path);
+    let (mut log, own) = (StaleLog::of(&path), Connection::open(&path).unwrap());
+    assert!(!log.close(Some(&own)) && !log.close(None));
+    store.close().unwrap();
+    reader.execute_batch("ROLLBACK").unwrap();
+    assert!(in_files(&path, &before) > 0 && log.close(Some(&own)));
+    assert_eq!(in_files(&path, &before), 0);
 }
 
 #[test]

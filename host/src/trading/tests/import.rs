@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cashier_core::account::AccountMode;
 use cashier_core::ids::{CustomerId, Login};
 use expect_test::expect;
 use tokio::sync::oneshot;
@@ -144,7 +145,10 @@ async fn i16_money_for_demo_accounts_alone_is_refused_behind_a_roster_of_the_sam
     let judged = trading.judge_roster(demo.as_str().into()).await.unwrap();
     assert!(judged.rebound.iter().all(|rebound| rebound.field == "account_mode") && judged.rebound.len() == 6);
     trading.import_roster(demo.into(), judged.clone()).await.unwrap();
-    let sandbox = |key| Posting { demo_only: true, ..deposit(key, 1_000) };
+    let sandbox = |key| Posting { only_on: Some(AccountMode::Demo), ..deposit(key, 1_000) };
+    let live = |key| Posting { only_on: Some(AccountMode::Real), ..deposit(key, 1_000) };
+
+    assert_eq!(post(&trading, live(9)).await, "LIVE_ON_DEMO_ACCOUNT");
     assert_eq!(post(&trading, sandbox(1)).await, "posted 1");
     let stale = trading.import_roster(ROSTER.into(), judged).await;
     assert_eq!(stale, Err(RosterRefusal::Stale), "it is not what was judged");
@@ -161,7 +165,7 @@ async fn i16_money_for_demo_accounts_alone_is_refused_behind_a_roster_of_the_sam
     let (answer, first) = oneshot::channel();
     let of_sandbox = TradingRequest::Post { posting: Box::new(sandbox(2)), answer };
     let (answer, second) = oneshot::channel();
-    let of_any = TradingRequest::Post { posting: Box::new(deposit(3, 1_000)), answer };
+    let of_any = TradingRequest::Post { posting: Box::new(live(3)), answer };
     for request in [real, of_sandbox, of_any] {
         state.execute(&batch, QueuedRequest { request, _slot: None }).unwrap().unwrap()();
     }

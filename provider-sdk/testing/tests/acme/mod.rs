@@ -8,7 +8,7 @@ use cashier_provider_sdk::signature::{
 use cashier_provider_sdk::{
     Acknowledgement, Capabilities, ConfigError, Descriptor, Exponents, HttpReply, HttpRequest, JsonRead, NextAction,
     NormalizedStatus, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig, ProviderFailure,
-    ProviderRef, Secret, SettingSpec, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
+    ProviderRef, RefundOrder, Secret, SettingSpec, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
 };
 use cashier_provider_testing::{Harness, SigningSecret, sample_order};
 use serde_json::{Value, json};
@@ -41,6 +41,10 @@ pub(crate) const MARKS_CREATION_AS_SAFE: u32 = 25;
 pub(crate) const REJECTS_WHAT_IT_CANNOT_READ: u32 = 26;
 pub(crate) const CLAIMS_TO_COVER_FIELDS: u32 = 27;
 pub(crate) const PARSES_THE_BODY_AS_A_WHOLE: u32 = 28;
+pub(crate) const MARKS_REFUNDS_AS_SAFE: u32 = 29;
+pub(crate) const KEYS_REFUNDS_BY_THEIR_PAYMENT: u32 = 30;
+pub(crate) const SENDS_THE_TIME_OF_A_REFUND: u32 = 31;
+pub(crate) const DECLINES_UNREADABLE_REFUNDS: u32 = 32;
 
 const EXPONENTS: Exponents = Exponents::new(2, &[("JPY", 0)]);
 
@@ -64,7 +68,8 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
             methods: vec!["card".into()],
             capabilities: Capabilities {
                 query: FAULT != DECLARES_TOO_LITTLE,
-                refund: FAULT == DECLARES_TOO_MUCH,
+                cancel: FAULT == DECLARES_TOO_MUCH,
+                refund: true,
                 ..Capabilities::default()
             },
             primary_ref_kind: "payment".into(),
@@ -130,6 +135,18 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
             [found, ..] => read_reply(found).and_then(|body| read_payment(&body)).into(),
         }
     }
+
+    fn refund_payment(&self, refund: &RefundOrder, replies: &[HttpReply]) -> Step<StatusUpdate> {
+        match replies {
+            [] => self.send_refund(refund),
+            [made, ..] => match read_reply(made).and_then(|body| read_payment(&body)) {
+                Err(_) if FAULT == DECLINES_UNREADABLE_REFUNDS => {
+                    Step::Failed(ProviderFailure::declined("unreadable", "declined an unreadable reply"))
+                }
+                read => read.into(),
+            },
+        }
+    }
 }
 
 impl<const FAULT: u32> Acme<FAULT> {
@@ -158,6 +175,20 @@ impl<const FAULT: u32> Acme<FAULT> {
                 "nonce": call_count::<FAULT>(),
             }));
         Step::send(if FAULT == MARKS_CREATION_AS_SAFE { request.safe_to_repeat() } else { request })
+    }
+
+    fn send_refund(&self, refund: &RefundOrder) -> Step<StatusUpdate> {
+        let payment = &refund.payment;
+        let key = match FAULT {
+            KEYS_REFUNDS_BY_THEIR_PAYMENT => &payment.reference,
+            _ => &refund.refund_reference,
+        };
+        let time = if FAULT == SENDS_THE_TIME_OF_A_REFUND { payment.now_unix } else { 0 };
+        let request = HttpRequest::post(format!("{}/payments/{}/refunds", self.api_base, payment.reference))
+            .bearer(self.secret_key.expose())
+            .idempotency_key(key)
+            .json(&json!({ "amount": refund.amount.minor, "time": time }));
+        Step::send(if FAULT == MARKS_REFUNDS_AS_SAFE { request.safe_to_repeat() } else { request })
     }
 
     fn read_created(&self, reply: &HttpReply) -> Result<PaymentCreated, ProviderFailure> {

@@ -66,3 +66,26 @@ async fn b2_of_forty_answers_that_nobody_reads_two_are_held_until_their_connecti
         assert!(answer(limit).await.is_ok(), "{limit}");
     }
 }
+
+#[tokio::test]
+async fn i10_a_customer_gets_a_list_as_csv_and_may_not_filter_by_the_fields_of_managers() {
+    let api = with_long_rows().await;
+    let head = api.token(Role::Customer, 5, None) + "accept: text/csv\r\n";
+    let csv = api.listener.send("GET /cashier/transactions?limit=1000", &head, "").await;
+    assert_eq!((csv.status, csv.header("content-type")), (200, Some("text/csv; charset=utf-8; header=present")));
+    let lines: Vec<&str> = csv.body.split_terminator("\r\n").collect();
+    assert_eq!(lines.len() as u64, ROWS + 1);
+    assert!(
+        lines[0].starts_with("id,customer_id,login,type,provider,") && lines[1].starts_with("120,5,"),
+        "{}",
+        lines[1]
+    );
+    for field in
+        ["reference", "amount", "brand", "provider_config_id", "idempotency_key", "failure_reason", "updated_time"]
+    {
+        let path = format!("GET /cashier/transactions?where[0][0]={field}&where[0][1]==&where[0][2]=1");
+        let refused = api.listener.send(&path, &head, "").await;
+        assert_eq!((refused.status, refused.header("content-type")), (400, Some("application/json")), "{field}");
+        assert_eq!(refused.json()["message"], format!("where: field \"{field}\" is not known"));
+    }
+}

@@ -152,6 +152,17 @@ fn k3_a_token_is_verified_under_the_public_key_of_its_kid_and_algorithm_alone() 
 }
 
 #[test]
+fn another_issuer_says_nothing_about_who_owns_this_host() {
+    let issuer = Issuer::new();
+    let keys = keys(&ALGORITHMS.map(|alg| issuer.jwk(alg)));
+    for alg in ALGORITHMS {
+        let claims = MANAGER.replacen('{', r#"{"break_glass":true,"#, 1);
+        let session = keys.manager(Some(&issuer.token(alg, &claims)), FROM, NOW).unwrap();
+        assert!(!session.breaks_glass(), "{alg}");
+    }
+}
+
+#[test]
 fn a_public_key_is_never_a_secret() {
     let issuer = Issuer::new();
     let keys = keys(&ALGORITHMS.map(|alg| issuer.jwk(alg)));

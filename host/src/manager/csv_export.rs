@@ -1,0 +1,190 @@
+//! A list command's answer as CSV. A request for one page gets that page; one for more rows gets pages one after the other, each
+//! asked for where the last one ended, so that an export of any length holds one page. It knows no command.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::filter::LIMIT_MAX;
+use cashier_core::refusal::{Refusal, RefusalCode};
+use futures_util::future::BoxFuture;
+use serde_json::value::to_raw_value;
+use serde_json::{Map, Value, json};
+
+use crate::flows::transactions::{EXPORT_BYTES_PER_SECOND_MIN, EXPORT_GRACE, EXPORT_TIME_MAX};
+use crate::ports::Clock;
+use crate::wire::csv::{Columns, CsvPieces};
+use crate::wire::envelope::{CommandAnswer, CommandResult};
+use crate::wire::pieces::{AnswerBody, Pieces, SendTime};
+use crate::wire::values::AnyJson;
+
+/// Rows of one CSV export: what a spreadsheet or a script takes at once. Go on behind the last id.
+pub const CSV_ROWS_MAX: u64 = 5_000_000;
+
+/// Rows of an export that are asked for at once.
+const CSV_PAGE_ROWS: u64 = 10_000;
+
+/// How often a page is asked for again that is refused because too much is going on.
+const PAGE_TRIES_MAX: u32 = 30;
+
+/// Before a page is asked for again.
+const PAGE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Asks the command, with other data each time.
+pub type Ask = Box<dyn Fn(Option<AnyJson>) -> BoxFuture<'static, CommandResult> + Send + Sync>;
+
+/// The answer as CSV.
+///
+/// # Errors
+/// What the command refuses; 400 for more rows than one page in another order than by id.
+pub async fn answer(ask: Ask, columns: Columns, data: Option<AnyJson>, clock: Arc<dyn Clock>) -> CommandResult {
+    let members = data.as_ref().and_then(|data| serde_json::from_str::<Map<String, Value>>(data.0.get()).ok());
+    let limit = members.as_ref().and_then(|members| members.get("limit")).and_then(number);
+    let pieces: Box<dyn Pieces> = match (members, limit) {
+        (Some(members), Some(limit)) if limit > LIMIT_MAX as u64 => {
+            let mut export = CsvExport::new(ask, columns, members, limit, clock)?;
+            export.page = Some(export.ask_page().await?);
+            Box::new(export)
+        }
+        // Anything wrong is the command's to say.
+        (Some(_) | None, Some(_) | None) => {
+            let page = ask(data).await?;
+            Box::new(CsvPieces::new(page.into_body(), columns, true))
+        }
+    };
+    Ok(CommandAnswer::bare(AnswerBody::of(pieces).await?))
+}
+
+fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => number.as_u64(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Pages in the order of ids.
+struct CsvExport {
+    ask: Ask,
+    columns: Columns,
+    /// The request, without its page.
+    members: Map<String, Value>,
+    conditions: Vec<Value>,
+    /// `<` where the newest come first.
+    beyond: &'static str,
+    left: u64,
+    asked: u64,
+    last_id: Option<u64>,
+    page: Option<CsvPieces>,
+    clock: Arc<dyn Clock>,
+}
+
+impl CsvExport {
+    fn new(
+        ask: Ask,
+        columns: Columns,
+        mut members: Map<String, Value>,
+        limit: u64,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Refusal> {
+        if limit > CSV_ROWS_MAX {
+            let message = format!("limit: a CSV export has at most {CSV_ROWS_MAX} rows; go on behind the last id");
+            return Err(Refusal::invalid(message));
+        }
+        if members.get("offset").and_then(number).unwrap_or_default() > 0 {
+            return Err(Refusal::invalid(
+                "offset: an export of more than 50000 rows begins with the first; name an id",
+            ));
+        }
+        let by_id = || Refusal::invalid("orderBy: an export of more than 50000 rows is sorted by id, or by nothing");
+        let order = members.get("orderBy").cloned().unwrap_or_else(|| json!([["id", "desc"]]));
+        let key = order.get(0).filter(|first| first.is_array()).unwrap_or(&order);
+        let direction = key.get(1).and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
+        let is_single = order.as_array().is_some_and(|keys| keys.len() <= if key == &order { 2 } else { 1 });
+        let beyond = match (key.get(0).and_then(Value::as_str), &*direction) {
+            (Some("id"), "desc") if is_single => "<",
+            (Some("id"), "asc") if is_single => ">",
+            _ => return Err(by_id()),
+        };
+        let conditions = match members.remove("where") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(conditions)) => conditions,
+            Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+                return Err(Refusal::invalid("where must be a list of conditions"));
+            }
+        };
+        members.insert("orderBy".to_owned(), json!([["id", direction]]));
+        members.remove("offset");
+        let (left, asked, last_id, page) = (limit, 0, None, None);
+        Ok(Self { ask, columns, members, conditions, beyond, left, asked, last_id, page, clock })
+    }
+
+    /// The next page, whose command was answered.
+    async fn ask_page(&mut self) -> Result<CsvPieces, Refusal> {
+        let mut conditions = self.conditions.clone();
+        conditions.extend(self.last_id.map(|id| json!(["id", self.beyond, id])));
+        self.asked = self.left.min(CSV_PAGE_ROWS);
+        self.members.insert("where".to_owned(), Value::Array(conditions));
+        self.members.insert("limit".to_owned(), json!(self.asked));
+        let unwritten = |_| Refusal::new(RefusalCode::Internal, "the request of a page could not be written");
+        let data = to_raw_value(&self.members).map_err(unwritten)?;
+        let page = (self.ask)(Some(AnyJson(data))).await?;
+        Ok(CsvPieces::new(page.into_body(), self.columns.clone(), self.last_id.is_none()))
+    }
+
+    /// The page after one that was sent.
+    async fn ask_again(&mut self) -> Result<CsvPieces, String> {
+        let mut tries = 0;
+        loop {
+            match self.ask_page().await {
+                Ok(page) => return Ok(page),
+                Err(refusal) => {
+                    let passes = [RefusalCode::Frequent, RefusalCode::StorageUnavailable].contains(&refusal.code);
+                    if !passes || tries >= PAGE_TRIES_MAX {
+                        return Err(refusal.message);
+                    }
+                    tries += 1;
+                    self.clock.sleep(PAGE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn lines(&mut self) -> Result<Option<Vec<u8>>, String> {
+        loop {
+            let Some(page) = &mut self.page else { return Ok(None) };
+            if let Some(lines) = page.next().await? {
+                return Ok(Some(lines));
+            }
+            let (rows, last_id) = page.passed();
+            // The page gives back what it held before the next is asked for.
+            self.page = None;
+            self.left = self.left.saturating_sub(rows);
+            if rows < self.asked || self.left == 0 || last_id.is_none() {
+                return Ok(None);
+            }
+            self.last_id = last_id;
+            self.page = Some(self.ask_again().await?);
+        }
+    }
+}
+
+impl Pieces for CsvExport {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, String>> {
+        Box::pin(self.lines())
+    }
+
+    fn is_done(&self) -> bool {
+        self.page.is_none()
+    }
+
+    fn send_time(&self) -> SendTime {
+        SendTime::AtPace { bytes_per_second: EXPORT_BYTES_PER_SECOND_MIN, grace: EXPORT_GRACE, waited: EXPORT_TIME_MAX }
+    }
+
+    fn holds(&mut self, bytes: usize) -> BoxFuture<'_, Result<(), Refusal>> {
+        match &mut self.page {
+            Some(page) => page.holds(bytes),
+            None => Box::pin(std::future::ready(Ok(()))),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The command about the work list: everything that waits for a person, for somebody's answer or for time.
+
+use cashier_core::filter::{FilterBuilder, WorkField};
+use cashier_core::session::Role;
+
+use crate::flows::work_list;
+use crate::json_object::Described;
+use crate::manager::command::{Command, CommandCall, Effect};
+use crate::wire::envelope::{self, CommandResult};
+use crate::wire::filter::{self, Parameters};
+use crate::wire::work_item::WorkAnswer;
+
+pub const LIST: Command = Command {
+    name: "MngGetCashierDutiesByFilter",
+    may: Role::may_manage_cashier,
+    effect: Effect::Reads,
+    errors: &[],
+    request: filter::schema::<WorkField>,
+    answer: WorkAnswer::schema,
+    run: |call| Box::pin(list(call)),
+};
+
+async fn list(call: CommandCall) -> CommandResult {
+    let filter = Parameters::from_json(call.data())?.into_filter_on(FilterBuilder::new().oldest_first())?;
+    let page = work_list::list(&call.cashier, &call.session, &filter).await?;
+    let answer = envelope::success(&WorkAnswer::new(&page.items, page.count, &page.kinds, page.now))?;
+    let mut permit = page.permit;
+    permit.hold(answer.length().unwrap_or_default()).await?;
+    Ok(answer.holding(permit))
+}
