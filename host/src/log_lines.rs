@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::overflow::OverflowFile;
+pub use self::queued_lines::{ACCESS_BYTES_MAX, LineKind, ORDINARY_BYTES_MAX, Report, SECURITY_BYTES_MAX, lost};
 use self::queued_lines::{Line, QueuedLines};
-pub use self::queued_lines::{ORDINARY_BYTES_MAX, Report, SECURITY_BYTES_MAX, lost};
 
 /// Pause after a write, so that lines are written in batches: waking a thread for each line costs more than the line.
 const BATCH_PAUSE: Duration = Duration::from_millis(5);
@@ -87,18 +87,18 @@ impl LogQueue {
     }
 
     /// Queues a whole line. Never waits for the reader.
-    pub fn put(&self, line: &[u8], is_security: bool) {
+    pub fn put(&self, line: &[u8], kind: LineKind) {
         let mut state = self.state();
-        let fits = !state.is_ending && state.fits(is_security, line.len());
-        if is_security && (!fits || state.is_stalled) && self.save(&mut state, line) {
+        let fits = !state.is_ending && state.fits(kind, line.len());
+        if kind == LineKind::Security && (!fits || state.is_stalled) && self.save(&mut state, line) {
             return;
         }
         if !fits {
-            state.lose(is_security);
+            state.lose(kind);
             return;
         }
-        state.add_bytes(is_security, line.len());
-        state.waiting.push_back(Line { is_security, is_saved: false, text: line.into() });
+        state.add_bytes(kind, line.len());
+        state.waiting.push_back(Line { kind, is_saved: false, text: line.into() });
         if std::mem::take(&mut state.is_asleep) {
             self.0.wanted.notify_all();
         }
@@ -116,9 +116,10 @@ impl LogQueue {
     }
 
     fn write_lines(&self, out: &mut impl Write) {
+        let mut is_cut = false;
         while let Some(batch) = self.next_batch() {
             let mut pause = BATCH_PAUSE;
-            let written = out.write_all(&batch).and_then(|()| out.flush());
+            let written = write_batch(out, &batch, &mut is_cut);
             let mut state = self.state();
             let in_hand = std::mem::take(&mut state.in_hand);
             let reports = std::mem::take(&mut state.reports_in_hand);
@@ -126,8 +127,8 @@ impl LogQueue {
             state.is_stalled = false;
             if state.is_failing {
                 // Nobody reads: what is not evidence is lost. What is, and cannot be saved, is tried again.
-                let (security, ordinary): (Vec<_>, Vec<_>) = in_hand.into_iter().partition(|line| line.is_security);
-                ordinary.iter().for_each(|_| state.lose(false));
+                let (security, ordinary): (Vec<_>, Vec<_>) = in_hand.into_iter().partition(Line::is_security);
+                ordinary.iter().for_each(|line| state.lose(line.kind));
                 let mut kept = Vec::new();
                 for line in security.into_iter().filter(|line| !line.is_saved) {
                     if !self.save(&mut state, &line.text) {
@@ -165,14 +166,14 @@ impl LogQueue {
         let (mut in_hand, waiting) = (std::mem::take(&mut state.in_hand), std::mem::take(&mut state.waiting));
         // After a failure the rest is not tried under the lock, unless it is the last time.
         let mut is_tried = true;
-        for line in in_hand.iter_mut().filter(|line| line.is_security && !line.is_saved) {
+        for line in in_hand.iter_mut().filter(|line| line.is_security() && !line.is_saved) {
             line.is_saved = is_tried && self.save(state, &line.text);
             is_tried = line.is_saved || state.is_ending;
         }
         for line in waiting {
-            if line.is_security && is_tried {
+            if line.is_security() && is_tried {
                 if self.save(state, &line.text) {
-                    state.take_bytes(true, line.text.len());
+                    state.take_bytes(line.kind, line.text.len());
                     continue;
                 }
                 is_tried = state.is_ending;
@@ -196,7 +197,7 @@ impl LogQueue {
         while batch.len() < BATCH_BYTES_MAX
             && let Some(line) = state.waiting.pop_front()
         {
-            state.take_bytes(line.is_security, line.text.len());
+            state.take_bytes(line.kind, line.text.len());
             batch.extend_from_slice(&line.text);
             state.in_hand.push(line);
         }
@@ -206,6 +207,28 @@ impl LogQueue {
         }
         Some(batch)
     }
+}
+
+/// Writes a batch. Where an earlier one ended within a line, a line end comes first, so that nobody reads two lines as one.
+fn write_batch(out: &mut impl Write, batch: &[u8], is_cut: &mut bool) -> io::Result<()> {
+    if *is_cut {
+        out.write_all(b"\n")?;
+        *is_cut = false;
+    }
+    let mut left = batch;
+    while !left.is_empty() {
+        match out.write(left) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(length) => {
+                *is_cut = left.get(..length).is_some_and(|taken| !taken.ends_with(b"\n"));
+                left = left.get(length..).unwrap_or_default();
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    // What is lost in a buffer may be half a line.
+    out.flush().inspect_err(|_| *is_cut = true)
 }
 
 impl Drop for LogGuard {
@@ -226,19 +249,19 @@ impl Drop for LogGuard {
         queue.0.wanted.notify_all();
         queue.0.ended.notify_all();
         queue.save_security(&mut state);
-        std::mem::take(&mut state.waiting).iter().for_each(|line| state.lose(line.is_security));
+        std::mem::take(&mut state.waiting).iter().for_each(|line| state.lose(line.kind));
     }
 }
 
 /// Writes one line, as the formatter hands it over.
 pub struct LineWriter<'a> {
     pub queue: &'a LogQueue,
-    pub is_security: bool,
+    pub kind: LineKind,
 }
 
 impl Write for LineWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.queue.put(line, self.is_security);
+        self.queue.put(line, self.kind);
         Ok(line.len())
     }
 

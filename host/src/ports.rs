@@ -22,12 +22,14 @@ use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::digest::PostedDigest;
+use cashier_core::explanation::PaymentHistory;
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::printable::Printable;
+use cashier_core::provider_call::ProviderCall;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
@@ -196,6 +198,19 @@ pub struct ConfigHistory {
 /// Transactions whose texts are read at once: at most 1.1 MB of them, in one statement.
 pub const TEXTS_AT_ONCE_MAX: usize = 64;
 
+/// What a transaction is found by in stored events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentTraces {
+    pub id: TransactionId,
+    pub reference: Reference,
+    /// Its ids at the provider; at most [`TRACES_MAX`].
+    pub names: Vec<Box<str>>,
+    pub created_time: UnixTime,
+}
+
+/// Ids of one transaction by which events are searched: the newest payment has a handful.
+pub const TRACES_MAX: usize = 16;
+
 /// The texts that were found, each with its transaction.
 pub type FoundTexts = Vec<(TransactionId, Arc<Texts>)>;
 
@@ -240,6 +255,8 @@ pub trait Archive: Send + Sync {
     fn texts_change(&self, id: TransactionId) {
         let _ = id;
     }
+    /// What is stored about a transaction beside its rows in the books.
+    fn payment_history(&self, of: PaymentTraces) -> BoxFuture<'static, Result<PaymentHistory, Fault>>;
     /// The stored parts of the order, for a create call that must be repeated byte for byte.
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>>;
 }
@@ -455,6 +472,20 @@ pub enum QueryAnswer {
     NoAnswer(String),
 }
 
+/// An answer with the requests that the module made the host send for it, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Called<T> {
+    pub answer: T,
+    pub calls: Vec<ProviderCall>,
+}
+
+impl<T> From<T> for Called<T> {
+    /// An answer for which nothing was sent.
+    fn from(answer: T) -> Self {
+        Self { answer, calls: Vec::new() }
+    }
+}
+
 /// An instance of a module under one config.
 pub trait Gateway: Send + Sync {
     fn receiver(&self) -> &ReceivingConfig;
@@ -468,21 +499,22 @@ pub trait Gateway: Send + Sync {
     fn idempotency_window_seconds(&self) -> i64;
     /// Sends nothing; the order's `transaction_id` is not known yet.
     fn check_order(&self, order: &Order) -> BoxFuture<'static, OrderCheck>;
-    fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer>;
+    fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, Called<CreateAnswer>>;
     /// `offline` forbids network verification.
     fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict>;
     /// Reads a stored notice that was proven when it was received; its secret may be gone since.
-    fn read_proven(&self, notice: &RawNotice) -> BoxFuture<'static, Verdict> {
+    /// `offline` forbids any request.
+    fn read_proven(&self, notice: &RawNotice, _offline: bool) -> BoxFuture<'static, Verdict> {
         self.verify(notice, true)
     }
-    fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer>;
+    fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, Called<QueryAnswer>>;
     /// The call that moves money which a notice requires (a capture); keyed by `payment.idempotency_key`.
-    fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
-    fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer>;
+    fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, Called<QueryAnswer>>;
+    fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, Called<QueryAnswer>>;
     /// What the module can do about payments that exist.
     fn abilities(&self) -> PaymentAbilities;
     /// Refunds a part or the whole of a payment, keyed by the refund's own id.
-    fn refund(&self, refund: Durable<RefundQuery>) -> BoxFuture<'static, RefundAnswer>;
+    fn refund(&self, refund: Durable<RefundQuery>) -> BoxFuture<'static, Called<RefundAnswer>>;
 }
 
 /// How well a gateway, or a module with all its gateways, works; from best to worst.

@@ -27,7 +27,7 @@ fn two_good_modules() -> PluginHost {
 }
 
 async fn create(gateway: &Arc<dyn Gateway>) -> CreateEnding {
-    gateway.create(Durable::assertion(order(1))).await.ending
+    gateway.create(Durable::assertion(order(1))).await.answer.ending
 }
 
 #[tokio::test]
@@ -56,11 +56,15 @@ async fn two_modules_serve_at_once_and_the_catalog_describes_them() {
     let (first, second) = (config(1, "echo"), config(2, "panics"));
     let (echo, panics) = tokio::join!(host.gateway(&first), host.gateway(&second));
     assert_eq!((echo.expiry_seconds(), echo.idempotency_window_seconds()), (3_600, 86_400));
-    let answer = echo.create(Durable::assertion(order(1))).await;
+    let answer = echo.create(Durable::assertion(order(1))).await.answer;
     assert_eq!(answer.ending, CreateEnding::Accepted(NextAction::Redirect));
     let reference = order(1).reference.clone();
     assert_eq!(&*answer.redirect_url, format!("https://echo.invalid/pay/{reference}?nonce={:032x}", 42));
-    assert_eq!(answer, echo.create(Durable::assertion(order(1))).await, "a repeated create is the same, byte for byte");
+    assert_eq!(
+        answer,
+        echo.create(Durable::assertion(order(1))).await.answer,
+        "a repeated create is the same, byte for byte"
+    );
     assert_eq!(create(&panics).await, CreateEnding::Accepted(NextAction::None));
 }
 
@@ -84,10 +88,10 @@ async fn one_module_serves_two_configs_and_their_signatures_do_not_mix() {
     assert_eq!((first.receiver().config_id.0, second.receiver().config_id.0), (1, 2));
     assert_eq!(*first.receiver().module_hash, *host.line("echo").sha256);
 
-    let cancelled = first.cancel(Durable::assertion(payment_query(1))).await;
+    let cancelled = first.cancel(Durable::assertion(payment_query(1))).await.answer;
     let QueryAnswer::Stated(update) = cancelled else { panic!("{cancelled:?}") };
     assert_eq!(update.status, ProviderStatus::Cancelled);
-    assert_eq!(first.advance(Durable::assertion(payment_query(1))).await, QueryAnswer::Unsupported);
+    assert_eq!(first.advance(Durable::assertion(payment_query(1))).await.answer, QueryAnswer::Unsupported);
 }
 
 #[test]
@@ -192,9 +196,9 @@ async fn a_panic_in_any_entry_is_an_error_of_that_call_and_other_modules_are_una
     for entry in ["query_status", "advance_payment", "cancel_payment"] {
         let gateway = host.gateway(&panics_in(entry)).await;
         let answer = match entry {
-            "query_status" => gateway.query(payment_query(1)).await,
-            "advance_payment" => gateway.advance(Durable::assertion(payment_query(1))).await,
-            _ => gateway.cancel(Durable::assertion(payment_query(1))).await,
+            "query_status" => gateway.query(payment_query(1)).await.answer,
+            "advance_payment" => gateway.advance(Durable::assertion(payment_query(1))).await.answer,
+            _ => gateway.cancel(Durable::assertion(payment_query(1))).await.answer,
         };
         let QueryAnswer::NoAnswer(reason) = answer else { panic!("it panicked in {entry}") };
         panicked(entry, &reason);
@@ -307,10 +311,10 @@ async fn m3_a_notice_that_was_proven_when_it_was_stored_is_read_though_its_secre
     });
     let notice = echo_notice("a secret that was replaced", &body);
     assert!(matches!(gateway.verify(&notice, true).await, Verdict::Rejected(_)));
-    let Verdict::Verified { updates, .. } = gateway.read_proven(&notice).await else { panic!("it is read") };
+    let Verdict::Verified { updates, .. } = gateway.read_proven(&notice, false).await else { panic!("it is read") };
     assert_eq!(&*updates[0].event_id, "evt_1");
     let garbage = RawNotice { body: "{".into(), ..notice.clone() };
-    assert!(matches!(gateway.read_proven(&garbage).await, Verdict::Unreadable { .. }));
+    assert!(matches!(gateway.read_proven(&garbage, true).await, Verdict::Unreadable { .. }));
     assert!(matches!(gateway.verify(&notice, true).await, Verdict::Rejected(_)), "nothing is remembered");
 }
 

@@ -16,7 +16,7 @@ use serde_json::json;
 const PROBE: &str = env!("CARGO_BIN_EXE_module_probe");
 
 async fn create(gateway: &Arc<dyn Gateway>) -> CreateEnding {
-    gateway.create(Durable::assertion(order(1))).await.ending
+    gateway.create(Durable::assertion(order(1))).await.answer.ending
 }
 
 /// A sleeping module, with 250 ms for each call.
@@ -47,7 +47,7 @@ async fn a_module_is_unavailable_after_three_calls_that_never_return_and_other_m
     }
     let gone = "the module is unavailable: too many of its calls never returned";
     assert_eq!(create(&stuck).await, CreateEnding::NeverSent { reason: gone.into() });
-    assert_eq!(stuck.query(payment_query(1)).await, QueryAnswer::NoAnswer(gone.to_owned()));
+    assert_eq!(stuck.query(payment_query(1)).await.answer, QueryAnswer::NoAnswer(gone.to_owned()));
     assert_eq!(create(&echo).await, CreateEnding::Accepted(NextAction::Redirect));
     assert_eq!(host.line("echo").health, ModuleHealth::Ok);
 }
@@ -71,7 +71,7 @@ async fn calls_behind_a_stuck_one_are_served_by_the_next_thread() {
         tokio::time::sleep(Duration::from_millis(25)).await;
         create(&gateway).await
     });
-    assert_eq!(stuck, QueryAnswer::NoAnswer("the module did not return from a call in time".to_owned()));
+    assert_eq!(stuck.answer, QueryAnswer::NoAnswer("the module did not return from a call in time".to_owned()));
     let overloaded = "the module is overloaded: too many calls wait for it";
     let answered = behind == CreateEnding::Accepted(NextAction::Wait);
     assert!(answered || behind == CreateEnding::NeverSent { reason: overloaded.into() }, "{behind:?}");

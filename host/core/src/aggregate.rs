@@ -6,7 +6,7 @@ use crate::facts::{PersonFact, ProviderFact, Recording, ReviewHold};
 use crate::ids::{ManagerId, OperationId, Seq};
 use crate::notice::ReceivingConfig;
 use crate::operation::{self, BalanceOperation, PostingOutcome};
-use crate::reason::ReasonCode;
+use crate::reason::{Reason, ReasonCode};
 use crate::refs::{CameWith, ProviderRef, RefAdding};
 use crate::standing::{self, Standing};
 use crate::status::{OperationCmd, OperationStatus, Source};
@@ -329,18 +329,7 @@ impl Aggregate {
             self.operations.push(due);
         }
         self.transaction.status = standing.status;
-        self.transaction.reason = standing.reason;
-        if self.transaction.reason.code == ReasonCode::ProviderDeclined
-            && self.transaction.first_answer == FirstAnswer::NeverSent
-        {
-            self.transaction.reason.code = ReasonCode::ProviderUnavailable;
-        }
-        if self.transaction.reason.code == ReasonCode::CreditRefused
-            && let Some(refused) = self.operations.iter().rfind(|known| !known.is_withheld())
-            && refused.status == OperationStatus::Refused
-        {
-            self.transaction.reason.detail = refused.failure_reason.clone();
-        }
+        self.transaction.reason = shown_reason(self.transaction.first_answer, &self.operations, standing.reason);
         if let Some(words) = self.transaction.facts.written_reason() {
             self.transaction.reason = self.transaction.reason.with_words(words);
         }
@@ -360,4 +349,18 @@ impl Aggregate {
         }
         changes
     }
+}
+
+/// The reason as the row shows it: that of the standing, with what the create call and the newest operation add.
+pub(crate) fn shown_reason(first: FirstAnswer, operations: &[BalanceOperation], mut reason: Reason) -> Reason {
+    if reason.code == ReasonCode::ProviderDeclined && first == FirstAnswer::NeverSent {
+        reason.code = ReasonCode::ProviderUnavailable;
+    }
+    if reason.code == ReasonCode::CreditRefused
+        && let Some(refused) = operations.iter().rfind(|known| !known.is_withheld())
+        && refused.status == OperationStatus::Refused
+    {
+        reason.detail = refused.failure_reason.clone();
+    }
+    reason
 }

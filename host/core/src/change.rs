@@ -10,6 +10,7 @@ use crate::ids::{ApprovalId, ConfigId, ManagerId, NoticeId, Seq, TransactionId};
 use crate::lookups::Lookups;
 use crate::notice::ProviderEvent;
 use crate::operation::BalanceOperation;
+use crate::provider_call::ProviderCall;
 use crate::provider_config::ProviderConfig;
 use crate::session::{Actor, Role};
 use crate::texts::Texts;
@@ -70,6 +71,8 @@ pub enum Body {
     Order { transaction_id: TransactionId, details: OrderDetails },
     /// Comment and metadata of a transaction, in the commit that opens it.
     Texts { transaction_id: TransactionId, texts: Texts },
+    /// Requests that were sent to a provider, or tried, on behalf of a transaction; at most one per commit.
+    Calls { transaction_id: TransactionId, calls: Vec<ProviderCall> },
     /// The record of what a manager changed; at most one per commit.
     Audit(Box<AuditRecord>),
 }
@@ -79,7 +82,7 @@ impl Body {
     pub fn notice(&self) -> Option<(NoticeId, u64)> {
         match self {
             Self::Notice { id, body, .. } => Some((*id, body.len() as u64)),
-            Self::Answer { .. } | Self::Order { .. } | Self::Texts { .. } | Self::Audit(_) => None,
+            Self::Answer { .. } | Self::Order { .. } | Self::Texts { .. } | Self::Calls { .. } | Self::Audit(_) => None,
         }
     }
 }

@@ -109,7 +109,8 @@ fn rows_of(commit: &Commit, see: &mut impl FnMut(Topic<'_>)) {
             | Body::Texts { transaction_id, .. } => {
                 see(Topic::Transaction(*transaction_id));
             }
-            Body::Audit(_) => {}
+            // No row rests on it.
+            Body::Calls { .. } | Body::Audit(_) => {}
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The changes of one decision before they are committed: it reads the books with its own changes on top, and assigns the
 //! next ids. Dropping a draft changes nothing; the host's ledger turns it into a commit.
 
+mod changed;
+
 use crate::aggregate::{Aggregate, DecisionContext};
 use crate::books::{Books, CustomerUse, PendingSize};
 use crate::change::{Body, Change, Commit, Counters, Stamp};
@@ -8,20 +10,14 @@ use crate::ids::{ConfigId, CustomerId, EventId, NoticeId, OperationId, OverrideI
 use crate::lookups::LookupNotes;
 use crate::money::Money;
 use crate::notice::{ProviderEvent, Update};
-use crate::reason::{Reason, ReasonCode};
+use crate::provider_call::ProviderCall;
 use crate::refs::ProviderRef;
-use crate::status::{ProcessingStatus, TransactionStatus};
+use crate::status::ProcessingStatus;
 use crate::texts::Texts;
 use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
 
-/// A transaction that needs a person, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attention {
-    pub transaction: TransactionId,
-    pub status: TransactionStatus,
-    pub reason: Reason,
-}
+pub use self::changed::{Attention, ChangedTransaction};
 
 /// Changes drafted on top of the books.
 pub struct Draft<'a> {
@@ -245,22 +241,6 @@ impl<'a> Draft<'a> {
         waiting
     }
 
-    /// Transactions that this draft moves to manual review or to a failed credit with a reason: to be logged for the
-    /// operator.
-    pub fn needs_attention(&self) -> Vec<Attention> {
-        let attention = |change: &Change| {
-            let Change::Transaction(row) = change else { return None };
-            let status = matches!(row.status, TransactionStatus::ManualReview | TransactionStatus::CreditFailed);
-            let is_new = || {
-                let before = self.books.transaction(row.id).map(|before| (before.status, before.reason.code));
-                before != Some((row.status, row.reason.code))
-            };
-            let needed = status && row.reason.code != ReasonCode::None && is_new();
-            needed.then(|| Attention { transaction: row.id, status: row.status, reason: row.reason.clone() })
-        };
-        self.changes.iter().filter_map(attention).collect()
-    }
-
     /// Hands out no id up to these: they were seen in use elsewhere.
     pub fn skip_ids(&mut self, transaction: TransactionId, operation: OperationId) {
         let before = self.counters;
@@ -319,6 +299,13 @@ impl<'a> Draft<'a> {
     pub fn store_texts(&mut self, transaction_id: TransactionId, texts: Texts) {
         if !texts.is_default() {
             self.store(Body::Texts { transaction_id, texts });
+        }
+    }
+
+    /// Adds requests to providers on behalf of a transaction, where there were any.
+    pub fn store_calls(&mut self, transaction_id: TransactionId, calls: Vec<ProviderCall>) {
+        if !calls.is_empty() {
+            self.store(Body::Calls { transaction_id, calls });
         }
     }
 

@@ -3,6 +3,7 @@
 //! enums, the row codec of the books and the stored JSON of the host are made from its tables, so that a new fact is one
 //! entry here. `standing` derives status and owed amount from the facts.
 
+mod names;
 mod open;
 mod refunds;
 mod reversed;

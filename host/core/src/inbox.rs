@@ -2,6 +2,7 @@
 //! pending events with those ids, and report what became due. Shared by webhooks, create answers and query answers. It
 //! logs nothing: the result contains what an operator should know.
 
+mod again;
 mod claim;
 mod filed;
 mod identity;
@@ -23,9 +24,11 @@ use crate::refs::ProviderRef;
 use crate::status::ProcessingStatus;
 use crate::transaction::{FirstAnswer, Transaction};
 
+pub use self::again::{file_again, is_recovered, recovered};
 use self::claim::claim;
 pub use self::filed::{Filed, FiledEvent};
 use self::filed::{blank_event, close, ignored};
+pub use self::identity::event_ids;
 use self::identity::identified;
 use self::matching::{Matched, Stated, is_about, match_update, own_refs, owner_of, stated};
 pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
@@ -149,6 +152,7 @@ fn apply_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, event: &mut Provi
                 event.brand = known.transaction.brand;
             }
             let applied = apply(draft, receiver, id, &update);
+            filed.is_news |= matches!(applied, Ok(Recording::Added));
             close(event, draft.now(), applied.map(|_| &update));
             apply_waiting(draft, receiver, id);
             note_due(draft, (receiver, &update), id, filed);

@@ -61,7 +61,7 @@ async fn round(cashier: &Cashier, strand: &Strand, kept: RetentionDays) -> Resul
 
 fn days_of(kept: RetentionDays, kind: RetentionKind) -> u32 {
     match kind {
-        RetentionKind::Events => kept.event_bodies,
+        RetentionKind::Events | RetentionKind::Calls => kept.event_bodies,
         RetentionKind::Quarantine => kept.quarantine_bodies,
         RetentionKind::Answers => kept.answers,
         RetentionKind::Approvals => kept.approvals,

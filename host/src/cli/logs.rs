@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use self::json::{JsonFields, JsonLine};
 use self::terminal::TerminalFields;
-use crate::log_lines::{LineWriter, LogGuard, LogQueue};
+use crate::log_lines::{LineKind, LineWriter, LogGuard, LogQueue};
 use crate::security_log;
 
 /// The variable that sets levels, such as `info` or `cashier_host::flows=debug`.
@@ -89,10 +89,15 @@ impl<'a> MakeWriter<'a> for ToQueue {
     type Writer = LineWriter<'a>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        LineWriter { queue: &self.0, is_security: false }
+        LineWriter { queue: &self.0, kind: LineKind::Ordinary }
     }
 
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
-        LineWriter { queue: &self.0, is_security: metadata.target() == security_log::TARGET }
+        let kind = match metadata.target() {
+            security_log::TARGET => LineKind::Security,
+            "access" => LineKind::Access,
+            _ => LineKind::Ordinary,
+        };
+        LineWriter { queue: &self.0, kind }
     }
 }

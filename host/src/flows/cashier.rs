@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::customer_limits::CustomerLimits;
 use super::deciding::Deciding;
 use super::list_limits::{ListLimits, ListPermit, ListReader};
+use super::next_tries::NextTries;
 use super::notice_limits::NoticeRules;
 use super::publication::Publication;
 use super::rate_limit::RateLimits;
@@ -101,6 +102,8 @@ pub struct Cashier {
     pub(super) correcting: SingleFlight,
     /// What the flows of requests left unfinished, for the janitor.
     pub(super) requeue: Requeue,
+    /// When the janitor tries again.
+    pub(super) next_tries: NextTries,
     /// Which unread notices are shown to their module next, and whether some are being shown.
     pub(super) replays: ReplayTurn,
     /// Capacity for quarantined notices that are not on disk yet.
@@ -154,6 +157,7 @@ impl Cashier {
             refunding: SingleFlight::default(),
             replays: ReplayTurn::default(),
             requeue: Requeue::default(),
+            next_tries: NextTries::default(),
             quarantine: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),
             rejected_webhooks: AnonymousLines::default(),
             deciding: Deciding::default(),

@@ -25,7 +25,7 @@ pub(super) use self::opening::order_of;
 use self::opening::{Opened, Opening, bound, unavailable};
 use super::{Cashier, RequestContext, provider_query, settle, transactions};
 use crate::ledger::Estimate;
-use crate::ports::{CreateAnswer, Durable, Gateway, Order, StoredAnswer};
+use crate::ports::{Called, CreateAnswer, Durable, Gateway, Order, StoredAnswer};
 
 /// How often a deposit starts over because the config it chose was edited meanwhile.
 const STALE_CONFIG_RETRIES: usize = 2;
@@ -157,7 +157,8 @@ async fn create(
     request_id: &str,
 ) -> Result<DepositOutcome, Refusal> {
     let id = order.get().transaction_id;
-    let answer = gateway.create(order).await;
+    let called = gateway.create(order).await;
+    let answer = &called.answer;
     match &answer.ending {
         CreateEnding::Accepted(_) => {}
         CreateEnding::Declined { .. } | CreateEnding::NeverSent { .. } | CreateEnding::Unknown => {
@@ -168,7 +169,7 @@ async fn create(
     let provider_time = answer.provider_time;
     let mut stored =
         StoredAnswer { redirect_url: answer.redirect_url.clone(), instructions_json: answer.instructions_json.clone() };
-    let ended = end_create(cashier, id, gateway, answer, request_id).await?;
+    let ended = end_create(cashier, id, gateway, called, request_id).await?;
     if unreadable {
         provider_query::start(cashier, id, ProviderQuery::Status);
     }
@@ -189,16 +190,18 @@ pub(super) async fn end_create(
     cashier: &Arc<Cashier>,
     id: TransactionId,
     gateway: &dyn Gateway,
-    answer: CreateAnswer,
+    called: Called<CreateAnswer>,
     request_id: &str,
 ) -> Result<Aggregate, Refusal> {
     let receiver = cashier.receiver(gateway);
     let stamp = cashier.stamp(Actor::Provider(receiver.config_id), request_id);
+    let Called { answer, calls } = called;
     let CreateAnswer { ending, update, refs, redirect_url, instructions_json, unreadable: _, provider_time: _ } =
         answer;
     let stated = CreateAnswerStated { ending: &ending, update: update.as_ref(), refs: &refs };
     let ticket = cashier.ledger.decide(&stamp, |draft| {
         let recorded = inbox::end_create(draft, &receiver, id, &stated)?;
+        draft.store_calls(id, calls);
         if recorded.newly_accepted {
             draft.store(Body::Answer { transaction_id: id, redirect_url, instructions_json });
         }

@@ -42,8 +42,10 @@ const EXAMINED_AT_ONCE: usize = 128;
 pub fn start(cashier: &Arc<Cashier>) {
     let (janitor, reopener) = (Arc::downgrade(cashier), Arc::downgrade(cashier));
     let clock = Arc::clone(&cashier.clock);
+    let work = Arc::new(Work::default());
+    let pauses = Arc::clone(&work);
+    cashier.next_tries.answered_by(Box::new(move |id| pauses.lock().backoff.next_try(id)));
     cashier.spawn.background(Box::pin(async move {
-        let work = Arc::new(Work::default());
         let (mut rounds, mut reloads, mut reopened): (u64, u64, ConfigId) = (1, 0, ConfigId(0));
         let mut next_round = Duration::ZERO;
         while let Some(cashier) = janitor.upgrade() {

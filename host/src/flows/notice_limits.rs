@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use cashier_core::ids::ConfigId;
 use cashier_core::network::network_of;
-use cashier_core::notice::ReceivingConfig;
 
 pub use self::cost::NoticeFailure;
 use self::cost::{Cost, Failures, FailuresMax};
@@ -122,6 +121,11 @@ impl NoticeSender {
         self.is_known
     }
 
+    /// Its address, where it is known.
+    pub(super) fn known_address(&self) -> Option<IpAddr> {
+        self.address.filter(|_| self.is_known)
+    }
+
     /// Whether a large body of it is read.
     pub fn may_send_large(&self) -> bool {
         !self.waits()
@@ -183,13 +187,18 @@ impl NoticeLimits {
     }
 
     /// Notes a webhook that this config verified, after it was shown to so many.
-    pub(super) fn verified(&self, sender: &NoticeSender, receiver: &ReceivingConfig, length: usize, tries: usize) {
+    pub(super) fn verified(&self, sender: &NoticeSender, receiver: ConfigId, length: usize, tries: usize) {
         let now = self.clock.monotonic();
         let mut state = self.lock();
         used(&mut state, sender).cost.refund(length, tries, sender.is_known);
-        state.verified.insert(receiver.config_id, now);
+        state.verified.insert(receiver, now);
+    }
+
+    /// Notes that the provider of this mode sends from there.
+    pub(super) fn proved(&self, sender: &NoticeSender, is_sandbox: bool) {
+        let now = self.clock.monotonic();
         if let Some(address) = sender.address {
-            state.known.proved(sender.scope.of_mode(receiver.sandbox), address, now);
+            self.lock().known.proved(sender.scope.of_mode(is_sandbox), address, now);
         }
     }
 

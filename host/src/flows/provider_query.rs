@@ -11,6 +11,7 @@ use cashier_core::facts::ProviderFact;
 use cashier_core::ids::{Seq, TransactionId};
 use cashier_core::inbox::{self, AppliedAnswer};
 use cashier_core::notice::Update;
+use cashier_core::provider_call::ProviderCall;
 use cashier_core::refund;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::Actor;
@@ -18,7 +19,7 @@ use cashier_core::status::ProviderStatus;
 
 use super::requeue::Unfinished;
 use super::{Cashier, settle};
-use crate::ports::{Durable, Gateway, PaymentQuery, QueryAnswer};
+use crate::ports::{Called, Durable, Gateway, PaymentQuery, QueryAnswer};
 
 /// Request id of commits that come of a query.
 const REQUEST_ID: &str = "provider_query";
@@ -62,7 +63,7 @@ pub(super) async fn send(cashier: &Arc<Cashier>, id: TransactionId, query: Provi
     let asked = Asked { id, query, wanted: aggregate.get().transaction.query_wanted };
     let payment =
         aggregate.with(|aggregate| payment(cashier, aggregate, query.idempotency_key(&aggregate.transaction)));
-    let answer = match query {
+    let Called { answer, calls } = match query {
         ProviderQuery::Status => gateway.query(payment.into_inner()).await,
         ProviderQuery::Advance => gateway.advance(payment).await,
         ProviderQuery::Cancel => gateway.cancel(payment).await,
@@ -73,10 +74,11 @@ pub(super) async fn send(cashier: &Arc<Cashier>, id: TransactionId, query: Provi
         QueryAnswer::NoAnswer(_) => Some(false),
     };
     let outcome = match answer {
-        QueryAnswer::Stated(update) => apply(cashier, &asked, &*gateway, &update).await,
-        QueryAnswer::Unsupported => end(cashier, &asked, QueryOutcome::NotQueryable).await,
-        QueryAnswer::NotFound => end(cashier, &asked, QueryOutcome::NotFound).await,
+        QueryAnswer::Stated(update) => apply(cashier, &asked, &*gateway, &update, calls).await,
+        QueryAnswer::Unsupported => end(cashier, &asked, QueryOutcome::NotQueryable, calls).await,
+        QueryAnswer::NotFound => end(cashier, &asked, QueryOutcome::NotFound, calls).await,
         QueryAnswer::NoAnswer(reason) => {
+            log_calls(cashier, id, calls);
             tracing::warn!(transaction = %id, ?query, reason, "provider query failed");
             QueryOutcome::NoAnswer
         }
@@ -107,14 +109,27 @@ impl Asked {
 }
 
 /// Ends a query that an event required, and whose provider has nothing to state about the payment.
-async fn end(cashier: &Cashier, asked: &Asked, outcome: QueryOutcome) -> QueryOutcome {
+async fn end(cashier: &Cashier, asked: &Asked, outcome: QueryOutcome, calls: Vec<ProviderCall>) -> QueryOutcome {
     if !asked.is_wanted() {
+        log_calls(cashier, asked.id, calls);
         return outcome;
     }
     let (id, stamp) = (asked.id, cashier.stamp(Actor::System, REQUEST_ID));
-    let ended = decide(cashier, &stamp, |draft| draft.add(asked.ended(draft, None))).await;
+    let ended = decide(cashier, &stamp, |draft| {
+        draft.add(asked.ended(draft, None));
+        draft.store_calls(id, calls);
+    })
+    .await;
     tracing::warn!(transaction = %id, ?outcome, "event could not be confirmed: its payment's provider states nothing about it");
     if ended.is_err() { QueryOutcome::NoAnswer } else { outcome }
+}
+
+/// Stores the requests of a call that ended without a decision, in a commit that nobody waits for: nothing rests on it, and what
+/// a crash loses of it is a line of the log.
+fn log_calls(cashier: &Cashier, id: TransactionId, calls: Vec<ProviderCall>) {
+    let stamp = cashier.stamp(Actor::System, REQUEST_ID);
+    // A closed ledger says so itself.
+    let _ = cashier.ledger.decide(&stamp, |draft| draft.store_calls(id, calls));
 }
 
 async fn durable_aggregate(cashier: &Cashier, id: TransactionId) -> Option<Durable<Aggregate>> {
@@ -158,7 +173,13 @@ fn leaves_open(query: ProviderQuery, stated: ProviderStatus) -> bool {
 
 /// Applies the answer; one about another payment, or one whose commit failed, is no answer. Nor is one that leaves open how
 /// the payment ends.
-async fn apply(cashier: &Arc<Cashier>, asked: &Asked, gateway: &dyn Gateway, update: &Update) -> QueryOutcome {
+async fn apply(
+    cashier: &Arc<Cashier>,
+    asked: &Asked,
+    gateway: &dyn Gateway,
+    update: &Update,
+    calls: Vec<ProviderCall>,
+) -> QueryOutcome {
     let Asked { id, query, wanted: _ } = *asked;
     let receiver = cashier.receiver(gateway);
     let stamp = cashier.stamp(Actor::Provider(receiver.config_id), REQUEST_ID);
@@ -170,6 +191,7 @@ async fn apply(cashier: &Arc<Cashier>, asked: &Asked, gateway: &dyn Gateway, upd
                 refund::queried(draft, id, update, gateway.idempotency_window_seconds());
             }
         }
+        draft.store_calls(id, calls);
         applied
     });
     let Ok(applied) = applied.await else { return QueryOutcome::NoAnswer };

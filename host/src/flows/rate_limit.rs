@@ -2,6 +2,7 @@
 //! one table. Time comes from the clock port.
 
 use std::hash::Hash;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub const WITHDRAWALS_PER_MINUTE: u32 = 30;
 /// must not make us call providers.
 pub const NETWORK_VERIFICATIONS_PER_MINUTE: u32 = 100;
 
-/// The same of addresses that are known to the provider, which those of others never use up.
+/// The same of each address that is known to the provider, which neither others nor another known one use up.
 const NETWORK_VERIFICATIONS_OF_KNOWN_PER_MINUTE: u32 = 400;
 
 /// Refused commands of one session's owner that are recorded in a minute: a person who mistypes makes fewer, and a client that
@@ -80,15 +81,18 @@ impl RateLimits {
 
 /// How often webhooks of one config may be verified by calling its provider.
 pub(super) struct NetworkVerifications {
-    by_known: RateLimit<ConfigId>,
+    by_known: RateLimit<(ConfigId, IpAddr)>,
     by_others: RateLimit<ConfigId>,
 }
 
 impl NetworkVerifications {
     /// # Errors
     /// 429 RET_ERR_FREQUENT when senders of this kind have used up the config's allowance.
-    pub(super) fn check(&self, config: ConfigId, is_known: bool) -> Result<(), Refusal> {
-        if is_known { self.by_known.check(config) } else { self.by_others.check(config) }
+    pub(super) fn check(&self, config: ConfigId, known: Option<IpAddr>) -> Result<(), Refusal> {
+        match known {
+            Some(address) => self.by_known.check((config, address)),
+            None => self.by_others.check(config),
+        }
     }
 }
 

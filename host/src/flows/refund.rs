@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use super::decisions::{Decision, decide};
 use super::manager_act::{ManagerAct, recorded};
 use super::{Cashier, provider_query, settle, transactions};
-use crate::ports::{Durable, Gateway, RefundQuery};
+use crate::ports::{Called, Durable, Gateway, RefundQuery};
 
 /// Request id of the commits of a refund after its request.
 const REQUEST_ID: &str = "refund";
@@ -174,7 +174,7 @@ async fn call_provider(
     repeated: bool,
 ) -> Option<bool> {
     let id = call.get().transaction_id;
-    let answer = gateway.refund(call).await;
+    let Called { answer, calls } = gateway.refund(call).await;
     let receiver = cashier.receiver(gateway);
     let stamp = cashier.stamp(Actor::Provider(receiver.config_id), REQUEST_ID);
     let recorded = cashier.ledger.decide(&stamp, |draft| {
@@ -186,6 +186,7 @@ async fn call_provider(
             other_payment = inbox::apply_answer(draft, &receiver, id, update) == AppliedAnswer::OtherPayment;
         }
         let ended = !other_payment && refund::answered(draft, id, &order.id, &answer, repeated);
+        draft.store_calls(id, calls);
         (ended, other_payment)
     });
     let (ended, other_payment) = match recorded {

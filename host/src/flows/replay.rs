@@ -1,20 +1,25 @@
-//! Unread notices are shown to their module again: by itself once another build of it is loaded, or when a person asks. What
+//! Unread notices are shown to their module again by themselves once another build of it is loaded (`by_hand`: when a person asks). What
 //! it understands is applied as if it had just been received. A notice was proven when it was stored, so that it is read
 //! even if its secret is gone.
 
+mod by_hand;
+mod judging;
+mod reading;
+
 use std::sync::Arc;
 
-use cashier_core::books::Unread;
 use cashier_core::ids::{ConfigId, EventId};
-use cashier_core::inbox::{self, Filed, FiledEvent};
+use cashier_core::inbox::{self, Filed};
 use cashier_core::notice::{ProviderEvent, VerifiedNotice};
 use cashier_core::refusal::{Refusal, RefusalCode};
-use cashier_core::session::{Actor, ManagerSession};
+use cashier_core::session::Actor;
 
-use super::webhook::stored_event;
 use super::{Cashier, provider_query, settle};
 use crate::ledger::storage_unavailable;
-use crate::ports::{RawNotice, StoredNotice, Verdict};
+use crate::ports::{Fault, RawNotice, StoredNotice, Verdict};
+
+pub use self::by_hand::{RECOVERED_AT_ONCE_MAX, Recovery, one, since};
+pub use self::judging::{ReplayVerdict, ReplayedEvent, ReplayedTransaction};
 
 /// Unread notices shown to modules in one minute: they never delay the notices that arrive.
 const REPLAYS_AT_ONCE_MAX: usize = 64;
@@ -68,36 +73,8 @@ fn due(cashier: &Cashier) -> Vec<(ConfigId, EventId)> {
     due
 }
 
-/// The same for a person, who gets the events that the notice is now. A session of one brand sees its own alone.
-///
-/// # Errors
-/// As [`replay`].
-pub async fn by_hand(
-    cashier: &Arc<Cashier>,
-    session: &ManagerSession,
-    id: EventId,
-    request_id: &str,
-) -> Result<Vec<ProviderEvent>, Refusal> {
-    let is_seen = |known: &Unread| known.event.id == id && session.sees(&known.event.brand);
-    if !cashier.ledger.peek(|books| books.unread().any(is_seen))? {
-        return Err(no_such_event());
-    }
-    let rows = match replay(cashier, id, request_id).await? {
-        Replayed::Read(filed) => filed.events,
-        Replayed::StillUnread(_) => vec![FiledEvent::Duplicate(id)],
-    };
-    let mut events = Vec::with_capacity(rows.len());
-    for row in rows {
-        events.push(match row {
-            FiledEvent::New(event) => *event,
-            FiledEvent::Duplicate(id) => stored_event(cashier, id).await?,
-        });
-    }
-    Ok(events)
-}
-
 fn no_such_event() -> Refusal {
-    Refusal::new(RefusalCode::NotFound, "there is no such unreadable event")
+    Refusal::new(RefusalCode::NotFound, "there is no such event")
 }
 
 /// Shows one unread notice to its module again.
@@ -119,7 +96,7 @@ pub async fn replay(cashier: &Arc<Cashier>, id: EventId, request_id: &str) -> Re
     let raw = raw(stored.ok_or_else(|| missing("the notice of this event is not stored"))?);
     let receiver = cashier.receiver(&*gateway);
     let stamp = cashier.stamp(Actor::Provider(config_id), request_id);
-    let words: Box<str> = match gateway.read_proven(&raw).await {
+    let words: Box<str> = match gateway.read_proven(&raw, false).await {
         Verdict::Verified { updates, event_id, ignored, acknowledgement: _ } => {
             let notice = VerifiedNotice::assertion(receiver, updates).described(event_id, ignored);
             let filed = cashier.ledger.decide(&stamp, |draft| inbox::resolve(draft, &notice, id))?;
@@ -143,6 +120,11 @@ pub async fn replay(cashier: &Arc<Cashier>, id: EventId, request_id: &str) -> Re
     ticket.durable().await?;
     tracing::warn!(config = %config_id, event = %id, reason = &*words, "unreadable webhook was shown to its module again: still unreadable");
     Ok(Replayed::StillUnread(words))
+}
+
+fn unreadable_storage(fault: &Fault) -> Refusal {
+    tracing::error!(%fault, "reading a stored event failed");
+    storage_unavailable()
 }
 
 fn not_working(reason: &str) -> Refusal {

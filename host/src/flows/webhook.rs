@@ -20,6 +20,7 @@ use cashier_core::transaction::Transaction;
 use tokio::sync::oneshot;
 
 pub(super) use self::quarantine::{Quarantined, store as store_quarantined};
+pub(super) use self::received::{CaptureLimits, Received};
 use self::verification::{UnreadableWebhook, Verification, VerifiedWebhook};
 use super::notice_limits::{NoNoticeTurn, NoticeScope, NoticeSender, SMALL_NOTICE_LENGTH_MAX};
 use super::settle::{self, Settled};
@@ -38,6 +39,8 @@ pub struct WebhookOutcome {
     pub is_sandbox: bool,
     /// Every event was received before; nothing moved.
     pub duplicate: bool,
+    /// It recorded something that was not known: a provider is known by that, because others may repeat what it sent.
+    pub is_news: bool,
     /// The module's own answer, where its provider needs one.
     pub acknowledgement: Option<Acknowledgement>,
     /// Time spent waiting for the provider's network; not the cashier's own.
@@ -119,12 +122,16 @@ async fn process(
     let (verification, tries) = verification::verify(cashier, provider, addressed, &raw, &sender, turn).await;
     match verification {
         Verification::Verified(webhook) => {
-            limits.verified(&sender, webhook.notice.receiver(), length, tries);
+            limits.verified(&sender, webhook.notice.receiver().config_id, length, tries);
             let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
-            apply(cashier, *webhook, context).await
+            let outcome = apply(cashier, *webhook, context).await?;
+            if outcome.is_news {
+                limits.proved(&sender, outcome.is_sandbox);
+            }
+            Ok(outcome)
         }
         Verification::Unreadable(webhook) => {
-            limits.verified(&sender, &webhook.receiver, length, tries);
+            limits.verified(&sender, webhook.receiver.config_id, length, tries);
             let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
             keep(cashier, *webhook, context).await
         }
@@ -192,9 +199,10 @@ async fn apply(
     {
         as_filed = None;
     }
-    let (duplicate, (events, transaction)) = (filed.duplicate, shown(cashier, filed, as_filed).await?);
+    let (duplicate, is_news) = (filed.duplicate, filed.is_news);
+    let (events, transaction) = shown(cashier, filed, as_filed).await?;
     let is_sandbox = notice.receiver().sandbox;
-    Ok(WebhookOutcome { events, transaction, is_sandbox, duplicate, acknowledgement, provider_time })
+    Ok(WebhookOutcome { events, transaction, is_sandbox, duplicate, is_news, acknowledgement, provider_time })
 }
 
 /// Files an authentic notice that its module could not read, and queries the payments that it names.
@@ -227,7 +235,7 @@ async fn keep(
         tracing::warn!(%config, event = %event.id, reason, payments = named, "webhook was authentic and unreadable: stored");
     }
     let is_sandbox = receiver.sandbox;
-    Ok(WebhookOutcome { events, transaction, is_sandbox, duplicate, acknowledgement, provider_time })
+    Ok(WebhookOutcome { events, transaction, is_sandbox, duplicate, is_news: false, acknowledgement, provider_time })
 }
 
 /// The events of the notice and the last one's transaction, as they are durable: as it was filed where the caller need not

@@ -59,8 +59,8 @@ pub(super) async fn answer(
         received_time: cashier.clock.wall(),
     };
     let outcome = webhook::receive(cashier, provider, addressed, notice, origin).await?;
-    // A repeated one may be sent by whoever saw the first; a provider is known by that.
-    if !outcome.duplicate {
+    // A statement that is known may be sent by whoever saw it, or who owns the payment; a provider is known by news.
+    if outcome.is_news {
         request.origin.sender.proved(if outcome.is_sandbox { Proof::SandboxNotice } else { Proof::Notice });
     }
     let reply = match outcome.acknowledgement {

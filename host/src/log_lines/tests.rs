@@ -1,5 +1,7 @@
 //! A reader that stalls, comes back or goes away, and what it gets in the end.
 
+mod parts;
+
 use std::io;
 
 use super::*;
@@ -29,7 +31,7 @@ impl Gate {
     fn stalled_with(patience: Duration) -> (Self, LogQueue, LogGuard) {
         let gate = Self::default();
         let (queue, guard) = LogQueue::start_with(gate.clone(), report, patience);
-        queue.put(b"security first\n", true);
+        queue.put(b"security first\n", LineKind::Security);
         let (state, changed) = &*gate.0;
         drop(changed.wait_while(state.lock().unwrap(), |state| !state.is_entered).unwrap());
         (gate, queue, guard)
@@ -66,7 +68,7 @@ fn flood(queue: &LogQueue, wanted: u64) -> u64 {
     let line = [b"ordinary ".as_slice(), &[b'x'; 1000], b"\n"].concat();
     let mut lines = 0;
     while queue.state().lost < wanted {
-        queue.put(&line, false);
+        queue.put(&line, LineKind::Ordinary);
         lines += 1;
     }
     lines
@@ -78,7 +80,7 @@ fn k7_a_stalled_reader_gets_every_security_event_and_the_count_of_what_was_lost(
     let before = lost();
     let sent = flood(&queue, 5);
     for number in 0..1000 {
-        queue.put(format!("security {number}\n").as_bytes(), true);
+        queue.put(format!("security {number}\n").as_bytes(), LineKind::Security);
     }
     assert!(lost() - before >= 5);
     gate.open();
@@ -100,7 +102,7 @@ fn k7_security_events_beyond_the_queue_are_in_the_file_and_the_reader_learns_how
     let line = |number: usize| format!("security {number} {}\n", "x".repeat(4000));
     let mut sent = 0;
     while queue.state().overflowed < 3 {
-        queue.put(line(sent).as_bytes(), true);
+        queue.put(line(sent).as_bytes(), LineKind::Security);
         sent += 1;
     }
     gate.open();
@@ -120,14 +122,14 @@ fn k7_a_file_that_was_read_and_removed_moved_or_emptied_gets_the_next_security_e
     queue.overflow_to(path.clone());
     let line = format!("security {}\n", "x".repeat(SECURITY_BYTES_MAX / 8));
     while queue.state().overflowed == 0 {
-        queue.put(line.as_bytes(), true);
+        queue.put(line.as_bytes(), LineKind::Security);
     }
     let read = || std::fs::read_to_string(&path).unwrap();
     assert_eq!(read(), line);
     // Shorter lines would still find place in the queue.
     let overflow = |name: &str| {
         let named = format!("{name}{line}");
-        queue.put(named.as_bytes(), true);
+        queue.put(named.as_bytes(), LineKind::Security);
         assert_eq!(read(), named, "{name}");
     };
     std::fs::remove_file(&path).unwrap();
@@ -139,12 +141,12 @@ fn k7_a_file_that_was_read_and_removed_moved_or_emptied_gets_the_next_security_e
     std::fs::copy(&moved, folder.path().join("other")).unwrap();
     std::fs::rename(folder.path().join("other"), &path).unwrap();
     let before = read();
-    queue.put(line.as_bytes(), true);
+    queue.put(line.as_bytes(), LineKind::Security);
     assert_eq!(read(), format!("{before}{line}"), "after another file took its place");
     // A full file that was removed is no longer full.
     let full = std::fs::File::options().write(true).open(&path).unwrap();
     full.set_len(overflow::OVERFLOW_BYTES_MAX).unwrap();
-    queue.put(line.as_bytes(), true);
+    queue.put(line.as_bytes(), LineKind::Security);
     let (overflowed, lost) = {
         let state = queue.state();
         (state.overflowed, state.security_lost)
@@ -161,9 +163,9 @@ fn k7_the_end_waits_for_a_stalled_reader_only_so_long_and_saves_the_security_eve
     let (_unopened, queue, guard) = Gate::stalled();
     queue.overflow_to(path.clone());
     flood(&queue, 1);
-    queue.put(b"security last\n", true);
+    queue.put(b"security last\n", LineKind::Security);
     drop(guard);
-    queue.put(b"security after the end\n", true);
+    queue.put(b"security after the end\n", LineKind::Security);
     let kept = std::fs::read_to_string(path).unwrap();
     assert_eq!(kept, "security first\nsecurity last\nsecurity after the end\n");
 }
@@ -176,21 +178,21 @@ fn k7_while_the_reader_takes_nothing_security_events_are_in_the_file_and_not_in_
     // Before the settings were read there is no file, and nothing is given up.
     thread::sleep(END_TIME_MAX * 2);
     assert!(!queue.state().is_stalled);
-    queue.put(b"ordinary one\n", false);
-    queue.put(b"security second\n", true);
+    queue.put(b"ordinary one\n", LineKind::Ordinary);
+    queue.put(b"security second\n", LineKind::Security);
     queue.overflow_to(path.clone());
     let kept = || std::fs::read_to_string(&path).unwrap_or_default();
     // Nothing else is logged: a kill of the process would find them there.
     while kept() != "security first\nsecurity second\n" {
         thread::sleep(BATCH_PAUSE);
     }
-    queue.put(b"security third\n", true);
+    queue.put(b"security third\n", LineKind::Security);
     assert_eq!(kept(), "security first\nsecurity second\nsecurity third\n", "at once from now on");
     gate.open();
     while queue.state().is_stalled {
         thread::sleep(BATCH_PAUSE);
     }
-    queue.put(b"security fourth\n", true);
+    queue.put(b"security fourth\n", LineKind::Security);
     drop(guard);
     assert_eq!(kept().lines().count(), 3);
     let text = gate.text();
@@ -204,12 +206,12 @@ fn k7_a_file_that_cannot_be_written_while_the_reader_takes_nothing_loses_no_secu
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
     let (gate, queue, guard) = Gate::stalled_with(BATCH_PAUSE);
-    queue.put(b"security second\n", true);
+    queue.put(b"security second\n", LineKind::Security);
     queue.overflow_to(missing.join("security.log"));
     while !queue.state().is_stalled {
         thread::sleep(BATCH_PAUSE);
     }
-    queue.put(b"security third\n", true);
+    queue.put(b"security third\n", LineKind::Security);
     thread::sleep(BATCH_PAUSE * 4);
     gate.open();
     drop(guard);
@@ -218,12 +220,12 @@ fn k7_a_file_that_cannot_be_written_while_the_reader_takes_nothing_loses_no_secu
 
     // A file that works again takes them, also those in hand.
     let (_unopened, queue, guard) = Gate::stalled_with(BATCH_PAUSE);
-    queue.put(b"security second\n", true);
+    queue.put(b"security second\n", LineKind::Security);
     queue.overflow_to(missing.join("security.log"));
     while !queue.state().is_stalled {
         thread::sleep(BATCH_PAUSE);
     }
-    queue.put(b"security third\n", true);
+    queue.put(b"security third\n", LineKind::Security);
     std::fs::create_dir(&missing).unwrap();
     let kept = || std::fs::read_to_string(missing.join("security.log")).unwrap_or_default();
     while kept() != expected {
@@ -239,14 +241,14 @@ fn k7_security_events_beyond_the_queue_are_lost_and_counted_where_the_file_fails
     let (_unopened, queue, guard) = Gate::stalled_with(BATCH_PAUSE);
     queue.overflow_to(folder.path().join("missing").join("security.log"));
     let line = format!("security {}\n", "x".repeat(SECURITY_BYTES_MAX / 8));
-    (0..9).for_each(|_| queue.put(line.as_bytes(), true));
+    (0..9).for_each(|_| queue.put(line.as_bytes(), LineKind::Security));
     let (waiting, lost) = {
         let state = queue.state();
         (state.waiting.len(), state.security_lost)
     };
     assert_eq!((waiting, lost), (7, 2));
     drop(guard);
-    queue.put(line.as_bytes(), true);
+    queue.put(line.as_bytes(), LineKind::Security);
     assert_eq!(queue.state().security_lost, 10);
 }
 
@@ -276,7 +278,7 @@ fn k7_where_neither_the_reader_nor_the_file_takes_security_events_they_wait_and_
     let tries = || out.0.lock().unwrap().0;
     for name in ["one", "two"] {
         let before = tries();
-        queue.put(format!("ordinary {name}\nsecurity {name}\n").as_bytes(), true);
+        queue.put(format!("ordinary {name}\nsecurity {name}\n").as_bytes(), LineKind::Security);
         while tries() < before + 2 {
             thread::sleep(BATCH_PAUSE);
         }
@@ -306,7 +308,7 @@ fn k7_the_end_waits_for_a_slow_reader_only_so_long_in_all() {
     let (queue, guard) = LogQueue::start(Slow, report);
     queue.overflow_to(path.clone());
     flood(&queue, 1);
-    queue.put(b"security last\n", true);
+    queue.put(b"security last\n", LineKind::Security);
     // Two minutes of lines wait.
     let began = Instant::now();
     drop(guard);
@@ -330,8 +332,8 @@ fn k7_a_reader_that_is_gone_costs_the_ordinary_lines_and_no_security_event() {
     let (queue, _guard) = LogQueue::start(Gone, report);
     queue.overflow_to(path.clone());
     let before = lost();
-    queue.put(b"ordinary\n", false);
-    queue.put(b"security one\n", true);
+    queue.put(b"ordinary\n", LineKind::Ordinary);
+    queue.put(b"security one\n", LineKind::Security);
     while std::fs::read_to_string(&path).unwrap_or_default() != "security one\n" {
         thread::sleep(BATCH_PAUSE);
     }

@@ -68,6 +68,7 @@ pub const COMMANDS: &[Command] = &[
     module::LIST,
     provider_event::LIST,
     explain::METHODS,
+    explain::TRANSACTION,
     provider_event::REPLAY,
     approval::LIST,
     approval::APPROVE,

@@ -1,19 +1,22 @@
 //! Commands about provider events: the list with bodies and headers, and replay.
 
 use cashier_core::filter::{Clause, EventField, Field, FilterBuilder};
-use cashier_core::ids::EventId;
-use cashier_core::notice::ProviderEvent;
-use cashier_core::refusal::RefusalCode;
+use cashier_core::ids::{ConfigId, EventId};
+use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Role;
+use cashier_core::status::TransactionStatus;
+use cashier_core::time::UnixTime;
 
+use crate::flows::replay::{Recovery, ReplayedEvent, ReplayedTransaction};
 use crate::flows::{EXPORT_ROWS_MIN, ListReader, events, replay};
-use crate::json_object::{Described, answer};
-use crate::manager::command::{ById, Command, CommandCall, Effect};
+use crate::json_object::{Described, answer, request};
+use crate::manager::command::{Command, CommandCall, Effect};
 use crate::manager::event_list;
-use crate::wire::answer_values::ListingOf;
+use crate::wire::answer_values::{ExactAmount, ListingOf};
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::event::EventRecord;
 use crate::wire::filter::{self, Parameters};
+use crate::wire::values::{Flag, Id, Numbered, RecordId, Time};
 
 pub const LIST: Command = Command {
     name: "MngGetCashierProviderEventsByFilter",
@@ -30,17 +33,63 @@ pub const REPLAY: Command = Command {
     may: Role::may_manage_cashier,
     effect: Effect::Changes,
     errors: &[RefusalCode::NotFound, RefusalCode::ProviderUnavailable],
-    request: ById::schema,
+    request: ReplayBody::schema,
     answer: ReplayAnswer::schema,
-    run: |call| Box::pin(run(call)),
+    run: |call| Box::pin(replay(call)),
 };
 
-answer! {
-    /// What showing the event to its module again came to.
-    pub struct ReplayAnswer<'a>(events: &'a [ProviderEvent]) {
-        events: Vec<EventRecord<'a>> = events.iter().map(|row| EventRecord::for_manager(row, b"", "")).collect(),
-            "the events that the notice is now, without body and headers; one of status 2 where it is still unreadable";
+request! {
+    /// Which events are shown to their modules again.
+    pub struct ReplayBody {
+        id: Option<RecordId>, "one event";
+        provider_config_id: Option<RecordId>, "instead of `id`: all events of this config since a time, in turns";
+        since: Option<Time>, "that time; needed with `provider_config_id`";
+        after_id: Option<Id>, "go on behind this event of that time, as the answer before said";
+        dry_run: Option<Flag>, "1 says what would change and changes nothing";
     }
+}
+
+answer! {
+    /// What a replay changed of a transaction, or would change.
+    pub struct ReplayedTransactionRecord<'a>(row: &'a ReplayedTransaction) {
+        transaction_id: Id = Id(row.id.0), "the transaction";
+        facts_added: Vec<&'a str> = row.facts.clone(), "names of the facts that were added";
+        status_before: Numbered<TransactionStatus> = Numbered(before(row.status)), "status before";
+        status_after: Numbered<TransactionStatus> = Numbered(after(row.status)), "status after";
+        owed_before: ExactAmount = ExactAmount(before(row.owed)), "what the account was owed before, in its currency";
+        owed_after: ExactAmount = ExactAmount(after(row.owed)), "the same after";
+    }
+
+    /// What showing one event to its module again came to, or would come to.
+    pub struct ReplayedRecord<'a>(row: &'a ReplayedEvent) {
+        id: Id = Id(row.id.0), "the event";
+        verdict: &'static str = row.verdict.name(), "what the module found";
+        reason: &'a str = &row.reason, "why it was not understood";
+        changed: Flag = Flag(row.changed), "1 where something was stored, or would be";
+        transactions: Vec<ReplayedTransactionRecord<'a>> =
+            row.transactions.iter().map(ReplayedTransactionRecord::new).collect(), "the transactions that changed";
+    }
+
+    /// What a replay came to, or would come to.
+    pub struct ReplayAnswer<'a>(rows: &'a [ReplayedEvent], dry_run: bool, next: Option<(UnixTime, EventId)>) {
+        events: Vec<EventRecord<'a>> =
+            rows.iter().flat_map(|row| &row.events).map(|row| EventRecord::for_manager(row, b"", "")).collect(),
+            "the events that the notices are now, without body and headers; in a dry run, new ones have the id 0";
+        dry_run: Flag = Flag(dry_run), "1 where nothing was changed";
+        done: u64 = rows.len() as u64, "events that were shown to their modules";
+        changed: u64 = rows.iter().filter(|row| row.changed).count() as u64, "of these, how many changed something";
+        outcomes: Vec<ReplayedRecord<'a>> = rows.iter().map(ReplayedRecord::new).collect(), "what each came to";
+        next_since: Time = Time(next.unwrap_or_default().0), "where to go on: `since`; 0 where none is left";
+        next_after_id: Id = Id(next.unwrap_or_default().1.0), "where to go on: `after_id`; 0 where none is left";
+    }
+}
+
+fn before<T: Copy>([before, _]: [T; 2]) -> T {
+    before
+}
+
+fn after<T: Copy>([_, after]: [T; 2]) -> T {
+    after
 }
 
 async fn list(call: CommandCall) -> CommandResult {
@@ -57,8 +106,21 @@ async fn list(call: CommandCall) -> CommandResult {
     Ok(CommandAnswer::of_body(event_list::listing(rows).await?))
 }
 
-async fn run(call: CommandCall) -> CommandResult {
-    let id = EventId(call.id()?);
-    let events = replay::by_hand(&call.cashier, &call.session, id, &call.context.request_id).await?;
-    envelope::success(&ReplayAnswer::new(&events))
+async fn replay(call: CommandCall) -> CommandResult {
+    let body: ReplayBody = call.read()?;
+    let (act, dry_run) = (call.act(), body.dry_run.is_some_and(|flag| flag.0));
+    match (body.id, body.provider_config_id, body.since) {
+        (Some(id), None, None) if body.after_id.is_none() => {
+            let found = replay::one(&call.cashier, &act, EventId(id.0), dry_run).await?;
+            envelope::success(&ReplayAnswer::new(&[found], dry_run, None))
+        }
+        (None, Some(config), Some(since)) => {
+            let from = (ConfigId(config.0), since.0, EventId(body.after_id.map_or(0, |id| id.0)));
+            let Recovery { replayed, next } = replay::since(&call.cashier, &act, from, dry_run).await?;
+            envelope::success(&ReplayAnswer::new(&replayed, dry_run, next))
+        }
+        (Some(_) | None, Some(_) | None, Some(_) | None) => {
+            Err(Refusal::invalid("give either id, or provider_config_id with since (and after_id to go on)"))
+        }
+    }
 }

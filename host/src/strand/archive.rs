@@ -2,6 +2,7 @@
 //! one SELECT that is reset at once; a list lasts as long as somebody waits for it, and no longer. It never writes.
 
 pub(super) mod events;
+mod of_transaction;
 mod readers;
 mod text_cache;
 
@@ -9,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cashier_core::change::OrderDetails;
+use cashier_core::explanation::PaymentHistory;
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, ManagerId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
@@ -21,7 +23,7 @@ use self::text_cache::TextCache;
 use super::columns::{ColumnReader, for_each_row};
 use super::rows::{bodies, event};
 use super::{audit, audit_list};
-use crate::ports::{Archive, AuditRow, ConfigHistory, EventPage, Fault, StoredAnswer, StoredNotice};
+use crate::ports::{Archive, AuditRow, ConfigHistory, EventPage, Fault, PaymentTraces, StoredAnswer, StoredNotice};
 
 /// Two readers: reading one large body does not delay the next job.
 const READERS: usize = 2;
@@ -71,6 +73,10 @@ impl ArchiveReader {
 }
 
 impl Archive for ArchiveReader {
+    fn payment_history(&self, of: PaymentTraces) -> BoxFuture<'static, Result<PaymentHistory, Fault>> {
+        self.lists.read_while_awaited(move |connection| of_transaction::read(connection, &of))
+    }
+
     fn events(&self, filter: Filter<EventField>, bytes_max: usize) -> BoxFuture<'static, Result<EventPage, Fault>> {
         self.lists.read_while_awaited(move |connection| events::read(connection, &filter, bytes_max))
     }

@@ -77,7 +77,7 @@ impl<'c> Put<'c> {
         self
     }
 
-    fn json(mut self, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) -> Self {
+    pub(super) fn json(mut self, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) -> Self {
         self.next += 1;
         self.buffer.clear();
         let written = write(self.buffer).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()));
@@ -155,7 +155,7 @@ impl<'r> ColumnReader<'r, '_> {
     }
 
     /// A published number; an unknown one is a fault.
-    fn number<T>(&mut self, named: impl FnOnce(i64) -> Option<T>) -> Result<T, Fault> {
+    pub(super) fn number<T>(&mut self, named: impl FnOnce(i64) -> Option<T>) -> Result<T, Fault> {
         let value = self.int()?;
         named(value).ok_or_else(|| self.bad(&format!("holds the unknown number {value}")))
     }
@@ -175,7 +175,7 @@ impl<'r> ColumnReader<'r, '_> {
     }
 
     /// JSON that `json` wrote; an empty text stands for the default.
-    fn json<T: Default>(&mut self, read: impl FnOnce(&str) -> serde_json::Result<T>) -> Result<T, Fault> {
+    pub(super) fn json<T: Default>(&mut self, read: impl FnOnce(&str) -> serde_json::Result<T>) -> Result<T, Fault> {
         match self.str()? {
             "" => Ok(T::default()),
             text => read(text).map_err(|error| {

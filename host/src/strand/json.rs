@@ -5,6 +5,7 @@ use cashier_core::facts::{MismatchKind, PersonFact, ProviderFact, Recorded, Revi
 use cashier_core::ids::{ConfigId, ManagerId, Reference, Seq, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
+use cashier_core::provider_call::{CallOutcome, CallPurpose, ProviderCall};
 use cashier_core::provider_config::{ReplacedSecret, Secret};
 use cashier_core::reason::ReasonCode;
 use cashier_core::refs::{ProviderRef, Refs};
@@ -60,6 +61,31 @@ pub(super) fn write_configs(configs: &[ConfigId], out: &mut Vec<u8>) -> serde_js
 pub(super) fn read_configs(text: &str) -> serde_json::Result<Box<[ConfigId]>> {
     let ids: Vec<u64> = serde_json::from_str(text)?;
     Ok(ids.into_iter().map(ConfigId).collect())
+}
+
+/// Appends `[[at, purpose, method, host, status, ms, outcome], …]`.
+pub(super) fn write_calls(calls: &[ProviderCall], out: &mut Vec<u8>) -> serde_json::Result<()> {
+    serde_json::Serializer::new(out).collect_seq(calls.iter().map(|call| {
+        let ProviderCall { at, purpose, method, host, status, duration_ms, outcome } = call;
+        (at.0, purpose.number(), &**method, &**host, status, duration_ms, outcome.number())
+    }))
+}
+
+pub(super) fn read_calls(text: &str) -> serde_json::Result<Vec<ProviderCall>> {
+    let lines: Vec<(i64, i64, Box<str>, Box<str>, u16, u32, i64)> = serde_json::from_str(text)?;
+    let call = |(at, purpose, method, host, status, duration_ms, outcome)| {
+        let unknown = || serde_json::Error::custom("an unknown number");
+        Ok(ProviderCall {
+            at: UnixTime(at),
+            purpose: CallPurpose::from_number(purpose).ok_or_else(unknown)?,
+            method,
+            host,
+            status,
+            duration_ms,
+            outcome: CallOutcome::from_number(outcome).ok_or_else(unknown)?,
+        })
+    };
+    lines.into_iter().map(call).collect()
 }
 
 /// Appends `[name, …]`; nothing when there are none.

@@ -30,17 +30,20 @@ pub enum RetentionKind {
     Answers,
     /// Requests that waited for a second person.
     Approvals,
+    /// The log of requests to providers.
+    Calls,
 }
 
 impl RetentionKind {
-    pub const ALL: [Self; 4] = [Self::Events, Self::Quarantine, Self::Answers, Self::Approvals];
+    pub const ALL: [Self; 5] = [Self::Events, Self::Quarantine, Self::Answers, Self::Approvals, Self::Calls];
 
-    const fn number(self) -> i64 {
+    pub(super) const fn number(self) -> i64 {
         match self {
             Self::Events => 1,
             Self::Quarantine => 2,
             Self::Answers => 3,
             Self::Approvals => 4,
+            Self::Calls => 5,
         }
     }
 
@@ -51,6 +54,7 @@ impl RetentionKind {
             Self::Quarantine => "quarantined bodies",
             Self::Answers => "answers",
             Self::Approvals => "approvals",
+            Self::Calls => "calls to providers",
         }
     }
 
@@ -60,6 +64,7 @@ impl RetentionKind {
             Self::Quarantine => "unproven_notice",
             Self::Answers => "answer",
             Self::Approvals => "approval",
+            Self::Calls => "provider_call",
         }
     }
 
@@ -86,13 +91,14 @@ impl RetentionKind {
                  deleted_time = 0, length(request_sealed) \
                  FROM approval"
             }
+            Self::Calls => "SELECT transaction_id, at, 0, 1, octet_length(calls_json) FROM provider_call",
         }
     }
 
     const fn id(self) -> &'static str {
         match self {
             Self::Events | Self::Quarantine | Self::Approvals => "id",
-            Self::Answers => "transaction_id",
+            Self::Answers | Self::Calls => "transaction_id",
         }
     }
 }
@@ -277,6 +283,13 @@ pub(super) fn delete(
             let clear = "UPDATE answer SET redirect_url = '', instructions_json = '', body_bytes = ?2, deleted_time = ?3, \
                          sha256 = ?4 WHERE transaction_id = ?1";
             connection.prepare_cached(clear)?.execute(params![id, bytes, now.0, &hash[..]])?;
+            bytes
+        }
+        // Nothing is worth keeping of it but the list itself.
+        RetentionKind::Calls => {
+            let length = "SELECT octet_length(calls_json) FROM provider_call WHERE transaction_id = ?1";
+            let bytes = connection.prepare_cached(length)?.query_row([id], |row| row.get(0))?;
+            connection.prepare_cached("DELETE FROM provider_call WHERE transaction_id = ?1")?.execute([id])?;
             bytes
         }
         RetentionKind::Approvals => {

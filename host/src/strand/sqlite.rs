@@ -201,7 +201,7 @@ impl Store for Sqlite {
         match order.kind {
             RetentionKind::Quarantine => self.quarantine.remove_bytes(retired.bytes),
             RetentionKind::Approvals if retired.rows > 0 => self.stale_log.mark(),
-            RetentionKind::Approvals | RetentionKind::Events | RetentionKind::Answers => {}
+            RetentionKind::Approvals | RetentionKind::Events | RetentionKind::Answers | RetentionKind::Calls => {}
         }
         Ok(retired)
     }

@@ -156,7 +156,7 @@ pub(in crate::strand) fn commit_bytes(commit: &Commit) -> usize {
         Body::Notice { body, headers_json, .. } => body.len() + headers_json.len(),
         Body::Answer { redirect_url, instructions_json, .. } => redirect_url.len() + instructions_json.len(),
         Body::Texts { texts, .. } => texts.len(),
-        Body::Audit(_) => 0,
+        Body::Audit(_) | Body::Calls { .. } => 0,
         Body::Order { details, .. } => details.success_url.len() + details.failure_url.len() + details.notify_url.len(),
     });
     (commit.changes.len() + commit.bodies.len()).saturating_mul(ROW_BYTES).saturating_add(bodies.sum())

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Wake};
 use std::thread::{self, Thread};
 
 use cashier_core::change::{Commit, OrderDetails};
+use cashier_core::explanation::PaymentHistory;
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, ManagerId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
@@ -21,8 +22,8 @@ use super::clock::TestEntropy;
 use super::lock;
 use crate::pair::{self, Reconciliation};
 use crate::ports::{
-    Archive, AuditRow, ConfigHistory, DurabilityListener, EventPage, Fault, Loaded, Recorder, StoredAnswer,
-    StoredNotice,
+    Archive, AuditRow, ConfigHistory, DurabilityListener, EventPage, Fault, Loaded, PaymentTraces, Recorder,
+    StoredAnswer, StoredNotice,
 };
 use crate::strand::archive::ArchiveReader;
 use crate::strand::seal::SealKeys;
@@ -186,6 +187,10 @@ impl Archive for Bases {
         brand: Option<Box<str>>,
     ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>> {
         Box::pin(ready(self.with(|open| wait(open.archive.audit(filter, brand)))))
+    }
+
+    fn payment_history(&self, of: PaymentTraces) -> BoxFuture<'static, Result<PaymentHistory, Fault>> {
+        Box::pin(ready(self.with(|open| wait(open.archive.payment_history(of)))))
     }
 
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {

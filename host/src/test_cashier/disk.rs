@@ -11,9 +11,11 @@ use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{AuditRecord, Body, Change, Commit, Counters, OrderDetails};
 use cashier_core::dependence::Refusals;
 use cashier_core::edit::AuditedValue;
+use cashier_core::explanation::{PaymentHistory, StoredAct};
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, ManagerId, NoticeId, Seq, TransactionId};
 use cashier_core::notice::ProviderEvent;
+use cashier_core::provider_call;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::status::SignatureStatus;
 use cashier_core::texts::Texts;
@@ -23,8 +25,8 @@ use tokio::sync::Notify;
 use super::bases::{Bases, wait};
 use super::lock;
 use crate::ports::{
-    Archive, AuditRow, ConfigHistory, Configuration, DurabilityListener, EventPage, Fault, Loaded, Recorder, Refused,
-    Spawn, StoredAnswer, StoredNotice,
+    Archive, AuditRow, ConfigHistory, Configuration, DurabilityListener, EventPage, Fault, Loaded, PaymentTraces,
+    Recorder, Refused, Spawn, StoredAnswer, StoredNotice,
 };
 
 /// How long a commit takes to become durable.
@@ -43,9 +45,30 @@ pub(crate) struct TestDisk {
     pub(crate) refuse_in: AtomicU32,
     /// Whether a failing batch becomes durable all the same.
     pub(crate) fails_after_writing: AtomicBool,
+    /// Bodies of webhooks were deleted for their age.
+    pub(crate) without_notices: AtomicBool,
     /// How often texts were read.
     pub(crate) text_reads: AtomicU32,
+    /// What is stored about one transaction cannot be read.
+    pub(crate) history_fails: AtomicBool,
     current: Mutex<Weak<DiskWriter>>,
+}
+
+fn stored_act(commit: &Commit, record: &AuditRecord) -> StoredAct {
+    let shown = |value: &AuditedValue| match value {
+        AuditedValue::Clear(text) => text.to_string(),
+        AuditedValue::Hidden(_) => "fingerprint".to_owned(),
+    };
+    let changes = record.changes.iter();
+    StoredAct {
+        at: commit.at,
+        manager_id: record.manager_id,
+        role: record.role,
+        brand: record.brand.clone(),
+        command: record.command.clone(),
+        outcome: record.outcome.to_string().into(),
+        changes: changes.map(|known| [known.field.to_string(), shown(&known.before), shown(&known.after)]).collect(),
+    }
 }
 
 /// The recorder of one run of the cashier.
@@ -77,7 +100,9 @@ impl TestDisk {
             fail_in: AtomicU32::new(0),
             refuse_in: AtomicU32::new(0),
             fails_after_writing: AtomicBool::new(false),
+            without_notices: AtomicBool::new(false),
             text_reads: AtomicU32::new(0),
+            history_fails: AtomicBool::new(false),
             current: Mutex::default(),
         })
     }
@@ -386,6 +411,38 @@ impl Archive for TestDisk {
         Box::pin(std::future::ready(Ok(Some(page))))
     }
 
+    fn payment_history(&self, of: PaymentTraces) -> BoxFuture<'static, Result<PaymentHistory, Fault>> {
+        if self.history_fails.load(Ordering::SeqCst) {
+            return Box::pin(std::future::ready(Err(Fault::new("disk gone"))));
+        }
+        if let Some(bases) = &self.bases {
+            return bases.payment_history(of);
+        }
+        let mut history = PaymentHistory::default();
+        for commit in lock(&self.durable).iter() {
+            let events = commit.changes.iter().filter_map(|change| match change {
+                Change::Event(row) if row.transaction_id == of.id => Some((**row).clone()),
+                _ => None,
+            });
+            for event in events {
+                history.events.retain(|known| known.id != event.id);
+                history.events.push(event);
+            }
+            for body in &commit.bodies {
+                match body {
+                    Body::Calls { transaction_id, calls } if *transaction_id == of.id => {
+                        history.calls = provider_call::kept(std::mem::take(&mut history.calls), calls);
+                    }
+                    Body::Audit(record) if record.transaction_id == of.id => {
+                        history.acts.push(stored_act(commit, record))
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Box::pin(std::future::ready(Ok(history)))
+    }
+
     fn answer(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<StoredAnswer>, Fault>> {
         let found = self.newest_body(|body| match body {
             Body::Answer { transaction_id, redirect_url, instructions_json } if *transaction_id == id => {
@@ -402,6 +459,9 @@ impl Archive for TestDisk {
     }
 
     fn notice(&self, id: NoticeId) -> BoxFuture<'static, Result<Option<StoredNotice>, Fault>> {
+        if self.without_notices.load(Ordering::SeqCst) {
+            return Box::pin(std::future::ready(Ok(None)));
+        }
         let found = self.newest_body(|known| match known.clone() {
             Body::Notice { id: own, received_time, method, path, raw_query, headers_json, body, sha256: _ }
                 if own == id =>

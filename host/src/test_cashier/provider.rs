@@ -10,10 +10,12 @@ use cashier_core::aggregate::CreateEnding;
 use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::money::Limit;
 use cashier_core::notice::{Reach, ReceivingConfig, RefundStatement, StatedAmount, UnreadableNotice, Update};
+use cashier_core::provider_call::{CallOutcome, CallPurpose, ProviderCall};
 use cashier_core::provider_config::{ProviderConfig, Secret};
 use cashier_core::refs::ProviderRef;
 use cashier_core::refund::{PaymentAbilities, RefundAnswer};
 use cashier_core::status::ProviderStatus;
+use cashier_core::time::UnixTime;
 use cashier_core::transaction::NextAction;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -22,7 +24,7 @@ use super::clock::TestClock;
 use super::lock;
 use crate::flows::SMALL_NOTICE_LENGTH_MAX;
 use crate::ports::{
-    Acknowledgement, CatalogLine, CreateAnswer, Durable, EndedCalls, Gateway, ModuleDeclaration, ModuleHealth,
+    Acknowledgement, Called, CatalogLine, CreateAnswer, Durable, EndedCalls, Gateway, ModuleDeclaration, ModuleHealth,
     ModuleSetting, Modules, Order, OrderCheck, PaymentQuery, QueryAnswer, RawNotice, RefundQuery, Verdict,
 };
 
@@ -126,6 +128,8 @@ pub(crate) struct TestProvider {
     pub(crate) not_loaded: Mutex<Vec<ConfigId>>,
     /// What the next start finds.
     pub(crate) ended_calls: Mutex<EndedCalls>,
+    /// When each answer's one request was sent, where the test logs requests.
+    pub(crate) called_at: Mutex<Option<UnixTime>>,
     /// plugins.toml disables the module from the next start on.
     pub(crate) is_disabled: AtomicBool,
     pub(crate) expiry_seconds: AtomicI64,
@@ -147,6 +151,14 @@ impl TestProvider {
             notices.len() - 1
         });
         number.to_string()
+    }
+
+    /// An answer with the one request that it took, where the test logs requests.
+    fn called<T>(&self, purpose: CallPurpose, answer: T) -> Called<T> {
+        let (method, host, outcome) = ("POST".into(), "api.stripe.test".into(), CallOutcome::Answered);
+        let at = *lock(&self.called_at);
+        let call = |at| ProviderCall { at, purpose, method, host, status: 200, duration_ms: 20, outcome };
+        Called { answer, calls: at.map(call).into_iter().collect() }
     }
 
     fn accept(&self, order: &Arc<Order>) -> String {
@@ -182,7 +194,7 @@ impl Gateway for TestGateway {
         Box::pin(ready(answer.unwrap_or(OrderCheck::Passed)))
     }
 
-    fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
+    fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, Called<CreateAnswer>> {
         let provider = Arc::clone(&self.provider);
         let next = lock(&provider.next_creates).pop_front().unwrap_or(OnCreate::Redirect);
         let (next, late) = match next {
@@ -206,7 +218,7 @@ impl Gateway for TestGateway {
                 OnCreate::Decline => (CreateEnding::Declined { reason: "CANARY do_not_honor".into() }, true),
             };
             let accepted = matches!(ending, CreateEnding::Accepted(_));
-            CreateAnswer {
+            let answer = CreateAnswer {
                 ending,
                 update: None,
                 refs: has_id.then(|| ProviderRef::new("payment_intent", &id)).into_iter().collect(),
@@ -214,7 +226,8 @@ impl Gateway for TestGateway {
                 instructions_json: Box::default(),
                 unreadable: if unreadable { "no id at /id".into() } else { Box::default() },
                 provider_time: Duration::ZERO,
-            }
+            };
+            provider.called(CallPurpose::Create, answer)
         })
     }
 
@@ -275,28 +288,29 @@ impl Gateway for TestGateway {
         })
     }
 
-    fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {
+    fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, Called<QueryAnswer>> {
         self.provider.queries.fetch_add(1, Ordering::SeqCst);
+        let provider = Arc::clone(&self.provider);
         let answer = lock(&self.provider.query_answers).get(&payment.reference).cloned();
         let unreachable = lock(&self.provider.unreachable).contains(&self.receiver.config_id);
         let (took, answer) =
             if unreachable { (UNREACHABLE_MS, Some(QueryAnswer::NoAnswer("timed out".into()))) } else { (15, answer) };
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(took)).await;
-            answer.unwrap_or(QueryAnswer::Unsupported)
+            provider.called(CallPurpose::Query, answer.unwrap_or(QueryAnswer::Unsupported))
         })
     }
 
-    fn advance(&self, _payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
+    fn advance(&self, _payment: Durable<PaymentQuery>) -> BoxFuture<'static, Called<QueryAnswer>> {
         self.provider.advances.fetch_add(1, Ordering::SeqCst);
-        let answer = lock(&self.provider.advance_answer).clone();
-        Box::pin(ready(answer.unwrap_or(QueryAnswer::Unsupported)))
+        let answer = lock(&self.provider.advance_answer).clone().unwrap_or(QueryAnswer::Unsupported);
+        Box::pin(ready(self.provider.called(CallPurpose::Advance, answer)))
     }
 
-    fn cancel(&self, _payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
+    fn cancel(&self, _payment: Durable<PaymentQuery>) -> BoxFuture<'static, Called<QueryAnswer>> {
         self.provider.cancels.fetch_add(1, Ordering::SeqCst);
-        let answer = lock(&self.provider.cancel_answer).clone();
-        Box::pin(ready(answer.unwrap_or(QueryAnswer::Unsupported)))
+        let answer = lock(&self.provider.cancel_answer).clone().unwrap_or(QueryAnswer::Unsupported);
+        Box::pin(ready(self.provider.called(CallPurpose::Cancel, answer)))
     }
 
     fn abilities(&self) -> PaymentAbilities {
@@ -304,7 +318,7 @@ impl Gateway for TestGateway {
         lock(&self.provider.abilities).unwrap_or(all)
     }
 
-    fn refund(&self, refund: Durable<RefundQuery>) -> BoxFuture<'static, RefundAnswer> {
+    fn refund(&self, refund: Durable<RefundQuery>) -> BoxFuture<'static, Called<RefundAnswer>> {
         let order = refund.into_inner();
         lock(&self.provider.refunds).push(order.clone());
         let next = lock(&self.provider.next_refunds).pop_front().unwrap_or(OnRefund::Done);
@@ -328,6 +342,7 @@ impl Gateway for TestGateway {
             OnRefund::NotSent => RefundAnswer::NotSent("connection refused".into()),
         };
         let wait = if let OnRefund::Slow(seconds) = next { seconds * 1000 } else { 20 };
+        let answer = self.provider.called(CallPurpose::Refund, answer);
         Box::pin(tokio::time::sleep(Duration::from_millis(wait)).map(|()| answer))
     }
 }
@@ -467,7 +482,7 @@ pub(crate) fn config(id: u64) -> ProviderConfig {
         terms_version: 1,
         version: 1,
         unapproved: Vec::new(),
-        deleted_time: cashier_core::time::UnixTime::UNSET,
+        deleted_time: UnixTime::UNSET,
         account_marks: Vec::new(),
         unreadable: Vec::new(),
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use cashier_core::ids::CustomerId;
 use cashier_core::money::{Currency, Money};
 
 /// Why an account is contested.
@@ -12,7 +13,7 @@ pub enum Contested {
     /// Its row is gone.
     Removed { recorded: Money },
     /// Its row, or that of its group or customer, cannot be read.
-    Unreadable { why: Box<str>, group: Box<str>, balance: UnreadBalance },
+    Unreadable { why: Box<str>, customer_id: Option<CustomerId>, group: Box<str>, balance: UnreadBalance },
 }
 
 /// What is known of the balance of an account that cannot be read.

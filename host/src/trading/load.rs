@@ -42,7 +42,8 @@ pub(super) fn load(connection: &Connection) -> Result<Holdings, DiskFault> {
             Err(fault) if fault.is_of_row() => {
                 let group: Box<str> = row.get(2).unwrap_or_default();
                 let balance = unread_balance(row, holdings.groups.get(&group).map(|known| known.currency));
-                holdings.contest(login, Contested::Unreadable { why: fault.what.into(), group, balance });
+                let customer_id = id(row, 1).ok().map(CustomerId);
+                holdings.contest(login, Contested::Unreadable { why: fault.what.into(), customer_id, group, balance });
                 continue;
             }
             Err(fault) => return Err(fault),

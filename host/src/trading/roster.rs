@@ -52,6 +52,17 @@ impl Holdings {
         }
     }
 
+    /// Owner and group of an account, also of one that cannot be read, as far as its row says them.
+    pub(super) fn terms(&self, login: Login) -> Option<(Option<CustomerId>, &str)> {
+        if let Some(account) = self.accounts.get(&login) {
+            return Some((Some(account.customer_id), &account.group));
+        }
+        match self.contested.get(&login)? {
+            Contested::Unreadable { customer_id, group, .. } => Some((*customer_id, group)),
+            Contested::Edited { .. } | Contested::Removed { .. } => None,
+        }
+    }
+
     pub(super) fn contest(&mut self, login: Login, why: Contested) {
         self.contested.insert(login, why);
     }
@@ -162,8 +173,8 @@ pub fn apply(holdings: &Holdings, roster: &Roster) -> Result<RosterChanges, Vec<
         match stated_account(next, entry, index) {
             // Its row stays what it is but for what is stated, and nobody sees the account until it can be read.
             Ok(account) if next.unreadable(entry.login).is_some() => {
-                if let Some(Contested::Unreadable { group, .. }) = next.contested.get_mut(&entry.login) {
-                    *group = entry.group.clone();
+                if let Some(Contested::Unreadable { customer_id, group, .. }) = next.contested.get_mut(&entry.login) {
+                    (*customer_id, *group) = (Some(entry.customer_id), entry.group.clone());
                 }
                 report.accounts.updated += 1;
                 changes.accounts.push(Arc::new(account));

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use cashier_core::account::{Account, Customer, Group};
+use cashier_core::ids::Login;
 use cashier_core::roster::{Rebound, RosterChange, RosterPlan};
 
 use super::roster::{Holdings, RosterChanges};
@@ -33,31 +34,37 @@ pub(super) fn plan(before: &Holdings, changes: &RosterChanges) -> RosterPlan {
         let known = known.map(|known| account_fields(known));
         compare(&mut found, &format!("account {}", account.login), known, fields);
     }
-    let own = changes.accounts.iter().filter_map(|account| before.accounts.get(&account.login));
-    let of_groups = || before.accounts.values().filter(|account| groups.contains(&*account.group));
+    let own = changes.accounts.iter().map(|account| account.login);
+    let known = || before.accounts.keys().chain(before.contested.keys()).copied();
+    let of_groups = || known().filter(|login| before.terms(*login).is_some_and(|(_, group)| groups.contains(group)));
     // Only a changed group needs a look at every account.
     let of_groups = (!groups.is_empty()).then(of_groups).into_iter().flatten();
     let mut rebound: Vec<Rebound> =
-        own.chain(of_groups).filter_map(|account| rebound(before, &changes.holdings, account)).collect();
+        own.chain(of_groups).filter_map(|login| rebound(before, &changes.holdings, login)).collect();
     rebound.sort_by_key(|rebound| rebound.login);
     rebound.dedup();
     RosterPlan { report: changes.report, changes: found, rebound }
 }
 
-/// Which of the terms of a known account becomes another.
-fn rebound(before: &Holdings, after: &Holdings, account: &Account) -> Option<Rebound> {
-    let next = after.accounts.get(&account.login)?;
+/// Which of the terms of a known account becomes another. What the row of one that cannot be read does not say is repaired.
+fn rebound(before: &Holdings, after: &Holdings, login: Login) -> Option<Rebound> {
+    let ((owner, group), (next_owner, next_group)) = (before.terms(login)?, after.terms(login)?);
     let mode = |holdings: &Holdings, group: &str| holdings.groups.get(group).map(|group| group.account_mode);
-    let field = if account.customer_id != next.customer_id {
+    let currency = |holdings: &Holdings| holdings.accounts.get(&login).map(|account| account.balance.currency);
+    let field = if differ(owner, next_owner) {
         "customer_id"
-    } else if account.balance.currency != next.balance.currency {
+    } else if differ(currency(before), currency(after)) {
         "currency"
-    } else if mode(before, &account.group) != mode(after, &next.group) {
+    } else if differ(mode(before, group), mode(after, next_group)) {
         "account_mode"
     } else {
         return None;
     };
-    Some(Rebound { login: account.login, field })
+    Some(Rebound { login, field })
+}
+
+fn differ<T: PartialEq>(before: Option<T>, after: Option<T>) -> bool {
+    before.zip(after).is_some_and(|(before, after)| before != after)
 }
 
 type RowFields = Vec<(&'static str, String)>;

@@ -15,6 +15,7 @@ pub mod customer_override;
 pub mod deposit;
 pub mod envelope;
 pub mod event;
+pub mod explanation;
 pub mod filter;
 pub mod manual;
 pub mod method;

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         ["serve-bare-deposits", folder, body] => bare::serve_deposits(folder.as_ref(), body),
         ["serve-stub"] => stub::serve(),
         ["measure-memory", rows] => figures::memory::measure_here(rows),
+        ["measure-backoffice", rows] => figures::backoffice::measure_here(rows),
         ["measure-holds", scale] => figures::hold::measure_here(scale),
         ["write-deposits", folder, count] => figures::start::write_here(folder.as_ref(), count),
         _ => measure(&texts),

@@ -59,7 +59,10 @@ const UNSAFE_ALLOWED: [&str; 6] = [
 const PROOFS: [(&str, &[&str]); 4] = [
     ("CustomerSession::assertion(", &["host/src/http/session.rs"]),
     ("ManagerSession::assertion(", &["host/src/http/session.rs"]),
-    ("VerifiedNotice::assertion(", &["host/src/flows/replay.rs", "host/src/flows/webhook/verification.rs"]),
+    (
+        "VerifiedNotice::assertion(",
+        &["host/src/flows/replay/reading.rs", "host/src/flows/replay.rs", "host/src/flows/webhook/verification.rs"],
+    ),
     ("Durable::assertion(", &["host/src/ledger.rs"]),
 ];
 

@@ -18,6 +18,8 @@ pub struct Filed {
     pub queries: Vec<(TransactionId, ProviderQuery)>,
     /// Every event was received before; nothing changed.
     pub duplicate: bool,
+    /// An update was recorded that its transaction did not have. Who repeats a statement in another form changes nothing.
+    pub is_news: bool,
 }
 
 impl Filed {

@@ -24,6 +24,11 @@ pub(super) fn identified<'n>(notice: &'n VerifiedNotice, derived: &str) -> Vec<(
     identified
 }
 
+/// The event ids of a notice's updates, in their order.
+pub fn event_ids(notice: &VerifiedNotice, derived: &str) -> Vec<Box<str>> {
+    identified(notice, derived).into_iter().map(|(id, _)| id).collect()
+}
+
 /// The stored id of the nth update under one id. An own id that ends like a numbered one is numbered too: two different
 /// pairs never give the same text, whatever a provider sends.
 pub(super) fn numbered(id: &str, n: usize) -> Box<str> {

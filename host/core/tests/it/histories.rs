@@ -5,6 +5,7 @@ use cashier_core::aggregate::Aggregate;
 use cashier_core::books::Books;
 use cashier_core::change::Change;
 use cashier_core::duty::{self, WaitsFor, WorkItem, WorkKind};
+use cashier_core::explanation::replay;
 use cashier_core::facts::{PersonFact, ProviderFact};
 use cashier_core::ids::{ManagerId, OperationId, TransactionId};
 use cashier_core::operation::{BalanceOperation, PostingOutcome, posted};
@@ -143,6 +144,14 @@ fn check(before: &Aggregate, after: &Aggregate, planned_id: OperationId) -> Resu
     let standing = after.standing();
     prop_assert!(unsettled(&after.operations).len() <= 1, "two operations at once");
     prop_assert_eq!(after.transaction.status, standing.status);
+    if let Some(last) = replay(after).last() {
+        let replayed = (last.after.status, &last.after.reason, last.after.owed.minor);
+        prop_assert_eq!(
+            replayed,
+            (after.transaction.status, &after.transaction.reason, standing.owed_minor),
+            "the replay differs"
+        );
+    }
     for old in before.operations.iter().filter(|old| !old.is_unsettled()) {
         prop_assert!(after.operations.contains(old), "a settled operation changed");
     }

@@ -9,6 +9,7 @@ mod duty;
 mod edit;
 mod eligibility;
 mod endings;
+mod explanation;
 mod filter;
 mod histories;
 mod identity;

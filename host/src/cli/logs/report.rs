@@ -10,6 +10,9 @@ use crate::log_lines::Report;
 fn parts(report: Report) -> (&'static str, &'static str, u64) {
     match report {
         Report::Lost { lines } => ("WARN", "log lines were lost: the reader of the log did not take them", lines),
+        Report::AccessLost { lines } => {
+            ("WARN", "access lines were lost: the reader of the log did not take them", lines)
+        }
         Report::Overflowed { lines } => {
             ("WARN", "security events are in var/security.log: the reader of the log did not take them", lines)
         }
@@ -45,6 +48,7 @@ mod tests {
     fn k7_what_was_lost_is_one_line_of_either_format() {
         for report in [
             Report::Lost { lines: 42_000 },
+            Report::AccessLost { lines: 42_000 },
             Report::Overflowed { lines: 42_000 },
             Report::SecurityLost { lines: 42_000 },
         ] {

@@ -52,6 +52,12 @@ impl Backoff {
         self.pauses.get(&id).is_none_or(|pause| pause.until <= now)
     }
 
+    /// Until when a duty that was tried pauses, and how often it was tried in a row.
+    pub(super) fn next_try(&self, id: TransactionId) -> Option<(Duration, u32)> {
+        let pause = self.pauses.get(&id).filter(|pause| pause.duty.is_some() && pause.tries > 0)?;
+        Some((pause.until, pause.tries))
+    }
+
     /// `most` is the longest pause, in seconds, that misses no moment known in advance, such as an expiry.
     pub(super) fn tried(&mut self, id: TransactionId, duty: Duty, now: Duration, most: i64) {
         let tries = self.tries(id, duty);

@@ -76,25 +76,26 @@ async fn repeat_create(cashier: &Arc<Cashier>, id: TransactionId) -> Option<bool
         }
     };
     let repeated = details.is_some();
-    let mut answer = match details {
+    let mut called = match details {
         Some(details) => {
             let texts = transactions::texts(cashier, transaction).await.ok()?;
             let order: Durable<_> = durable.with(|_| Arc::new(order_of(transaction, &texts, details)));
             gateway.create(order).await
         }
-        None => unknown_answer(),
+        None => unknown_answer().into(),
     };
     // The first call may have arrived before it was interrupted, so a repeat that was never sent says nothing about it.
-    if matches!(answer.ending, CreateEnding::NeverSent { .. }) {
-        answer = unknown_answer();
+    if matches!(called.answer.ending, CreateEnding::NeverSent { .. }) {
+        called.answer = unknown_answer();
     }
+    let answer = &called.answer;
     let unreadable = answer.unreadable.clone();
     let answered = !unreadable.is_empty() || answer.ending != CreateEnding::Unknown;
     if !unreadable.is_empty() {
         tracing::warn!(transaction = %id, reason = &*unreadable, "provider answer to a create call was unreadable");
     }
     tracing::info!(transaction = %id, ending = ?answer.ending, repeated, "unfinished create call was retried");
-    if let Err(refusal) = end_create(cashier, id, &*gateway, answer, REQUEST_ID).await {
+    if let Err(refusal) = end_create(cashier, id, &*gateway, called, REQUEST_ID).await {
         tracing::warn!(%refusal, transaction = %id, "recording the end of a create call failed");
     }
     settle::start(cashier, id);

@@ -177,8 +177,9 @@ async fn b4_a_large_notice_behind_a_module_that_hangs_is_to_be_sent_again_soon()
 async fn who_has_the_secret_of_a_sandbox_config_is_known_by_no_live_one() {
     let rows = [ProviderConfig { sandbox: true, ..config(1) }, config(2)];
     let env = TestCashier::with_rows(rows.into()).await;
-    lock(&env.provider.understood)
-        .insert("test".into(), vec![paid("e1", &cashier_core::ids::Reference::from_random(9))]);
+    env.trading.demo.store(true, Ordering::SeqCst);
+    let made = deposit(&env, 1).await;
+    lock(&env.provider.understood).insert("test".into(), vec![paid("e1", &made.reference)]);
     let test = RawNotice { body: "test".into(), ..env.request("config 1") };
     assert_eq!(answer(&env, "203.0.113.9", None, test).await, Ok(()));
     let is_known =

@@ -1,5 +1,5 @@
 //! Notices that were not verified: stored as quarantined events in the strand's bounded area, because senders who are not
-//! authenticated must not fill the disk. They take no part in deduplication, matching or replay.
+//! authenticated must not fill the disk. They take no part in deduplication or matching.
 
 use std::sync::Arc;
 

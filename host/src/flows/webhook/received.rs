@@ -27,7 +27,7 @@ const MASKED_NAMES: &[&str] = &[
 ];
 
 /// How much of a request is stored, in bytes.
-pub(super) struct CaptureLimits {
+pub(in crate::flows) struct CaptureLimits {
     pub(super) body: usize,
     /// Of the path, and of the query.
     pub(super) text: usize,
@@ -37,11 +37,11 @@ pub(super) struct CaptureLimits {
 
 impl CaptureLimits {
     /// A verified notice is stored whole: its sender is known, and the listener bounds it.
-    pub(super) const WHOLE: Self = Self { body: usize::MAX, text: usize::MAX, headers: usize::MAX };
+    pub(in crate::flows) const WHOLE: Self = Self { body: usize::MAX, text: usize::MAX, headers: usize::MAX };
 }
 
 /// What is stored of a request.
-pub(super) struct Received {
+pub(in crate::flows) struct Received {
     received_time: UnixTime,
     method: Box<str>,
     path: Box<str>,
@@ -55,7 +55,7 @@ pub(super) struct Received {
 
 impl Received {
     /// Captures the request within the limits; the digests are of the whole body and of the whole request.
-    pub(super) fn of(raw: &RawNotice, limits: &CaptureLimits) -> Self {
+    pub(in crate::flows) fn of(raw: &RawNotice, limits: &CaptureLimits) -> Self {
         Self {
             received_time: raw.received_time,
             method: raw.method.clone(),
@@ -69,24 +69,24 @@ impl Received {
     }
 
     /// The event id of a notice whose provider gives none (docs/api/webhooks.md, rule 2).
-    pub(super) fn derived_event_id(&self) -> Box<str> {
+    pub(in crate::flows) fn derived_event_id(&self) -> Box<str> {
         format!("sha256:{}", hex::encode(self.identity)).into()
     }
 
     /// The event id of an unreadable notice without one: of the body alone, because the body is what its signature covers. A
     /// notice without a body has its content elsewhere, and is another one where that differs.
-    pub(super) fn body_event_id(&self) -> Box<str> {
+    pub(in crate::flows) fn body_event_id(&self) -> Box<str> {
         let digest = if self.body.is_empty() { self.identity } else { self.sha256 };
         format!("unreadable:{}", hex::encode(digest)).into()
     }
 
     /// Of the stored body.
-    pub(super) fn body_length(&self) -> u64 {
+    pub(in crate::flows) fn body_length(&self) -> u64 {
         self.body.len() as u64
     }
 
     /// The row of this notice.
-    pub(super) fn into_body(self, id: NoticeId) -> Body {
+    pub(in crate::flows) fn into_body(self, id: NoticeId) -> Body {
         let Self { received_time, method, path, raw_query, headers_json, sha256, identity: _, body } = self;
         Body::Notice { id, received_time, method, path, raw_query, headers_json, sha256, body }
     }

@@ -329,7 +329,7 @@ async fn verify_with_provider(
     if sender.is_restricted() {
         return None;
     }
-    cashier.limits.network_verifications.check(gateway.receiver().config_id, sender.is_known()).ok()?;
+    cashier.limits.network_verifications.check(gateway.receiver().config_id, sender.known_address()).ok()?;
     let began = cashier.clock.monotonic();
     let verdict = gateway.verify(raw, false).await;
     Some((verdict, cashier.clock.monotonic().saturating_sub(began)))

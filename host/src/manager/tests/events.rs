@@ -1,5 +1,7 @@
 //! The list of provider events: what it shows, to whom, and what it does not show yet.
 
+mod replay;
+
 use std::sync::atomic::Ordering;
 
 use cashier_core::ids::Reference;

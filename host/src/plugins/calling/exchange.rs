@@ -7,14 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cashier_provider_sdk::host::Instance;
-use cashier_provider_sdk::{CachePolicy, FailureKind, HttpMethod, HttpReply, HttpRequest, ProviderFailure, Step};
+use cashier_provider_sdk::{CachePolicy, FailureKind, HttpReply, HttpRequest, ProviderFailure, Step};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(super) use super::allowed_requests::AllowedRequests;
 use super::call_failures::HostFailure;
 use super::circuit_breaker::{BreakerChange, CircuitBreaker};
 use super::credentials::Credentials;
 use super::module_thread::ModuleThread;
 use super::reply_cache::{FetchTime, ReplyCache};
+use super::sent_requests::{RequestLine, SentRequest};
 use crate::plugins::egress::date;
 use crate::plugins::egress::port::{Network, SendError};
 use crate::plugins::limits::GatewayLimits;
@@ -25,33 +27,6 @@ const NETWORK_GRACE: Duration = Duration::from_millis(250);
 /// An exchange sends its first request only while this part of its time is left: with less, the request would mostly time
 /// out after it left, and a request that never left is known not to have happened.
 const FIRST_REQUEST_SHARE: u32 = 4;
-
-/// What a module may send in an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AllowedRequests<'a> {
-    None,
-    SafeOnly,
-    All,
-    /// All; a request that carries one of these texts of the order may create its payment.
-    Creating {
-        order_keys: &'a [&'a str],
-    },
-}
-
-impl AllowedRequests<'_> {
-    /// Whether a request may move money. In a create call the module's `safe_to_repeat` is not enough: a create under an
-    /// idempotency key is safe to repeat, yet when its reply is lost a payment exists. There every request may move money
-    /// but a GET and a cacheable one, such as for a token, and those too when they carry an order key.
-    fn may_move_money(self, request: &HttpRequest, cache: Option<&CachePolicy>) -> bool {
-        let reads = request.method == HttpMethod::Get || cache.is_some();
-        match self {
-            Self::Creating { order_keys } => {
-                !request.safe_to_repeat || !reads || order_keys.iter().any(|key| request.carries(key))
-            }
-            Self::None | Self::SafeOnly | Self::All => !request.safe_to_repeat,
-        }
-    }
-}
 
 /// How an exchange ended, and what is known about its requests.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,6 +42,8 @@ pub(super) struct ExchangeOutcome<T> {
     pub(super) moved_by_last: bool,
     /// Time spent waiting for the network.
     pub(super) provider_time: Duration,
+    /// What the module asked to send, in order; replies from the cache are none.
+    pub(super) requests: Vec<SentRequest>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -103,6 +80,9 @@ struct ExchangeState {
     moved_before_last: bool,
     moved_by_last: bool,
     provider_time: Duration,
+    requests: Vec<SentRequest>,
+    /// The request that the module asked for and whose end is not noted.
+    current: Option<RequestLine>,
     /// The right to use the network, taken before the first request.
     permit: Option<OwnedSemaphorePermit>,
     /// The circuit breaker admitted the first request, and with it the whole exchange.
@@ -149,7 +129,15 @@ impl ExchangeDriver {
             state.moved_by_last = false;
             end = self.attempt(thread, allowed, &call, &mut state).await;
         }
-        let ExchangeState { queued, money_may_have_moved, moved_before_last, moved_by_last, provider_time, .. } = state;
+        let ExchangeState {
+            queued,
+            money_may_have_moved,
+            moved_before_last,
+            moved_by_last,
+            provider_time,
+            requests,
+            ..
+        } = state;
         let failure = if let ExchangeEnd::Failed(failure) = &end { Some(failure) } else { None };
         if queued.is_some() && (failure.is_some() || matches!(end, ExchangeEnd::Done(_))) {
             self.credentials.note(&self.gateway, failure);
@@ -161,6 +149,7 @@ impl ExchangeDriver {
             moved_before_last,
             moved_by_last,
             provider_time,
+            requests,
         }
     }
 
@@ -188,9 +177,12 @@ impl ExchangeDriver {
                 Step::Unsupported => return ExchangeEnd::Unsupported,
                 Step::Send { request, cache } => (request, cache),
             };
+            let line = RequestLine::of(&request, self.clock.now());
             if let Some(failure) = self.forbidden(allowed, &request, replies.len()) {
+                state.requests.push(line.held_back(&failure));
                 return ExchangeEnd::HostFailed(failure);
             }
+            state.current = Some(line);
             let may_move_money = allowed.may_move_money(&request, cache.as_ref());
             let reply = match cache.filter(|_| !may_move_money) {
                 Some(cache) => self.cached_or_sent(request, &cache, state).await,
@@ -198,7 +190,10 @@ impl ExchangeDriver {
             };
             match reply {
                 Ok(reply) => replies.push(reply),
-                Err(failure) => return ExchangeEnd::HostFailed(failure),
+                Err(failure) => {
+                    state.requests.extend(state.current.take().map(|line| line.held_back(&failure)));
+                    return ExchangeEnd::HostFailed(failure);
+                }
             }
         }
     }
@@ -273,6 +268,7 @@ impl ExchangeDriver {
         let now = self.clock.monotonic();
         let took = now.saturating_sub(sent_at);
         state.provider_time = state.provider_time.saturating_add(took);
+        state.requests.extend(state.current.take().map(|line| line.ended(&reply, took, within)));
         // A timeout does not count against a provider whose time the queue of the cashier had shortened.
         let queue_to_blame = took >= within && queued >= self.first_request_share();
         match &reply {

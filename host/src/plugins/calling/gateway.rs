@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use cashier_core::ids::TransactionId;
 use cashier_core::notice::ReceivingConfig;
+use cashier_core::provider_call::CallPurpose;
 use cashier_core::provider_config::ProviderConfig as ConfigRow;
 use cashier_core::refund::{PaymentAbilities, RefundAnswer};
 use cashier_core::time::UnixTime;
@@ -21,11 +22,12 @@ use super::convert::{self, SecretMasks};
 use super::exchange::{AllowedRequests, ExchangeDriver};
 use super::module_thread::ModuleThread;
 use super::outcomes::{self, PaymentCall};
+use super::sent_requests::logged;
 use crate::plugins::crash::{About, AboutNotice, CallEntry, CallSite, ModuleQuarantine, is_cut, notice_digest};
 use crate::plugins::loading::module::{LoadedModule, ReportsHealth};
 use crate::plugins::thread_slots::STUCK_MAX;
 use crate::ports::{
-    Clock, CreateAnswer, Durable, Entropy, Gateway, ModuleHealth, NoticeBody, Order, OrderCheck, PaymentQuery,
+    Called, Clock, CreateAnswer, Durable, Entropy, Gateway, ModuleHealth, NoticeBody, Order, OrderCheck, PaymentQuery,
     QueryAnswer, RawNotice, RefundQuery, Verdict,
 };
 use crate::web_url;
@@ -191,7 +193,7 @@ impl ConfiguredModule {
         outcomes::check_order(self.thread.call(call).await, &self.masks)
     }
 
-    async fn create(&self, order: PaymentOrder, transaction: TransactionId) -> CreateAnswer {
+    async fn create(&self, order: PaymentOrder, transaction: TransactionId) -> Called<CreateAnswer> {
         let (reference, key) = (order.reference.clone(), order.idempotency_key.clone());
         let allowed = AllowedRequests::Creating { order_keys: &[&reference, &key] };
         let site = self.site.clone();
@@ -201,7 +203,9 @@ impl ConfiguredModule {
             let _call = site.enter(CallEntry::CreatePayment, &about);
             instance.create_payment(&order, replies)
         };
-        outcomes::create(self.driver.exchange(&self.thread, allowed, call).await, &self.masks)
+        let outcome = self.driver.exchange(&self.thread, allowed, call).await;
+        let calls = logged(&outcome.requests, CallPurpose::Create, &self.masks);
+        Called { answer: outcomes::create(outcome, &self.masks), calls }
     }
 
     async fn verify(&self, notice: WebhookNotice, body: NoticeBody, offline: bool) -> Verdict {
@@ -225,7 +229,7 @@ impl ConfiguredModule {
         outcomes::verify(outcome, &self.masks, self.clock.is_plausible())
     }
 
-    async fn refund(&self, refund: RefundOrder, transaction: TransactionId) -> RefundAnswer {
+    async fn refund(&self, refund: RefundOrder, transaction: TransactionId) -> Called<RefundAnswer> {
         let key = refund.refund_reference.clone();
         let allowed = AllowedRequests::Creating { order_keys: &[&key] };
         let site = self.site.clone();
@@ -235,10 +239,12 @@ impl ConfiguredModule {
             let _call = site.enter(CallEntry::RefundPayment, &about);
             instance.refund_payment(&refund, replies)
         };
-        outcomes::refund(self.driver.exchange(&self.thread, allowed, call).await, &self.masks)
+        let outcome = self.driver.exchange(&self.thread, allowed, call).await;
+        let calls = logged(&outcome.requests, CallPurpose::Refund, &self.masks);
+        Called { answer: outcomes::refund(outcome, &self.masks), calls }
     }
 
-    async fn call(&self, call: PaymentCall, payment: &PaymentQuery) -> QueryAnswer {
+    async fn call(&self, call: PaymentCall, payment: &PaymentQuery) -> Called<QueryAnswer> {
         let capabilities = self.loaded.generation.descriptor.capabilities;
         let (supported, allowed, entry_point, entry): (bool, AllowedRequests<'_>, EntryPoint, CallEntry) = match call {
             PaymentCall::Query => {
@@ -252,7 +258,7 @@ impl ConfiguredModule {
             }
         };
         if !supported {
-            return QueryAnswer::Unsupported;
+            return QueryAnswer::Unsupported.into();
         }
         let payment = convert::payment(payment, &self.receiver.brand, &self.notify_url);
         let site = self.site.clone();
@@ -260,7 +266,9 @@ impl ConfiguredModule {
             let _call = site.enter(entry, &About { reference: &payment.reference, ..About::after(replies) });
             entry_point(instance, &payment, replies)
         };
-        outcomes::query(call, self.driver.exchange(&self.thread, allowed, step).await, &self.masks)
+        let outcome = self.driver.exchange(&self.thread, allowed, step).await;
+        let calls = logged(&outcome.requests, call.purpose(), &self.masks);
+        Called { answer: outcomes::query(call, outcome, &self.masks), calls }
     }
 }
 
@@ -302,7 +310,7 @@ impl Gateway for ModuleGateway {
         self.with(|module| async move { module.check_order(order).await })
     }
 
-    fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, CreateAnswer> {
+    fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, Called<CreateAnswer>> {
         let (transaction, order) = (order.get().transaction_id, convert::payment_order(order.get()));
         self.with(|module| async move { module.create(order, transaction).await })
     }
@@ -313,22 +321,22 @@ impl Gateway for ModuleGateway {
         self.with(|module| async move { module.verify(notice, body, offline).await })
     }
 
-    fn read_proven(&self, notice: &RawNotice) -> BoxFuture<'static, Verdict> {
+    fn read_proven(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
         let body = notice.body.clone();
         let mut notice = convert::notice(notice, &self.0.receiver.provider, self.0.entropy.bits());
         notice.bag.push((PROVEN_BEFORE.to_owned(), String::new()));
-        self.with(|module| async move { module.verify(notice, body, false).await })
+        self.with(|module| async move { module.verify(notice, body, offline).await })
     }
 
-    fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, QueryAnswer> {
+    fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, Called<QueryAnswer>> {
         self.with(|module| async move { module.call(PaymentCall::Query, &payment).await })
     }
 
-    fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
+    fn advance(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, Called<QueryAnswer>> {
         self.with(|module| async move { module.call(PaymentCall::Advance, payment.get()).await })
     }
 
-    fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, QueryAnswer> {
+    fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, Called<QueryAnswer>> {
         self.with(|module| async move { module.call(PaymentCall::Cancel, payment.get()).await })
     }
 
@@ -338,7 +346,7 @@ impl Gateway for ModuleGateway {
         PaymentAbilities { refund, partial_refund: refund && partial_refund, cancel }
     }
 
-    fn refund(&self, refund: Durable<RefundQuery>) -> BoxFuture<'static, RefundAnswer> {
+    fn refund(&self, refund: Durable<RefundQuery>) -> BoxFuture<'static, Called<RefundAnswer>> {
         let transaction = refund.get().transaction_id;
         let order = convert::refund_order(refund.get(), &self.0.receiver.brand, &self.0.notify_url);
         self.with(|module| async move { module.refund(order, transaction).await })

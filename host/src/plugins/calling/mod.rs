@@ -2,6 +2,7 @@
 //! what crosses the module ABI and bounds what a failing or hanging module can cost. It does not load libraries or open
 //! sockets.
 
+mod allowed_requests;
 mod call_failures;
 mod circuit_breaker;
 mod convert;
@@ -11,3 +12,4 @@ pub(super) mod gateway;
 mod module_thread;
 mod outcomes;
 mod reply_cache;
+mod sent_requests;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cashier_core::aggregate::CreateEnding;
 use cashier_core::notice::Update;
+use cashier_core::provider_call::CallPurpose;
 use cashier_core::refund::RefundAnswer;
 use cashier_provider_sdk::{
     FailureKind, NormalizedStatus, PaymentCreated, ProviderFailure, StatusUpdate, WebhookVerdict,
@@ -45,8 +46,7 @@ pub(super) fn check_order(
 
 /// How a create call ended.
 pub(super) fn create(outcome: ExchangeOutcome<PaymentCreated>, masks: &SecretMasks) -> CreateAnswer {
-    let ExchangeOutcome { end, request_sent: _, money_may_have_moved, moved_before_last, moved_by_last, provider_time } =
-        outcome;
+    let ExchangeOutcome { end, money_may_have_moved, moved_before_last, moved_by_last, provider_time, .. } = outcome;
     let no_answer = |reason: Box<str>| {
         bare(
             if money_may_have_moved { CreateEnding::Unknown } else { CreateEnding::NeverSent { reason } },
@@ -163,6 +163,17 @@ pub(super) enum PaymentCall {
     Cancel,
 }
 
+impl PaymentCall {
+    /// As the log of calls names it.
+    pub(super) fn purpose(self) -> CallPurpose {
+        match self {
+            Self::Query => CallPurpose::Query,
+            Self::Advance => CallPurpose::Advance,
+            Self::Cancel => CallPurpose::Cancel,
+        }
+    }
+}
+
 /// What a call about a payment that exists came to.
 pub(super) fn query(call: PaymentCall, outcome: ExchangeOutcome<StatusUpdate>, masks: &SecretMasks) -> QueryAnswer {
     match outcome.end {
@@ -261,6 +272,7 @@ mod tests {
             moved_before_last: false,
             moved_by_last: false,
             provider_time: Duration::ZERO,
+            requests: Vec::new(),
         }
     }
 

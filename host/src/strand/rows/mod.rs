@@ -3,6 +3,7 @@
 
 pub(super) mod approval;
 pub(super) mod bodies;
+pub(super) mod calls;
 pub(super) mod config;
 pub(super) mod counters;
 pub(super) mod customer_override;
@@ -29,7 +30,7 @@ pub(super) fn write(writer: &mut RowWriter<'_>, commit: &Commit) -> Result<(), F
         write_body(writer, commit, body)?;
     }
     // The journal is permanent, so unauthenticated callers must not be able to grow it.
-    if is_quarantined(commit) {
+    if is_quarantined(commit) || is_log_alone(commit) {
         return Ok(());
     }
     counters::put_journal(writer, commit)
@@ -55,6 +56,7 @@ fn write_body(writer: &mut RowWriter<'_>, commit: &Commit, body: &Body) -> Resul
         }
         Body::Order { transaction_id, details } => bodies::put_order(writer, *transaction_id, details),
         Body::Texts { transaction_id, texts } => bodies::put_texts(writer, *transaction_id, texts),
+        Body::Calls { transaction_id, calls } => calls::put(writer, commit, *transaction_id, calls),
         Body::Audit(record) => {
             let written = audit::put(writer.connection, writer.seal, commit, record)?;
             writer.scratch.audited.push(written);
@@ -67,6 +69,12 @@ fn write_body(writer: &mut RowWriter<'_>, commit: &Commit, body: &Body) -> Resul
 fn is_quarantined(commit: &Commit) -> bool {
     let quarantined = |change: &Change| matches!(change, Change::Event(event) if Area::of(event.signature_status) == Area::Quarantine);
     !commit.changes.is_empty() && commit.changes.iter().all(quarantined)
+}
+
+/// The commit holds nothing but requests to a provider: an open payment is queried for months.
+fn is_log_alone(commit: &Commit) -> bool {
+    let is_log = |body: &Body| matches!(body, Body::Calls { .. });
+    commit.changes.is_empty() && !commit.bodies.is_empty() && commit.bodies.iter().all(is_log)
 }
 
 /// A notice is quarantined when events were filed from it and none of them is verified.

@@ -2,7 +2,7 @@
 
 use cashier_core::change::Change;
 use cashier_core::filter::{Clause, EventField, Field, Filter, FilterBuilder};
-use cashier_core::ids::{ConfigId, EventId, NoticeId, TransactionId};
+use cashier_core::ids::{ConfigId, NoticeId, TransactionId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
 use rusqlite::params_from_iter;

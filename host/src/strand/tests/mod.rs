@@ -4,6 +4,7 @@
 mod archive;
 mod audit;
 mod audit_list;
+mod calls;
 mod disk;
 mod erasure;
 mod event_lists;

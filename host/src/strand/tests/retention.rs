@@ -18,7 +18,7 @@ use crate::ports::{Archive, Recorder};
 const RECEIVED: UnixTime = UnixTime(1_779_270_000);
 
 /// Runs turns until nothing more is due; returns how many rows each deleted.
-fn round(strand: &Strand, kind: RetentionKind, before: UnixTime) -> Vec<u64> {
+pub(super) fn round(strand: &Strand, kind: RetentionKind, before: UnixTime) -> Vec<u64> {
     let needed = Arc::new(needed(strand.path()).unwrap());
     let (mut next, mut turns) = (Some(RetentionPlace::Kept(0)), Vec::new());
     while let Some(place) = next {

@@ -73,6 +73,24 @@ fn b5_a_roster_changes_no_currency_of_an_account_that_cannot_be_read() {
     }
 }
 
+#[tokio::test]
+async fn n8_a_roster_that_repairs_an_account_says_whether_its_owner_or_mode_becomes_another() {
+    let folder = edited("UPDATE account SET currency = 'XQQ' WHERE login = 100");
+    let trading = Embedded::open(folder.path()).unwrap();
+    let account = |customer: u64| {
+        let other = r#"{"customer_id": 77, "country": "DE", "brand": "alpha", "status": 0, "deposit_allowed": 1, "withdrawal_allowed": 1}"#;
+        format!(
+            r#"{{"customers": [{other}], "accounts": [{{"login": 100, "customer_id": {customer}, "group": "real\\USD", "enable": 1}}]}}"#
+        )
+    };
+    let demo = group(REAL, "USD").replace("\"account_mode\": 1", "\"account_mode\": 0");
+    for (roster, expected) in [(account(5), None), (account(77), Some("customer_id")), (demo, Some("account_mode"))] {
+        let judged = trading.judge_roster(roster.as_str().into()).await.unwrap();
+        let of_account = judged.rebound.iter().find(|rebound| rebound.login == Login(100));
+        assert_eq!(of_account.map(|rebound| rebound.field), expected, "{roster}");
+    }
+}
+
 #[test]
 fn b5_a_group_whose_currency_was_changed_outside_makes_no_other_money_of_balances() {
     let folder = edited("UPDATE account_group SET currency = 'EUR' WHERE name = 'real\\USD'");

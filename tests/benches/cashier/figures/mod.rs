@@ -1,5 +1,6 @@
 //! The figures of the table, one file each.
 
+pub(crate) mod backoffice;
 mod border;
 mod deposits;
 mod drain;
@@ -18,7 +19,7 @@ use crate::{BenchResult, Effort};
 type Figure = fn(Effort) -> BenchResult<Vec<FigureRow>>;
 
 /// Every figure under the name that `--only` takes, in the order of the table.
-pub(crate) const FIGURES: [(&str, Figure); 11] = [
+pub(crate) const FIGURES: [(&str, Figure); 12] = [
     ("methods", methods::measure),
     ("deposits", deposits::measure),
     ("stubbed", stubbed::measure),
@@ -27,6 +28,7 @@ pub(crate) const FIGURES: [(&str, Figure); 11] = [
     ("latency", latency::measure),
     ("memory", memory::measure),
     ("hold", hold::measure),
+    ("backoffice", backoffice::measure),
     ("start", start::measure),
     ("border", border::measure),
     ("idle", idle::measure),

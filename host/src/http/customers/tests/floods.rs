@@ -110,7 +110,7 @@ async fn b4_a_body_that_does_not_arrive_whole_counts_as_a_failure_of_its_sender(
 }
 
 #[tokio::test]
-async fn b3_a_repeated_notice_proves_nothing_of_who_sends_it() {
+async fn b3_a_repeated_statement_proves_nothing_of_who_sends_it_under_whatever_id() {
     let api = CustomerApi::open().await;
     let senders = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&senders);
@@ -119,11 +119,18 @@ async fn b3_a_repeated_notice_proves_nothing_of_who_sends_it() {
     let api = CustomerApi { listener: TestListener::open(routes, Arc::clone(&api.env.clock)).await, ..api };
     api.deposit("k", "250.00").await;
     let reference = api.env.provider.references().pop().unwrap();
-    for event in ["e1", "e1", "e2", "e1"] {
-        let body = api.env.provider.notice_body(vec![paid(event, &reference)]);
+    let declined = |event| Update { payment_id: "other".into(), ..paid(event, &reference) };
+    let declined = |event| Update { amount: None, status: ProviderStatus::Failed, ..declined(event) };
+    for (event, update) in [
+        ("e1", paid("e1", &reference)),
+        ("e1", paid("e1", &reference)),
+        ("e2", paid("e2", &reference)),
+        ("e3", declined("e3")),
+    ] {
+        let body = api.env.provider.notice_body(vec![update]);
         let sent = api.listener.send("POST /cashier/webhook/stripe/1", "x-signature: config 1\r\n", &body).await;
         assert_eq!(sent.status, 200, "{event}");
     }
     let proofs: Vec<Proof> = lock(&senders).iter().skip(1).map(|sender| sender.proof()).collect();
-    assert_eq!(proofs, [Proof::Notice, Proof::Nothing, Proof::Notice, Proof::Nothing]);
+    assert_eq!(proofs, [Proof::Notice, Proof::Nothing, Proof::Nothing, Proof::Notice], "news alone");
 }

@@ -12,6 +12,7 @@ use self::rig::{Rig, never_sent, reply, unknown};
 use super::*;
 use crate::ports::{QueryAnswer, Verdict};
 
+mod logged;
 mod rig;
 
 const WAITING: CreateEnding = CreateEnding::Accepted(NextAction::Wait);

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use cashier_core::provider_call::{CallPurpose, ProviderCall};
 use cashier_core::time::UnixTime;
 use cashier_provider_sdk::host::ModuleV1;
 use cashier_provider_sdk::{
@@ -17,6 +18,7 @@ use futures_util::future::BoxFuture;
 use super::super::*;
 use crate::plugins::calling::convert::SecretMasks;
 use crate::plugins::calling::outcomes::{self, PaymentCall};
+use crate::plugins::calling::sent_requests::logged;
 use crate::plugins::crash::CallSite;
 use crate::plugins::thread_slots::ThreadSlots;
 use crate::ports::{CreateAnswer, QueryAnswer, Verdict};
@@ -200,6 +202,15 @@ impl Rig {
     }
 
     pub(super) async fn create(&self, method: &str) -> CreateAnswer {
+        outcomes::create(self.exchange(method).await, &masks())
+    }
+
+    /// What is logged of a create call's requests.
+    pub(super) async fn logged_create(&self, method: &str) -> Vec<ProviderCall> {
+        logged(&self.exchange(method).await.requests, CallPurpose::Create, &masks())
+    }
+
+    async fn exchange(&self, method: &str) -> ExchangeOutcome<PaymentCreated> {
         let order = PaymentOrder {
             method: method.to_owned(),
             nonce: "n1".to_owned(),
@@ -210,8 +221,7 @@ impl Rig {
         let (reference, key) = (order.reference.clone(), order.idempotency_key.clone());
         let allowed = AllowedRequests::Creating { order_keys: &[&reference, &key] };
         let call = move |instance: &Instance, replies: &[HttpReply]| instance.create_payment(&order, replies);
-        let outcome = self.driver.exchange(&self.thread, allowed, call).await;
-        outcomes::create(outcome, &masks())
+        self.driver.exchange(&self.thread, allowed, call).await
     }
 
     /// The same, after another exchange held the network for so long.

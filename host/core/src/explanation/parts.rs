@@ -1,0 +1,67 @@
+//! What an explanation is made of: its entries with their values, and what was read for it.
+
+use crate::ids::ManagerId;
+use crate::money::Money;
+use crate::notice::ProviderEvent;
+use crate::numbered::numbered;
+use crate::provider_call::ProviderCall;
+use crate::session::Role;
+use crate::time::UnixTime;
+
+numbered! {
+    /// What an entry is about, with its wire name.
+    EntryKind {
+        Request = 0 "request",
+        ProviderCall = 1 "provider_call",
+        Event = 2 "event",
+        Fact = 3 "fact",
+        Decision = 4 "decision",
+        Operation = 5 "operation",
+        Record = 6 "record",
+        Approval = 7 "approval",
+    }
+}
+
+/// One value of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DetailValue {
+    Text(String),
+    Number(i64),
+    Amount(Money),
+    /// Fields with their values before and after.
+    Changes(Vec<[String; 3]>),
+}
+
+/// One entry. Which details each kind has is in docs/api/manager-explanations.md.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedEntry {
+    pub time: UnixTime,
+    pub kind: EntryKind,
+    pub title: String,
+    pub details: Vec<(&'static str, DetailValue)>,
+}
+
+/// A stored record of what a manager did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAct {
+    pub at: UnixTime,
+    pub manager_id: ManagerId,
+    pub role: Role,
+    /// The brand of the session; empty means all.
+    pub brand: Box<str>,
+    pub command: Box<str>,
+    pub outcome: Box<str>,
+    /// Field, value before, value after; secrets as fingerprints.
+    pub changes: Vec<[String; 3]>,
+}
+
+/// What was read about a payment, beside its rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PaymentHistory {
+    pub calls: Vec<ProviderCall>,
+    /// Events of the transaction, and others that name it; the newest.
+    pub events: Vec<ProviderEvent>,
+    /// Some older ones are not among them.
+    pub more_events: bool,
+    pub acts: Vec<StoredAct>,
+}

@@ -1,0 +1,114 @@
+//! How a transaction came to stand as it stands: its facts and operations once more in their order, and what each changed.
+
+use super::fact_text::{Details, FactText};
+use crate::aggregate::{Aggregate, shown_reason};
+use crate::facts::{Facts, PersonFact, ProviderFact, Recorded};
+use crate::ids::Seq;
+use crate::money::Money;
+use crate::operation::{self, BalanceOperation};
+use crate::reason::Reason;
+use crate::standing::{self, Standing};
+use crate::status::TransactionStatus;
+use crate::time::UnixTime;
+
+/// What one fact, or one operation, changed.
+#[derive(Debug, Clone)]
+pub struct StandingChange {
+    pub at: UnixTime,
+    pub cause: Cause,
+    pub before: Point,
+    pub after: Point,
+}
+
+/// What it was changed by.
+#[derive(Debug, Clone)]
+pub enum Cause {
+    Provider { name: &'static str, title: String, details: Details },
+    Person { name: &'static str, title: String, details: Details },
+    Operation(Box<BalanceOperation>),
+}
+
+/// How a transaction stood at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    pub status: TransactionStatus,
+    pub reason: Reason,
+    pub owed: Money,
+}
+
+enum OrderedFact<'a> {
+    Provider(&'a Recorded<ProviderFact>),
+    Person(&'a Recorded<PersonFact>),
+}
+
+impl OrderedFact<'_> {
+    fn place(&self) -> (Seq, UnixTime) {
+        match self {
+            Self::Provider(known) => (known.seq, known.at),
+            Self::Person(known) => (known.seq, known.at),
+        }
+    }
+}
+
+/// Every fact in the order of its commit and every operation behind the facts that made it due. The last point is the
+/// transaction's own.
+pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
+    let Aggregate { transaction, operations } = aggregate;
+    let currency = transaction.account_currency;
+    let mut known: Vec<OrderedFact<'_>> = transaction.facts.provider.iter().map(OrderedFact::Provider).collect();
+    known.extend(transaction.facts.persons.iter().map(OrderedFact::Person));
+    known.sort_by_key(|known| known.place().0);
+
+    let (mut facts, mut made, mut changes) = (Facts::default(), Vec::<BalanceOperation>::new(), Vec::new());
+    let mut left = operations.iter().peekable();
+    let derive = |facts: &Facts, made: &[BalanceOperation]| {
+        let posted = operation::posted(transaction, made);
+        (standing::derive(transaction.nature(), transaction.amount, facts, posted), posted)
+    };
+    let point = |facts: &Facts, made: &[BalanceOperation]| {
+        let Standing { status, reason, owed_minor, .. } = derive(facts, made).0;
+        let reason = shown_reason(transaction.first_answer, made, reason);
+        Point { status, reason, owed: Money::new(owed_minor, currency) }
+    };
+    let mut before = point(&facts, &made);
+    for place in 0..=known.len() {
+        let next = known.get(place);
+        // Operations that were planned before the next fact, and those of its second that brought posted to owed.
+        while let Some(operation) = left.next_if(|operation| {
+            next.is_none_or(|next| {
+                let (standing, posted) = derive(&facts, &made);
+                let until = next.place().1;
+                let is_due = standing.owed_minor.saturating_sub(posted.minor) == operation.amount.minor;
+                operation.created_time < until || (operation.created_time == until && is_due)
+            })
+        }) {
+            made.push(operation.clone());
+            let after = point(&facts, &made);
+            let at = if operation.is_unsettled() { operation.created_time } else { operation.updated_time };
+            let cause = Cause::Operation(Box::new(operation.clone()));
+            changes.push(StandingChange { at, cause, before: before.clone(), after: after.clone() });
+            before = after;
+        }
+        let Some(next) = next else { break };
+        let (at, cause) = match next {
+            OrderedFact::Provider(known) => {
+                facts.provider.push((*known).clone());
+                let title = match &known.fact {
+                    ProviderFact::ReviewHold(hold) => hold.title(),
+                    fact => fact.title(),
+                };
+                let (name, details) = (known.fact.name(), known.fact.details(currency));
+                (known.at, Cause::Provider { name, title, details })
+            }
+            OrderedFact::Person(known) => {
+                facts.persons.push((*known).clone());
+                let (name, title) = (known.fact.name(), known.fact.title());
+                (known.at, Cause::Person { name, title, details: known.fact.details(currency) })
+            }
+        };
+        let after = point(&facts, &made);
+        changes.push(StandingChange { at, cause, before: before.clone(), after: after.clone() });
+        before = after;
+    }
+    changes
+}

@@ -1,0 +1,99 @@
+//! What happened to a payment: finds the transaction that a question is about, reads what is stored about it, and has the core
+//! explain it. It changes nothing and calls nobody.
+
+use cashier_core::approval::{Approval, ApprovalState};
+use cashier_core::books::Books;
+use cashier_core::explanation::{self, Explanation, NextTry, PaymentName};
+use cashier_core::ids::{Reference, Seq, TransactionId};
+use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::session::ManagerSession;
+use cashier_core::transaction::Transaction;
+
+use super::{Cashier, transactions};
+use crate::ledger::storage_unavailable;
+use crate::ports::{PaymentTraces, TRACES_MAX};
+
+/// Transactions that are listed where a question names several: more is no question about one payment.
+pub const MATCHES_MAX: usize = 64;
+
+/// The answer to a question about a payment.
+pub enum ExplainedPayment {
+    One(Box<Explanation>),
+    /// The name is that of several: the newest of them, by falling id.
+    Several(Vec<TransactionId>),
+}
+
+/// Explains the one transaction of this name that exists for the session, or lists those that there are.
+///
+/// # Errors
+/// 404 where none exists for the session; 503 while the books or the database cannot be read.
+pub async fn explain(
+    cashier: &Cashier,
+    session: &ManagerSession,
+    name: &PaymentName,
+) -> Result<ExplainedPayment, Refusal> {
+    let ticket = cashier.ledger.read(|books| {
+        let found = named(books, session, name);
+        let newest = found.iter().map(|id| books.touched(*id)).max();
+        (found, newest.unwrap_or(Seq(0)))
+    })?;
+    let mut found = ticket.durable().await?.into_inner();
+    match found.as_slice() {
+        [] => Err(Refusal::new(RefusalCode::NotFound, "there is no such transaction")),
+        [id] => Ok(ExplainedPayment::One(Box::new(one(cashier, session, *id).await?))),
+        _ => {
+            found.sort_unstable_by(|a, b| b.cmp(a));
+            found.truncate(MATCHES_MAX);
+            Ok(ExplainedPayment::Several(found))
+        }
+    }
+}
+
+/// The transactions of this name that exist for the session.
+fn named(books: &Books, session: &ManagerSession, name: &PaymentName) -> Vec<TransactionId> {
+    let with_id = |value: &str, is_it: &dyn Fn(&Transaction) -> bool| {
+        let known = books.with_any_id(value).into_iter();
+        known.filter(|id| books.transaction(*id).is_some_and(|row| is_it(&row))).collect()
+    };
+    let found: Vec<TransactionId> = match name {
+        PaymentName::Id(id) => vec![*id],
+        PaymentName::Reference(text) => {
+            Reference::read(text).and_then(|reference| books.by_reference(&reference)).into_iter().collect()
+        }
+        PaymentName::PaymentId(value) => {
+            with_id(value, &|row| row.provider_payment_id == *value || row.facts.confirms(value))
+        }
+        PaymentName::AnyId(value) => with_id(value, &|_| true),
+    };
+    let sees = |id: &TransactionId| books.transaction(*id).is_some_and(|row| session.sees(&row.brand));
+    found.into_iter().filter(sees).collect()
+}
+
+async fn one(cashier: &Cashier, session: &ManagerSession, id: TransactionId) -> Result<Explanation, Refusal> {
+    let aggregate = transactions::one(cashier, session, id).await?;
+    let row = &aggregate.transaction;
+    let mut names: Vec<Box<str>> = row.ids().into_iter().map(|id| id.value).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.truncate(TRACES_MAX);
+    let traces = PaymentTraces { id, reference: row.reference.clone(), names, created_time: row.created_time };
+    let history = cashier.archive.payment_history(traces).await;
+    let mut history = history.map_err(|fault| {
+        tracing::error!(%fault, transaction = %id, "reading what is stored about a transaction failed");
+        storage_unavailable()
+    })?;
+    // A config of every brand receives events without one: those that belong to the transaction are its own.
+    let is_own = |brand: &str| brand.is_empty() || session.sees(brand);
+    history.events.retain(|event| session.sees(&event.brand) || (event.transaction_id == id && is_own(&event.brand)));
+    history.acts.retain(|act| session.sees(&act.brand));
+    let now = cashier.clock.now();
+    let tried = cashier.next_tries.of(id).map(|(until, tries)| {
+        let left = until.saturating_sub(cashier.clock.monotonic());
+        NextTry { not_before: now.plus(i64::try_from(left.as_secs()).unwrap_or(i64::MAX)), tries }
+    });
+    let snapshot = cashier.snapshot();
+    let waits = |row: &&Approval| row.transaction_id == id && row.state_at(now) == ApprovalState::Open;
+    let approvals = snapshot.approvals().filter(waits).filter(|row| session.sees(&row.brand));
+    let approvals: Vec<Approval> = approvals.cloned().collect();
+    Ok(explanation::explain(aggregate, &history, &approvals, tried, now))
+}
