@@ -61,7 +61,15 @@ pub struct ReviewEnd {
     pub reason: Box<str>,
 }
 
-/// Ends what is under review with an exact amount, or closes it.
+/// What became of the end of a review.
+pub enum ReviewOutcome {
+    /// The transaction as it is after it.
+    Made(Box<Aggregate>),
+    /// Nothing changed: it needs a second person. The amount that would be owed, where there is one.
+    Waits(Option<Money>),
+}
+
+/// Ends what is under review with an exact amount, or closes it, unless that needs a second person.
 ///
 /// # Errors
 /// 404 where it does not exist for the session; what [`decisions::resolve`] refuses; 409 with the trading server's reason where
@@ -71,16 +79,21 @@ pub async fn resolve(
     act: &ManagerAct,
     id: TransactionId,
     end: ReviewEnd,
-) -> Result<Aggregate, Refusal> {
+) -> Result<ReviewOutcome, Refusal> {
     let known = transactions::one(cashier, &act.session, id).await?;
     let resolution = match end.amount {
         Some(amount) => Resolution::Credit(amount(known.transaction.amount.currency)?),
         None => Resolution::Refuse,
     };
     query_once_more(cashier, &known).await?;
-    let mut judged = None;
+    let (mut judged, mut waits) = (None, false);
+    let needs_second = act.approval.is_none() && cashier.rules.second_person.resolving;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
         let changes = decisions::resolve(known, resolution, draft.context())?;
+        if needs_second {
+            waits = true;
+            return Err(Refusal::new(RefusalCode::PermissionDenied, "the end of a review needs a second person"));
+        }
         draft.add(changes);
         judged = Some(known.clone());
         let decided = match resolution {
@@ -89,8 +102,14 @@ pub async fn resolve(
         };
         Ok(Decision { stated: vec![decided, recorded("reason", "", end.reason.clone())] })
     })
-    .await?;
-    answered(judged, after)
+    .await;
+    if waits {
+        return Ok(ReviewOutcome::Waits(match resolution {
+            Resolution::Credit(amount) => Some(amount),
+            Resolution::Refuse => None,
+        }));
+    }
+    answered(judged, after?).map(|known| ReviewOutcome::Made(Box::new(known)))
 }
 
 fn answered(judged: Option<Aggregate>, after: Aggregate) -> Result<Aggregate, Refusal> {

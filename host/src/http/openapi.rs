@@ -128,8 +128,10 @@ fn described(operation: &Operation, is_head: bool) -> String {
 fn responses(operation: &Operation, is_head: bool) -> String {
     let mut by_number: BTreeMap<u16, String> = BTreeMap::new();
     for answer in operation.answers {
-        let content = (answer.media, members([("schema", (answer.schema)())]));
-        by_number.insert(answer.number, response(answer.number, answer.text, Some(content), is_head));
+        // Several media types of one status are one answer.
+        let alike = operation.answers.iter().filter(|other| other.number == answer.number);
+        let content = alike.map(|form| (form.media, members([("schema", (form.schema)())]))).collect();
+        by_number.entry(answer.number).or_insert_with(|| response(answer.number, answer.text, content, is_head));
     }
     let mut codes: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
     for code in operation.codes() {
@@ -143,7 +145,7 @@ fn responses(operation: &Operation, is_head: bool) -> String {
         // Where the number is that of an answer too, either may come.
         let text = codes.join(", ");
         by_number.entry(number).or_insert_with(|| {
-            response(number, &text, Some(("application/json", members([("schema", body)]))), is_head)
+            response(number, &text, vec![("application/json", members([("schema", body)]))], is_head)
         });
     }
     for number in [414, 431] {
@@ -153,11 +155,11 @@ fn responses(operation: &Operation, is_head: bool) -> String {
     members(by_number.into_iter().map(|(number, response)| (number.to_string(), response)))
 }
 
-fn response(number: u16, text: &str, content: Option<(&str, String)>, is_head: bool) -> String {
+fn response(number: u16, text: &str, content: Vec<(&str, String)>, is_head: bool) -> String {
     let reference = |name: &str| (name.to_owned(), format!(r##"{{"$ref":"#/components/headers/{name}"}}"##));
     let retry = matches!(number, 429 | 503).then(|| reference("Retry-After"));
     let headers = members([reference("x-request-id")].into_iter().chain(retry));
-    let content = content.filter(|_| !is_head).map(|content| ("content", members([content])));
+    let content = (!is_head).then(|| ("content", members(content)));
     members([("description", quoted(text)), ("headers", headers)].into_iter().chain(content))
 }
 

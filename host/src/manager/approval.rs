@@ -13,7 +13,7 @@ use crate::flows::approvals;
 use crate::flows::configure::{self, ApprovalDecision, ApprovalRequest};
 use crate::json_object::Described;
 use crate::manager::command::{ById, Command, CommandCall, Effect};
-use crate::manager::{config as config_commands, refund};
+use crate::manager::{config as config_commands, refund, review};
 use crate::wire::answer_values::{Listing, ListingOf};
 use crate::wire::approval::{ApprovalAnswer, ApprovalRecord};
 use crate::wire::config;
@@ -41,6 +41,7 @@ pub const APPROVE: Command = Command {
         RefusalCode::ApprovalStale,
         RefusalCode::ConfigInUse,
         RefusalCode::IdempotencyConflict,
+        RefusalCode::AmountOutOfRange,
         RefusalCode::InsufficientBalance,
         RefusalCode::PostingRefused,
         RefusalCode::RefundUnderWay,
@@ -67,7 +68,7 @@ pub const REJECT: Command = Command {
 const EDITS: &[Command] = &[config_commands::ADD, config_commands::UPDATE];
 
 /// Commands about transactions that may.
-const DECISIONS: &[Command] = &[refund::REFUND];
+const DECISIONS: &[Command] = &[refund::REFUND, review::RESOLVE];
 
 fn list(call: &CommandCall) -> CommandResult {
     let filter = Parameters::from_json(call.data())?.into_filter()?;

@@ -4,10 +4,13 @@ use cashier_core::ids::TransactionId;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Role;
 
-use crate::flows::reviewing::{self, ReviewEnd};
+use crate::flows::reviewing::{self, ReviewEnd, ReviewOutcome};
 use crate::json_object::Described;
+use crate::json_object::schema::either;
 use crate::manager::command::{Command, CommandCall, Effect};
+use crate::manager::second_person;
 use crate::manager::transaction::shown;
+use crate::wire::approval::ApprovalAnswer;
 use crate::wire::envelope::CommandResult;
 use crate::wire::review::{ResolveBody, RetryBody};
 use crate::wire::transaction::TransactionAnswer;
@@ -41,7 +44,7 @@ pub const RESOLVE: Command = Command {
         RefusalCode::ProviderUnavailable,
     ],
     request: ResolveBody::schema,
-    answer: TransactionAnswer::schema,
+    answer: || either(&TransactionAnswer::schema(), &ApprovalAnswer::schema()),
     run: |call| Box::pin(resolve(call)),
 };
 
@@ -63,6 +66,10 @@ async fn resolve(call: CommandCall) -> CommandResult {
         ("refuse", Some(_)) => return Err(Refusal::invalid("amount may not be given where nothing is credited")),
         _ => return Err(Refusal::invalid("action must be credit or refuse")),
     };
-    let resolved = reviewing::resolve(&call.cashier, &call.act(), TransactionId(id.0), end).await?;
-    shown(&call, &resolved.transaction).await
+    let fields = if end.amount.is_some() { "credit" } else { "refuse" };
+    let id = TransactionId(id.0);
+    match reviewing::resolve(&call.cashier, &call.act(), id, end).await? {
+        ReviewOutcome::Made(resolved) => shown(&call, &resolved.transaction).await,
+        ReviewOutcome::Waits(amount) => second_person::ask(&call, id, fields, amount).await,
+    }
 }

@@ -93,9 +93,9 @@ fn a_secret_too_short_for_a_canary_is_reported() {
 fn a_differing_or_misspelt_case_is_reported() {
     let folder = tempdir("differs");
     let write = |text: &str| std::fs::write(folder.join("case.json"), text).expect("written");
-    write(r#"{"name":"wrong","entry":"refund","expect":{"update":{}}}"#);
+    write(r#"{"name":"wrong","entry":"cancel","expect":{"update":{}}}"#);
     fails_with(run(&folder), "\"unsupported\"");
-    write(r#"{"name":"misspelt","entry":"refund","expects":"unsupported"}"#);
+    write(r#"{"name":"misspelt","entry":"cancel","expects":"unsupported"}"#);
     fails_with(run(&folder), "expects");
     std::fs::remove_file(folder.join("case.json")).expect("removed");
     fails_with(run(&folder), "no cases in");

@@ -71,6 +71,7 @@ impl Operation {
 }
 
 const JSON: &str = "application/json";
+const CSV: &str = "text/csv";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 const OF_ALL: &[RefusalCode] = &[RefusalCode::Frequent, RefusalCode::Internal];
@@ -212,7 +213,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
         id: "getCashierTransactions",
         summary: "The customer's own transactions",
         parameters: || [vec![login(false)], filter(TransactionField::PUBLISHED)].concat(),
-        answers: &[answer(200, "A page of them", JSON, || reference("transactions.answer"))],
+        answers: &[
+            answer(200, "A page of them", JSON, || reference("transactions.answer")),
+            answer(200, "The same as CSV, for `Accept: text/csv`", CSV, || kind("string")),
+        ],
         errors: || vec![RefusalCode::InvalidData, RefusalCode::PermissionDenied, RefusalCode::StorageUnavailable],
         ..CUSTOMER
     },
@@ -253,7 +257,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
         summary: "One command",
         request: Some((JSON, messages::request)),
         answers: &[
-            answer(200, "What the command answers", JSON, || messages::answer(200)),
+            answer(200, "What the command answers; the rows of a list as CSV for `Accept: text/csv`", JSON, || {
+                messages::answer(200)
+            }),
+            answer(200, "The rows of a list", CSV, || kind("string")),
             answer(202, "The change waits for a second person", JSON, || messages::answer(202)),
         ],
         errors: messages::errors,

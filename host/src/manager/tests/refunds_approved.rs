@@ -2,6 +2,7 @@
 
 use cashier_core::approval::RefundLimits;
 use cashier_core::ids::TransactionId;
+use cashier_core::notice::Update;
 
 use super::*;
 use crate::test_cashier::{OnRefund, lock, paid};
@@ -143,4 +144,37 @@ async fn two_managers_who_approve_at_once_refund_once() {
     let mut numbers = [one.0, other.0];
     numbers.sort_unstable();
     assert_eq!((numbers, sent(&api), api.env.trading.balance()), ([200, 409], vec![10_000], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_review_waits_and_a_new_payment_makes_it_stale() {
+    const RESOLVE: &str = "MngResolveCashierDoubt";
+    let api = ManagerApi::with_second_person_for(&["resolving"]).await;
+    let reference = api.env.deposit("k").await.unwrap().transaction.reference;
+    let pay = async |payment: &str| {
+        let update = Update { payment_id: payment.into(), ..paid(payment, &reference) };
+        api.env.notice(Some(1), vec![update]).await.unwrap();
+    };
+    pay("pay_1").await;
+    pay("pay_2").await;
+    assert_eq!((api.env.status(TransactionId(1)), api.env.trading.balance()), (9, 10_000));
+    let credit = r#"{"id":1,"action":"credit","amount":200,"reason":"both"}"#;
+    assert_eq!(
+        api.error("dealer#7", RESOLVE, &credit.replace("200", "200.01")).await.0,
+        400,
+        "judged when it is asked"
+    );
+    let (number, asked) = api.command("dealer#7", RESOLVE, credit).await;
+    let shown = json!(["amount", "fields", "command"].map(|name| &asked["approval"][name]));
+    assert_eq!((number, shown), (202, json!([200.0, ["credit"], RESOLVE])));
+    assert_eq!((api.env.status(TransactionId(1)), api.env.trading.balance()), (9, 10_000), "nothing changed yet");
+    let stale = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
+    pay("pay_3").await;
+    assert_eq!(api.error("manager#8", APPROVE, &stale).await, (409, "APPROVAL_STALE".into()));
+    let (_, asked) = api.command("dealer#7", RESOLVE, credit).await;
+    let by_id = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
+    assert_ne!(by_id, stale, "on another ground it is another approval");
+    assert_eq!(api.error("dealer#7", APPROVE, &by_id).await, (403, "PERMISSION_DENIED".into()));
+    assert_eq!(api.command("manager#8", APPROVE, &by_id).await.1["approval"]["state"], "approved");
+    assert_eq!((api.env.status(TransactionId(1)), api.env.trading.balance()), (3, 20_000));
 }
