@@ -251,6 +251,10 @@ pub trait Archive: Send + Sync {
     ) -> BoxFuture<'static, Result<Option<RowPage<AuditRow>>, Fault>>;
     /// The texts of those of these transactions that have any; at most [`TEXTS_AT_ONCE_MAX`] of them.
     fn texts(&self, ids: &[TransactionId]) -> BoxFuture<'static, Result<FoundTexts, Fault>>;
+    /// The texts of this transaction are about to change: what is read of them from now on is as it is stored then.
+    fn texts_change(&self, id: TransactionId) {
+        let _ = id;
+    }
     /// What is stored about a transaction beside its rows in the books.
     fn payment_history(&self, of: PaymentTraces) -> BoxFuture<'static, Result<PaymentHistory, Fault>>;
     /// The stored parts of the order, for a create call that must be repeated byte for byte.

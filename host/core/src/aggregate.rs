@@ -330,6 +330,9 @@ impl Aggregate {
         }
         self.transaction.status = standing.status;
         self.transaction.reason = shown_reason(self.transaction.first_answer, &self.operations, standing.reason);
+        if let Some(words) = self.transaction.facts.written_reason() {
+            self.transaction.reason = self.transaction.reason.with_words(words);
+        }
         if self == *before {
             return Vec::new();
         }

@@ -12,8 +12,9 @@ use crate::operation::{BalanceOperation, PostingOutcome};
 use crate::reason::ReasonCode;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::standing::Nature;
-use crate::status::{OperationStatus, TransactionStatus};
-use crate::transaction::Transaction;
+use crate::status::{OperationStatus, Source, TransactionStatus};
+use crate::texts::Texts;
+use crate::transaction::{FirstAnswer, Transaction};
 
 /// What the trading server says of a posting without an answer, after a person stated that it was never made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +150,58 @@ pub fn stated_minor(transaction: &Transaction) -> i64 {
         0 => ordered,
         stated => stated,
     }
+}
+
+/// What a manager writes of a transaction; only what is given changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Correction {
+    pub status: Option<TransactionStatus>,
+    /// The manager's own words about the status; empty takes them back.
+    pub failure_reason: Option<Box<str>>,
+    /// Both texts as they are to be stored, with their length before.
+    pub texts: Option<(Texts, usize)>,
+}
+
+/// Writes a status, a reason or texts by hand. No money moves: a written status stops it until a person permits it again.
+///
+/// # Errors
+/// 409 where 1 or 2 would release what is not held; 409 for texts of an order that may still be sent to its provider again.
+pub fn correct(known: &Aggregate, correction: &Correction, at: DecisionContext) -> Result<Vec<Change>, Refusal> {
+    let mut next = known.clone();
+    let row = &mut next.transaction;
+    match correction.status {
+        Some(TransactionStatus::PendingPayment | TransactionStatus::ProviderConfirmed) if row.facts.is_held() => {
+            row.facts.record_person(at.seq, at.now, PersonFact::Released);
+        }
+        // A client that sends a row back whole writes no status.
+        Some(status) if status == row.status => {}
+        Some(TransactionStatus::PendingPayment | TransactionStatus::ProviderConfirmed) => {
+            return Err(nothing("no written status is there to be released: 1 and 2 follow from what is known"));
+        }
+        Some(status) => row.facts.record_person(at.seq, at.now, PersonFact::Held(status)),
+        None => {}
+    }
+    if let Some(words) = &correction.failure_reason
+        && row.facts.written_reason().unwrap_or_default() != &**words
+        && *row.reason.to_string() != **words
+    {
+        row.facts.record_person(at.seq, at.now, PersonFact::Explained { words: words.clone() });
+    }
+    if let Some((texts, before)) = &correction.texts {
+        if may_be_sent_again(row) {
+            return Err(nothing("the order may be sent to its provider again as it is: its texts do not change until it ended"));
+        }
+        row.has_texts = !texts.is_default();
+        let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        row.stored_bytes = row.stored_bytes.saturating_sub(length(*before)).saturating_add(length(texts.len()));
+    }
+    Ok(next.settled(known, at))
+}
+
+/// The create call has not ended, and nothing says how the payment did: the call may be repeated byte for byte.
+fn may_be_sent_again(row: &Transaction) -> bool {
+    let open = matches!(row.first_answer, FirstAnswer::Open | FirstAnswer::Unknown);
+    row.source == Source::Provider && open && !row.facts.any(ProviderFact::is_decision)
 }
 
 /// The refusal of a decision after which the trading server refused the posting; `None` where it did not. `before`: the

@@ -120,7 +120,7 @@ fn is_refund_due(transaction: &Transaction, operations: &[BalanceOperation], now
 fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDuty> {
     let unpaid = transaction.source == Source::Provider && transaction.is_unpaid();
     // An update may already have stated the outcome of the create call: then it is not repeated.
-    if unpaid && transaction.first_answer == FirstAnswer::Open {
+    if unpaid && transaction.first_answer == FirstAnswer::Open && !transaction.facts.is_held() {
         return Some(ProviderDuty::RepeatCreate);
     }
     if unpaid && is_expired(transaction, now) {
@@ -134,7 +134,7 @@ fn provider_duty(transaction: &Transaction, now: UnixTime) -> Option<ProviderDut
         return Some(ProviderDuty::Advance);
     }
     // Also where an update has named the payment: the customer waits for the page that only a repeated call brings.
-    if unpaid && transaction.first_answer == FirstAnswer::Unknown {
+    if unpaid && transaction.first_answer == FirstAnswer::Unknown && !transaction.facts.is_held() {
         return Some(ProviderDuty::RepeatCreate);
     }
     let quiet = transaction.updated_time.plus(QUIET_SECONDS) <= now;

@@ -131,6 +131,8 @@ macro_rules! person_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         11 "cancelled" CancelledByCustomer;
         /// A manager entered the manual deposit of this id although this order was open: it may be the same money.
         12 "entered_beside" EnteredBeside { deposit: TransactionId };
+        /// Why, in a manager's own words; empty takes earlier ones back.
+        13 "explained" Explained { words: Box<str> };
         /// What the requested refund came with: the key of its request, which may be empty, and why.
         20 "refund_reason" RefundReason { id: Box<str>, key: Box<str>, reason: Box<str> };
         /// The call to the provider may have left from here on, under the config's terms of this version; `before` was
@@ -316,7 +318,8 @@ impl PersonFact {
             | Self::RefundRefusal { .. }
             | Self::Entered { .. }
             | Self::CancelledByCustomer
-            | Self::EnteredBeside { .. } => false,
+            | Self::EnteredBeside { .. }
+            | Self::Explained { .. } => false,
         }
     }
 }

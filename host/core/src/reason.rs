@@ -85,6 +85,7 @@ reasons! {
         DisputeUnmatched = 21 "DISPUTE_UNMATCHED" "A dispute is open, and a reversal that names no dispute we know may be its.",
         RefundFailed = 22 "REFUND_FAILED" "A refund did not reach the customer; the detail is its id.",
         ReversalWaits = 23 "REVERSAL_WAITS" "Money went back at the provider, and the config wants a person to permit that it is taken from the account.",
+        Written = 24 "WRITTEN" "A manager wrote a reason by hand; the detail is the manager's own words.",
         RefundPending = 27 "REFUND_PENDING" "A refund that a manager requested is under way; the detail says how far it is.",
         RefundRefused = 28 "REFUND_REFUSED" "The refund that a manager requested was refused; the detail says by whom and why, and the account has the money.",
         PaymentIdReused = 30 "PAYMENT_ID_REUSED" "The provider's payment was confirmed for another transaction before, or entered by hand; the detail names both.",
@@ -132,6 +133,17 @@ pub struct Reason {
 impl Reason {
     pub fn new(code: ReasonCode, detail: impl Into<Box<str>>) -> Self {
         Self { code, detail: detail.into() }
+    }
+}
+
+impl Reason {
+    /// The reason with a manager's own words behind it.
+    pub fn with_words(&self, words: &str) -> Self {
+        match (self.code, &*self.detail) {
+            (ReasonCode::None, _) => Self::new(ReasonCode::Written, words),
+            (code, "") => Self::new(code, words),
+            (code, detail) => Self::new(code, format!("{detail}; {words}")),
+        }
     }
 }
 

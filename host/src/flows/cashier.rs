@@ -98,6 +98,8 @@ pub struct Cashier {
     pub(super) querying: SingleFlight,
     /// Transactions of which a refund is being made.
     pub(super) refunding: SingleFlight,
+    /// Transactions whose texts are being written by hand.
+    pub(super) correcting: SingleFlight,
     /// What the flows of requests left unfinished, for the janitor.
     pub(super) requeue: Requeue,
     /// When the janitor tries again.
@@ -151,6 +153,7 @@ impl Cashier {
             creating: SingleFlight::default(),
             settling: SingleFlight::default(),
             querying: SingleFlight::default(),
+            correcting: SingleFlight::default(),
             refunding: SingleFlight::default(),
             replays: ReplayTurn::default(),
             requeue: Requeue::default(),

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod cancel;
 mod cashier;
 pub mod configure;
+pub mod correcting;
 mod customer_limits;
 mod deciding;
 mod decisions;

@@ -5,6 +5,7 @@ pub mod approval;
 pub mod audit;
 pub mod command;
 pub mod config;
+pub mod correction;
 pub mod csv_export;
 pub mod customer_override;
 pub mod event_list;
@@ -46,6 +47,7 @@ pub const MESSAGE_LENGTH_MAX: usize = 1024 * 1024;
 pub const COMMANDS: &[Command] = &[
     transaction::GET,
     transaction::LIST,
+    correction::UPDATE,
     work_list::LIST,
     manual::DEPOSIT,
     manual::WITHDRAWAL,

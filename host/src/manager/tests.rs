@@ -5,6 +5,7 @@ mod events;
 mod explain;
 mod explain_methods;
 mod lists;
+mod correction;
 mod manual;
 mod manual_money;
 mod refunds;

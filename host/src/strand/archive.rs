@@ -131,6 +131,10 @@ impl Archive for ArchiveReader {
         })
     }
 
+    fn texts_change(&self, id: TransactionId) {
+        self.texts.bypass(id);
+    }
+
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>> {
         self.readers
             .read(move |connection| one(connection, bodies::READ_ORDER, id.0, "stored_order", bodies::read_order))

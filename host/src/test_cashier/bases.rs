@@ -209,6 +209,10 @@ impl Archive for Bases {
         Box::pin(ready(self.with(|open| wait(open.archive.texts(ids)))))
     }
 
+    fn texts_change(&self, id: TransactionId) {
+        self.with(|open| open.archive.texts_change(id));
+    }
+
     fn order(&self, id: TransactionId) -> BoxFuture<'static, Result<Option<OrderDetails>, Fault>> {
         Box::pin(ready(self.with(|open| wait(open.archive.order(id)))))
     }

@@ -9,6 +9,7 @@ pub mod answer_values;
 pub mod approval;
 mod card_scan;
 pub mod config;
+pub mod correction;
 pub mod csv;
 pub mod customer_override;
 pub mod deposit;

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use serde::Serializer;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::json_object::{Members, Problem};
@@ -35,6 +36,25 @@ pub fn for_customer(text: &str) -> Cow<'_, str> {
     match serde_json::Serializer::new(&mut out).collect_map(shown).map(|()| String::from_utf8(out)) {
         Ok(Ok(shown)) => Cow::Owned(shown),
         Ok(Err(_)) | Err(_) => Cow::Borrowed(EMPTY),
+    }
+}
+
+/// New metadata with the server's key as it is stored, whatever the new text says of it.
+pub fn keeping_reserved(text: &str, stored: &str) -> Box<str> {
+    fn members(text: &str) -> Vec<(String, &RawValue)> {
+        serde_json::from_str(text).map_or_else(|_| Vec::new(), |Members(members)| members)
+    }
+    let is_reserved = |key: &str| key == RESERVED_KEY;
+    let kept: Vec<_> = members(stored).into_iter().filter(|(key, _)| is_reserved(key)).collect();
+    let given = members(text);
+    if kept.is_empty() && !given.iter().any(|(key, _)| is_reserved(key)) {
+        return text.into();
+    }
+    let all = given.into_iter().filter(|(key, _)| !is_reserved(key)).chain(kept);
+    let mut out = Vec::with_capacity(text.len());
+    match serde_json::Serializer::new(&mut out).collect_map(all).map(|()| String::from_utf8(out)) {
+        Ok(Ok(written)) => written.into(),
+        Ok(Err(_)) | Err(_) => stored.into(),
     }
 }
 
@@ -90,6 +110,20 @@ mod tests {
             assert_eq!(trimmed_values(saved).unwrap().as_str(), stored);
         }
         assert!(trimmed_values("[]").is_err());
+    }
+
+    #[test]
+    fn the_servers_key_keeps_its_value_whatever_a_manager_writes() {
+        let table = [
+            (r#"{ "a": 1.50 }"#, "{}", r#"{ "a": 1.50 }"#),
+            (r#"{"a":1}"#, r#"{"b":2,"_cashier":{"n":1.50}}"#, r#"{"a":1,"_cashier":{"n":1.50}}"#),
+            (r#"{"_cashier":7,"a":1}"#, r#"{"_cashier":8}"#, r#"{"a":1,"_cashier":8}"#),
+            (r#"{"_cashier":7,"a":1}"#, "{}", r#"{"a":1}"#),
+            ("{}", r#"{"_cashier":8}"#, r#"{"_cashier":8}"#),
+        ];
+        for (given, stored, expected) in table {
+            assert_eq!(&*keeping_reserved(given, stored), expected, "{given} {stored}");
+        }
     }
 
     #[test]

@@ -67,6 +67,12 @@ values! {
         card_scan::check_text(&text).map(|()| text)
     };
 
+    /// The same of at most `MAX` bytes.
+    FreeText<MAX>(Box<str>), schema::text(MAX), |raw| {
+        let text = text(raw, MAX)?;
+        card_scan::check_text(&text).map(|()| text)
+    };
+
     /// The same where it must say something.
     RequiredComment(Box<str>), with(&Comment::schema(), "minLength", 1), |raw| Comment::read(raw).map(|text| text.0), {
         fn given(self) -> Option<Self> { (!self.0.trim().is_empty()).then_some(self) }
@@ -113,6 +119,12 @@ values! {
         let text = object(raw, OBJECT_TEXT_LENGTH_MAX)?;
         object_text::check_metadata(&text)?;
         Ok::<_, Problem>(Judged { problem: card_scan::check_object(&text).err(), text })
+    };
+
+    /// Metadata as a manager writes it: of the server's own key in it nothing is read.
+    ManagedMetadata(Box<str>), schema::text(OBJECT_TEXT_LENGTH_MAX), |raw| {
+        let text = object(raw, OBJECT_TEXT_LENGTH_MAX)?;
+        card_scan::check_object(&text).map(|()| text)
     };
 
     /// A secret without the blanks and line ends that it was pasted with; `""` keeps the stored one.

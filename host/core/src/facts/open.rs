@@ -26,6 +26,15 @@ impl Facts {
         holds.max_by_key(|(seq, _)| *seq).is_some_and(|(_, held)| held)
     }
 
+    /// What a manager wrote last about the status, if it was not taken back.
+    pub fn written_reason(&self) -> Option<&str> {
+        let written = self.persons.iter().filter_map(|known| match &known.fact {
+            PersonFact::Explained { words } => Some((known.seq, &**words)),
+            _ => None,
+        });
+        written.max_by_key(|(seq, _)| *seq).map(|(_, words)| words).filter(|words| !words.is_empty())
+    }
+
     /// A person wrote a status, released or not, and none has permitted postings since.
     pub fn money_is_stopped(&self) -> bool {
         let permits = self.persons.iter().filter_map(|known| match &known.fact {

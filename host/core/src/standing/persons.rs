@@ -96,7 +96,7 @@ impl<'a> PersonSummary<'a> {
                 | PersonFact::RefundCrashed { .. }
                 | PersonFact::RefundRefusal { .. } => {}
                 PersonFact::ReversalsWait => read.reversals_wait = true,
-                PersonFact::Entered { .. } | PersonFact::EnteredBeside { .. } => {}
+                PersonFact::Entered { .. } | PersonFact::EnteredBeside { .. } | PersonFact::Explained { .. } => {}
             }
         }
         read

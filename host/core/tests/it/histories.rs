@@ -50,6 +50,7 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         Just(PersonFact::ReversalsWait),
         Just(PersonFact::Entered { by: ManagerId(3) }),
         Just(PersonFact::CancelledByCustomer),
+        id().prop_map(|words| PersonFact::Explained { words: words.into() }),
         Just(PersonFact::EnteredBeside { deposit: TransactionId(16) }),
     ]
 }
@@ -113,7 +114,8 @@ fn stopped(transaction: &Transaction) -> bool {
             | PersonFact::RefundRefusal { .. }
             | PersonFact::ReversalsWait
             | PersonFact::Entered { .. }
-            | PersonFact::EnteredBeside { .. } => {}
+            | PersonFact::EnteredBeside { .. }
+            | PersonFact::Explained { .. } => {}
         }
     }
     stopped

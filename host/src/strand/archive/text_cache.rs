@@ -1,6 +1,7 @@
-//! The texts that were read last, within a number of bytes. They never change, so nothing is ever taken out for being old.
+//! The texts that were read last, within a number of bytes. Those of a transaction that a manager corrected are never in it again,
+//! so that nothing in it is ever old.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cashier_core::ids::TransactionId;
@@ -8,6 +9,8 @@ use cashier_core::texts::Texts;
 
 /// What the cache holds in all: a page of the longest texts, or some 100,000 short ones.
 pub(super) const TEXT_CACHE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Corrected transactions that are remembered: managers correct some hundred a day. Beyond it nothing is cached until the next start.
+pub(super) const CORRECTED_TEXTS_MAX: usize = 100_000;
 /// What an entry takes beside its texts: two nodes of a tree, counts, lengths.
 const ENTRY_BYTES: usize = 160;
 
@@ -21,6 +24,7 @@ struct CachedTexts {
     by_use: BTreeMap<u64, TransactionId>,
     uses: u64,
     bytes: usize,
+    corrected: BTreeSet<TransactionId>,
 }
 
 struct CachedText {
@@ -48,6 +52,19 @@ impl TextCache {
         texts
     }
 
+    /// Whatever is read of this transaction from now on is read from the disk.
+    pub(super) fn bypass(&self, id: TransactionId) {
+        let mut entries = self.lock();
+        if entries.corrected.len() < CORRECTED_TEXTS_MAX {
+            entries.corrected.insert(id);
+            entries.remove(id);
+        } else {
+            entries.by_id.clear();
+            entries.by_use.clear();
+            entries.bytes = 0;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, CachedTexts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,6 +82,9 @@ impl CachedTexts {
 
     fn put(&mut self, id: TransactionId, texts: &Arc<Texts>) {
         self.remove(id);
+        if self.corrected.contains(&id) || self.corrected.len() >= CORRECTED_TEXTS_MAX {
+            return;
+        }
         let bytes = cost(texts);
         while self.bytes.saturating_add(bytes) > TEXT_CACHE_BYTES_MAX {
             let Some((_, oldest)) = self.by_use.first_key_value() else { return };
@@ -116,6 +136,23 @@ mod tests {
         let entries = cache.lock();
         let held: usize = entries.by_id.values().map(|entry| cost(&entry.texts)).sum();
         assert_eq!((entries.bytes, entries.by_use.len()), (held, entries.by_id.len()));
+    }
+
+    #[test]
+    fn texts_that_were_corrected_are_never_cached_again() {
+        let cache = TextCache::default();
+        cache.put(TransactionId(1), texts(10));
+        cache.put(TransactionId(2), texts(10));
+        cache.bypass(TransactionId(1));
+        // What a reader had read before the correction comes late.
+        cache.put(TransactionId(1), texts(10));
+        let (found, missing) = cache.find(&[TransactionId(1), TransactionId(2)]);
+        assert_eq!((found.len(), missing), (1, vec![TransactionId(1)]));
+        (3..=CORRECTED_TEXTS_MAX as u64 + 3).for_each(|id| cache.bypass(TransactionId(id)));
+        cache.put(TransactionId(2), texts(10));
+        let (found, _) = cache.find(&[TransactionId(2)]);
+        assert!(found.is_empty(), "beyond the bound nothing is cached");
+        assert_eq!(cache.lock().bytes, 0);
     }
 
     #[test]

@@ -132,6 +132,7 @@ fn person_fact() -> BoxedStrategy<PersonFact> {
         Just(PersonFact::ReversalsWait),
         id().prop_map(|by| PersonFact::Entered { by: ManagerId(by) }),
         Just(PersonFact::CancelledByCustomer),
+        text().prop_map(|words| PersonFact::Explained { words }),
         id().prop_map(|deposit| PersonFact::EnteredBeside { deposit: TransactionId(deposit) }),
     ]
     .boxed()

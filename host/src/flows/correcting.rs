@@ -1,0 +1,74 @@
+//! A manager writes a status, a reason, a comment or metadata of a transaction by hand: no money moves. Its texts are read and
+//! written whole, so that corrections of one transaction follow each other.
+
+use std::sync::Arc;
+
+use cashier_core::aggregate::Aggregate;
+use cashier_core::change::Body;
+use cashier_core::decisions::{self, Correction};
+use cashier_core::ids::TransactionId;
+use cashier_core::refusal::Refusal;
+use cashier_core::status::TransactionStatus;
+use cashier_core::texts::Texts;
+
+use super::decisions::{Decision, decide};
+use super::manager_act::{ManagerAct, recorded};
+use super::{Cashier, transactions};
+use crate::ledger::Estimate;
+
+/// What a manager writes; `None` leaves it.
+pub struct Written {
+    pub status: Option<TransactionStatus>,
+    pub failure_reason: Option<Box<str>>,
+    pub comment: Option<Box<str>>,
+    /// The new metadata from the stored one: the server's own key in it stays.
+    pub metadata: Option<Box<dyn FnOnce(&str) -> Box<str> + Send>>,
+}
+
+/// Writes what is given.
+///
+/// # Errors
+/// 404 where it does not exist for the session; what [`decisions::correct`] refuses.
+pub async fn correct(
+    cashier: &Arc<Cashier>,
+    act: &ManagerAct,
+    id: TransactionId,
+    written: Written,
+) -> Result<Aggregate, Refusal> {
+    let _flight = loop {
+        match cashier.correcting.begin(id) {
+            Some(flight) => break flight,
+            None => cashier.correcting.ended(id).await,
+        }
+    };
+    let Written { status, failure_reason, comment, metadata } = written;
+    let known = transactions::one(cashier, &act.session, id).await?;
+    let before = transactions::texts(cashier, &known.transaction).await?;
+    let mut after = Texts::clone(&before);
+    if let Some(comment) = comment {
+        after.comment = comment;
+    }
+    if let Some(metadata) = metadata {
+        after.metadata_json = metadata(&before.metadata_json);
+    }
+    let changed = (after != *before).then_some(after);
+    let _admitted = cashier.ledger.admit(Estimate::single(changed.as_ref().map_or(0, |texts| texts.len() as u64)))?;
+    if changed.is_some() {
+        // Before they change: what is read from now on is read from the disk.
+        cashier.archive.texts_change(id);
+    }
+    let texts = changed.clone().map(|texts| (texts, before.len()));
+    let correction = Correction { status, failure_reason, texts };
+    let corrected = decide(cashier, act, id, |draft, known| {
+        let changes = decisions::correct(known, &correction, draft.context())?;
+        draft.add(changes);
+        let mut stated = Vec::new();
+        if let Some(texts) = &changed {
+            stated.extend((texts.comment != before.comment).then(|| recorded("comment", "", "changed")));
+            stated.extend((texts.metadata_json != before.metadata_json).then(|| recorded("metadata_json", "", "changed")));
+            draft.store(Body::Texts { transaction_id: id, texts: texts.clone() });
+        }
+        Ok(Decision { stated })
+    });
+    corrected.await
+}
