@@ -189,7 +189,9 @@ pub fn correct(known: &Aggregate, correction: &Correction, at: DecisionContext) 
     }
     if let Some((texts, before)) = &correction.texts {
         if may_be_sent_again(row) {
-            return Err(nothing("the order may be sent to its provider again as it is: its texts do not change until it ended"));
+            return Err(nothing(
+                "the order may be sent to its provider again as it is: its texts do not change until it ended",
+            ));
         }
         row.has_texts = !texts.is_default();
         let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);

@@ -65,7 +65,9 @@ pub async fn correct(
         let mut stated = Vec::new();
         if let Some(texts) = &changed {
             stated.extend((texts.comment != before.comment).then(|| recorded("comment", "", "changed")));
-            stated.extend((texts.metadata_json != before.metadata_json).then(|| recorded("metadata_json", "", "changed")));
+            stated.extend(
+                (texts.metadata_json != before.metadata_json).then(|| recorded("metadata_json", "", "changed")),
+            );
             draft.store(Body::Texts { transaction_id: id, texts: texts.clone() });
         }
         Ok(Decision { stated })

@@ -1,11 +1,11 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
 mod audit;
+mod correction;
 mod events;
 mod explain;
 mod explain_methods;
 mod lists;
-mod correction;
 mod manual;
 mod manual_money;
 mod refunds;

@@ -34,10 +34,14 @@ async fn only_what_is_given_changes_and_the_record_says_who() {
     assert_eq!([&row["comment"], &row["metadata_json"]], [&json!("again"), &json!("{\"a\":1}")]);
     let row = api.written(r#""failure_reason":"checked by phone""#).await;
     assert_eq!([&row["status"], &row["failure_reason"]], [&json!(3), &json!("WRITTEN: checked by phone")]);
-    let same = r#""status":3,"failure_reason":"WRITTEN: checked by phone","comment":"again","metadata_json":"{\"a\":1}""#;
+    let same =
+        r#""status":3,"failure_reason":"WRITTEN: checked by phone","comment":"again","metadata_json":"{\"a\":1}""#;
     assert_eq!(api.written(same).await, row, "a row that is sent back whole changes nothing");
     let row = api.written(r#""failure_reason":"","comment":"","metadata_json":"{}""#).await;
-    assert_eq!([&row["failure_reason"], &row["comment"], &row["metadata_json"]], [&json!(""), &json!(""), &json!("{}")]);
+    assert_eq!(
+        [&row["failure_reason"], &row["comment"], &row["metadata_json"]],
+        [&json!(""), &json!(""), &json!("{}")]
+    );
     let stored = api.env.aggregate(cashier_core::ids::TransactionId(1)).transaction;
     assert_eq!((stored.stored_bytes, stored.has_texts, api.posted(1)), (0, false, AMOUNT));
     let records = api.records();
