@@ -9,7 +9,7 @@ use crate::flows::AuditSubject;
 use crate::json_object::Members;
 use crate::wire::values::AnyJson;
 
-/// What an id is an id of.
+/// The subject with this id.
 type SubjectOf = fn(u64) -> AuditSubject;
 
 /// The nouns of published names, and what the `id` of their commands is an id of.
