@@ -2,7 +2,7 @@
 //! aggregate and returns the changes to it.
 
 use crate::change::Change;
-use crate::facts::{PersonFact, ProviderFact, Recording, ReviewHold};
+use crate::facts::{Facts, PersonFact, ProviderFact, Recording, ReviewHold};
 use crate::ids::{ManagerId, OperationId, Seq};
 use crate::notice::ReceivingConfig;
 use crate::operation::{self, BalanceOperation, PostingOutcome};
@@ -329,10 +329,8 @@ impl Aggregate {
             self.operations.push(due);
         }
         self.transaction.status = standing.status;
-        self.transaction.reason = shown_reason(self.transaction.first_answer, &self.operations, standing.reason);
-        if let Some(words) = self.transaction.facts.written_reason() {
-            self.transaction.reason = self.transaction.reason.with_words(words);
-        }
+        let (first, facts) = (self.transaction.first_answer, &self.transaction.facts);
+        self.transaction.reason = shown_reason(first, facts, &self.operations, standing.reason);
         if self == *before {
             return Vec::new();
         }
@@ -351,8 +349,13 @@ impl Aggregate {
     }
 }
 
-/// The reason as the row shows it: that of the standing, with what the create call and the newest operation add.
-pub(crate) fn shown_reason(first: FirstAnswer, operations: &[BalanceOperation], mut reason: Reason) -> Reason {
+/// The reason as the row shows it: that of the standing, with what the create call, the newest operation and a manager's words add.
+pub(crate) fn shown_reason(
+    first: FirstAnswer,
+    facts: &Facts,
+    operations: &[BalanceOperation],
+    mut reason: Reason,
+) -> Reason {
     if reason.code == ReasonCode::ProviderDeclined && first == FirstAnswer::NeverSent {
         reason.code = ReasonCode::ProviderUnavailable;
     }
@@ -362,5 +365,8 @@ pub(crate) fn shown_reason(first: FirstAnswer, operations: &[BalanceOperation], 
     {
         reason.detail = refused.failure_reason.clone();
     }
-    reason
+    match facts.written_reason() {
+        Some(words) => reason.with_words(words),
+        None => reason,
+    }
 }

@@ -9,7 +9,6 @@ use cashier_core::explanation::replay;
 use cashier_core::facts::{PersonFact, ProviderFact};
 use cashier_core::ids::{ManagerId, OperationId, TransactionId};
 use cashier_core::operation::{BalanceOperation, PostingOutcome, posted};
-use cashier_core::reason::ReasonCode;
 use cashier_core::status::{OperationStatus, Source, TransactionStatus, TransactionType};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
@@ -225,9 +224,9 @@ proptest! {
                     now.record(&receiver(), &facts, &[], context).0
                 }
                 Step::Record(_) => Vec::new(),
-                // A flow refuses to reject an approved manual transaction until its posting was refused.
+                // No flow rejects what a provider pays, nor an approved manual transaction until its posting was refused.
                 Step::Decide(PersonFact::Rejected | PersonFact::CancelledByCustomer)
-                    if now.transaction.source == Source::Manual && !now.operations.is_empty() =>
+                    if now.transaction.source == Source::Provider || !now.operations.is_empty() =>
                 {
                     Vec::new()
                 }
@@ -274,8 +273,7 @@ proptest! {
         let owes = standing.may_post && standing.owed_minor != posted(&now.transaction, &now.operations).minor;
         prop_assert!(!owes || books.unsettled() == [id], "an owed amount is not listed as due");
         let stopped = stopped(&now.transaction) && !now.transaction.facts.is_held() && !now.transaction.is_rejected_manual();
-        let rejected = now.transaction.reason.code == ReasonCode::ConfirmedButRejected;
-        let waits = stopped && !rejected && standing.owed_minor != posted(&now.transaction, &now.operations).minor;
+        let waits = stopped && standing.owed_minor != posted(&now.transaction, &now.operations).minor;
         prop_assert!(!waits || books.unsettled() == [id], "money that a released status stopped is not listed as due");
         prop_assert!(!standing.reversal_waits || books.unsettled() == [id], "a reversal that waits is not listed as due");
     }
