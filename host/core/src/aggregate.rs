@@ -2,7 +2,7 @@
 //! aggregate and returns the changes to it.
 
 use crate::change::Change;
-use crate::facts::{Facts, PersonFact, ProviderFact, Recording, ReviewHold};
+use crate::facts::{PersonFact, ProviderFact, Recording, ReviewHold};
 use crate::ids::{ManagerId, OperationId, Seq};
 use crate::notice::ReceivingConfig;
 use crate::operation::{self, BalanceOperation, PostingOutcome};
@@ -329,8 +329,9 @@ impl Aggregate {
             self.operations.push(due);
         }
         self.transaction.status = standing.status;
-        let (first, facts) = (self.transaction.first_answer, &self.transaction.facts);
-        self.transaction.reason = shown_reason(first, facts, &self.operations, standing.reason);
+        let row = &self.transaction;
+        let reason = shown_reason(row.first_answer, &self.operations, row.facts.written_reason(), standing.reason);
+        self.transaction.reason = reason;
         if self == *before {
             return Vec::new();
         }
@@ -349,11 +350,12 @@ impl Aggregate {
     }
 }
 
-/// The reason as the row shows it: that of the standing, with what the create call, the newest operation and a manager's words add.
+/// The reason as the row shows it: that of the standing, with what the create call, the newest operation and a manager's own
+/// words add.
 pub(crate) fn shown_reason(
     first: FirstAnswer,
-    facts: &Facts,
     operations: &[BalanceOperation],
+    words: Option<&str>,
     mut reason: Reason,
 ) -> Reason {
     if reason.code == ReasonCode::ProviderDeclined && first == FirstAnswer::NeverSent {
@@ -365,8 +367,5 @@ pub(crate) fn shown_reason(
     {
         reason.detail = refused.failure_reason.clone();
     }
-    match facts.written_reason() {
-        Some(words) => reason.with_words(words),
-        None => reason,
-    }
+    words.map_or(reason.clone(), |words| reason.with_words(words))
 }

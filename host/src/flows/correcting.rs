@@ -16,13 +16,16 @@ use super::manager_act::{ManagerAct, recorded};
 use super::{Cashier, transactions};
 use crate::ledger::Estimate;
 
+/// New metadata from the stored one.
+type EditMetadata = Box<dyn FnOnce(&str) -> Box<str> + Send>;
+
 /// What a manager writes; `None` leaves it.
 pub struct Written {
     pub status: Option<TransactionStatus>,
     pub failure_reason: Option<Box<str>>,
     pub comment: Option<Box<str>>,
     /// The new metadata from the stored one: the server's own key in it stays.
-    pub metadata: Option<Box<dyn FnOnce(&str) -> Box<str> + Send>>,
+    pub metadata: Option<EditMetadata>,
 }
 
 /// Writes what is given.

@@ -54,10 +54,13 @@ async fn absence(
     })
 }
 
+/// Reads the amount of a request in a currency.
+type ReadAmount = Box<dyn FnOnce(Currency) -> Result<Money, Refusal> + Send>;
+
 /// How a person ends a review, as the request says it: the amount is read once the currency is known.
 pub struct ReviewEnd {
     /// `None` closes it.
-    pub amount: Option<Box<dyn FnOnce(Currency) -> Result<Money, Refusal> + Send>>,
+    pub amount: Option<ReadAmount>,
     pub reason: Box<str>,
 }
 

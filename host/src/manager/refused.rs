@@ -9,8 +9,11 @@ use crate::flows::AuditSubject;
 use crate::json_object::Members;
 use crate::wire::values::AnyJson;
 
+/// The subject with this id.
+type SubjectOf = fn(u64) -> AuditSubject;
+
 /// The nouns of published names, and what the `id` of their commands is an id of.
-const NOUNS: &[(&str, fn(u64) -> AuditSubject)] = &[
+const NOUNS: &[(&str, SubjectOf)] = &[
     ("ProviderConfig", |id| AuditSubject { config: ConfigId(id), ..AuditSubject::default() }),
     ("CashierChange", |id| AuditSubject { approval: ApprovalId(id), ..AuditSubject::default() }),
     ("CashierTransaction", |id| AuditSubject { transaction: TransactionId(id), ..AuditSubject::default() }),

@@ -86,7 +86,7 @@ impl Archive for ArchiveReader {
     }
 
     fn sole_manager(&self) -> BoxFuture<'static, Result<Option<ManagerId>, Fault>> {
-        self.lists.read_while_awaited(|connection| audit::sole_manager(connection))
+        self.lists.read_while_awaited(audit::sole_manager)
     }
 
     fn audit(

@@ -67,7 +67,7 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
     };
     let point = |facts: &Facts, made: &[BalanceOperation]| {
         let Standing { status, reason, owed_minor, .. } = derive(facts, made).0;
-        let reason = shown_reason(transaction.first_answer, facts, made, reason);
+        let reason = shown_reason(transaction.first_answer, made, facts.written_reason(), reason);
         Point { status, reason, owed: Money::new(owed_minor, currency) }
     };
     let mut before = point(&facts, &made);

@@ -24,7 +24,7 @@ use crate::ports::EventPage;
 pub const RECOVERED_AT_ONCE_MAX: usize = 128;
 
 /// How long one request goes on: a module that answers slowly ends it earlier.
-pub const RECOVERY_TIME_MAX: Duration = Duration::from_secs(20);
+const RECOVERY_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Bytes of the rows that are looked at, their bodies aside; they are far smaller.
 const TURN_ROWS_BYTES: usize = 4 * 1024 * 1024;

@@ -70,8 +70,7 @@ fn add(connection: &Connection, sql: &str, params: impl Params, found: &mut Vec<
 
 fn names_it(known: &ProviderEvent, of: &PaymentTraces) -> bool {
     let by_update = |update: &Update| {
-        update.reference.as_ref() == Some(&of.reference)
-            || update.ids().any(|id| of.names.iter().any(|name| *name == id.value))
+        update.reference.as_ref() == Some(&of.reference) || update.ids().any(|id| of.names.contains(&id.value))
     };
     known.update.as_ref().is_some_and(by_update)
 }
