@@ -238,9 +238,9 @@ proptest! {
                     now.record(&receiver(), &facts, &[], context).0
                 }
                 Step::Record(_) => Vec::new(),
-                // A flow refuses to reject an approved manual transaction until its posting was refused.
+                // No flow rejects what a provider pays, nor an approved manual transaction until its posting was refused.
                 Step::Decide(PersonFact::Rejected | PersonFact::CancelledByCustomer)
-                    if now.transaction.source == Source::Manual && !now.operations.is_empty() =>
+                    if now.transaction.source == Source::Provider || !now.operations.is_empty() =>
                 {
                     Vec::new()
                 }
