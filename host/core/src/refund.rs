@@ -257,7 +257,11 @@ pub fn step(draft: &mut Draft<'_>, id: TransactionId, ground: &CallGround) -> Re
             draft.add(known.decide_all([sent], draft.context()));
             RefundStep::Call { order, repeated: false }
         }
-        RefundPhase::Sent(sending) if may_repeat(&sending, ground, draft.now()) => {
+        // Beside a dispute, a first call that never arrived would be made by the repetition: the total says what became of it.
+        RefundPhase::Sent(sending)
+            if known.standing().status == TransactionStatus::Credited
+                && may_repeat(&sending, ground, draft.now()) =>
+        {
             RefundStep::Call { order: call(&known.transaction, refund, sending.before), repeated: true }
         }
         RefundPhase::Sent(_) | RefundPhase::Accepted => RefundStep::Query,
@@ -382,7 +386,13 @@ pub fn queried(draft: &mut Draft<'_>, id: TransactionId, update: &Update, repeat
     let called = pending.iter().all(|refund| refund.phase != RefundPhase::Requested);
     if called && total >= sums.refunded_minor {
         let counted = pending.iter().map(|refund| PersonFact::RefundInTotal { id: refund.id.into() });
-        draft.add(known.decide_all(counted.collect::<Vec<_>>(), draft.context()));
+        let (counted, at) = (counted.collect::<Vec<_>>(), draft.context());
+        // A total that was stated and is no fact, as of a payment in a status that is not known, includes nothing.
+        let mut after = facts.clone();
+        counted.iter().for_each(|fact| after.record_person(at.seq, at.now, fact.clone()));
+        if standing::refundable(known.transaction.amount, &after).refunded_minor >= sums.refunded_minor {
+            draft.add(known.decide_all(counted, at));
+        }
         return;
     }
     let Some(open) = pending.iter().find(|refund| refund.phase.is_open()) else { return };

@@ -6,12 +6,14 @@ use std::sync::atomic::Ordering;
 use cashier_core::edit::ConfigEdit;
 use cashier_core::facts::PersonFact;
 use cashier_core::ids::ConfigId;
+use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::reason::ReasonCode;
 use cashier_core::status::ProviderStatus;
 
 use super::config_edits::{first, save};
-use super::refunds::{DAY, ID, PART, credited, is_open, notice, request, requested_for, states_total, sums};
-use crate::test_cashier::{AMOUNT, OnPost, OnRefund, TestCashier, lock};
+use super::refunds::{DAY, ID, PART, calls, credited, is_open, notice, request, requested_for, states_total, sums};
+use crate::ports::QueryAnswer;
+use crate::test_cashier::{AMOUNT, OnPost, OnRefund, TestCashier, lock, paid, update, usd};
 
 /// What the transaction's reason says, and whether it is under review.
 fn shown(env: &TestCashier) -> (u8, String) {
@@ -103,4 +105,56 @@ async fn an_old_disabled_config_keeps_its_gateway_for_a_refund_without_an_end() 
     assert_eq!((shown(&env).1, env.trading.balance()), ("PARTLY_REFUNDED".to_owned(), AMOUNT - PART));
     env.crash().await;
     assert!(!is_open(&env));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_total_that_is_no_fact_of_the_transaction_ends_no_refund() {
+    let env = credited().await;
+    env.provider.window_seconds.store(0, Ordering::SeqCst);
+    lock(&env.provider.next_refunds).push_back(OnRefund::AnswerLost);
+    assert_eq!(request(&env).await, Ok(3));
+    let reference = env.aggregate(ID).transaction.reference;
+    let refund = RefundStatement {
+        id: Box::default(),
+        amount: StatedAmount::Exact(usd(PART)),
+        reach: Reach::TotalSoFar,
+        requested: Box::default(),
+    };
+    // The module does not know the payment's status, and reads the total beside it.
+    let stated = Update { refund: Some(refund), status: ProviderStatus::Unknown, ..paid("", &reference) };
+    env.on_query(&reference, QueryAnswer::Stated(Box::new(stated)));
+    env.run_for(DAY).await;
+    assert_eq!((is_open(&env), env.trading.balance()), (true, AMOUNT - PART), "nothing is posted back");
+    states_total(&env, PART);
+    env.run_for(DAY).await;
+    assert_eq!((is_open(&env), env.trading.balance()), (false, AMOUNT - PART));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dispute_after_a_call_without_an_answer_stops_its_repetition() {
+    for (lost, won) in [(OnRefund::Lost, false), (OnRefund::AnswerLost, false), (OnRefund::Lost, true)] {
+        let env = credited().await;
+        lock(&env.provider.next_refunds).push_back(lost.clone());
+        assert_eq!(request(&env).await, Ok(3));
+        let reference = env.aggregate(ID).transaction.reference;
+        let dispute = |event: &str, status| Update {
+            reference: Some(reference.clone()),
+            payment_id: format!("pay_{reference}").into(),
+            dispute: Some(DisputeStatement { id: "dp_1".into(), amount: None }),
+            ..update(event, status)
+        };
+        let made = usize::from(lost == OnRefund::AnswerLost);
+        env.notice(Some(1), vec![dispute("e_dp", ProviderStatus::Chargeback)]).await.unwrap();
+        env.run_for(3_600).await;
+        assert_eq!((sums(&env), env.status(ID)), ((1, made, 0), 8), "{lost:?}");
+        if won {
+            env.notice(Some(1), vec![dispute("e_won", ProviderStatus::ChargebackReversed)]).await.unwrap();
+            env.run_for(DAY).await;
+            assert_eq!((calls(&env), lock(&env.provider.refunded).len()), (2, 1), "repeated inside the window");
+            assert_eq!(env.trading.balance(), AMOUNT - PART);
+        } else {
+            env.run_for(2 * DAY).await;
+            assert_eq!((calls(&env), env.status(ID)), (1, 9), "a person looks at its end");
+        }
+    }
 }

@@ -56,7 +56,7 @@ pub(super) async fn requested_for(env: &TestCashier, seconds: u64) {
     asked.abort();
 }
 
-fn calls(env: &TestCashier) -> usize {
+pub(super) fn calls(env: &TestCashier) -> usize {
     let calls = lock(&env.provider.refunds);
     assert!(calls.iter().all(|call| call.refund == calls[0].refund), "every call is the same: {calls:?}");
     assert!(calls.iter().all(|call| call.payment.idempotency_key == call.refund.id), "under the refund's own key");
