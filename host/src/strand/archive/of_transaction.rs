@@ -76,8 +76,8 @@ fn names_it(known: &ProviderEvent, of: &PaymentTraces) -> bool {
 }
 
 fn act(columns: &mut ColumnReader<'_, '_>) -> Result<StoredAct, Fault> {
-    columns.value::<i64>()?;
     Ok(StoredAct {
+        seq: columns.value()?,
         at: columns.value()?,
         manager_id: columns.value()?,
         role: columns.number(Role::from_number)?,
