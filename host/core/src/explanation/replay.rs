@@ -24,9 +24,18 @@ pub struct StandingChange {
 /// What it was changed by.
 #[derive(Debug, Clone)]
 pub enum Cause {
-    Provider { name: &'static str, title: String, details: Details },
+    Provider {
+        name: &'static str,
+        title: String,
+        details: Details,
+    },
     /// A decision with the commit that recorded it.
-    Person { seq: Seq, name: &'static str, title: String, details: Details },
+    Person {
+        seq: Seq,
+        name: &'static str,
+        title: String,
+        details: Details,
+    },
     Operation(Box<BalanceOperation>),
 }
 

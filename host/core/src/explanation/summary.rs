@@ -159,9 +159,10 @@ fn next(aggregate: &Aggregate, now: UnixTime) -> (&'static str, &'static str) {
                 ("The customer's payment or the provider's report is awaited", "")
             }
             (None, None) if code == R::RefundPending => ("The provider's report about the refund is awaited", ""),
-            (None, None) if code == R::RefundRefused => {
-                ("The account has the money: remove the cause, then request the refund again if it is still wanted", REFUND)
-            }
+            (None, None) if code == R::RefundRefused => (
+                "The account has the money: remove the cause, then request the refund again if it is still wanted",
+                REFUND,
+            ),
             (None, None) if row.status == S::Chargeback => ("Answer the dispute at the provider", ""),
             (None, None) => ("Nothing to do", ""),
         },

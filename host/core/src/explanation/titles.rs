@@ -5,7 +5,7 @@ use crate::money::{Currency, Money};
 use crate::printable::Printable;
 
 /// Characters of a text of others that a title shows; the details have all of it.
-const TEXT_LENGTH_SHOWN: usize = 120;
+const TITLE_TEXT_LENGTH_MAX: usize = 120;
 
 /// Of a provider's fact; amounts are in this currency.
 pub fn of_provider(fact: &ProviderFact, currency: Currency) -> String {
@@ -119,7 +119,7 @@ pub(super) fn of_pair(extra: &PersonFact, fact: &PersonFact, currency: Currency)
 /// A text of others on one line, and cut.
 pub(super) fn line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let cut: String = words.join(" ").chars().take(TEXT_LENGTH_SHOWN).collect();
+    let cut: String = words.join(" ").chars().take(TITLE_TEXT_LENGTH_MAX).collect();
     Printable(&cut).to_string()
 }
 
