@@ -59,12 +59,11 @@ pub(super) fn read(connection: &Connection, of: &PaymentTraces) -> Result<Paymen
     let mut acts = Vec::new();
     for is_refused in [false, true] {
         for_each_row(connection, ACTS, (id, most(ACTS_MAX), brand, is_refused), "audit_record", |columns| {
-            acts.push((columns.value::<i64>()?, act(columns)?));
+            acts.push(act(columns)?);
             Ok(())
         })?;
     }
-    acts.sort_by_key(|(id, _)| *id);
-    let acts = acts.into_iter().map(|(_, act)| act).collect();
+    acts.sort_by_key(|act| act.seq);
     Ok(PaymentHistory { calls: calls::read(connection, of.id)?, events, more_events, acts })
 }
 
@@ -84,6 +83,7 @@ fn names_it(known: &ProviderEvent, of: &PaymentTraces) -> bool {
 
 fn act(columns: &mut ColumnReader<'_, '_>) -> Result<StoredAct, Fault> {
     Ok(StoredAct {
+        seq: columns.value()?,
         at: columns.value()?,
         manager_id: columns.value()?,
         role: columns.number(Role::from_number)?,
