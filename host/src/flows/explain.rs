@@ -86,6 +86,7 @@ async fn one(cashier: &Cashier, session: &ManagerSession, id: TransactionId) -> 
     // A config of every brand receives events without one: those that belong to the transaction are its own.
     let is_own = |brand: &str| brand.is_empty() || session.sees(brand);
     history.events.retain(|event| session.sees(&event.brand) || (event.transaction_id == id && is_own(&event.brand)));
+    history.acts.retain(|act| session.sees(&act.brand));
     let now = cashier.clock.now();
     let tried = cashier.next_tries.of(id).map(|(until, tries)| {
         let left = until.saturating_sub(cashier.clock.monotonic());
