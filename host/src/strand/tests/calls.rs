@@ -146,7 +146,7 @@ fn events_that_name_a_payment_and_records_about_it_are_found() {
     };
     strand.submit(commit(4, Vec::new(), vec![record(1, "ion4", "MngRetryCashierCredit", "done")]));
     strand.submit(commit(5, Vec::new(), vec![record(2, "ion4", "MngOther", "done")]));
-    // Whoever knows the id repeats what is refused; a stranger forges what names the payment.
+    // Whoever knows the id repeats what is refused; others forge what names the payment.
     let refused = |at: u64| commit(6 + at, Vec::new(), vec![record(1, "other", "MngCancel", "refused: NOT_FOUND")]);
     (0..300).for_each(|at| strand.submit(refused(at)));
     let of_other = |row: &mut ProviderEvent| {
