@@ -64,10 +64,9 @@ pub async fn refund(
             recorded("refund", "", &*made.id),
             recorded("amount", "", made.amount.to_string()),
             recorded("reason", "", &*request.reason),
-            recorded("repeated", "", if made.repeated { "yes" } else { "no" }),
         ];
         requested = Some(made.id);
-        Ok(Decision { stated })
+        Ok(Decision { stated, repeats: made.repeated })
     })
     .await;
     match (decided, waits) {

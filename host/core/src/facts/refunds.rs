@@ -91,7 +91,7 @@ impl RefusedBy {
     }
 
     /// One of a name that is not known was refused by the provider.
-    fn from_name(name: &str) -> Self {
+    pub(crate) fn from_name(name: &str) -> Self {
         Self::ALL.into_iter().find(|by| by.name() == name).unwrap_or(Self::Provider)
     }
 
@@ -105,7 +105,7 @@ impl RefusedBy {
         ]
     }
 
-    const fn words(self) -> &'static str {
+    pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::TradingServer => "was refused by the trading server",
             Self::Provider => "was refused by the provider",
