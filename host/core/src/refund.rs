@@ -259,8 +259,7 @@ pub fn step(draft: &mut Draft<'_>, id: TransactionId, ground: &CallGround) -> Re
         }
         // Beside a dispute, a first call that never arrived would be made by the repetition: the total says what became of it.
         RefundPhase::Sent(sending)
-            if known.standing().status == TransactionStatus::Credited
-                && may_repeat(&sending, ground, draft.now()) =>
+            if known.standing().status == TransactionStatus::Credited && may_repeat(&sending, ground, draft.now()) =>
         {
             RefundStep::Call { order: call(&known.transaction, refund, sending.before), repeated: true }
         }
