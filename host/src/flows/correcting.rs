@@ -73,7 +73,7 @@ pub async fn correct(
             );
             draft.store(Body::Texts { transaction_id: id, texts: texts.clone() });
         }
-        Ok(Decision { stated })
+        Ok(Decision { stated, ..Decision::default() })
     });
     corrected.await
 }

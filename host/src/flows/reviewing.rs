@@ -38,7 +38,7 @@ pub async fn retry(
         draft.add(changes);
         judged = Some(known.clone());
         let stated = if confirmed_absent { vec![recorded("confirmed_absent", "", "1")] } else { Vec::new() };
-        Ok(Decision { stated })
+        Ok(Decision { stated, ..Decision::default() })
     })
     .await?;
     answered(judged, after)
@@ -103,7 +103,7 @@ pub async fn resolve(
             Resolution::Credit(amount) => recorded("resolved", "", amount.to_string()),
             Resolution::Refuse => recorded("resolved", "", "refused"),
         };
-        Ok(Decision { stated: vec![decided, recorded("reason", "", end.reason.clone())] })
+        Ok(Decision { stated: vec![decided, recorded("reason", "", end.reason.clone())], ..Decision::default() })
     })
     .await;
     if waits {

@@ -3,6 +3,8 @@
 
 pub(super) mod events;
 mod of_transaction;
+#[cfg(test)]
+pub(super) use self::of_transaction::ACTS;
 mod readers;
 mod text_cache;
 
