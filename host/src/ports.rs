@@ -206,6 +206,8 @@ pub struct PaymentTraces {
     /// Its ids at the provider; at most [`TRACES_MAX`].
     pub names: Vec<Box<str>>,
     pub created_time: UnixTime,
+    /// For a session of this brand, which sees no other one's records and events; `None` for every brand.
+    pub brand: Option<Box<str>>,
 }
 
 /// Ids of one transaction by which events are searched: the newest payment has a handful.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use cashier_core::account::AccountFacts;
-use cashier_core::approval::{APPROVALS_MAX, APPROVALS_OPEN_MAX, Approval, ApprovalState};
+use cashier_core::approval::{APPROVALS_MAX, APPROVALS_OF_BRAND_MAX, APPROVALS_OPEN_MAX, Approval, ApprovalState};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::eligibility::{ConfigCandidate, EligibilityContext, ModuleFitness};
 use cashier_core::ids::{ApprovalId, ConfigId, CustomerId, OverrideId};
@@ -150,10 +150,11 @@ impl Snapshot {
         self.approvals.values().map(|known| &**known)
     }
 
-    /// Whether another approval may be asked.
-    pub fn takes_approvals(&self, now: UnixTime) -> bool {
-        let open = self.approvals().filter(|known| known.state_at(now) == ApprovalState::Open);
-        open.count() < APPROVALS_OPEN_MAX
+    /// Whether another approval may be asked about a row of this brand.
+    pub fn takes_approvals(&self, brand: &str, now: UnixTime) -> bool {
+        let open = || self.approvals().filter(|known| known.state_at(now) == ApprovalState::Open);
+        let of_brand = open().filter(|known| *known.brand == *brand).count();
+        of_brand < APPROVALS_OF_BRAND_MAX && open().count() < APPROVALS_OPEN_MAX
     }
 
     pub fn config(&self, id: ConfigId) -> Option<&Served> {

@@ -52,10 +52,11 @@ async fn one_person_alone_at_night_approves_from_the_hosts_own_shell() {
     let (_, token) = shell(folder, &["token", "--role", "dealer", "--id", "7"]).await;
     let url = format!("http://127.0.0.1:{}", ports[1]);
     let dealer = ManagerClient { http: Http::new(), url, token: token.trim().to_owned() };
-    let config = json!({"provider": "stripe", "brand": "ion4", "secret_key": "CANARY", "webhook_secret": "CANARY",
+    let mut config = json!({"provider": "stripe", "brand": "ion4", "secret_key": "CANARY", "webhook_secret": "CANARY",
                         "merchant_id": "acct_1", "enabled": 1});
     let mut asked = Vec::new();
-    for _ in 0..2 {
+    for merchant in ["acct_2", "acct_1"] {
+        config["merchant_id"] = json!(merchant);
         let answer = dealer.command("MngUpdateCashierProviderConfig", &config).await;
         assert_eq!(answer.status, 202, "{answer:?}");
         let answer = answer.json();

@@ -203,7 +203,7 @@ async fn is_like_unknown(own: &ManagerClient, command: &str, member: &str, ids: 
         let data = answer.json()["data"].to_string();
         answers.push((answer.status, data.replace(&id.to_string(), "ID")));
     }
-    assert_eq!(answers[0], answers[1], "{command} tells a foreign {member} from an unknown one");
+    assert_eq!(answers[0], answers[1], "{command} distinguishes a foreign {member} from an unknown one");
 }
 
 /// Neither the whole list nor any filter shows or counts a foreign row.

@@ -1,6 +1,5 @@
 //! Refunds through the real modules: the sandbox service refunds and its webhook is the same refund, Stripe is called under
 //! our own key, and a process that is killed while Stripe is answering refunds once.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use cashier_core::session::Role;
 use cashier_tests::cashier_process::CashierProcess;

@@ -339,10 +339,9 @@ impl Aggregate {
             self.operations.push(due);
         }
         self.transaction.status = standing.status;
-        self.transaction.reason = shown_reason(self.transaction.first_answer, &self.operations, standing.reason);
-        if let Some(words) = self.transaction.facts.written_reason() {
-            self.transaction.reason = self.transaction.reason.with_words(words);
-        }
+        let row = &self.transaction;
+        let reason = shown_reason(row.first_answer, &self.operations, row.facts.written_reason(), standing.reason);
+        self.transaction.reason = reason;
         if self == *before {
             return Vec::new();
         }
@@ -361,8 +360,14 @@ impl Aggregate {
     }
 }
 
-/// The reason as the row shows it: that of the standing, with what the create call and the newest operation add.
-pub(crate) fn shown_reason(first: FirstAnswer, operations: &[BalanceOperation], mut reason: Reason) -> Reason {
+/// The reason as the row shows it: that of the standing, with what the create call, the newest operation and a manager's own
+/// words add.
+pub(crate) fn shown_reason(
+    first: FirstAnswer,
+    operations: &[BalanceOperation],
+    words: Option<&str>,
+    mut reason: Reason,
+) -> Reason {
     if reason.code == ReasonCode::ProviderDeclined && first == FirstAnswer::NeverSent {
         reason.code = ReasonCode::ProviderUnavailable;
     }
@@ -372,5 +377,5 @@ pub(crate) fn shown_reason(first: FirstAnswer, operations: &[BalanceOperation], 
     {
         reason.detail = refused.failure_reason.clone();
     }
-    reason
+    words.map_or(reason.clone(), |words| reason.with_words(words))
 }

@@ -17,6 +17,8 @@ pub const APPROVAL_SECONDS: i64 = 3 * 24 * 60 * 60;
 
 /// Approvals that may be open at once, and as many again are shown after they were decided: persons read them.
 pub const APPROVALS_OPEN_MAX: usize = 128;
+/// Of these for one brand, so that whoever repeats requests there keeps no other brand from asking.
+pub const APPROVALS_OF_BRAND_MAX: usize = 32;
 pub const APPROVALS_MAX: usize = 2 * APPROVALS_OPEN_MAX;
 
 numbered! {
@@ -121,6 +123,15 @@ impl Approval {
         Ok(())
     }
 
+    /// Whether the same person asked for the same on the same ground with this one, which still waits.
+    pub fn waits_for_the_same(&self, asked: &Self, now: UnixTime) -> bool {
+        self.state_at(now) == ApprovalState::Open
+            && (self.config_id, self.transaction_id, self.asked_by)
+                == (asked.config_id, asked.transaction_id, asked.asked_by)
+            && (&self.command, self.ground) == (&asked.command, asked.ground)
+            && self.request == asked.request
+    }
+
     /// Whether it still waits for a decision. Also the one who asked may reject it.
     ///
     /// # Errors
@@ -137,13 +148,21 @@ impl Approval {
     }
 }
 
-/// On what a decision about a transaction rests: how many facts about money and reviews, and decisions of persons, it has. They
-/// are added and never removed, so that the number changes with each of them; a notice that states nothing new adds none.
+/// On what a decision about a transaction rests: in which commits its facts about money and reviews, and the decisions of persons,
+/// were recorded. A count would not do: what went back of a payment is given up where that proves to be another transaction's, and
+/// the next payment restores the number. A commit comes once, so that no other facts give the same; a notice that states nothing
+/// new adds none.
 pub fn ground(facts: &Facts) -> u64 {
     let counts = |fact: &ProviderFact| fact.is_money() || matches!(fact, ProviderFact::ReviewHold(_));
-    let of_providers = facts.provider.iter().filter(|known| counts(&known.fact)).count();
-    of_providers.saturating_add(facts.persons.len()) as u64
+    let of_providers = facts.provider.iter().filter(|known| counts(&known.fact)).map(|known| known.seq.0);
+    let of_persons = facts.persons.iter().map(|known| known.seq.0);
+    let separated = of_providers.chain([0]).chain(of_persons);
+    separated.fold(FNV_START, |mixed, seq| (mixed ^ seq).wrapping_mul(FNV_PRIME)) >> 1
 }
+
+/// FNV-1a, over whole numbers: what is mixed are commit numbers, which no client chooses.
+const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
 /// Amounts by currency up to which a refund needs one person.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -162,6 +181,8 @@ impl RefundLimits {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::facts::{PersonFact, ReviewHold};
     use crate::ids::Seq;
@@ -185,18 +206,26 @@ mod tests {
     #[test]
     fn only_a_new_payment_reversal_review_or_decision_changes_the_ground() {
         let mut facts = Facts::default();
-        let mut after = |fact: ProviderFact| {
-            facts.record(Seq(1), UnixTime(1), fact);
-            ground(&facts)
+        let mut seq = 0;
+        let mut after = |facts: &mut Facts, fact: ProviderFact| {
+            seq += 1;
+            facts.record(Seq(seq), UnixTime(1), fact);
+            ground(facts)
         };
-        let paid = ProviderFact::Confirmed { payment: "p".into(), minor: 100 };
-        assert_eq!(after(ProviderFact::Accepted), 0);
-        assert_eq!(after(paid.clone()), 1);
-        assert_eq!(after(paid), 1, "the same notice again");
-        assert_eq!(after(ProviderFact::Declined { reason: "d".into() }), 1);
-        assert_eq!(after(ProviderFact::RefundedTotal { payment: "p".into(), minor: 5 }), 2);
-        assert_eq!(after(ProviderFact::ReviewHold(ReviewHold::NotStored)), 3);
-        facts.record_person(Seq(2), UnixTime(1), PersonFact::Retried);
-        assert_eq!(ground(&facts), 4);
+        let paid = |payment: &str| ProviderFact::Confirmed { payment: payment.into(), minor: 100 };
+        let refunded = ProviderFact::RefundedTotal { payment: "other".into(), minor: 5 };
+        let none = ground(&facts);
+        assert_eq!(after(&mut facts, ProviderFact::Accepted), none);
+        let of_payment = after(&mut facts, paid("p"));
+        assert_eq!(after(&mut facts, paid("p")), of_payment, "the same notice again");
+        assert_eq!(after(&mut facts, ProviderFact::Declined { reason: "d".into() }), of_payment);
+        let of_refund = after(&mut facts, refunded);
+        facts.take_reversals("other");
+        let of_second = after(&mut facts, paid("q"));
+        let of_hold = after(&mut facts, ProviderFact::ReviewHold(ReviewHold::NotStored));
+        facts.record_person(Seq(9), UnixTime(1), PersonFact::Retried);
+        let different = BTreeSet::from([none, of_payment, of_refund, of_second, of_hold, ground(&facts)]);
+        assert_eq!(different.len(), 6, "as many facts are not the same facts: {different:?}");
+        assert!(different.iter().all(|ground| i64::try_from(*ground).is_ok()), "it is stored");
     }
 }

@@ -22,7 +22,7 @@ pub enum Absence {
     /// Its key is dead: this became of it.
     Voided { operation: OperationId, outcome: PostingOutcome },
     /// It cannot prove it. `closed_seconds`: how long the connection that carried it has been closed; `None` while it is open.
-    Unproven { operation: OperationId, closed_seconds: Option<i64> },
+    NotShown { operation: OperationId, closed_seconds: Option<i64> },
 }
 
 /// Tries what is owed again: a posting that was refused, a reversal that waits, operations under review, money that a written
@@ -76,7 +76,7 @@ pub fn unanswered(known: &Aggregate) -> Result<Option<OperationId>, Refusal> {
 fn confirm_absent(known: &Aggregate, absence: &Absence, at: DecisionContext) -> Result<Vec<Change>, Refusal> {
     let by = known.transaction.approved_by;
     let changes = match absence {
-        Absence::Unproven { operation, closed_seconds } => known.confirm_absent(*operation, *closed_seconds, by, at),
+        Absence::NotShown { operation, closed_seconds } => known.confirm_absent(*operation, *closed_seconds, by, at),
         Absence::Voided { operation, outcome } => {
             let mut retried = known.clone();
             retried.transaction.facts.record_person(at.seq, at.now, PersonFact::Retried);

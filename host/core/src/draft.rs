@@ -34,6 +34,11 @@ pub struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
+    /// An empty draft on the same books, to judge what may have to be dropped.
+    pub fn anew(&self) -> Self {
+        Self::new(self.books, self.now)
+    }
+
     pub fn new(books: &'a Books, now: UnixTime) -> Self {
         let counters = books.counters();
         Self {

@@ -6,6 +6,7 @@ mod fact_text;
 mod parts;
 mod replay;
 mod summary;
+mod titles;
 
 use crate::aggregate::Aggregate;
 use crate::approval::Approval;
@@ -16,6 +17,7 @@ use crate::time::UnixTime;
 pub use self::parts::{DetailValue, EntryKind, ExplainedEntry, PaymentHistory, StoredAct};
 pub use self::replay::{StandingChange, replay};
 pub use self::summary::{customer_sentence, manager_sentence};
+pub use self::titles::{of_person as title_of_decision, of_provider as title_of_fact};
 
 /// When the janitor tries again, as far as it has tried before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

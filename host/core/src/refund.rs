@@ -4,6 +4,7 @@
 use crate::aggregate::Aggregate;
 use crate::approval::{Approval, RefundLimits};
 use crate::draft::Draft;
+use crate::duty::QueryOutcome;
 use crate::facts::{ManagerRefund, PersonFact, ProviderFact, RefundPhase, RefundSending, RefusedBy, ReviewHold};
 use crate::ids::TransactionId;
 use crate::money::Money;
@@ -21,6 +22,10 @@ pub const REFUNDS_MAX: usize = 32;
 
 /// How long after the last call that may have left a provider's statement proves that the refund was not made.
 pub const REFUND_ABSENT_SECONDS: i64 = 60 * 60;
+
+/// How long a provider may take to report the end of a refund, or to answer at all, before a person must look at it: banks
+/// return a refund that cannot be paid out within weeks.
+pub const REFUND_REPORT_SECONDS: i64 = 30 * 24 * 60 * 60;
 
 /// A refund as a manager requests it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,13 +242,14 @@ pub fn step(draft: &mut Draft<'_>, id: TransactionId, ground: &CallGround) -> Re
     let refunds = facts.refunds();
     let Some(refund) = refunds.iter().rfind(|refund| refund.phase.is_pending()) else { return RefundStep::Wait };
     match refund.phase {
-        RefundPhase::Requested if is_debit_due(&known) || !ground.may_call => RefundStep::Wait,
+        RefundPhase::Requested if is_debit_due(&known) => RefundStep::Wait,
         RefundPhase::Requested => {
-            let status = known.standing().status;
-            if status != TransactionStatus::Credited {
-                let reason = format!("the transaction is at {} {}", status.number(), status.name());
+            if let Some(reason) = never_sent(known.standing().status, refund, ground, draft.now()) {
                 draft.add(known.decide_all(RefusedBy::Cashier.facts(refund.id, &reason), draft.context()));
                 return RefundStep::Refused;
+            }
+            if !ground.may_call {
+                return RefundStep::Wait;
             }
             let before = standing::refunded_before(known.transaction.amount, facts, refund.seq);
             let order = call(&known.transaction, refund, before);
@@ -251,7 +257,10 @@ pub fn step(draft: &mut Draft<'_>, id: TransactionId, ground: &CallGround) -> Re
             draft.add(known.decide_all([sent], draft.context()));
             RefundStep::Call { order, repeated: false }
         }
-        RefundPhase::Sent(sending) if may_repeat(&sending, ground, draft.now()) => {
+        // Beside a dispute, a first call that never arrived would be made by the repetition: the total says what became of it.
+        RefundPhase::Sent(sending)
+            if known.standing().status == TransactionStatus::Credited && may_repeat(&sending, ground, draft.now()) =>
+        {
             RefundStep::Call { order: call(&known.transaction, refund, sending.before), repeated: true }
         }
         RefundPhase::Sent(_) | RefundPhase::Accepted => RefundStep::Query,
@@ -259,6 +268,20 @@ pub fn step(draft: &mut Draft<'_>, id: TransactionId, ground: &CallGround) -> Re
             RefundStep::Wait
         }
     }
+}
+
+/// Why a refund that no call has left for ends without one: posting its debit back is certain then.
+fn never_sent(
+    status: TransactionStatus,
+    refund: &ManagerRefund<'_>,
+    ground: &CallGround,
+    now: UnixTime,
+) -> Option<String> {
+    if status != TransactionStatus::Credited {
+        return Some(format!("the transaction is at {} {}", status.number(), status.name()));
+    }
+    let waited = refund.since.plus(REFUND_ABSENT_SECONDS) <= now;
+    (!ground.may_call && waited).then(|| "no module works that could send it".to_owned())
 }
 
 fn call(transaction: &Transaction, refund: &ManagerRefund<'_>, before_minor: i64) -> RefundCall {
@@ -362,7 +385,13 @@ pub fn queried(draft: &mut Draft<'_>, id: TransactionId, update: &Update, repeat
     let called = pending.iter().all(|refund| refund.phase != RefundPhase::Requested);
     if called && total >= sums.refunded_minor {
         let counted = pending.iter().map(|refund| PersonFact::RefundInTotal { id: refund.id.into() });
-        draft.add(known.decide_all(counted.collect::<Vec<_>>(), draft.context()));
+        let (counted, at) = (counted.collect::<Vec<_>>(), draft.context());
+        // A total that was stated and is no fact, as of a payment in a status that is not known, includes nothing.
+        let mut after = facts.clone();
+        counted.iter().for_each(|fact| after.record_person(at.seq, at.now, fact.clone()));
+        if standing::refundable(known.transaction.amount, &after).refunded_minor >= sums.refunded_minor {
+            draft.add(known.decide_all(counted, at));
+        }
         return;
     }
     let Some(open) = pending.iter().find(|refund| refund.phase.is_open()) else { return };
@@ -378,13 +407,23 @@ fn is_long_ago(sending: &RefundSending, repeat_seconds: i64, now: UnixTime) -> b
     sending.at.plus(repeat_seconds.max(0)).plus(REFUND_ABSENT_SECONDS) <= now
 }
 
-/// The provider cannot be asked about the payment: long after the last call, a person must decide about the open refund.
-pub fn not_queryable(draft: &mut Draft<'_>, id: TransactionId, repeat_seconds: i64) {
+/// Holds for a person what has no end although it was asked about, with this outcome: a refund that was sent, where the answer did
+/// not end it or nobody can be asked; after [`REFUND_REPORT_SECONDS`] any.
+pub fn hold_overdue(draft: &mut Draft<'_>, id: TransactionId, asked: QueryOutcome, repeat_seconds: i64) {
     let Some(known) = draft.aggregate(id) else { return };
-    let Some(open) = known.transaction.facts.open_refund() else { return };
-    let RefundPhase::Sent(sending) = open.phase else { return };
-    if is_long_ago(&sending, repeat_seconds, draft.now()) {
-        let status = open.progress(known.transaction.amount.currency, false).into();
+    let now = draft.now();
+    let is_overdue = |refund: &ManagerRefund<'_>| match refund.phase {
+        RefundPhase::Sent(sending) if asked != QueryOutcome::NoAnswer => is_long_ago(&sending, repeat_seconds, now),
+        RefundPhase::Sent(_) | RefundPhase::Accepted => refund.since.plus(REFUND_REPORT_SECONDS) <= now,
+        RefundPhase::Requested
+        | RefundPhase::Done
+        | RefundPhase::Failed
+        | RefundPhase::Resolved
+        | RefundPhase::Refused { .. } => false,
+    };
+    let refunds = known.transaction.facts.refunds();
+    if let Some(overdue) = refunds.iter().find(|refund| is_overdue(refund)) {
+        let status = overdue.progress(known.transaction.amount.currency, false).into();
         let hold = ProviderFact::ReviewHold(ReviewHold::Requested { status });
         draft.add(known.establish(hold, draft.context()));
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::edit::nearest;
-use crate::session::Role;
+use crate::session::{ManagerSession, Role};
 
 /// What a command permits by itself.
 pub type Permits = fn(Role) -> bool;
@@ -59,6 +59,13 @@ impl Rights {
     /// Whether a session of this type may use a command that permits by itself what `permits` says.
     pub fn may(&self, command: &str, permits: Permits, role: Role) -> bool {
         permits(role) && self.0.get(command).is_none_or(|left| left.contains(&role))
+    }
+
+    /// Whether this session may use it. Whoever owns the host may use what is about approvals also where the settings leave its
+    /// session type out: they must not lock out the one who repairs.
+    pub fn may_act(&self, session: &ManagerSession, command: &str, permits: Permits, of_approvals: bool) -> bool {
+        let role = session.role();
+        self.may(command, permits, role) || (of_approvals && session.breaks_glass() && permits(role))
     }
 
     /// Each narrowed command with the names of the session types that are left.

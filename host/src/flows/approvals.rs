@@ -93,10 +93,10 @@ pub async fn ask(
             decided_by: ManagerId(0),
             decided_time: UnixTime::UNSET,
         };
-        if let Some(waiting) = snapshot.approvals().find(|row| asks_the_same(row, &asked, now)) {
+        if let Some(waiting) = snapshot.approvals().find(|row| row.waits_for_the_same(&asked, now)) {
             return Ok((waiting.clone(), false));
         }
-        if !snapshot.takes_approvals(now) {
+        if !snapshot.takes_approvals(&asked.brand, now) {
             let message = "too many changes wait for a second person: decide some first";
             return Err(Refusal::new(RefusalCode::Frequent, message));
         }
@@ -112,14 +112,6 @@ pub async fn ask(
         security_log::approval_asked(asked.id, asked.config_id, by, &asked.fields);
     }
     Ok(asked)
-}
-
-fn asks_the_same(waiting: &Approval, asked: &Approval, now: UnixTime) -> bool {
-    waiting.state_at(now) == ApprovalState::Open
-        && (waiting.transaction_id, waiting.asked_by) == (asked.transaction_id, asked.asked_by)
-        && waiting.command == asked.command
-        && waiting.ground == asked.ground
-        && waiting.request == asked.request
 }
 
 /// The approval as this session decided it.

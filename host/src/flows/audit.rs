@@ -5,6 +5,7 @@ use cashier_core::refusal::Refusal;
 use cashier_core::session::ManagerSession;
 
 use super::Cashier;
+use super::transactions::within_list_time;
 use crate::ledger::storage_unavailable;
 use crate::ports::AuditRow;
 
@@ -17,7 +18,8 @@ pub async fn list(
     session: &ManagerSession,
     filter: Filter<AuditField>,
 ) -> Result<RowPage<AuditRow>, Refusal> {
-    let read = cashier.archive.audit(filter, session.brand().map(Into::into)).await.map_err(|fault| {
+    let reading = cashier.archive.audit(filter, session.brand().map(Into::into));
+    let read = within_list_time(cashier, reading).await?.map_err(|fault| {
         tracing::error!(%fault, "reading audit records failed");
         storage_unavailable()
     })?;

@@ -37,7 +37,10 @@ pub async fn cancel(
             let message = format!("module {} cannot do this: it lacks cancel", known.transaction.provider);
             return Err(Refusal::invalid(message));
         }
-        Ok(Decision { stated: vec![recorded("requested", "", "cancel"), recorded("reason", "", reason)] })
+        Ok(Decision {
+            stated: vec![recorded("requested", "", "cancel"), recorded("reason", "", reason)],
+            ..Decision::default()
+        })
     })
     .await?;
     let (done, ended) = tokio::sync::oneshot::channel();

@@ -16,13 +16,16 @@ use super::manager_act::{ManagerAct, recorded};
 use super::{Cashier, transactions};
 use crate::ledger::Estimate;
 
+/// New metadata from the stored one.
+type EditMetadata = Box<dyn FnOnce(&str) -> Box<str> + Send>;
+
 /// What a manager writes; `None` leaves it.
-pub struct Written {
+pub struct CorrectionRequest {
     pub status: Option<TransactionStatus>,
     pub failure_reason: Option<Box<str>>,
     pub comment: Option<Box<str>>,
     /// The new metadata from the stored one: the server's own key in it stays.
-    pub metadata: Option<Box<dyn FnOnce(&str) -> Box<str> + Send>>,
+    pub metadata: Option<EditMetadata>,
 }
 
 /// Writes what is given.
@@ -33,7 +36,7 @@ pub async fn correct(
     cashier: &Arc<Cashier>,
     act: &ManagerAct,
     id: TransactionId,
-    written: Written,
+    written: CorrectionRequest,
 ) -> Result<Aggregate, Refusal> {
     let _flight = loop {
         match cashier.correcting.begin(id) {
@@ -41,7 +44,7 @@ pub async fn correct(
             None => cashier.correcting.ended(id).await,
         }
     };
-    let Written { status, failure_reason, comment, metadata } = written;
+    let CorrectionRequest { status, failure_reason, comment, metadata } = written;
     let known = transactions::one(cashier, &act.session, id).await?;
     let before = transactions::texts(cashier, &known.transaction).await?;
     let mut after = Texts::clone(&before);
@@ -70,7 +73,7 @@ pub async fn correct(
             );
             draft.store(Body::Texts { transaction_id: id, texts: texts.clone() });
         }
-        Ok(Decision { stated })
+        Ok(Decision { stated, ..Decision::default() })
     });
     corrected.await
 }

@@ -21,6 +21,8 @@ use crate::ledger::Estimate;
 #[derive(Debug, Default)]
 pub(super) struct Decision {
     pub(super) stated: Vec<FieldChange>,
+    /// It was decided before: a client that repeats its request adds no record, which nothing would ever remove.
+    pub(super) repeats: bool,
 }
 
 /// Decides about a transaction that this session sees. `judge` gets it as it is and adds its changes to the draft; where it
@@ -52,7 +54,9 @@ pub(super) async fn decide(
         draft.add(closed.clone().map(|closed| Change::Approval(Box::new(closed))));
         let approval = closed.as_ref().map(|closed| closed.id).unwrap_or_default();
         let outcome = if closed.is_some() { outcome(&act.session, "done") } else { "done" };
-        draft.store(act.record(AuditSubject { transaction: id, config, approval }, outcome, changes));
+        if !decision.repeats || closed.is_some() {
+            draft.store(act.record(AuditSubject { transaction: id, config, approval }, outcome, changes));
+        }
         Ok((after, closed))
     })?;
     let (after, closed) = ticket.durable().await?.into_inner()?;

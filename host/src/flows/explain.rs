@@ -76,8 +76,9 @@ async fn one(cashier: &Cashier, session: &ManagerSession, id: TransactionId) -> 
     names.sort_unstable();
     names.dedup();
     names.truncate(TRACES_MAX);
-    let traces = PaymentTraces { id, reference: row.reference.clone(), names, created_time: row.created_time };
-    let history = cashier.archive.payment_history(traces).await;
+    let (reference, brand) = (row.reference.clone(), session.brand().map(Into::into));
+    let traces = PaymentTraces { id, reference, names, created_time: row.created_time, brand };
+    let history = transactions::within_list_time(cashier, cashier.archive.payment_history(traces)).await?;
     let mut history = history.map_err(|fault| {
         tracing::error!(%fault, transaction = %id, "reading what is stored about a transaction failed");
         storage_unavailable()

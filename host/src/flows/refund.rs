@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::draft::Draft;
-use cashier_core::duty::{ProviderQuery, QueryOutcome, WINDOW_MARGIN_SECONDS};
+use cashier_core::duty::{ProviderQuery, WINDOW_MARGIN_SECONDS};
 use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::inbox::{self, AppliedAnswer};
 use cashier_core::money::Money;
@@ -64,10 +64,9 @@ pub async fn refund(
             recorded("refund", "", &*made.id),
             recorded("amount", "", made.amount.to_string()),
             recorded("reason", "", &*request.reason),
-            recorded("repeated", "", if made.repeated { "yes" } else { "no" }),
         ];
         requested = Some(made.id);
-        Ok(Decision { stated })
+        Ok(Decision { stated, repeats: made.repeated })
     })
     .await;
     match (decided, waits) {
@@ -115,18 +114,20 @@ pub(super) async fn perform(cashier: &Arc<Cashier>, id: TransactionId) -> Option
         return None;
     };
     let known = cashier.ledger.peek(|books| books.aggregate(id)).ok().flatten()?;
-    let gateway = cashier.gateway(known.transaction.config_id)?;
-    let ground = ground(cashier, known.transaction.config_id, &*gateway);
+    // Also where none is open: time ends what cannot go on.
+    let gateway = cashier.gateway(known.transaction.config_id);
+    let gateway = gateway.as_deref();
+    let ground = ground(cashier, known.transaction.config_id, gateway);
     let stamp = cashier.stamp(Actor::System, REQUEST_ID);
     let decided = cashier.ledger.decide(&stamp, |draft| (refund::step(draft, id, &ground), draft.aggregate(id)));
     let durable = decided.ok()?.durable().await.ok()?;
     let answered = match durable.get() {
         (RefundStep::Wait, _) | (_, None) => return None,
         (RefundStep::Refused, _) => {
-            tracing::warn!(transaction = %id, "refund was not sent: the transaction changed after it was requested");
+            tracing::warn!(transaction = %id, "refund was not sent: the transaction changed, or no module works");
             None
         }
-        (RefundStep::Query, _) => return query(cashier, &*gateway, id).await,
+        (RefundStep::Query, _) => return query(cashier, gateway, id).await,
         (RefundStep::Call { order, repeated }, Some(known)) => {
             let (order, repeated) = (order.clone(), *repeated);
             let call = durable.with(|_| RefundQuery {
@@ -134,33 +135,36 @@ pub(super) async fn perform(cashier: &Arc<Cashier>, id: TransactionId) -> Option
                 payment: provider_query::payment(cashier, known, order.id.clone()),
                 refund: order.clone(),
             });
-            call_provider(cashier, &*gateway, call, &order, repeated).await
+            call_provider(cashier, gateway?, call, &order, repeated).await
         }
     };
     settle::run(cashier, id).await;
     answered
 }
 
-/// Asks the provider what was refunded; the answer is judged where it is applied.
-async fn query(cashier: &Arc<Cashier>, gateway: &dyn Gateway, id: TransactionId) -> Option<bool> {
+/// Asks the provider what was refunded; the answer is judged where it is applied. What it leaves open for too long is held.
+async fn query(cashier: &Arc<Cashier>, gateway: Option<&dyn Gateway>, id: TransactionId) -> Option<bool> {
     let queried = provider_query::send(cashier, id, ProviderQuery::Status).await;
-    if matches!(queried.outcome, QueryOutcome::NotQueryable | QueryOutcome::NotFound) {
-        let (stamp, window) = (cashier.stamp(Actor::System, REQUEST_ID), gateway.idempotency_window_seconds());
-        let held = cashier.ledger.decide(&stamp, |draft| refund::not_queryable(draft, id, window)).ok()?;
-        held.durable().await.ok()?;
-    }
+    let (stamp, window) = (cashier.stamp(Actor::System, REQUEST_ID), repeat_window(gateway));
+    let held = cashier.ledger.decide(&stamp, |draft| refund::hold_overdue(draft, id, queried.outcome, window)).ok()?;
+    held.durable().await.ok()?;
     queried.answered
 }
 
+/// For how long a call may be repeated under its key; without a gateway none is.
+fn repeat_window(gateway: Option<&dyn Gateway>) -> i64 {
+    gateway.map_or(0, Gateway::idempotency_window_seconds)
+}
+
 /// Under what a refund of this config can be sent now.
-fn ground(cashier: &Cashier, config: ConfigId, gateway: &dyn Gateway) -> CallGround {
+fn ground(cashier: &Cashier, config: ConfigId, gateway: Option<&dyn Gateway>) -> CallGround {
     let snapshot = cashier.snapshot();
     let served = snapshot.config(config);
     let is_available = |code: &str| snapshot.module(code).is_some_and(|line| line.available);
     CallGround {
-        may_call: served.is_some_and(|served| is_available(&served.config.provider)),
+        may_call: gateway.is_some() && served.is_some_and(|served| is_available(&served.config.provider)),
         terms: served.map_or(-1, |served| i64::try_from(served.config.terms_version).unwrap_or(i64::MAX)),
-        repeat_seconds: gateway.idempotency_window_seconds().saturating_sub(WINDOW_MARGIN_SECONDS).max(0),
+        repeat_seconds: repeat_window(gateway).saturating_sub(WINDOW_MARGIN_SECONDS).max(0),
         trusted_since: cashier.clock.is_plausible().then(|| cashier.clock.stamped_ahead_until()),
     }
 }

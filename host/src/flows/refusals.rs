@@ -52,7 +52,9 @@ async fn written(
     mut stated: Vec<FieldChange>,
 ) -> bool {
     let Ok(_admitted) = cashier.ledger.admit(Estimate::single(0)) else { return false };
-    let unrecorded = cashier.unrecorded.since.swap(0, Ordering::Relaxed);
+    // It counts whoever was refused: a record that a session of one brand reads does not say it.
+    let is_of_all = act.session.brand().is_none();
+    let unrecorded = if is_of_all { cashier.unrecorded.since.swap(0, Ordering::Relaxed) } else { 0 };
     if unrecorded > 0 {
         stated.push(recorded("refusals before this one without a record", "", unrecorded.to_string()));
     }

@@ -42,7 +42,7 @@ pub async fn retry(
         draft.add(changes);
         judged = Some(known.clone());
         let stated = if confirmed_absent { vec![recorded("confirmed_absent", "", "1")] } else { Vec::new() };
-        Ok(Decision { stated })
+        Ok(Decision { stated, ..Decision::default() })
     })
     .await?;
     answered(judged, after)
@@ -58,10 +58,13 @@ async fn absence(
     })
 }
 
+/// Reads the amount of a request in a currency.
+type ReadAmount = Box<dyn FnOnce(Currency) -> Result<Money, Refusal> + Send>;
+
 /// How a person ends a review, as the request says it: the amount is read once the currency is known.
 pub struct ReviewEnd {
     /// `None` closes it.
-    pub amount: Option<Box<dyn FnOnce(Currency) -> Result<Money, Refusal> + Send>>,
+    pub amount: Option<ReadAmount>,
     pub reason: Box<str>,
 }
 
@@ -107,7 +110,7 @@ pub async fn resolve(
             Resolution::Credit(amount) => recorded("resolved", "", amount.to_string()),
             Resolution::Refuse => recorded("resolved", "", "refused"),
         };
-        Ok(Decision { stated: vec![decided, recorded("reason", "", end.reason.clone())] })
+        Ok(Decision { stated: vec![decided, recorded("reason", "", end.reason.clone())], ..Decision::default() })
     })
     .await;
     if waits {

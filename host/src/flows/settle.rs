@@ -287,7 +287,7 @@ pub(super) async fn void_unanswered(cashier: &Cashier, id: TransactionId, operat
         Ok(Voiding::Settled(outcome)) => Some(Absence::Voided { operation, outcome }),
         Ok(Voiding::Undecided { closed_for }) => {
             let closed_seconds = closed_for.map(|closed| i64::try_from(closed.as_secs()).unwrap_or(i64::MAX));
-            Some(Absence::Unproven { operation, closed_seconds })
+            Some(Absence::NotShown { operation, closed_seconds })
         }
         Err(fault) => {
             tracing::warn!(%fault, %operation, "voiding the posting failed");

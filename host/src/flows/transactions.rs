@@ -14,6 +14,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::ManagerSession;
 use cashier_core::texts::Texts;
 use cashier_core::transaction::Transaction;
+use futures_util::future::{self, Either};
 
 use super::Cashier;
 use super::list_limits::{ListPermit, ListReader};
@@ -22,6 +23,17 @@ use crate::ports::{Fault, TEXTS_AT_ONCE_MAX};
 
 /// How long a list may take in all, to a customer or a manager's screen: the largest page takes a phone half of it.
 pub const LIST_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// What is read in the time of a list; dropped where that is over, which ends the read.
+pub(super) async fn within_list_time<T>(
+    cashier: &Cashier,
+    reading: impl Future<Output = T> + Unpin,
+) -> Result<T, Refusal> {
+    match future::select(reading, cashier.clock.sleep(LIST_TIME_MAX)).await {
+        Either::Left((found, _)) => Ok(found),
+        Either::Right(_) => Err(storage_unavailable()),
+    }
+}
 
 /// How long the server may wait in all for the reader of an export: a slow line gets its fifty thousand rows.
 pub const EXPORT_TIME_MAX: Duration = Duration::from_secs(600);

@@ -9,6 +9,6 @@ pub(super) struct UnrecordedRefusals {
     pub(super) anonymous: AtomicU64,
     /// Those beyond the limits, or that could not be written.
     pub(super) beyond: AtomicU64,
-    /// The same since the last one that was recorded.
+    /// The same since the last one that was recorded for a session of every brand.
     pub(super) since: AtomicU64,
 }

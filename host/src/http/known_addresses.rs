@@ -46,12 +46,12 @@ impl Trust {
 pub(super) struct KnownAddresses {
     providers: Recent<AddressKey>,
     sandboxes: Recent<AddressKey>,
-    managers: Networks<ManagerId>,
-    customers: Networks<CustomerId>,
+    managers: KnownNetworks<ManagerId>,
+    customers: KnownNetworks<CustomerId>,
 }
 
 /// Where each of many persons is known.
-struct Networks<P> {
+struct KnownNetworks<P> {
     recent: Recent<(P, AddressKey)>,
     /// How many of them are known at each address.
     shared: BTreeMap<AddressKey, usize>,
@@ -62,8 +62,8 @@ impl Default for KnownAddresses {
         Self {
             providers: Recent::new(KNOWN_PROVIDERS_MAX, KNOWN_ADDRESS_TIME_MAX),
             sandboxes: Recent::new(KNOWN_PROVIDERS_MAX, KNOWN_ADDRESS_TIME_MAX),
-            managers: Networks::new(KNOWN_MANAGERS_MAX),
-            customers: Networks::new(KNOWN_CUSTOMERS_MAX),
+            managers: KnownNetworks::new(KNOWN_MANAGERS_MAX),
+            customers: KnownNetworks::new(KNOWN_CUSTOMERS_MAX),
         }
     }
 }
@@ -100,7 +100,7 @@ impl KnownAddresses {
     }
 }
 
-impl<P: Copy + Ord> Networks<P> {
+impl<P: Copy + Ord> KnownNetworks<P> {
     fn new(most: usize) -> Self {
         Self { recent: Recent::new(most, SESSION_TIME_MAX), shared: BTreeMap::new() }
     }

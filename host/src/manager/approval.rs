@@ -64,6 +64,9 @@ pub const REJECT: Command = Command {
     run: |call| Box::pin(decide(call, false)),
 };
 
+/// The commands about approvals themselves.
+pub const OF_APPROVALS: [&str; 3] = [LIST.name, APPROVE.name, REJECT.name];
+
 /// Commands about configs that may wait for a second person.
 const EDITS: &[Command] = &[config_commands::ADD, config_commands::UPDATE];
 
@@ -98,8 +101,7 @@ async fn approve(call: CommandCall) -> CommandResult {
     let denied =
         || Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command that was asked for");
     let command = DECISIONS.iter().chain(EDITS).find(|known| *known.name == *asked.command).ok_or_else(denied)?;
-    let permits = cashier.rules.rights.may(command.name, command.may, call.session.role());
-    if !permits && !call.session.breaks_glass() {
+    if !cashier.rules.rights.may_act(&call.session, command.name, command.may, true) {
         return Err(denied());
     }
     if asked.transaction_id.0 == 0 {

@@ -4,7 +4,7 @@ use cashier_core::ids::TransactionId;
 use cashier_core::refusal::RefusalCode;
 use cashier_core::session::Role;
 
-use crate::flows::correcting::{self, Written};
+use crate::flows::correcting::{self, CorrectionRequest};
 use crate::json_object::Described;
 use crate::manager::command::{Command, CommandCall, Effect};
 use crate::manager::transaction::shown;
@@ -25,7 +25,7 @@ pub const UPDATE: Command = Command {
 
 async fn update(call: CommandCall) -> CommandResult {
     let CorrectionBody { id, status, failure_reason, comment, metadata_json } = call.read()?;
-    let written = Written {
+    let written = CorrectionRequest {
         status: status.map(|status| status.0),
         failure_reason: failure_reason.map(|words| words.0),
         comment: comment.map(|comment| comment.0),

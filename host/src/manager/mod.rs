@@ -80,7 +80,7 @@ pub const COMMANDS: &[Command] = &[
     roster::IMPORT,
 ];
 
-/// Commands whose answer is a list that is made whole.
+/// Commands whose answer is a list that is made whole, or read like one.
 const LISTS: &[&str] = &[
     config::PROVIDERS.name,
     config::LIST.name,
@@ -89,6 +89,7 @@ const LISTS: &[&str] = &[
     approval::LIST.name,
     audit::LIST.name,
     explain::METHODS.name,
+    explain::TRANSACTION.name,
 ];
 
 /// Verifies manager tokens. The listener implements it; commands get the session that it returns.
@@ -194,7 +195,8 @@ async fn perform_as_csv(
 }
 
 async fn perform(cashier: &Arc<Cashier>, command: &Command, act: &ManagerAct, data: Option<&AnyJson>) -> CommandResult {
-    if !cashier.rules.rights.may(command.name, command.may, act.session.role()) {
+    let of_approvals = approval::OF_APPROVALS.contains(&command.name);
+    if !cashier.rules.rights.may_act(&act.session, command.name, command.may, of_approvals) {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command"));
     }
     // A list of transactions has a permit of its own kind.

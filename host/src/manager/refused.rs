@@ -1,7 +1,7 @@
 //! What a refused command was about, and what its request said, for the record of it.
 
 use cashier_core::edit::FieldChange;
-use cashier_core::ids::{ApprovalId, ConfigId, TransactionId};
+use cashier_core::ids::{ApprovalId, ConfigId, ID_MAX, TransactionId};
 use cashier_core::refused;
 use serde_json::Value;
 
@@ -9,8 +9,11 @@ use crate::flows::AuditSubject;
 use crate::json_object::Members;
 use crate::wire::values::AnyJson;
 
+/// The subject with this id.
+type SubjectOf = fn(u64) -> AuditSubject;
+
 /// The nouns of published names, and what the `id` of their commands is an id of.
-const NOUNS: &[(&str, fn(u64) -> AuditSubject)] = &[
+const NOUNS: &[(&str, SubjectOf)] = &[
     ("ProviderConfig", |id| AuditSubject { config: ConfigId(id), ..AuditSubject::default() }),
     ("CashierChange", |id| AuditSubject { approval: ApprovalId(id), ..AuditSubject::default() }),
     ("CashierTransaction", |id| AuditSubject { transaction: TransactionId(id), ..AuditSubject::default() }),
@@ -24,6 +27,8 @@ pub(super) fn of_request(command: &str, data: Option<&AnyJson>) -> (AuditSubject
     let values: Vec<(String, Option<String>)> =
         members.into_iter().flat_map(|Members(members)| members).map(|(name, raw)| (name, text(raw.get()))).collect();
     let named = values.iter().find(|(name, _)| name == "id").and_then(|(_, value)| value.as_deref()?.parse().ok());
+    // Clients depend on ids that a double holds; what is none is shown as it was sent alone.
+    let named = named.filter(|id| *id <= ID_MAX);
     let noun = NOUNS.iter().find(|(noun, _)| command.contains(noun));
     let subject = noun.zip(named).map(|((_, subject), id)| subject(id));
     let stated = refused::stated(values.iter().map(|(name, value)| (&**name, value.as_deref())));

@@ -3,6 +3,8 @@
 
 pub(super) mod events;
 mod of_transaction;
+#[cfg(test)]
+pub(super) use self::of_transaction::ACTS;
 mod readers;
 mod text_cache;
 
@@ -86,7 +88,7 @@ impl Archive for ArchiveReader {
     }
 
     fn sole_manager(&self) -> BoxFuture<'static, Result<Option<ManagerId>, Fault>> {
-        self.lists.read_while_awaited(|connection| audit::sole_manager(connection))
+        self.lists.read_while_awaited(audit::sole_manager)
     }
 
     fn audit(

@@ -30,9 +30,9 @@ const NEWEST: &str = "SELECT hash FROM audit_record ORDER BY id DESC LIMIT 1";
 const READ: &str = "SELECT id, at, manager_id, role, brand, address, request_id, command, config_id, approval_id, \
                     outcome, changes_json, previous_hash, hash, transaction_id, layout FROM audit_record ORDER BY id";
 
-/// Without an index: it is read when a person deletes a config.
-const SAVED: &str =
-    "SELECT changes_json FROM audit_record WHERE config_id = ? AND outcome IN ('saved', 'break glass') ORDER BY id";
+/// Its index is of records about a config alone, and serves a statement that says so.
+pub(super) const SAVED: &str = "SELECT changes_json FROM audit_record WHERE config_id <> 0 AND config_id = ? \
+                                AND outcome IN ('saved', 'break glass') ORDER BY id";
 
 /// Managers, without the cashier itself and customers, whose numbers are others.
 const MANAGERS: &str =

@@ -35,6 +35,22 @@ fn field_name(field: AuditField) -> &'static str {
     cashier_core::filter::Field::name(field)
 }
 
+/// The statements that count the records and read a page of them, with the constants of each.
+pub(super) fn statements(filter: &Filter<AuditField>, brand: Option<&str>) -> ([String; 2], [Vec<Parameter>; 2]) {
+    let mut parameters = Vec::new();
+    let mut conditions = filter_sql::conditions(filter, column, &mut parameters);
+    if let Some(brand) = brand {
+        conditions += " AND brand = ?";
+        parameters.push(Parameter::Text(brand.into()));
+    }
+    let counting = format!("SELECT COUNT(*) FROM {TABLE} WHERE {conditions}");
+    let of_count = parameters.clone();
+    let order = filter_sql::order(filter, column);
+    let limit = filter_sql::page(filter, &mut parameters);
+    let reading = format!("SELECT {COLUMNS} FROM {TABLE} WHERE {conditions} ORDER BY {order} {limit}");
+    ([counting, reading], [of_count, parameters])
+}
+
 /// A page of the records; of sessions of one brand, where it is given. `None` where it holds more than
 /// [`AUDIT_PAGE_BYTES_MAX`]. Page and count are of one moment.
 pub(super) fn page(
@@ -42,24 +58,15 @@ pub(super) fn page(
     filter: &Filter<AuditField>,
     brand: Option<&str>,
 ) -> Result<Option<RowPage<AuditRow>>, Fault> {
-    let mut parameters = Vec::new();
-    let mut conditions = filter_sql::conditions(filter, column, &mut parameters);
-    if let Some(brand) = brand {
-        conditions += " AND brand = ?";
-        parameters.push(Parameter::Text(brand.into()));
-    }
+    let ([counting, reading], [of_count, of_page]) = statements(filter, brand);
     let moment = connection.unchecked_transaction().map_err(sql_fault(TABLE))?;
-    let counting = format!("SELECT COUNT(*) FROM {TABLE} WHERE {conditions}");
     let mut count = 0;
-    for_each_row(&moment, &counting, params_from_iter(&parameters), TABLE, |columns| {
+    for_each_row(&moment, &counting, params_from_iter(&of_count), TABLE, |columns| {
         count = columns.value()?;
         Ok(())
     })?;
-    let order = filter_sql::order(filter, column);
-    let limit = filter_sql::page(filter, &mut parameters);
-    let reading = format!("SELECT {COLUMNS} FROM {TABLE} WHERE {conditions} ORDER BY {order} {limit}");
     let (mut rows, mut bytes) = (Vec::new(), 0_usize);
-    for_each_row(&moment, &reading, params_from_iter(&parameters), TABLE, |columns| {
+    for_each_row(&moment, &reading, params_from_iter(&of_page), TABLE, |columns| {
         let (row, length) = read(columns)?;
         bytes = bytes.saturating_add(length);
         if bytes <= AUDIT_PAGE_BYTES_MAX {

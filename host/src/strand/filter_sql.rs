@@ -100,15 +100,22 @@ fn condition(column: &str, test: &Test, negated: bool, parameters: &mut Vec<Para
     match test {
         Test::OneOf(values) => {
             let count = values.len();
+            let mut guard = String::new();
             match values {
-                Values::Ints(numbers) => numbers.iter().for_each(|number| bind(Parameter::Int(*number))),
+                Values::Ints(numbers) => {
+                    // An index of the rows whose column is not 0 serves a statement that says so itself alone.
+                    if !negated && !numbers.contains(&0) {
+                        guard = format!("{column} <> 0 AND ");
+                    }
+                    numbers.iter().for_each(|number| bind(Parameter::Int(*number)));
+                }
                 Values::Texts(texts) => texts.iter().for_each(|text| bind(Parameter::Text(text.clone()))),
                 Values::Decimals(numbers) => numbers.iter().for_each(|units| bind(units_of(*units))),
             }
             match count {
                 0 => "FALSE".to_owned(),
-                1 => format!("{column} = ?"),
-                _ => format!("{column} IN ({})", vec!["?"; count].join(",")),
+                1 => format!("{guard}{column} = ?"),
+                _ => format!("{guard}{column} IN ({})", vec!["?"; count].join(",")),
             }
         }
         Test::Compare(comparison, constant) => {

@@ -71,8 +71,11 @@ pub(super) fn write_calls(calls: &[ProviderCall], out: &mut Vec<u8>) -> serde_js
     }))
 }
 
+/// One call as it is stored: `[at, purpose, method, host, status, ms, outcome]`.
+type StoredCall = (i64, i64, Box<str>, Box<str>, u16, u32, i64);
+
 pub(super) fn read_calls(text: &str) -> serde_json::Result<Vec<ProviderCall>> {
-    let lines: Vec<(i64, i64, Box<str>, Box<str>, u16, u32, i64)> = serde_json::from_str(text)?;
+    let lines: Vec<StoredCall> = serde_json::from_str(text)?;
     let call = |(at, purpose, method, host, status, duration_ms, outcome)| {
         let unknown = || serde_json::Error::custom("an unknown number");
         Ok(ProviderCall {

@@ -61,6 +61,7 @@ fn stored_act(commit: &Commit, record: &AuditRecord) -> StoredAct {
     };
     let changes = record.changes.iter();
     StoredAct {
+        seq: commit.seq,
         at: commit.at,
         manager_id: record.manager_id,
         role: record.role,

@@ -212,7 +212,23 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
     if is_formula {
         out.push(b'\'');
     }
-    out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+    // Where `;` separates, a quote counts at the begin of a field only: each part behind one is a cell there, and behind a line end.
+    let mut begins = false;
+    let mut bytes = [0; 4];
+    for character in text.chars() {
+        match character {
+            ';' | '\t' | '\r' | '\n' => begins = true,
+            '"' => out.push(b'"'),
+            blank if blank.is_whitespace() => {}
+            other => {
+                if begins && FORMULA_STARTS.contains(&other) {
+                    out.push(b'\'');
+                }
+                begins = false;
+            }
+        }
+        out.extend_from_slice(character.encode_utf8(&mut bytes).as_bytes());
+    }
     out.push(b'"');
 }
 
@@ -308,14 +324,16 @@ mod tests {
             ("+49", "\"'+49\""),
             ("-5", "\"'-5\""),
             ("@SUM(A1)", "\"'@SUM(A1)\""),
-            ("\t=1", "\"'\t=1\""),
-            ("\r=1", "\"'\r=1\""),
+            ("\t=1", "\"'\t'=1\""),
+            ("\r=1", "\"'\r'=1\""),
             ("  =1", "\"'  =1\""),
             ("\u{a0}=1", "\"'\u{a0}=1\""),
             ("＝1", "\"'＝1\""),
             ("－1", "\"'－1\""),
             ("a=1", "a=1"),
-            ("a;=1", "\"a;=1\""),
+            ("a;=1", "\"a;'=1\""),
+            ("a; \"=1\";b=2;-3", "\"a; \"\"'=1\"\";b=2;'-3\""),
+            ("a\t=1\n@b", "\"a\t'=1\n'@b\""),
             ("line\nbreak", "\"line\nbreak\""),
             ("'quoted", "'quoted"),
             (" blank", "\" blank\""),

@@ -5,7 +5,7 @@ use super::parts::{DetailValue, EntryKind, ExplainedEntry, PaymentHistory, Store
 use super::replay::{Cause, Point, StandingChange, replay};
 use crate::aggregate::Aggregate;
 use crate::approval::Approval;
-use crate::ids::TransactionId;
+use crate::ids::{Seq, TransactionId};
 use crate::notice::{ProviderEvent, StatedAmount};
 use crate::operation::{BalanceOperation, OperationKey};
 use crate::provider_call::ProviderCall;
@@ -20,7 +20,7 @@ pub(super) fn all(aggregate: &Aggregate, history: &PaymentHistory, approvals: &[
     entries.extend(history.calls.iter().map(call));
     entries.extend(history.events.iter().map(|known| event(known, transaction.id)));
     entries.extend(history.acts.iter().map(act));
-    entries.extend(replay(aggregate).iter().map(|known| change(known, transaction)));
+    entries.extend(replay(aggregate).iter().map(|known| change(known, transaction, &history.acts)));
     entries.extend(approvals.iter().map(approval));
     entries.sort_by_key(|entry| entry.time);
     entries
@@ -147,10 +147,10 @@ fn approval(known: &Approval) -> ExplainedEntry {
 }
 
 /// A fact, a decision or an operation with what it changed.
-fn change(known: &StandingChange, row: &Transaction) -> ExplainedEntry {
+fn change(known: &StandingChange, row: &Transaction, acts: &[StoredAct]) -> ExplainedEntry {
     let (kind, title, mut details) = match &known.cause {
         Cause::Provider { name, title, details } => (EntryKind::Fact, title.clone(), named(name, details)),
-        Cause::Person { name, title, details } => (EntryKind::Decision, title.clone(), named(name, details)),
+        Cause::Person { seq, name, title, details } => decision(*seq, name, title, details, acts),
         Cause::Operation(operation) => operation_of(operation, row),
     };
     let (before, after) = (&known.before, &known.after);
@@ -167,6 +167,24 @@ fn change(known: &StandingChange, row: &Transaction) -> ExplainedEntry {
     details.push(("owed", DetailValue::Amount(after.owed)));
     details.push(("changes", DetailValue::Changes(changes.concat())));
     entry(known.at, kind, title, details)
+}
+
+/// A decision, with who made it where the record of its commit is shown.
+fn decision(
+    seq: Seq,
+    name: &'static str,
+    title: &str,
+    details: &Details,
+    acts: &[StoredAct],
+) -> (EntryKind, String, Details) {
+    let mut details = named(name, details);
+    let Some(act) = acts.iter().find(|act| act.seq == seq) else {
+        return (EntryKind::Decision, title.to_owned(), details);
+    };
+    let by = format!("manager {}", act.manager_id);
+    details.push(("manager_id", number(act.manager_id.0)));
+    let title = if title.ends_with(&format!("by {by}")) { title.to_owned() } else { format!("{title} ({by})") };
+    (EntryKind::Decision, title, details)
 }
 
 fn named(name: &'static str, details: &Details) -> Details {

@@ -1,5 +1,4 @@
-//! Facts in words: their name, what they mean and their values, all made from the tables of `facts`, so that a new fact needs
-//! nothing here.
+//! Facts by name and values, made from the tables of `facts`, so that a new fact needs nothing here; `titles` says what they mean.
 
 use super::parts::DetailValue;
 use crate::facts::{MismatchKind, PersonFact, ProviderFact, ReviewHold};
@@ -13,8 +12,6 @@ pub(super) type Details = Vec<(&'static str, DetailValue)>;
 /// A fact as an entry shows it.
 pub(super) trait FactText {
     fn name(&self) -> &'static str;
-    /// The first sentence of what the table says of it; its name where that says nothing.
-    fn title(&self) -> String;
     /// Amounts are in this currency.
     fn details(&self, currency: Currency) -> Details;
 }
@@ -76,17 +73,13 @@ impl FactField for ReviewHold {
 
 macro_rules! texts {
     ($(#[$meta:meta])* $name:ident { $(
-        $(#[doc = $doc:literal])* $tag:literal $stored:literal $variant:ident
+        $(#[$doc:meta])* $tag:literal $stored:literal $variant:ident
         $({ $($(#[$fdoc:meta])* $field:ident $(as $as:literal)? $(or $absent:literal)? : $ty:ty),* $(,)? })?
         $(( $inner:ident : $innerty:ty ))?
     );* $(;)? }) => {
         impl FactText for $name {
             fn name(&self) -> &'static str {
                 match self { $(Self::$variant { .. } => $stored,)* }
-            }
-
-            fn title(&self) -> String {
-                match self { $(Self::$variant { .. } => first_sentence(concat!($($doc),*), $stored),)* }
             }
 
             fn details(&self, currency: Currency) -> Details {
@@ -107,10 +100,3 @@ macro_rules! texts {
 crate::provider_fact_table!(texts!);
 crate::review_hold_table!(texts!);
 crate::person_fact_table!(texts!);
-
-/// The first sentence of a description, without the marks of code; the name's words where there is none.
-fn first_sentence(text: &str, name: &str) -> String {
-    let text = text.trim().replace('`', "");
-    let sentence = text.split_inclusive(". ").next().unwrap_or_default().trim().trim_end_matches('.');
-    if sentence.is_empty() { name.replace('_', " ") } else { sentence.to_owned() }
-}

@@ -1,6 +1,6 @@
 //! What an explanation is made of: its entries with their values, and what was read for it.
 
-use crate::ids::ManagerId;
+use crate::ids::{ManagerId, Seq};
 use crate::money::Money;
 use crate::notice::ProviderEvent;
 use crate::numbered::numbered;
@@ -44,6 +44,8 @@ pub struct ExplainedEntry {
 /// A stored record of what a manager did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAct {
+    /// The commit that stored it.
+    pub seq: Seq,
     pub at: UnixTime,
     pub manager_id: ManagerId,
     pub role: Role,

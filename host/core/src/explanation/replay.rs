@@ -1,6 +1,7 @@
 //! How a transaction came to stand as it stands: its facts and operations once more in their order, and what each changed.
 
 use super::fact_text::{Details, FactText};
+use super::titles;
 use crate::aggregate::{Aggregate, shown_reason};
 use crate::facts::{Facts, PersonFact, ProviderFact, Recorded};
 use crate::ids::Seq;
@@ -23,8 +24,18 @@ pub struct StandingChange {
 /// What it was changed by.
 #[derive(Debug, Clone)]
 pub enum Cause {
-    Provider { name: &'static str, title: String, details: Details },
-    Person { name: &'static str, title: String, details: Details },
+    Provider {
+        name: &'static str,
+        title: String,
+        details: Details,
+    },
+    /// A decision with the commit that recorded it.
+    Person {
+        seq: Seq,
+        name: &'static str,
+        title: String,
+        details: Details,
+    },
     Operation(Box<BalanceOperation>),
 }
 
@@ -55,9 +66,9 @@ impl OrderedFact<'_> {
 pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
     let Aggregate { transaction, operations } = aggregate;
     let currency = transaction.account_currency;
-    let mut known: Vec<OrderedFact<'_>> = transaction.facts.provider.iter().map(OrderedFact::Provider).collect();
-    known.extend(transaction.facts.persons.iter().map(OrderedFact::Person));
-    known.sort_by_key(|known| known.place().0);
+    let mut ordered: Vec<OrderedFact<'_>> = transaction.facts.provider.iter().map(OrderedFact::Provider).collect();
+    ordered.extend(transaction.facts.persons.iter().map(OrderedFact::Person));
+    ordered.sort_by_key(|known| known.place().0);
 
     let (mut facts, mut made, mut changes) = (Facts::default(), Vec::<BalanceOperation>::new(), Vec::new());
     let mut left = operations.iter().peekable();
@@ -67,12 +78,14 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
     };
     let point = |facts: &Facts, made: &[BalanceOperation]| {
         let Standing { status, reason, owed_minor, .. } = derive(facts, made).0;
-        let reason = shown_reason(transaction.first_answer, made, reason);
+        let reason = shown_reason(transaction.first_answer, made, facts.written_reason(), reason);
         Point { status, reason, owed: Money::new(owed_minor, currency) }
     };
     let mut before = point(&facts, &made);
-    for place in 0..=known.len() {
-        let next = known.get(place);
+    // A fact that only says more about the next one.
+    let mut extra: Option<&PersonFact> = None;
+    for place in 0..=ordered.len() {
+        let next = ordered.get(place);
         // Operations that were planned before the next fact, and those of its second that brought posted to owed.
         while let Some(operation) = left.next_if(|operation| {
             next.is_none_or(|next| {
@@ -93,17 +106,29 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
         let (at, cause) = match next {
             OrderedFact::Provider(known) => {
                 facts.provider.push((*known).clone());
-                let title = match &known.fact {
-                    ProviderFact::ReviewHold(hold) => hold.title(),
-                    fact => fact.title(),
-                };
+                let title = titles::of_provider(&known.fact, currency);
                 let (name, details) = (known.fact.name(), known.fact.details(currency));
                 (known.at, Cause::Provider { name, title, details })
             }
             OrderedFact::Person(known) => {
                 facts.persons.push((*known).clone());
-                let (name, title) = (known.fact.name(), known.fact.title());
-                (known.at, Cause::Person { name, title, details: known.fact.details(currency) })
+                let (seq, fact, name) = (known.seq, &known.fact, known.fact.name());
+                let follows = match place.checked_add(1).and_then(|next| ordered.get(next)) {
+                    Some(OrderedFact::Person(next)) if next.seq == seq => titles::of_pair(fact, &next.fact, currency),
+                    Some(_) | None => None,
+                };
+                if follows.is_some() {
+                    extra = Some(fact);
+                    continue;
+                }
+                let pair = extra.take().and_then(|extra| {
+                    titles::of_pair(extra, fact, currency).map(|title| (title, extra.details(currency)))
+                });
+                let (title, more) = pair.unwrap_or_else(|| (titles::of_person(fact, currency), Details::new()));
+                let mut details = fact.details(currency);
+                let more = more.into_iter().filter(|(name, _)| !details.iter().any(|(known, _)| known == name));
+                details.extend(more.collect::<Details>());
+                (known.at, Cause::Person { seq, name, title, details })
             }
         };
         let after = point(&facts, &made);

@@ -1,6 +1,7 @@
 //! One sentence that a support agent can read to the customer, and one for the manager with the command that comes next. The
 //! customer's names no code, no other payment and nobody's decision but "our staff".
 
+use super::titles::line;
 use crate::aggregate::Aggregate;
 use crate::duty::{self, Duty};
 use crate::reason::ReasonCode as R;
@@ -28,6 +29,12 @@ fn deposit(status: S, code: R) -> &'static str {
         S::ProviderConfirmed => "the payment has arrived and is being credited to your trading account.",
         S::Credited if code == R::PartlyRefunded => {
             "it was credited to your trading account, and a part of it was paid back to you."
+        }
+        S::Credited if code == R::RefundPending => {
+            "it was credited to your trading account, and a refund of it is under way. The refunded amount has left the trading account or is about to."
+        }
+        S::Credited if code == R::RefundRefused => {
+            "it was credited to your trading account. A refund was requested and could not be made; the money is in your trading account."
         }
         S::Credited => "it was credited to your trading account.",
         S::CreditFailed => {
@@ -92,6 +99,7 @@ const ENDS_BY_ITSELF: &[R] = &[R::AmountUnstated, R::ProviderInReview];
 const IS_RETRIED: &[R] = &[R::OperationKeyConflict, R::PostingLost, R::ReversalWaits, R::CreditRefused];
 
 const RETRY: &str = "MngRetryCashierCredit";
+const REFUND: &str = "MngRefundCashierTransaction";
 const RESOLVE: &str = "MngResolveCashierDoubt";
 
 /// What a manager does next, and with which command; empty where the cashier goes on by itself.
@@ -100,9 +108,11 @@ pub fn manager_sentence(aggregate: &Aggregate, now: UnixTime) -> (String, &'stat
     let code = row.reason.code;
     let (what, command) = next(aggregate, now);
     let status = format!("Status {} ({})", row.status.number(), row.status.name());
+    let detail = line(&row.reason.detail);
+    let detail = if detail.is_empty() { detail } else { format!(" ({detail})") };
     let meaning = match code {
         R::None => String::new(),
-        code => format!(", {code}: {}", code.meaning().trim_end_matches('.')),
+        code => format!(", {code}: {}{detail}", code.meaning().trim_end_matches('.')),
     };
     let command_text = if command.is_empty() { String::new() } else { format!(" ({command})") };
     (format!("{status}{meaning}. {what}{command_text}."), command)
@@ -148,6 +158,11 @@ fn next(aggregate: &Aggregate, now: UnixTime) -> (&'static str, &'static str) {
             (None, None) if row.status.is_unpaid() => {
                 ("The customer's payment or the provider's report is awaited", "")
             }
+            (None, None) if code == R::RefundPending => ("The provider's report about the refund is awaited", ""),
+            (None, None) if code == R::RefundRefused => (
+                "The account has the money: remove the cause, then request the refund again if it is still wanted",
+                REFUND,
+            ),
             (None, None) if row.status == S::Chargeback => ("Answer the dispute at the provider", ""),
             (None, None) => ("Nothing to do", ""),
         },

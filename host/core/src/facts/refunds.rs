@@ -18,6 +18,8 @@ pub struct ManagerRefund<'a> {
     pub number: usize,
     /// The commit that recorded the request.
     pub seq: Seq,
+    /// When its phase began, of those that are pending.
+    pub since: UnixTime,
     /// The provider's payment; empty where the order has one without an id.
     pub payment: &'a str,
     pub minor: i64,
@@ -40,7 +42,7 @@ pub enum RefundPhase<'a> {
     Done,
     /// The provider reports that it did not reach the customer.
     Failed,
-    /// Its end was not known when a person resolved the transaction: nothing is due any more.
+    /// Its end was not known, or not reported, when a person resolved the transaction: nothing is due any more.
     Resolved,
     Refused {
         by: RefusedBy,
@@ -89,7 +91,7 @@ impl RefusedBy {
     }
 
     /// One of a name that is not known was refused by the provider.
-    fn from_name(name: &str) -> Self {
+    pub(crate) fn from_name(name: &str) -> Self {
         Self::ALL.into_iter().find(|by| by.name() == name).unwrap_or(Self::Provider)
     }
 
@@ -103,7 +105,7 @@ impl RefusedBy {
         ]
     }
 
-    const fn words(self) -> &'static str {
+    pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::TradingServer => "was refused by the trading server",
             Self::Provider => "was refused by the provider",
@@ -137,7 +139,8 @@ impl Facts {
             let PersonFact::RefundRequested { id, payment, minor } = &known.fact else { continue };
             let (number, phase) = (refunds.len() + 1, RefundPhase::Requested);
             let (key, reason) = ("", "");
-            refunds.push(ManagerRefund { id, number, seq: known.seq, payment, minor: *minor, key, reason, phase });
+            let (seq, since, minor) = (known.seq, known.at, *minor);
+            refunds.push(ManagerRefund { id, number, seq, since, payment, minor, key, reason, phase });
         }
         if refunds.is_empty() {
             return refunds;
@@ -146,7 +149,7 @@ impl Facts {
         let resolved = resolutions.map(|known| known.seq).max().unwrap_or_default();
         for refund in &mut refunds {
             self.read_refund(refund);
-            if refund.phase.is_open() && refund.seq < resolved {
+            if refund.phase.is_pending() && refund.seq < resolved {
                 refund.phase = RefundPhase::Resolved;
             }
         }
@@ -175,7 +178,7 @@ impl Facts {
                 }
                 PersonFact::RefundSent { id, terms, before } if **id == *refund.id => {
                     let sending = RefundSending { at: known.at, terms: *terms, before: *before, crashed: false };
-                    refund.phase = RefundPhase::Sent(sending);
+                    (refund.since, refund.phase) = (known.at, RefundPhase::Sent(sending));
                 }
                 PersonFact::RefundCrashed { id } if **id == *refund.id => {
                     if let RefundPhase::Sent(sending) = &mut refund.phase {
@@ -183,7 +186,7 @@ impl Facts {
                     }
                 }
                 PersonFact::RefundAccepted { id, refund: own } if **id == *refund.id => {
-                    (linked, refund.phase) = (own, RefundPhase::Accepted);
+                    (linked, refund.since, refund.phase) = (own, known.at, RefundPhase::Accepted);
                 }
                 PersonFact::RefundDone { id, refund: own } if **id == *refund.id => {
                     (linked, refund.phase) = (own, RefundPhase::Done);

@@ -109,10 +109,16 @@ pub(super) fn read_anew(
     }
 }
 
-/// Records that the receiver's build of the module does not understand it either, in its own words.
+/// Records that the receiver's build of the module does not understand it either, in its own words. The same build
+/// in the same words changes nothing.
 pub fn still_unread(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: EventId, words: &str) {
     let Some(mut event) = draft.unread_event(receiver.config_id, id) else { return };
+    let (known, since) = (event.clone(), event.processed_time);
     mark_unread(&mut event, words, draft.now());
+    if event.module_hash == receiver.module_hash && (ProviderEvent { processed_time: since, ..event.clone() }) == known
+    {
+        return;
+    }
     event.module_hash = receiver.module_hash.clone();
     draft.add([Change::Event(Box::new(event))]);
 }

@@ -69,6 +69,7 @@ fn a_payment_is_explained_in_the_order_of_time_with_what_each_fact_changed() {
     ];
     let events = vec![received(1, 10, SignatureStatus::Valid), received(2, 11, SignatureStatus::Invalid)];
     let acts = vec![StoredAct {
+        seq: cashier_core::ids::Seq(0),
         at: NOW.plus(91),
         manager_id: ManagerId(7),
         role: Role::Manager,
@@ -82,13 +83,13 @@ fn a_payment_is_explained_in_the_order_of_time_with_what_each_fact_changed() {
     let expected = [
         "0 request: deposit of 100.0 USD requested for login 2000009",
         "1 provider_call: create call to api.stripe.com: answered 200 after 412 ms",
-        "1 fact: The provider has the order and the customer may pay",
+        "1 fact: order accepted by the provider: the customer may pay",
         "10 event: verified event confirmed: applied",
-        "10 fact: Paid",
+        "10 fact: paid: 100.0 USD (payment pi_1)",
         "11 event: webhook that was not verified",
         "12 operation: BALANCE_IN of 100.0 USD: posted by the trading server",
         "70 provider_call: query call to api.stripe.com: timed out after 412 ms",
-        "90 fact: One refund by its own id",
+        "90 fact: refunded: 50.0 USD (refund re_1, payment pi_1)",
         "91 record: MngUpdateCashierTransaction by manager 7: done",
         "92 operation: BALANCE_OUT of -50.0 USD: posted by the trading server",
     ];

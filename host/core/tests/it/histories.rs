@@ -9,7 +9,6 @@ use cashier_core::explanation::replay;
 use cashier_core::facts::{PersonFact, ProviderFact};
 use cashier_core::ids::{ManagerId, OperationId, TransactionId};
 use cashier_core::operation::{BalanceOperation, PostingOutcome, posted};
-use cashier_core::reason::ReasonCode;
 use cashier_core::status::{OperationStatus, Source, TransactionStatus, TransactionType};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
@@ -140,6 +139,20 @@ fn check_work_list(known: &Aggregate, books: &Books, now: UnixTime) -> Result<()
     Ok(())
 }
 
+/// Whether a person wrote a status and released it, and no person has permitted a posting since.
+fn stopped_by_a_released_status(transaction: &Transaction) -> bool {
+    let (mut stopped, mut held) = (false, false);
+    for known in &transaction.facts.persons {
+        match known.fact {
+            PersonFact::Held(_) => (stopped, held) = (true, true),
+            PersonFact::Released => held = false,
+            PersonFact::Approved | PersonFact::Resolved { .. } | PersonFact::Retried => stopped = false,
+            _ => {}
+        }
+    }
+    stopped && !held
+}
+
 fn check(before: &Aggregate, after: &Aggregate, planned_id: OperationId) -> Result<(), TestCaseError> {
     let standing = after.standing();
     prop_assert!(unsettled(&after.operations).len() <= 1, "two operations at once");
@@ -225,9 +238,9 @@ proptest! {
                     now.record(&receiver(), &facts, &[], context).0
                 }
                 Step::Record(_) => Vec::new(),
-                // A flow refuses to reject an approved manual transaction until its posting was refused.
+                // No flow rejects what a provider pays, nor an approved manual transaction until its posting was refused.
                 Step::Decide(PersonFact::Rejected | PersonFact::CancelledByCustomer)
-                    if now.transaction.source == Source::Manual && !now.operations.is_empty() =>
+                    if now.transaction.source == Source::Provider || !now.operations.is_empty() =>
                 {
                     Vec::new()
                 }
@@ -273,9 +286,7 @@ proptest! {
         let standing = now.standing();
         let owes = standing.may_post && standing.owed_minor != posted(&now.transaction, &now.operations).minor;
         prop_assert!(!owes || books.unsettled() == [id], "an owed amount is not listed as due");
-        let stopped = stopped(&now.transaction) && !now.transaction.facts.is_held() && !now.transaction.is_rejected_manual();
-        let rejected = now.transaction.reason.code == ReasonCode::ConfirmedButRejected;
-        let waits = stopped && !rejected && standing.owed_minor != posted(&now.transaction, &now.operations).minor;
+        let waits = stopped_by_a_released_status(&now.transaction) && standing.owed_minor != posted(&now.transaction, &now.operations).minor;
         prop_assert!(!waits || books.unsettled() == [id], "money that a released status stopped is not listed as due");
         prop_assert!(!standing.reversal_waits || books.unsettled() == [id], "a reversal that waits is not listed as due");
     }

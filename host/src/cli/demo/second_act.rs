@@ -39,7 +39,7 @@ pub(super) async fn run(environment: &DemoEnvironment, first: &Value) -> Result<
 impl Act<'_> {
     async fn pay_without_webhook(&self) -> Result<Value, CliError> {
         print_queued(
-            "\n8. The customer deposits 120 USD and pays. This time the provider's webhook never comes: nobody tells the cashier.",
+            "\n8. The customer deposits 120 USD and pays. This time the provider's webhook never comes: nothing reaches the cashier.",
         );
         let order = r#"{"login":2000009,"provider":"sandbox","method":"card","amount":120,"currency":"USD","idempotency_key":"demo-deposit-2","metadata_json":"{\"sandbox_switches\":\"webhook_never\"}"}"#;
         let deposit = self.as_customer("/cashier/deposit", order).await?;

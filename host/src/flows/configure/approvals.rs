@@ -76,7 +76,7 @@ pub(super) fn show(cashier: &Cashier, row: Approval) {
     cashier.snapshot.store(Arc::new(Snapshot::clone(&cashier.snapshot()).with_approval(row, now)));
 }
 
-/// Asks for a second person; the config stays as it is.
+/// Asks for a second person; the config stays as it is. Who asks for the same again gets the approval that waits.
 pub(super) async fn ask(
     cashier: &Cashier,
     by: &EditedBy<'_>,
@@ -87,12 +87,6 @@ pub(super) async fn ask(
     changes: Vec<FieldChange>,
 ) -> Result<Approval, Refusal> {
     let now = cashier.clock.now();
-    if !cashier.snapshot().takes_approvals(now) {
-        return Err(Refusal::new(
-            RefusalCode::Frequent,
-            "too many changes wait for a second person: decide some first",
-        ));
-    }
     let asked = Approval {
         id: ApprovalId(0),
         command: by.command.into(),
@@ -111,6 +105,15 @@ pub(super) async fn ask(
         decided_by: ManagerId(0),
         decided_time: UnixTime::UNSET,
     };
+    // Edits are made one after the other, so that what was asked before is shown.
+    let snapshot = Arc::clone(&cashier.snapshot());
+    if let Some(waiting) = snapshot.approvals().find(|row| row.waits_for_the_same(&asked, now)) {
+        return Ok(waiting.clone());
+    }
+    if !snapshot.takes_approvals(&asked.brand, now) {
+        let message = "too many changes wait for a second person: decide some first";
+        return Err(Refusal::new(RefusalCode::Frequent, message));
+    }
     let _admitted = cashier.ledger.admit(Estimate::single(data.expose().len() as u64))?;
     let stamp = cashier.stamp(Actor::Manager(by.session.manager_id()), &by.context.request_id);
     let ticket = cashier.ledger.decide(&stamp, |drafting| {

@@ -3,6 +3,10 @@
 
 use std::sync::Arc;
 
+use cashier_core::aggregate::Aggregate;
+use cashier_core::books::Activity;
+use cashier_core::duty;
+use cashier_core::ids::ConfigId;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::time::UnixTime;
 
@@ -24,8 +28,15 @@ pub(super) fn show(cashier: &Cashier, served: Served) {
 /// while the ledger is closed.
 pub(super) fn may_receive(ledger: &Ledger, config: &ProviderConfig, now: UnixTime) -> bool {
     let Ok(activity) = ledger.peek(|books| books.config_activity(config.id)) else { return true };
-    config.enabled
-        || activity.is_some_and(|activity| activity.open > 0 || now < activity.newest_created.plus(RECEIVING_SECONDS))
+    let may_change = |known: Activity| known.open > 0 || now < known.newest_created.plus(RECEIVING_SECONDS);
+    config.enabled || activity.is_some_and(|known| may_change(known) || is_queried(ledger, config.id))
+}
+
+/// Whether the provider is still asked about a transaction of a config, such as one with a refund whose end is not known: read
+/// for old configs alone.
+fn is_queried(ledger: &Ledger, config: ConfigId) -> bool {
+    let is_of = |known: Aggregate| known.transaction.config_id == config && duty::is_queried(&known);
+    ledger.peek(|books| books.unsettled().iter().any(|id| books.aggregate(*id).is_some_and(is_of))).unwrap_or(true)
 }
 
 /// The config with its gateway, where it needs one.

@@ -24,7 +24,7 @@ use crate::ports::EventPage;
 pub const RECOVERED_AT_ONCE_MAX: usize = 128;
 
 /// How long one request goes on: a module that answers slowly ends it earlier.
-pub const RECOVERY_TIME_MAX: Duration = Duration::from_secs(20);
+const RECOVERY_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Bytes of the rows that are looked at, their bodies aside; they are far smaller.
 const TURN_ROWS_BYTES: usize = 4 * 1024 * 1024;
@@ -115,6 +115,10 @@ async fn recover(
 ) -> Result<Option<ReplayedEvent>, Refusal> {
     let is_own = listed.config_id == config;
     let is_quarantined = listed.signature_status != SignatureStatus::Valid;
+    // A webhook of another brand that shares the merchant account arrives at this config too.
+    if !act.session.sees(&listed.brand) {
+        return Ok(None);
+    }
     if !is_own && (!is_quarantined || inbox::is_recovered(&listed)) {
         return Ok(None);
     }
@@ -133,6 +137,8 @@ async fn recover(
     }
     match judging::show(cashier, act, &event, dry_run).await {
         Ok(found) => Ok(Some(found)),
+        // It is about another brand's money.
+        Err(refusal) if refusal.code == RefusalCode::NotFound => Ok(None),
         Err(refusal) if refusal.code == RefusalCode::ProviderUnavailable => {
             let reason = refusal.message.to_string().into();
             refused.get_or_insert(refusal);

@@ -130,6 +130,34 @@ fn replayed(changed: &ChangedTransaction) -> Option<ReplayedTransaction> {
     })
 }
 
+/// Why nothing was stored.
+enum NotReplayed {
+    BeyondLimit,
+    OfAnotherBrand,
+}
+
+impl From<BeyondLimit> for NotReplayed {
+    fn from(_: BeyondLimit) -> Self {
+        Self::BeyondLimit
+    }
+}
+
+/// What an event states may be about a transaction of another brand that shares the merchant account: a session that does not see
+/// it neither learns of it nor moves it.
+fn check_brand(act: &ManagerAct, draft: &Draft<'_>, filed: &Filed) -> Result<(), NotReplayed> {
+    let changed = draft.changed_transactions().into_iter().map(|one| one.after.transaction.id);
+    let of_events = filed.events.iter().filter_map(|event| match event {
+        FiledEvent::New(row) => Some(row.transaction_id),
+        FiledEvent::Duplicate(_) => None,
+    });
+    let acted_on = filed.due.iter().copied().chain(filed.queries.iter().map(|(id, _)| *id));
+    let mut touched = changed.chain(of_events).chain(acted_on).filter_map(|id| draft.aggregate(id));
+    match touched.all(|known| act.session.sees(&known.transaction.brand)) {
+        true => Ok(()),
+        false => Err(NotReplayed::OfAnotherBrand),
+    }
+}
+
 /// Shows the notice of a stored event to its module and judges what it states.
 ///
 /// # Errors
@@ -167,22 +195,31 @@ pub(super) async fn show(
         let now = cashier.clock.now();
         cashier.ledger.peek(|books| {
             let mut draft = Draft::new(books, now);
-            judge(&mut draft).map(|filed| (JudgedReplay::of(&draft, filed), books.counters().event))
+            let filed = judge(&mut draft)?;
+            check_brand(act, &draft, &filed)?;
+            Ok::<_, NotReplayed>((JudgedReplay::of(&draft, filed), books.counters().event))
         })?
     } else {
         let _admitted = cashier.ledger.admit(Estimate::notice(raw.body.len() as u64))?;
         let ticket = cashier.ledger.decide(&act.stamp(cashier), |draft| {
-            let judged = judge(draft).map(|filed| JudgedReplay::of(draft, filed))?;
+            let mut trial = draft.anew();
+            let filed = judge(&mut trial)?;
+            check_brand(act, &trial, &filed)?;
+            *draft = trial;
+            let judged = JudgedReplay::of(draft, filed);
             if judged.changed {
                 let transaction = judged.filed.transaction().unwrap_or(event.transaction_id);
                 let subject = AuditSubject { config: event.config_id, transaction, ..AuditSubject::default() };
                 draft.store(act.record(subject, "replayed", judged.changes(event)));
             }
-            Ok::<_, BeyondLimit>((judged, u64::MAX))
+            Ok::<_, NotReplayed>((judged, u64::MAX))
         })?;
         ticket.durable().await?.into_inner()
     }
-    .map_err(|BeyondLimit| super::not_working("as many events wait as may: nothing was stored"))?;
+    .map_err(|why| match why {
+        NotReplayed::BeyondLimit => super::not_working("as many events wait as may: nothing was stored"),
+        NotReplayed::OfAnotherBrand => super::no_such_event(),
+    })?;
     let JudgedReplay { filed, changed, transactions } = judged;
     if !dry_run {
         for id in &filed.due {

@@ -16,6 +16,7 @@ mod lost_accounts;
 mod network_verified;
 mod notice_floods;
 mod orders;
+mod overdue_refunds;
 mod pace;
 mod postings;
 mod refunds;

@@ -20,12 +20,12 @@ use crate::flows::{ManagerAct, refund};
 use crate::ports::{EndedCalls, QueryAnswer};
 use crate::test_cashier::{AMOUNT, OnPost, OnRefund, TestCashier, context, lock, paid, stated_refund, update, usd};
 
-const ID: TransactionId = TransactionId(1);
-const PART: i64 = 3_000;
-const DAY: u64 = 86_400;
+pub(super) const ID: TransactionId = TransactionId(1);
+pub(super) const PART: i64 = 3_000;
+pub(super) const DAY: u64 = 86_400;
 
 /// A cashier whose only transaction is credited.
-async fn credited() -> TestCashier {
+pub(super) async fn credited() -> TestCashier {
     let env = TestCashier::new().await;
     env.deposit("k").await.unwrap();
     let reference = env.aggregate(ID).transaction.reference;
@@ -35,7 +35,7 @@ async fn credited() -> TestCashier {
 }
 
 /// A manager refunds a part.
-fn request(env: &TestCashier) -> impl Future<Output = Result<u8, Refusal>> + Send + 'static {
+pub(super) fn request(env: &TestCashier) -> impl Future<Output = Result<u8, Refusal>> + Send + 'static {
     let session = ManagerSession::assertion(ManagerId(7), Role::Manager, None);
     let act = ManagerAct { session, command: "MngRefundCashierTransaction", context: context(), approval: None };
     let request =
@@ -50,13 +50,13 @@ fn request(env: &TestCashier) -> impl Future<Output = Result<u8, Refusal>> + Sen
 }
 
 /// The same, and the answer is not waited for longer than this.
-async fn requested_for(env: &TestCashier, seconds: u64) {
+pub(super) async fn requested_for(env: &TestCashier, seconds: u64) {
     let asked = tokio::spawn(request(env));
     env.run_for(seconds).await;
     asked.abort();
 }
 
-fn calls(env: &TestCashier) -> usize {
+pub(super) fn calls(env: &TestCashier) -> usize {
     let calls = lock(&env.provider.refunds);
     assert!(calls.iter().all(|call| call.refund == calls[0].refund), "every call is the same: {calls:?}");
     assert!(calls.iter().all(|call| call.payment.idempotency_key == call.refund.id), "under the refund's own key");
@@ -64,22 +64,22 @@ fn calls(env: &TestCashier) -> usize {
 }
 
 /// Calls, refunds that the provider made, and the balance.
-fn sums(env: &TestCashier) -> (usize, usize, i64) {
+pub(super) fn sums(env: &TestCashier) -> (usize, usize, i64) {
     (calls(env), lock(&env.provider.refunded).len(), env.trading.balance())
 }
 
-fn is_open(env: &TestCashier) -> bool {
+pub(super) fn is_open(env: &TestCashier) -> bool {
     env.aggregate(ID).transaction.facts.open_refund().is_some()
 }
 
 /// The notice about the refund that was called last.
-async fn notice(env: &TestCashier, status: ProviderStatus) {
+pub(super) async fn notice(env: &TestCashier, status: ProviderStatus) {
     let call = lock(&env.provider.refunds).last().unwrap().clone();
     env.notice(Some(1), vec![stated_refund(&call, 1, status)]).await.unwrap();
 }
 
 /// The provider answers queries with this total.
-fn states_total(env: &TestCashier, minor: i64) {
+pub(super) fn states_total(env: &TestCashier, minor: i64) {
     let reference = env.aggregate(ID).transaction.reference;
     let refund = (minor > 0).then(|| RefundStatement {
         id: Box::default(),

@@ -77,6 +77,9 @@ async fn a_client_that_goes_on_being_refused_fills_no_disk_and_uses_up_no_record
     let count = api.all_records().len();
     assert_eq!(count, REFUSALS_RECORDED_PER_MINUTE as usize);
     assert_eq!(api.env.cashier.counted_refusals(), (0, 5));
+    assert_eq!(api.error("manager#8@other", UPDATE, wrong).await.0, 404);
+    let last = lines(&api.all_records()).pop().unwrap();
+    assert!(last.contains("'other'") && !last.contains("without a record"), "others' refusals: {last}");
     assert_eq!(api.error("manager#8", UPDATE, wrong).await.0, 404);
     let last = lines(&api.all_records()).pop().unwrap();
     assert!(last.ends_with("refusals before this one without a record >5"), "{last}");
@@ -84,7 +87,7 @@ async fn a_client_that_goes_on_being_refused_fills_no_disk_and_uses_up_no_record
     for customer in 100..100 + u64::from(REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE) + 3 {
         assert_eq!(api.error(&format!("customer#{customer}"), UPDATE, wrong).await.0, 403);
     }
-    let of_others = api.all_records().len() - count - 1;
+    let of_others = api.all_records().len() - count - 2;
     assert_eq!(of_others, REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE as usize);
     // Many managers at once.
     for manager in 100..100 + u64::from(REFUSALS_OF_MANAGERS_RECORDED_PER_MINUTE) {

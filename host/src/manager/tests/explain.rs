@@ -43,12 +43,14 @@ fn stated(minor: i64) -> cashier_core::notice::StatedAmount {
 async fn a_payment_is_explained_from_its_request_to_its_credit() {
     let api = paid_deposit().await;
     let (number, data) = api.command("manager", NAME, r#"{"id":1}"#).await;
+    let paid =
+        format!("fact: paid: 250.0 USD (payment pay_{})", api.env.aggregate(TransactionId(1)).transaction.reference);
     let expected = [
         "request: deposit of 250.0 USD requested for login 2000009",
         "provider_call: create call to api.stripe.test: answered 200 after 20 ms",
         "event: verified event confirmed: applied",
-        "fact: The provider has the order and the customer may pay",
-        "fact: Paid",
+        "fact: order accepted by the provider: the customer may pay",
+        &*paid,
         "operation: BALANCE_IN of 250.0 USD: posted by the trading server",
     ];
     assert_eq!((number, entries(&data)), (200, expected.map(str::to_owned).to_vec()));

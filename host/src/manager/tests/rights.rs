@@ -55,3 +55,17 @@ async fn whoever_owns_the_host_approves_a_config_alone() {
         (ManagerId(7), "break glass", asked["approval"]["id"].as_u64().unwrap())
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn settings_lock_nobody_out_who_owns_the_host() {
+    for command in [APPROVE, "MngRejectCashierChange", "MngGetCashierApprovalsByFilter"] {
+        let api = narrowed(command, &[], &["credentials"]).await;
+        let (_, asked) = api.command("dealer#7", UPDATE, r#"{"id":1,"webhook_secret":"CANARY"}"#).await;
+        let by_id = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
+        let data = if command.ends_with("ByFilter") { "{}" } else { &by_id };
+        assert_eq!(api.error("dealer#8", command, data).await.0, 403, "{command}");
+        assert_eq!(api.command("glass#7", command, data).await.0, 200, "{command}");
+    }
+    let api = narrowed(UPDATE, &[], &[]).await;
+    assert_eq!(api.error("glass#7", UPDATE, r#"{"id":1,"sort_index":3}"#).await.0, 403, "not about an approval");
+}

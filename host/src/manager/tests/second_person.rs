@@ -205,3 +205,24 @@ async fn an_enabled_config_is_not_given_to_another_module_mode_or_brand_by_one_p
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_same_request_again_is_the_same_approval_and_one_brand_leaves_the_others_theirs() {
+    let api = ManagerApi::with_second_person().await;
+    let ask = async |by: &str, data: String| {
+        let (number, answer) = api.command(by, UPDATE, &data).await;
+        (number, answer["approval"]["id"].clone())
+    };
+    let request = |at: usize| format!(r#"{{"id":1,"webhook_secret":"CANARY-{at}"}}"#);
+    let first = ask("dealer#7@ion4", request(0)).await;
+    assert_eq!(first.0, 202);
+    assert_eq!(ask("dealer#7@ion4", request(0)).await, first, "a client that retries");
+    assert_ne!(ask("dealer#8@ion4", request(0)).await.1, first.1, "another person's request is another one");
+    for at in 2..cashier_core::approval::APPROVALS_OF_BRAND_MAX {
+        assert_eq!(ask("dealer#7@ion4", request(at)).await.0, 202, "{at}");
+    }
+    assert_eq!(api.error("dealer#7@ion4", UPDATE, &request(99)).await, (429, "RET_ERR_FREQUENT".into()));
+    assert_eq!(ask("dealer#7@ion4", request(0)).await, first, "what waits is found also then");
+    let moved = r#"{"id":1,"brand":"other","webhook_secret":"CANARY"}"#.to_owned();
+    assert_eq!(ask("dealer#7", moved).await.0, 202, "another brand's");
+}

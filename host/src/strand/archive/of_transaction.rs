@@ -17,11 +17,14 @@ use crate::strand::rows::{calls, event};
 const EVENTS_MAX: usize = 256;
 /// Other events that name it, of each search.
 const NAMING_MAX: usize = 32;
-/// Records about one transaction, the newest.
+/// Records about one transaction, the newest: of what was done, and as many of what was refused, which anybody can repeat.
 const ACTS_MAX: usize = 256;
 
-const ACTS: &str = "SELECT id, at, manager_id, role, brand, command, outcome, changes_json FROM audit_record \
-                    WHERE transaction_id = ?1 ORDER BY id DESC LIMIT ?2";
+/// Of what was refused or of all else; of sessions of one brand, where it is given. The index is of records about a transaction
+/// alone, and serves a statement that says so.
+pub(in crate::strand) const ACTS: &str = "SELECT id, at, manager_id, role, brand, command, outcome, changes_json \
+    FROM audit_record WHERE transaction_id <> 0 AND transaction_id = ?1 AND (?3 IS NULL OR brand = ?3) \
+    AND (outcome LIKE 'refused:%') = ?4 ORDER BY id DESC LIMIT ?2";
 
 /// Reads everything about a transaction.
 ///
@@ -29,6 +32,7 @@ const ACTS: &str = "SELECT id, at, manager_id, role, brand, command, outcome, ch
 /// The database cannot be read.
 pub(super) fn read(connection: &Connection, of: &PaymentTraces) -> Result<PaymentHistory, Fault> {
     let id = of.id.0.cast_signed();
+    let brand = of.brand.as_deref();
     let mut events = Vec::new();
     let most = |most: usize| i64::try_from(most).unwrap_or(i64::MAX);
     add(connection, event::READ_OF_TRANSACTION, (id, most(EVENTS_MAX + 1)), &mut events)?;
@@ -37,27 +41,29 @@ pub(super) fn read(connection: &Connection, of: &PaymentTraces) -> Result<Paymen
 
     let mut naming = Vec::new();
     for name in &of.names {
-        add(connection, event::READ_OF_PAYMENT, (&**name, id, most(NAMING_MAX)), &mut naming)?;
+        add(connection, event::READ_OF_PAYMENT, (&**name, id, most(NAMING_MAX), brand), &mut naming)?;
     }
     // Those that wait are few; of their updates each is read.
     let mut waiting = Vec::new();
-    add(connection, event::READ_WAITING_ELSEWHERE, (id, most(usize::MAX)), &mut waiting)?;
+    add(connection, event::READ_WAITING_ELSEWHERE, (id, most(usize::MAX), brand), &mut waiting)?;
     naming.extend(waiting.into_iter().filter(|known| names_it(known, of)).take(NAMING_MAX));
     // What was not verified has no update: its body is searched for our reference, which no customer chooses.
     let since = of.created_time.0.saturating_sub(1);
     let reference = of.reference.as_str();
-    add(connection, event::READ_QUARANTINED_WITH, (reference, since, most(NAMING_MAX)), &mut naming)?;
+    add(connection, event::READ_QUARANTINED_WITH, (reference, since, most(NAMING_MAX), brand), &mut naming)?;
 
     let mut known: BTreeSet<EventId> = events.iter().map(|known| known.id).collect();
     events.extend(naming.into_iter().filter(|event| known.insert(event.id)));
     events.sort_by_key(|known| known.id);
 
     let mut acts = Vec::new();
-    for_each_row(connection, ACTS, (id, most(ACTS_MAX)), "audit_record", |columns| {
-        acts.push(act(columns)?);
-        Ok(())
-    })?;
-    acts.reverse();
+    for is_refused in [false, true] {
+        for_each_row(connection, ACTS, (id, most(ACTS_MAX), brand, is_refused), "audit_record", |columns| {
+            acts.push(act(columns)?);
+            Ok(())
+        })?;
+    }
+    acts.sort_by_key(|act| act.seq);
     Ok(PaymentHistory { calls: calls::read(connection, of.id)?, events, more_events, acts })
 }
 
@@ -70,15 +76,14 @@ fn add(connection: &Connection, sql: &str, params: impl Params, found: &mut Vec<
 
 fn names_it(known: &ProviderEvent, of: &PaymentTraces) -> bool {
     let by_update = |update: &Update| {
-        update.reference.as_ref() == Some(&of.reference)
-            || update.ids().any(|id| of.names.iter().any(|name| *name == id.value))
+        update.reference.as_ref() == Some(&of.reference) || update.ids().any(|id| of.names.contains(&id.value))
     };
     known.update.as_ref().is_some_and(by_update)
 }
 
 fn act(columns: &mut ColumnReader<'_, '_>) -> Result<StoredAct, Fault> {
-    columns.value::<i64>()?;
     Ok(StoredAct {
+        seq: columns.value()?,
         at: columns.value()?,
         manager_id: columns.value()?,
         role: columns.number(Role::from_number)?,

@@ -72,18 +72,20 @@ pub(in crate::strand) const READ_BEFORE: &str = concat!(
 pub(in crate::strand) const READ_OF_TRANSACTION: &str =
     concat!("SELECT ", columns!(), " FROM provider_event WHERE transaction_id = ?1 ORDER BY id DESC LIMIT ?2");
 
-/// Events about a payment of this id that are not of this transaction, newest first.
+/// Events about a payment of this id that are not of this transaction, newest first; of one brand, where it is given, as of all that name it.
 pub(in crate::strand) const READ_OF_PAYMENT: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM provider_event WHERE provider_payment_id = ?1 AND transaction_id <> ?2 ORDER BY id DESC LIMIT ?3"
+    " FROM provider_event WHERE provider_payment_id = ?1 AND transaction_id <> ?2 AND (?4 IS NULL OR brand = ?4) \
+     ORDER BY id DESC LIMIT ?3"
 );
 
 /// Events that wait, and are not of this transaction, newest first.
 pub(in crate::strand) const READ_WAITING_ELSEWHERE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM provider_event WHERE id IN (SELECT id FROM pending_event) AND transaction_id <> ?1 ORDER BY id DESC LIMIT ?2"
+    " FROM provider_event WHERE id IN (SELECT id FROM pending_event) AND transaction_id <> ?1 \
+     AND (?3 IS NULL OR brand = ?3) ORDER BY id DESC LIMIT ?2"
 );
 
 /// Quarantined events since a time whose body or query has a text, newest first: the quarantine is bounded, and so is this.
@@ -91,7 +93,8 @@ pub(in crate::strand) const READ_QUARANTINED_WITH: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM unproven_event WHERE notice_id IN (SELECT id FROM unproven_notice WHERE received_time >= ?2 \
-     AND (instr(body, CAST(?1 AS BLOB)) > 0 OR instr(raw_query, ?1) > 0)) ORDER BY id DESC LIMIT ?3"
+     AND (instr(body, CAST(?1 AS BLOB)) > 0 OR instr(raw_query, ?1) > 0)) \
+     AND (?4 IS NULL OR brand = ?4) ORDER BY id DESC LIMIT ?3"
 );
 
 /// The verified events that wait, each with the length of its notice's body where that counts: those without their

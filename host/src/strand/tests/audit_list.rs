@@ -55,3 +55,29 @@ fn records_are_read_newest_first_with_their_count_and_by_the_brand_of_the_sessio
     assert!(audit_list::page(&connection, &filtered(&[], "9"), None).unwrap().is_none(), "too large at once");
     assert_eq!(ids(&[], "3", None).0, [4, 3, 2]);
 }
+
+#[test]
+fn records_about_one_row_are_found_by_its_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    Sqlite::open(&path, sealing(RING)).unwrap().close().unwrap();
+    let connection = Connection::open(&path).unwrap();
+    filter_sql::prepare(&connection).unwrap();
+    let plan = |sql: &str| {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
+        let steps = statement.query_map(rusqlite::params_from_iter(nulls), |row| row.get::<_, String>(3)).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    };
+    for (field, index) in [
+        ("transaction_id", "audit_by_transaction (transaction_id=?"),
+        ("provider_config_id", "audit_by_config (config_id=?"),
+        ("approval_id", "audit_by_approval (approval_id=?"),
+    ] {
+        for sql in audit_list::statements(&filtered(&[[field, "=", "5"]], "9"), Some("ion4")).0 {
+            assert!(plan(&sql).contains(index), "{sql}: {}", plan(&sql));
+        }
+    }
+    assert!(plan(super::super::archive::ACTS).contains("audit_by_transaction (transaction_id=?"));
+    assert!(plan(super::super::audit::SAVED).contains("audit_by_config (config_id=?"));
+}

@@ -31,7 +31,7 @@ fn at(seq: u64, time: i64, bodies: Vec<Body>) -> Arc<Commit> {
 fn traces(id: u64) -> PaymentTraces {
     let row = plain::deposit(id);
     let names = vec!["pi_named".into()];
-    PaymentTraces { id: row.id, reference: row.reference, names, created_time: UnixTime(0) }
+    PaymentTraces { id: row.id, reference: row.reference, names, created_time: UnixTime(0), brand: None }
 }
 
 fn stored(reader: &ArchiveReader, id: u64) -> Vec<i64> {
@@ -130,29 +130,40 @@ fn events_that_name_a_payment_and_records_about_it_are_found() {
         before: AuditedValue::Clear("created".into()),
         after: AuditedValue::Clear("credited".into()),
     };
-    let record = |transaction, command: &str| {
+    let record = |transaction, brand: &str, command: &str, outcome: &'static str| {
         Body::Audit(Box::new(AuditRecord {
             manager_id: ManagerId(7),
             role: Role::Manager,
-            brand: "ion4".into(),
+            brand: brand.into(),
             address: "".into(),
             command: command.into(),
             config_id: ConfigId(0),
             transaction_id: TransactionId(transaction),
             approval: ApprovalId(0),
-            outcome: "done".into(),
+            outcome: outcome.into(),
             changes: vec![field.clone()],
         }))
     };
-    strand.submit(commit(4, Vec::new(), vec![record(1, "MngRetryCashierCredit")]));
-    strand.submit(commit(5, Vec::new(), vec![record(2, "MngOther")]));
-    listener.wait_for_synced(5);
+    strand.submit(commit(4, Vec::new(), vec![record(1, "ion4", "MngRetryCashierCredit", "done")]));
+    strand.submit(commit(5, Vec::new(), vec![record(2, "ion4", "MngOther", "done")]));
+    // Whoever knows the id repeats what is refused; others forge what names the payment.
+    let refused = |at: u64| commit(6 + at, Vec::new(), vec![record(1, "other", "MngCancel", "refused: NOT_FOUND")]);
+    (0..300).for_each(|at| strand.submit(refused(at)));
+    let of_other = |row: &mut ProviderEvent| {
+        (row.brand, row.provider_payment_id) = ("other".into(), "pi_named".into());
+        row.processing_status = ProcessingStatus::Failed;
+    };
+    strand.submit(commit(306, (10..50).map(|id| event(id, &of_other)).collect(), Vec::new()));
+    listener.wait_for_synced(306);
     let reader = ArchiveReader::open(strand.path()).unwrap();
-    let found = block_on(reader.payment_history(traces(1))).unwrap();
+    let found = block_on(reader.payment_history(PaymentTraces { brand: Some("ion4".into()), ..traces(1) })).unwrap();
     let ids: Vec<EventId> = found.events.iter().map(|event| event.id).collect();
     assert_eq!(ids, [1, 3, 4, 5].map(EventId), "its own, by payment id, by reference, and one that was not verified");
     assert!(!found.more_events);
     let acts: Vec<(&str, &str)> = found.acts.iter().map(|act| (&*act.command, &*act.brand)).collect();
     assert_eq!(acts, [("MngRetryCashierCredit", "ion4")]);
     assert_eq!(found.acts[0].changes, [["status", "created", "credited"].map(str::to_owned)]);
+    let of_all = block_on(reader.payment_history(traces(1))).unwrap();
+    let done = of_all.acts.iter().filter(|act| &*act.outcome == "done").count();
+    assert_eq!((of_all.acts.len(), done), (257, 1), "refusals do not push out what was done");
 }

@@ -245,3 +245,30 @@ async fn f4_a_module_that_does_not_work_and_a_body_that_is_not_there_change_noth
     let verdicts: Vec<&Value> = all["outcomes"].as_array().unwrap().iter().map(|one| &one["verdict"]).collect();
     assert_eq!(verdicts, [&json!("body deleted"), &json!("body deleted")], "{all}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn f4_money_of_another_brand_that_shares_the_merchant_account_is_neither_moved_nor_shown() {
+    let api = ManagerApi::open().await;
+    let reference = pending(&api).await;
+    // It came to the endpoint of the other brand's config, which rejected it.
+    api.env.raw_notice(Some(3), "lost 1".to_owned()).await.unwrap_err();
+    api.env.run_for(1).await;
+    let id = newest(&api).await;
+    secret_is_right(&api, "lost 1", &reference);
+    let since = r#"{"provider_config_id":3,"since":0}"#;
+    for dry_run in [1, 0] {
+        let one = format!(r#"{{"id":{id},"dry_run":{dry_run}}}"#);
+        assert_eq!(api.error("manager@other", REPLAY, &one).await, (404, "RET_ERR_NOTFOUND".into()));
+    }
+    let (_, turn) = api.command("manager@other", REPLAY, since).await;
+    assert_eq!((&turn["outcomes"], &turn["done"]), (&json!([]), &json!(0)), "{turn}");
+    // One that was read is about the other brand, whose events of this config are not there for this session.
+    let _ = api.env.notice(Some(3), vec![confirmed("evt_2", &reference)]).await;
+    api.env.run_for(2).await;
+    let calls = api.all_records().len();
+    let (_, turn) = api.command("manager@other", REPLAY, since).await;
+    assert_eq!((&turn["outcomes"], &turn["done"]), (&json!([]), &json!(0)), "{turn}");
+    assert_eq!((api.all_records().len(), replays_recorded(&api)), (calls, 0), "no record names it");
+    let (_, turn) = api.command("manager", REPLAY, since).await;
+    assert_ne!(turn["done"], json!(0), "a session of every brand recovers them: {turn}");
+}

@@ -1,0 +1,160 @@
+//! Refunds that cannot go on: without a module, after a call that ended the process, or accepted and never reported. Each ends, or
+//! waits for a person who can end it.
+
+use std::sync::atomic::Ordering;
+
+use cashier_core::edit::ConfigEdit;
+use cashier_core::facts::PersonFact;
+use cashier_core::ids::ConfigId;
+use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
+use cashier_core::reason::ReasonCode;
+use cashier_core::status::ProviderStatus;
+
+use super::config_edits::{first, save};
+use super::refunds::{DAY, ID, PART, calls, credited, is_open, notice, request, requested_for, states_total, sums};
+use crate::ports::QueryAnswer;
+use crate::test_cashier::{AMOUNT, OnPost, OnRefund, TestCashier, lock, paid, update, usd};
+
+/// What the transaction's reason says, and whether it is under review.
+fn shown(env: &TestCashier) -> (u8, String) {
+    (env.status(ID), env.aggregate(ID).transaction.reason.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_debited_refund_that_no_module_can_send_is_posted_back() {
+    for disabled in [true, false] {
+        let mut env = credited().await;
+        lock(&env.trading.next_posts).push_back(OnPost::ArrivesLate(3));
+        requested_for(&env, 1).await;
+        if disabled {
+            env.provider.is_disabled.store(true, Ordering::SeqCst);
+        } else {
+            lock(&env.provider.not_loaded).push(ConfigId(1));
+        }
+        env.crash().await;
+        env.run_for(1_800).await;
+        assert_eq!((sums(&env), is_open(&env)), ((0, 0, AMOUNT - PART), true), "the module may come back");
+        env.run_for(DAY).await;
+        assert_eq!((sums(&env), is_open(&env)), ((0, 0, AMOUNT), false));
+        let refused = "REFUND_REFUSED: refund 1 of 30.0 USD was not sent: no module works that could send it";
+        assert_eq!(shown(&env), (3, refused.to_owned()));
+        env.provider.is_disabled.store(false, Ordering::SeqCst);
+        lock(&env.provider.not_loaded).clear();
+        env.crash().await;
+        env.run_for(600).await;
+        assert_eq!(request(&env).await, Ok(3), "another can be requested");
+        assert_eq!(sums(&env), (1, 1, AMOUNT - PART));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sent_refund_without_a_module_waits_for_a_person() {
+    let mut env = credited().await;
+    lock(&env.provider.next_refunds).push_back(OnRefund::AnswerLost);
+    env.provider.window_seconds.store(0, Ordering::SeqCst);
+    assert_eq!(request(&env).await, Ok(3));
+    lock(&env.provider.not_loaded).push(ConfigId(1));
+    env.crash().await;
+    env.run_for(1_800).await;
+    assert_eq!(env.status(ID), 3);
+    env.run_for(DAY).await;
+    assert_eq!((env.status(ID), env.aggregate(ID).transaction.reason.code), (9, ReasonCode::ProviderReview));
+    assert_eq!((is_open(&env), env.trading.balance()), (true, AMOUNT - PART), "unknown is not posted back");
+    env.decide(ID, PersonFact::Resolved { minor: AMOUNT - PART }).await;
+    assert_eq!((env.status(ID), is_open(&env), env.trading.balance()), (3, false, AMOUNT - PART));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accepted_refund_that_is_never_reported_waits_for_a_person() {
+    let env = credited().await;
+    lock(&env.provider.next_refunds).push_back(OnRefund::Accepted);
+    assert_eq!(request(&env).await, Ok(3));
+    states_total(&env, 0);
+    env.run_for(DAY).await;
+    assert_eq!(shown(&env).0, 3);
+    env.clock.jump(30 * 86_400);
+    env.clock.accept();
+    env.run_for(DAY).await;
+    let (status, reason) = shown(&env);
+    assert_eq!(status, 9, "{reason}");
+    assert!(reason.starts_with("PROVIDER_REVIEW: refund 1 of 30.0 USD was accepted by the provider"), "{reason}");
+    assert_eq!(env.trading.balance(), AMOUNT - PART);
+    // The bank returned it: everything is owed again.
+    env.decide(ID, PersonFact::Resolved { minor: AMOUNT }).await;
+    env.run_for(DAY).await;
+    assert_eq!((shown(&env), env.trading.balance()), ((3, String::new()), AMOUNT));
+    assert_eq!(env.unfinished(), 0, "it is not asked about any more");
+    notice(&env, ProviderStatus::Refunded).await;
+    env.run_for(60).await;
+    assert_eq!(env.trading.balance(), AMOUNT, "what is stated afterwards, the person had counted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_disabled_config_keeps_its_gateway_for_a_refund_without_an_end() {
+    let mut env = credited().await;
+    lock(&env.provider.next_refunds).push_back(OnRefund::Accepted);
+    assert_eq!(request(&env).await, Ok(3));
+    save(&env, ConfigEdit { enabled: Some(false), ..first() }).await.unwrap();
+    env.clock.jump(541 * 86_400);
+    env.clock.accept();
+    env.crash().await;
+    let is_open = |env: &TestCashier| env.cashier.snapshot().config(ConfigId(1)).unwrap().gateway.is_ok();
+    assert!(is_open(&env));
+    notice(&env, ProviderStatus::Refunded).await;
+    env.run_for(60).await;
+    assert_eq!((shown(&env).1, env.trading.balance()), ("PARTLY_REFUNDED".to_owned(), AMOUNT - PART));
+    env.crash().await;
+    assert!(!is_open(&env));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_total_that_is_no_fact_of_the_transaction_ends_no_refund() {
+    let env = credited().await;
+    env.provider.window_seconds.store(0, Ordering::SeqCst);
+    lock(&env.provider.next_refunds).push_back(OnRefund::AnswerLost);
+    assert_eq!(request(&env).await, Ok(3));
+    let reference = env.aggregate(ID).transaction.reference;
+    let refund = RefundStatement {
+        id: Box::default(),
+        amount: StatedAmount::Exact(usd(PART)),
+        reach: Reach::TotalSoFar,
+        requested: Box::default(),
+    };
+    // The module does not know the payment's status, and reads the total beside it.
+    let stated = Update { refund: Some(refund), status: ProviderStatus::Unknown, ..paid("", &reference) };
+    env.on_query(&reference, QueryAnswer::Stated(Box::new(stated)));
+    env.run_for(DAY).await;
+    assert_eq!((is_open(&env), env.trading.balance()), (true, AMOUNT - PART), "nothing is posted back");
+    states_total(&env, PART);
+    env.run_for(DAY).await;
+    assert_eq!((is_open(&env), env.trading.balance()), (false, AMOUNT - PART));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dispute_after_a_call_without_an_answer_stops_its_repetition() {
+    for (lost, won) in [(OnRefund::Lost, false), (OnRefund::AnswerLost, false), (OnRefund::Lost, true)] {
+        let env = credited().await;
+        lock(&env.provider.next_refunds).push_back(lost.clone());
+        assert_eq!(request(&env).await, Ok(3));
+        let reference = env.aggregate(ID).transaction.reference;
+        let dispute = |event: &str, status| Update {
+            reference: Some(reference.clone()),
+            payment_id: format!("pay_{reference}").into(),
+            dispute: Some(DisputeStatement { id: "dp_1".into(), amount: None }),
+            ..update(event, status)
+        };
+        let made = usize::from(lost == OnRefund::AnswerLost);
+        env.notice(Some(1), vec![dispute("e_dp", ProviderStatus::Chargeback)]).await.unwrap();
+        env.run_for(3_600).await;
+        assert_eq!((sums(&env), env.status(ID)), ((1, made, 0), 8), "{lost:?}");
+        if won {
+            env.notice(Some(1), vec![dispute("e_won", ProviderStatus::ChargebackReversed)]).await.unwrap();
+            env.run_for(DAY).await;
+            assert_eq!((calls(&env), lock(&env.provider.refunded).len()), (2, 1), "repeated inside the window");
+            assert_eq!(env.trading.balance(), AMOUNT - PART);
+        } else {
+            env.run_for(2 * DAY).await;
+            assert_eq!((calls(&env), env.status(ID)), (1, 9), "a person looks at its end");
+        }
+    }
+}
