@@ -39,6 +39,16 @@ pub enum CreateEnding {
 }
 
 impl Aggregate {
+    /// More is owed than posted.
+    pub fn owes(&self) -> bool {
+        self.standing().owed_minor > operation::posted(&self.transaction, &self.operations).minor
+    }
+
+    /// It is credited, in part or in all, or will be.
+    pub fn credits(&self) -> bool {
+        self.standing().owed_minor.max(operation::posted(&self.transaction, &self.operations).minor) > 0
+    }
+
     pub fn standing(&self) -> Standing {
         let transaction = &self.transaction;
         standing::derive(

@@ -35,7 +35,9 @@ pub fn retry(known: &Aggregate, absence: Option<&Absence>, at: DecisionContext) 
     if transaction.facts.is_held() {
         return Err(nothing("its status was written by a person: write 1 or 2 to release it"));
     }
-    let undecided = transaction.nature() != Nature::ProviderDeposit && !transaction.approved_time.is_set();
+    let undecided = transaction.nature() != Nature::ProviderDeposit
+        && !transaction.approved_time.is_set()
+        && !transaction.is_rejected_manual();
     if undecided {
         return Err(nothing("a manual transaction is processed or rejected"));
     }
@@ -47,6 +49,11 @@ pub fn retry(known: &Aggregate, absence: Option<&Absence>, at: DecisionContext) 
     }
     let changes = known.decide(PersonFact::Retried, at);
     let plans = changes.iter().any(|change| matches!(change, Change::Operation(_)));
+    let takes_back = |change: &Change| matches!(change, Change::Operation(known) if known.amount.minor < 0);
+    let is_provider = transaction.nature() == Nature::ProviderDeposit;
+    if is_provider && transaction.reason.code == ReasonCode::PostingImported && changes.iter().any(takes_back) {
+        return Err(nothing("it would take back what was posted: end the review with an amount, or refuse it"));
+    }
     let ends_review = changes.iter().any(|change| match change {
         Change::Transaction(row) => (row.status, row.reason.code) != (transaction.status, transaction.reason.code),
         _ => false,

@@ -12,7 +12,8 @@ use crate::money::Money;
 use crate::notice::{ProviderEvent, Update};
 use crate::provider_call::ProviderCall;
 use crate::refs::ProviderRef;
-use crate::status::ProcessingStatus;
+use crate::standing::Nature;
+use crate::status::{ProcessingStatus, TransactionStatus};
 use crate::texts::Texts;
 use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
@@ -143,19 +144,33 @@ impl<'a> Draft<'a> {
 
     /// The transaction of this brand that carries this id of a payment.
     pub fn by_payment_id(&self, brand: &str, payment: &str) -> Option<TransactionId> {
-        self.notes.provider_id(payment);
-        self.books.by_payment_id(brand, payment).filter(|_| !payment.is_empty())
+        self.by_carried_payment(brand, payment, |_| true)
     }
 
     /// The manual deposit of this brand that a person entered with this id of a payment, and did not reject.
     pub fn manual_deposit_of(&self, brand: &str, payment: &str) -> Option<TransactionId> {
-        self.notes.provider_id(payment);
-        self.books.manual_deposit_of(brand, payment).filter(|_| !payment.is_empty())
+        self.by_carried_payment(brand, payment, |known| known.transaction.nature() == Nature::ManualDeposit)
     }
 
-    /// Deposits of the customer through a provider, of this amount, that are not final.
-    pub fn open_deposits_like(&self, customer: CustomerId, amount: Money) -> Vec<TransactionId> {
-        self.books().open_deposits_like(customer, amount)
+    /// A transaction of this brand that carries this id of a payment and passes the test.
+    pub fn by_carried_payment(
+        &self,
+        brand: &str,
+        payment: &str,
+        test: impl Fn(&Aggregate) -> bool,
+    ) -> Option<TransactionId> {
+        self.notes.provider_id(payment);
+        self.books.by_carried(brand, payment, test).filter(|_| !payment.is_empty())
+    }
+
+    /// Deposits of the customer through a provider, of this amount, whose status passes the test, the newest first.
+    pub fn deposits_like(
+        &self,
+        customer: CustomerId,
+        amount: Money,
+        test: impl Fn(TransactionStatus) -> bool,
+    ) -> Vec<Aggregate> {
+        self.books().deposits_like(customer, amount, test)
     }
 
     /// The first transaction among the changes of this draft that passes the test.

@@ -300,8 +300,14 @@ impl ReviewHold {
 }
 
 impl PersonFact {
+    /// A decision about postings that were refused or are under review. `by_hand`: about a manual transaction, which is
+    /// rejected too.
+    pub fn decides_postings(&self, by_hand: bool) -> bool {
+        self.permits_retry() || (by_hand && *self == Self::Rejected)
+    }
+
     /// Permits another attempt after a refused posting.
-    pub fn permits_retry(&self) -> bool {
+    fn permits_retry(&self) -> bool {
         match self {
             Self::Retried | Self::Approved | Self::Resolved { .. } | Self::RefundRequested { .. } => true,
             Self::Held(_)

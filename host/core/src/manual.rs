@@ -7,7 +7,8 @@ use crate::aggregate::{Aggregate, DecisionContext};
 use crate::change::Change;
 use crate::deposit;
 use crate::draft::Draft;
-use crate::facts::PersonFact;
+use crate::duty;
+use crate::facts::{Facts, PersonFact, ProviderFact, ReviewHold};
 use crate::ids::{CustomerId, Login, ManagerId, TransactionId};
 use crate::money::Money;
 use crate::operation::{self, BalanceOperation};
@@ -16,6 +17,7 @@ use crate::session::CustomerSession;
 use crate::standing::Nature;
 use crate::status::{Source, TransactionStatus, TransactionType};
 use crate::texts::Texts;
+use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, Fresh, KeySpace, Transaction};
 use crate::withdrawal::MANUAL_PROVIDER;
 
@@ -78,7 +80,8 @@ pub fn check_account(request: &ManualRequest, account: &AccountFacts) -> Result<
 /// the same. To be asked before [`open`], under the same lock.
 ///
 /// # Errors
-/// 409: a transaction of the brand carries the payment's id, or a deposit of the customer over the same amount is open.
+/// 409: a transaction of the brand carries the payment's id; a deposit of the customer over the same amount is expected to be
+/// paid, or, forced or not, is owed.
 pub fn check_money(
     draft: &mut Draft<'_>,
     request: &ManualRequest,
@@ -92,11 +95,17 @@ pub fn check_money(
     if request.kind != TransactionType::Deposit {
         return Ok(Vec::new());
     }
-    let mut open = draft.open_deposits_like(account.customer.customer_id, request.amount);
-    open.retain(|id| {
-        let known = draft.aggregate(*id);
-        known.is_some_and(|known| known.transaction.brand == account.customer.brand)
-    });
+    let like = draft.deposits_like(account.customer.customer_id, request.amount, may_come);
+    let own = like.into_iter().filter(|known| known.transaction.brand == account.customer.brand);
+    let open: Vec<Aggregate> = own.filter(|known| is_expected(known, draft.now())).collect();
+    if let Some(owing) = open.iter().find(|known| known.owes()) {
+        let message = format!(
+            "transaction {} of the customer is paid and not credited yet: MngRetryCashierCredit tries it again",
+            owing.transaction.id
+        );
+        return Err(Refusal::new(RefusalCode::OpenDepositExists, message));
+    }
+    let open: Vec<TransactionId> = open.iter().map(|known| known.transaction.id).collect();
     match open.first() {
         Some(first) if !request.force => {
             let message = format!(
@@ -107,6 +116,80 @@ pub fn check_money(
         }
         Some(_) | None => Ok(open),
     }
+}
+
+/// Whether money of an order of this status may still come: a declined, cancelled or expired one may have been paid.
+fn may_come(status: TransactionStatus) -> bool {
+    !matches!(status, TransactionStatus::Credited | TransactionStatus::Refunded)
+}
+
+/// It is open, or its provider may still state that it is paid.
+fn is_expected(known: &Aggregate, now: UnixTime) -> bool {
+    let row = &known.transaction;
+    !row.status.is_final() || duty::awaited_until(row).is_some_and(|end| end > now)
+}
+
+/// Refuses to approve a manual deposit whose money came through a provider since it was entered. To be asked before
+/// [`process`], under the same lock.
+///
+/// # Errors
+/// 409: a deposit of the brand that carries the payment's id, or beside which it was entered, is credited or owed.
+pub fn check_not_credited(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
+    let row = &known.transaction;
+    if row.nature() != Nature::ManualDeposit {
+        return Ok(());
+    }
+    let credits = |other: &Aggregate| {
+        let kind = other.transaction.kind;
+        other.transaction.id != row.id && kind == TransactionType::Deposit && other.credits()
+    };
+    let carried = draft.by_carried_payment(&row.brand, &row.provider_payment_id, credits);
+    let names = |other: &Aggregate| {
+        let facts = &other.transaction.facts;
+        let beside = |fact: &PersonFact| matches!(fact, PersonFact::EnteredBeside { deposit } if *deposit == row.id);
+        facts.persons.iter().any(|known| beside(&known.fact)) || reused_of(facts).any(|owner| owner == row.id)
+    };
+    let beside = || {
+        let like = draft.deposits_like(row.customer_id, row.amount, |status| !status.is_unpaid());
+        like.into_iter().find(|other| names(other) && credits(other)).map(|other| other.transaction.id)
+    };
+    match carried.or_else(beside) {
+        Some(other) => Err(decided(&format!("its money is credited as transaction {other}: reject it"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses to credit an order whose payment a person entered by hand. To be asked before a review of it ends with an amount, or
+/// its posting is tried again, under the same lock.
+///
+/// # Errors
+/// 409: a manual deposit that the review names is not decided yet, or is not rejected and carries an id of the payment.
+pub fn check_not_entered(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
+    let row = &known.transaction;
+    for owner in reused_of(&row.facts).filter_map(|id| draft.aggregate(id)) {
+        let owner = &owner.transaction;
+        if owner.nature() != Nature::ManualDeposit || owner.is_rejected_manual() {
+            continue;
+        }
+        let id = &owner.provider_payment_id;
+        let held = || row.facts.any(|fact| matches!(fact, ProviderFact::ReviewHold(hold) if hold.payment() == &**id));
+        let is_same = !id.is_empty() && (row.carries_payment(id) || held());
+        if !owner.approved_time.is_set() {
+            return Err(decided(&format!("manual transaction {} may be the same money: decide it first", owner.id)));
+        }
+        if is_same {
+            return Err(decided(&format!("its payment is credited as manual transaction {}", owner.id)));
+        }
+    }
+    Ok(())
+}
+
+/// The transactions that the reviews of a payment name as the ones that it is credited as.
+fn reused_of(facts: &Facts) -> impl Iterator<Item = TransactionId> {
+    facts.provider.iter().filter_map(|known| match &known.fact {
+        ProviderFact::ReviewHold(ReviewHold::PaymentReused { owner, .. }) => owner.parse().ok().map(TransactionId),
+        _ => None,
+    })
 }
 
 /// Opens the transaction: it waits for a person, and nothing is owed until it is approved. `beside`: the open deposits that may

@@ -4,10 +4,11 @@
 
 use std::fmt;
 
+use crate::facts::{PersonFact, Recorded};
 use crate::ids::{Login, OperationId, Reference, TransactionId};
 use crate::money::Money;
 use crate::reason::ReasonCode;
-use crate::standing::{Posted, Standing};
+use crate::standing::{Nature, Posted, Standing};
 use crate::status::{OperationCmd, OperationReason, OperationStatus, TransactionType};
 use crate::time::UnixTime;
 use crate::transaction::Transaction;
@@ -208,6 +209,8 @@ fn waits_for_retry(transaction: &Transaction, operations: &[BalanceOperation]) -
     let newest = operations.iter().rfind(|known| !known.is_withheld());
     let last_refused = newest.is_some_and(|last| last.status == OperationStatus::Refused);
     let refused_at = transaction.refused_seq;
-    let retried = transaction.facts.persons.iter().any(|known| known.seq > refused_at && known.fact.permits_retry());
+    let by_hand = transaction.nature() != Nature::ProviderDeposit;
+    let decides = |known: &Recorded<PersonFact>| known.seq > refused_at && known.fact.decides_postings(by_hand);
+    let retried = transaction.facts.persons.iter().any(decides);
     last_refused && !retried
 }

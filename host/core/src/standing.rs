@@ -59,7 +59,7 @@ pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> S
         Nature::ManualDeposit => manual(amount.minor, &persons, posted),
         Nature::ManualWithdrawal => manual(amount.minor.saturating_neg(), &persons, posted),
     };
-    let derived = match reviewed(posted, derived.owed_minor, facts) {
+    let derived = match reviewed(nature, posted, derived.owed_minor, facts) {
         Some(code) => Standing {
             status: TransactionStatus::ManualReview,
             reason: code.into(),
@@ -89,9 +89,10 @@ pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> S
 
 /// Why the operations need a review, until a person decides after it. Imported postings need none once a confirmation is
 /// known and no more is owed than posted: the facts explain them, and nothing that went back is credited again.
-fn reviewed(posted: Posted, owed_minor: i64, facts: &Facts) -> Option<R> {
+fn reviewed(nature: Nature, posted: Posted, owed_minor: i64, facts: &Facts) -> Option<R> {
     let (since, code) = posted.review?;
-    let decided = facts.persons.iter().any(|known| known.seq > since && known.fact.permits_retry());
+    let by_hand = nature != Nature::ProviderDeposit;
+    let decided = facts.persons.iter().any(|known| known.seq > since && known.fact.decides_postings(by_hand));
     let explained = code == R::PostingImported && explains_imports(posted, owed_minor, facts);
     (!decided && !explained).then_some(code)
 }
@@ -218,7 +219,8 @@ fn manual(owed_when_approved: i64, persons: &PersonSummary, posted: Posted) -> S
         standing(S::ManualReview, R::None, owed_when_approved, settles)
     } else if persons.rejected.is_some() {
         let by = if persons.cancelled { R::Cancelled } else { R::Rejected };
-        standing(S::Cancelled, by, 0, false)
+        // What is posted all the same is taken back.
+        standing(S::Cancelled, by, 0, settles && posted.minor != 0)
     } else {
         standing(S::ManualReview, R::None, 0, false)
     }

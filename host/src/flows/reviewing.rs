@@ -7,6 +7,7 @@ use cashier_core::aggregate::Aggregate;
 use cashier_core::decisions::{self, Absence, Resolution};
 use cashier_core::duty::{ProviderQuery, QueryOutcome};
 use cashier_core::ids::TransactionId;
+use cashier_core::manual;
 use cashier_core::money::{Currency, Money};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::Source;
@@ -34,6 +35,9 @@ pub async fn retry(
     };
     let mut judged = None;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
+        if known.owes() {
+            manual::check_not_entered(draft, known)?;
+        }
         let changes = decisions::retry(known, absence.as_ref(), draft.context())?;
         draft.add(changes);
         judged = Some(known.clone());
@@ -92,6 +96,9 @@ pub async fn resolve(
     let (mut judged, mut waits) = (None, false);
     let needs_second = act.approval.is_none() && cashier.rules.second_person.resolving;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
+        if matches!(resolution, Resolution::Credit(amount) if amount.minor > 0) {
+            manual::check_not_entered(draft, known)?;
+        }
         let changes = decisions::resolve(known, resolution, draft.context())?;
         if needs_second {
             waits = true;

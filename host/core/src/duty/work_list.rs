@@ -150,9 +150,7 @@ impl WorkItem {
     pub const fn command(&self) -> &'static str {
         match self.kind {
             WorkKind::Review => match self.code {
-                ReasonCode::OperationKeyConflict | ReasonCode::PostingImported | ReasonCode::PostingLost => {
-                    "MngRetryCashierCredit"
-                }
+                ReasonCode::OperationKeyConflict | ReasonCode::PostingLost => "MngRetryCashierCredit",
                 ReasonCode::None | ReasonCode::HeldButHeard => "MngUpdateCashierTransaction",
                 _ => "MngResolveCashierDoubt",
             },
@@ -250,6 +248,9 @@ fn review(row: &Transaction, operations: &[BalanceOperation]) -> Option<(WorkKin
         return match row.reason.code {
             ReasonCode::None if owes(row, operations).is_none() => Some((WorkKind::ManualApproval, row.created_time)),
             ReasonCode::None | ReasonCode::CreditRefused => None,
+            ReasonCode::OperationKeyConflict | ReasonCode::PostingImported | ReasonCode::PostingLost => {
+                Some((WorkKind::ManualApproval, row.updated_time))
+            }
             _ => Some((WorkKind::Review, row.updated_time)),
         };
     }

@@ -7,13 +7,26 @@ use crate::ids::Seq;
 impl Facts {
     /// The review holds that neither other facts nor a person have ended. Several may be open; one of them is shown.
     pub fn open_holds(&self) -> impl Iterator<Item = &ReviewHold> {
-        let resolved = |fact: &PersonFact| matches!(fact, PersonFact::Resolved { .. });
-        let resolved = self.persons.iter().filter(|known| resolved(&known.fact)).map(|known| known.seq);
-        let resolved_at = resolved.max().unwrap_or(Seq(0));
+        let resolved = self.persons.iter().filter_map(|known| match known.fact {
+            PersonFact::Resolved { minor } => Some((known.seq, minor)),
+            _ => None,
+        });
+        let (resolved_at, resolved) = resolved.max_by_key(|(seq, _)| *seq).unwrap_or((Seq(0), 0));
+        let went_back = resolved == 0 && self.went_back_since(resolved_at);
         self.provider.iter().filter_map(move |known| match &known.fact {
-            ProviderFact::ReviewHold(hold) => (known.seq > resolved_at && !self.end(hold)).then_some(hold),
+            ProviderFact::ReviewHold(hold) => {
+                let again = went_back && matches!(hold, ReviewHold::PaymentReused { .. });
+                ((known.seq > resolved_at || again) && !self.end(hold)).then_some(hold)
+            }
             _ => None,
         })
+    }
+
+    /// Money went back after this commit. Of a payment that is credited as another transaction, a person looks at that one.
+    fn went_back_since(&self, seq: Seq) -> bool {
+        use ProviderFact as F;
+        let went_back = |fact: &F| matches!(fact, F::Refund { .. } | F::RefundedTotal { .. } | F::Chargeback { .. });
+        self.provider.iter().any(|known| known.seq > seq && went_back(&known.fact))
     }
 
     /// A person wrote the status, and did not release it.

@@ -1,6 +1,8 @@
 //! Reconciled transactions: postings that the books did not know are taken over once, wait until they are explained, and
 //! plan nothing meanwhile; lost ones and key conflicts wait for a person.
 
+mod decided;
+
 use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::duty::{self, Duty, ProviderDuty};
 use cashier_core::facts::{PersonFact, ProviderFact};
@@ -275,21 +277,6 @@ fn approving_a_recovered_transaction_never_moves_money() {
             assert_eq!(state(&approved), (S::Credited, R::None, minor, 0), "{found:?}");
         }
     }
-}
-
-#[test]
-fn a_posting_of_a_recovered_transaction_that_is_lost_again_is_posted_only_by_a_person() {
-    let lost = pending();
-    let fresh = Fresh { id: lost.transaction.id, reference: lost.transaction.reference.clone(), now: NOW };
-    let blank = Aggregate { transaction: recovered(fresh, &found(&lost, 1, PAID), &account()), operations: Vec::new() };
-    let made = reconciled(&blank, &[found(&lost, 1, PAID)], &[]);
-    let approved = applied(&made, &made.decide(PersonFact::Approved, at(60)));
-    let id = approved.operations[0].id.0;
-    let gone = applied(&approved, &approved.reconcile(&[], &[OperationId(id)], at(70)));
-    assert_eq!(state(&gone), (S::ManualReview, R::PostingLost, 0, 0));
-    assert_eq!(state(&applied(&gone, &gone.decide(PersonFact::Rejected, at(80)))).2, 0);
-    let retried = applied(&gone, &gone.decide(PersonFact::Retried, at(80)));
-    assert_eq!(retried.operations.last().unwrap().amount, usd(PAID));
 }
 
 #[test]

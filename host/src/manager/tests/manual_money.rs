@@ -7,8 +7,9 @@ use cashier_core::refs::ProviderRef;
 use cashier_core::status::ProviderStatus;
 
 use super::manual::{DEPOSIT, PROCESS, REJECT, WITHDRAWAL, by_id, entry, rejection};
+use super::review::{RESOLVE, RETRY};
 use super::*;
-use crate::test_cashier::{AMOUNT, paid, update};
+use crate::test_cashier::{AMOUNT, OnPost, lock, paid, update};
 
 impl ManagerApi {
     /// A deposit through the provider that is not paid yet.
@@ -129,6 +130,112 @@ async fn an_entry_of_another_brand_or_of_a_withdrawal_holds_no_payment_back() {
     api.entered(WITHDRAWAL, r#""provider_payment_id":"pay_1""#).await;
     api.confirmed("e1", &reference, "pay_1").await;
     assert_eq!((api.reason(open).await.0, api.posted(open)), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_an_order_that_is_paid_and_not_credited_nothing_is_entered() {
+    for (on_post, status) in [(OnPost::Refuse, 4), (OnPost::NeverArrives, 2)] {
+        let api = ManagerApi::open().await;
+        let (open, reference) = api.pending("k").await;
+        lock(&api.env.trading.next_posts).push_back(on_post);
+        let stated = Update { payment_id: "pay_1".into(), ..paid("e1", &reference) };
+        api.env.notice(Some(1), vec![stated]).await.unwrap();
+        let (number, data) = api.command("manager", DEPOSIT, &entry(r#""force":1,"process_now":1"#)).await;
+        assert_eq!((number, data["error"].as_str()), (409, Some("OPEN_DEPOSIT_EXISTS")), "{status}");
+        assert!(data["message"].as_str().unwrap().starts_with(&format!("transaction {open} ")), "{data}");
+        api.env.run_for(60).await;
+        if status == 4 {
+            assert_eq!(api.command("manager", RETRY, &by_id(open)).await.0, 200);
+        }
+        assert_eq!((api.env.trading.balance(), api.reason(open).await.0), (AMOUNT, 3));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_closed_and_may_have_been_paid_is_compared_and_holds_its_late_confirmation() {
+    for closed in [ProviderStatus::Failed, ProviderStatus::Cancelled] {
+        let api = ManagerApi::open().await;
+        let (open, reference) = api.pending("k").await;
+        let ended = Update { reference: Some(reference.clone()), ..update("e1", closed) };
+        api.env.notice(Some(1), vec![ended]).await.unwrap();
+        assert!([5, 6].contains(&api.reason(open).await.0));
+        let (number, data) = api.command("manager", DEPOSIT, &entry("")).await;
+        assert_eq!((number, data["error"].as_str()), (409, Some("OPEN_DEPOSIT_EXISTS")));
+        let manual = api.entered(DEPOSIT, r#""force":1,"process_now":1"#).await;
+        api.confirmed("e2", &reference, "pay_1").await;
+        let (status, reason) = api.reason(open).await;
+        assert_eq!((api.env.trading.balance(), status), (AMOUNT, 9));
+        assert!(reason.contains(&format!("transaction {manual} ")), "{reason}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_manual_deposit_and_the_order_that_names_it_one_is_credited() {
+    for more in [r#""provider_payment_id":"pay_1","force":1"#, r#""force":1"#] {
+        let api = ManagerApi::open().await;
+        let (open, reference) = api.pending("k").await;
+        let manual = api.entered(DEPOSIT, more).await;
+        api.confirmed("e1", &reference, "pay_1").await;
+        let credit = format!(r#"{{"id":{open},"action":"credit","amount":100.0,"reason":"found at the bank"}}"#);
+        let (number, data) = api.command("manager", RESOLVE, &credit).await;
+        assert_eq!((number, data["error"].as_str()), (409, Some("RET_ERR_DUPLICATE")), "{more}");
+        assert!(data["message"].as_str().unwrap().contains(&format!("transaction {manual} ")), "{data}");
+        assert_eq!(api.command("manager", REJECT, &rejection(manual)).await.0, 200);
+        assert_eq!(api.command("manager", RESOLVE, &credit).await.0, 200);
+        assert_eq!((api.posted(open), api.posted(manual)), (AMOUNT, 0));
+    }
+    // One that is approved and carries the payment stands; beside another payment a person decides.
+    for (more, number) in [(r#""provider_payment_id":"pay_1","force":1"#, 409), (r#""force":1"#, 200)] {
+        let api = ManagerApi::open().await;
+        let (open, reference) = api.pending("k").await;
+        let manual = api.entered(DEPOSIT, more).await;
+        api.confirmed("e1", &reference, "pay_1").await;
+        assert_eq!(api.command("manager", PROCESS, &by_id(manual)).await.0, 200);
+        let credit = format!(r#"{{"id":{open},"action":"credit","amount":100.0,"reason":"a second one"}}"#);
+        assert_eq!(api.command("manager", RESOLVE, &credit).await.0, number, "{more}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manual_deposit_whose_payment_was_credited_meanwhile_is_not_processed() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    let manual = api.entered(DEPOSIT, r#""provider_payment_id":"ch_1","force":1"#).await;
+    assert_eq!(api.command("manager", REJECT, &rejection(manual)).await.0, 200);
+    api.confirmed("e1", &reference, "pay_1").await;
+    let other = r#"{"login":2000009,"amount":100.0,"currency":"USD","provider_payment_id":"ch_1"}"#;
+    let (number, made) = api.command("manager", DEPOSIT, other).await;
+    assert_eq!(number, 200, "{made}");
+    let waiting = made["transaction"]["id"].as_u64().unwrap();
+    let refs = vec![ProviderRef::new("charge", "ch_1")];
+    let linked = Update { reference: Some(reference), refs, ..update("e2", ProviderStatus::Pending) };
+    api.env.notice(Some(1), vec![linked]).await.unwrap();
+    let (number, data) = api.command("manager", PROCESS, &by_id(waiting)).await;
+    assert_eq!((number, data["error"].as_str()), (409, Some("RET_ERR_DUPLICATE")), "{data}");
+    assert!(data["message"].as_str().unwrap().contains(&format!("transaction {open}:")), "{data}");
+    assert_eq!(api.command("manager", REJECT, &rejection(waiting)).await.0, 200);
+    assert_eq!(api.env.trading.balance(), AMOUNT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_back_of_a_payment_that_was_credited_by_hand_is_a_review_that_names_it() {
+    for status in [ProviderStatus::Chargeback, ProviderStatus::Refunded] {
+        let api = ManagerApi::open().await;
+        let (open, reference) = api.pending("k").await;
+        let manual = api.entered(DEPOSIT, r#""provider_payment_id":"pay_1","force":1,"process_now":1"#).await;
+        api.confirmed("e1", &reference, "pay_1").await;
+        let refuse = format!(r#"{{"id":{open},"action":"refuse","reason":"credited by hand"}}"#);
+        assert_eq!(api.command("manager", RESOLVE, &refuse).await.0, 200);
+        assert_eq!(api.reason(open).await.0, 6);
+        let back = Update { payment_id: "pay_1".into(), status, ..paid("e2", &reference) };
+        api.env.notice(Some(1), vec![back]).await.unwrap();
+        api.env.run_for(1).await;
+        let (shown, reason) = api.reason(open).await;
+        assert_eq!((shown, api.env.trading.balance()), (9, AMOUNT), "{reason}");
+        assert!(reason.contains(&format!("transaction {manual} ")), "{reason}");
+        assert_eq!(api.command("manager", RESOLVE, &refuse).await.0, 200);
+        assert_eq!(api.reason(open).await.0, 6, "a person looked at it");
+    }
 }
 
 /// What persons and the provider do about one payment, in an order that a number selects.
