@@ -127,7 +127,8 @@ impl Money {
 
     /// The value in multiples of 10^-8: amounts of different currencies compare by it.
     pub fn units(self) -> i128 {
-        i128::from(self.minor) * 10_i128.pow(u32::from(UNIT_EXPONENT.saturating_sub(self.currency.exponent)))
+        let scale = 10_i64.pow(u32::from(UNIT_EXPONENT.saturating_sub(self.currency.exponent)));
+        i128::from(self.minor) * i128::from(scale)
     }
 
     /// The published form: at least one decimal and no superfluous ones (`250.0`, `0.05`, JPY `100.0`).

@@ -111,7 +111,8 @@ pub(super) fn key_hash(key: impl Hash) -> u64 {
     hash_of(0, key)
 }
 
-fn short_hash(key: impl Hash) -> u32 {
+/// The hash of a [`HashedSlotIndex`]'s key, and of a row's idempotency key: the same in every run.
+pub(super) fn short_hash(key: impl Hash) -> u32 {
     (hash_of(0, key) >> 32) as u32
 }
 

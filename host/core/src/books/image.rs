@@ -18,7 +18,7 @@ use super::{Books, row_codec};
 
 /// Raised by whatever changes a block or a packed row: an image of another format is not read. The test of packed rows
 /// fails where they change.
-pub const IMAGE_FORMAT: u32 = 6;
+pub const IMAGE_FORMAT: u32 = 7;
 
 /// Rows in a block. Each is unpacked for what it posted, about a microsecond: a hold stays below half a millisecond.
 const ROWS_PER_BLOCK: Slot = 256;
@@ -196,11 +196,13 @@ fn copy_segments(
 }
 
 fn put_row(block: &mut Vec<u8>, row: &Row, config: u64, flags: u8) {
-    let words = [row.id, row.customer_id, row.login, row.created_time.cast_unsigned(), config];
+    let [created_time, amount_minor] = [row.created_time, row.amount_minor].map(i64::cast_unsigned);
+    let words = [row.id, row.customer_id, row.login, created_time, config, amount_minor];
     words.into_iter().for_each(|word| put_u64(block, word));
     let earlier = row.earlier;
-    let halves = [earlier.customer, earlier.login, earlier.provider, row.labels, row.packed.len() as u32];
-    halves.into_iter().for_each(|half| put_u32(block, half));
+    let chain = [earlier.customer, earlier.login, earlier.provider];
+    let halves = [row.labels, row.key_hash, row.stored_bytes, row.packed.len() as u32];
+    chain.into_iter().chain(halves).for_each(|half| put_u32(block, half));
     block.extend_from_slice(&row.currency.to_le_bytes());
     block.extend_from_slice(&[row.kind, row.source, row.status, row.key_space, row.reason, flags]);
     block.extend_from_slice(&row.packed);
@@ -208,8 +210,8 @@ fn put_row(block: &mut Vec<u8>, row: &Row, config: u64, flags: u8) {
 
 /// A slot whose row was taken back: no other row moves into it. Its block has the id by which slots are counted.
 fn put_gap(block: &mut Vec<u8>, first_id: u64) {
-    [NO_ID, first_id, 0, 0, 0].into_iter().for_each(|word| put_u64(block, word));
-    [NO_SLOT, NO_SLOT, NO_SLOT, 0, 0].into_iter().for_each(|half| put_u32(block, half));
+    [NO_ID, first_id, 0, 0, 0, 0].into_iter().for_each(|word| put_u64(block, word));
+    [NO_SLOT, NO_SLOT, NO_SLOT, 0, 0, 0, 0].into_iter().for_each(|half| put_u32(block, half));
     block.extend_from_slice(&[0; 8]);
 }
 

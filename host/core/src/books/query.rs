@@ -13,7 +13,7 @@ use super::list_page::ListPage;
 use super::rows::{BLOCK, Row};
 use super::sorted_parts::SortedParts;
 use super::touches::SlotSet;
-use super::view::{View, created_bounds};
+use super::view::{Screen, View, created_bounds};
 use super::{Books, row_codec};
 use crate::filter::{Filter, TransactionField};
 use crate::ids::{CustomerId, Seq};
@@ -67,6 +67,7 @@ pub struct Scan {
     sure: usize,
     wanted: usize,
     created: (i64, i64),
+    screen: Screen,
     /// Keeps the rows instead of `best` where the page begins far behind the first.
     deep: Option<DeepPage>,
     /// How many of the best come before the page.
@@ -161,6 +162,7 @@ impl Books {
             sure: usize::MAX,
             wanted: offset.saturating_add(filter.limit()),
             created: created_bounds(filter),
+            screen: Screen::of(filter),
             deep: (filter.offset() > DEEP_OFFSET).then(DeepPage::default),
             skipped: offset,
             cut: false,
@@ -174,7 +176,8 @@ impl Books {
     fn catch_up(&self, scan: &mut Scan, filter: &Filter<TransactionField>, scope: &Scope) -> bool {
         let Some(mut touched) = self.touches.since(scan.judged_until) else { return false };
         scan.judged_until = self.touches.position();
-        let matches = |slot: Slot| self.view(slot).is_some_and(|view| self.admits(filter, scope, &view));
+        let screen = scan.screen.clone();
+        let matches = |slot: Slot| self.view(slot).is_some_and(|view| self.admits(filter, scope, &screen, &view));
         // A row that still matches keeps its place in the default order.
         touched.retain(|slot| !(filter.is_newest_first() && scan.counted.contains(*slot) && matches(*slot)));
         let left: Vec<Slot> = touched.iter().copied().filter(|slot| scan.counted.contains(*slot)).collect();
@@ -207,6 +210,7 @@ impl Books {
         let mut batch: Vec<Slot> = Vec::with_capacity(BATCH);
         let order = self.order(filter);
         let sought = self.sought(filter, &order);
+        let screen = scan.screen.clone();
         let mut block_checked = None;
         while let Some(mut cursor) = scan.cursors.pop() {
             let position = self.position(&cursor);
@@ -223,7 +227,7 @@ impl Books {
             }
             scan.cursors.push(cursor);
             for slot in batch.drain(..) {
-                if self.view(slot).is_some_and(|view| self.admits(filter, scope, &view)) {
+                if self.view(slot).is_some_and(|view| self.admits(filter, scope, &screen, &view)) {
                     scan.add(slot, &sought);
                 }
             }
@@ -321,8 +325,8 @@ impl Books {
         self.rows.get(slot).map(|row| View { books: self, row })
     }
 
-    fn admits(&self, filter: &Filter<TransactionField>, scope: &Scope, view: &View<'_>) -> bool {
-        self.is_within(scope, view) && filter.matches(view)
+    fn admits(&self, filter: &Filter<TransactionField>, scope: &Scope, screen: &Screen, view: &View<'_>) -> bool {
+        screen.passes(view.row) && self.is_within(scope, view) && filter.matches(view)
     }
 
     fn is_within(&self, scope: &Scope, view: &View<'_>) -> bool {

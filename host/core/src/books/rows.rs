@@ -22,10 +22,15 @@ pub(super) struct Row {
     pub(super) created_time: i64,
     /// The commit that last touched the row or its operations.
     pub(super) touched: u64,
+    pub(super) amount_minor: i64,
     /// The previous row of the same customer, login, provider.
     pub(super) earlier: Chain,
     /// Provider, method, brand and config.
     pub(super) labels: u32,
+    /// Of the idempotency key: a search by key unpacks the rows with its hash alone.
+    pub(super) key_hash: u32,
+    /// Of the order's texts, which the database holds.
+    pub(super) stored_bytes: u32,
     pub(super) currency: u16,
     pub(super) kind: u8,
     pub(super) source: u8,

@@ -192,7 +192,7 @@ impl<F: Field> Filter<F> {
 }
 
 impl<F> Condition<F> {
-    fn holds(&self, value: FilterValue<'_>) -> bool {
+    pub(crate) fn holds(&self, value: FilterValue<'_>) -> bool {
         self.test.holds(value) != self.negated
     }
 }

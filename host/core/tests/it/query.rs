@@ -210,6 +210,9 @@ fn many(count: u64, disorder: u64) -> Vec<Transaction> {
             status: TransactionStatus::ALL[(id * 31 % 10) as usize],
             customer_id: CustomerId(id % 50),
             provider: ["stripe", "paypal", "adyen"][(id * 17 % 3) as usize].into(),
+            idempotency_key: format!("k-{}", id % 2_999).into(),
+            amount: Money { minor: (id % 700) as i64 * 100, ..deposit(id).amount },
+            reason: Reason::from([ReasonCode::None, ReasonCode::Expired, ReasonCode::AmountMismatch][(id % 3) as usize]),
             ..deposit(id)
         }
     };
@@ -228,6 +231,14 @@ fn a_list_over_many_holds_has_the_same_answer() {
             (false, built(|b| b.flat(Clause::Where, &["customer_id", "=", "7"]).unwrap())),
             (true, built(|b| b.flat(Clause::Where, &["provider_payment_id", "=", ""]).unwrap())),
             (true, built(|b| b.order_by("status", "asc").unwrap())),
+            (true, built(|b| b.order_by("amount", "asc").unwrap())),
+            (true, built(|b| b.flat(Clause::Where, &["idempotency_key", "=", "k-77"]).unwrap())),
+            (true, built(|b| b.listed(Clause::WhereIn, "idempotency_key", &["k-5", "", "k-2998"]).unwrap())),
+            (true, built(|b| b.flat(Clause::WhereNot, &["idempotency_key", "k-5"]).unwrap())),
+            (true, built(|b| b.flat(Clause::Where, &["failure_reason", "=", "EXPIRED"]).unwrap())),
+            (true, built(|b| b.flat(Clause::Where, &["failure_reason", "like", "%M%"]).unwrap())),
+            (true, built(|b| b.listed(Clause::WhereNotIn, "failure_reason", &["", "EXPIRED"]).unwrap())),
+            (true, built(|b| b.flat(Clause::Where, &["amount", "=", "350"]).unwrap())),
             (
                 true,
                 built(|b| {
