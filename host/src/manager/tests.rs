@@ -1,5 +1,6 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
+mod account_changes;
 mod audit;
 mod correction;
 mod events;
