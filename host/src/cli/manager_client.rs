@@ -32,6 +32,10 @@ use crate::settings::Settings;
 use crate::system::SystemClock;
 use crate::text_file::read_pem;
 
+/// How the sentence about a server that is not reached begins, and how that about a missing key ends: a command may add to them.
+pub(super) const NOT_REACHED: &str = "the running server was not reached";
+pub(super) const KEY_NEEDED: &str = "a session key of the settings that may sign for a manager";
+
 /// Lifetime of the token: it is used at once.
 const TOKEN_SECONDS: i64 = BREAK_GLASS_SECONDS_MAX;
 
@@ -71,7 +75,7 @@ pub(super) fn call(settings: &Settings, by: SentBy, message: Vec<u8>) -> Result<
     let token = own_token(settings, by, SystemClock::new().now())?;
     let address = reachable(settings.manager_listen);
     let url = format!("{}://{address}/manager", settings.scheme());
-    let failed = |what: String| CliError(format!("the running server was not reached at {url}: {what}"));
+    let failed = |what: String| CliError(format!("{NOT_REACHED} at {url}: {what}"));
     let answer = runtime()?.block_on(async {
         let sent = tokio::time::timeout(ANSWER_TIME_MAX, send(settings, address, &token, message));
         sent.await.unwrap_or_else(|_| Err("no answer in time: it is not known whether it was done".into()))
@@ -89,10 +93,7 @@ fn own_token(settings: &Settings, by: SentBy, now: Moment) -> Result<String, Fau
     let role = Role::Admin;
     let new = NewToken { role, id: manager.0, brand: None, every_brand: true, break_glass, ttl_seconds, jti: None };
     token::keys(settings).and_then(|keys| keys.issue(new, now)).map_err(|fault| {
-        Fault::new(format!(
-            "{fault}: a running server takes commands of this machine under a session key of the settings that may sign for a \
-             manager"
-        ))
+        Fault::new(format!("{fault}: a running server takes commands of this machine under {KEY_NEEDED}"))
     })
 }
 

@@ -8,6 +8,7 @@ use cashier_core::roster::ImportReport;
 use clap::Subcommand;
 
 use super::bases;
+use super::manager_client::{KEY_NEEDED, NOT_REACHED};
 use super::roster_client;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
@@ -86,9 +87,12 @@ fn through_server(
         return Err(CliError(format!("{fault}; the settings are of another server, whose folder is {theirs}")));
     }
     roster_client::import(&settings, file, by).map_err(|CliError(what)| {
-        match what.starts_with("the server that holds") {
-            true => CliError(format!("{fault}; {what}")),
-            false => CliError(what),
+        if what.starts_with(NOT_REACHED) {
+            CliError(format!("{fault}; {what}"))
+        } else if what.ends_with(KEY_NEEDED) {
+            CliError(format!("{what}; without one, import while it is stopped"))
+        } else {
+            CliError(what)
         }
     })
 }
