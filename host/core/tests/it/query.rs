@@ -212,7 +212,9 @@ fn many(count: u64, disorder: u64) -> Vec<Transaction> {
             provider: ["stripe", "paypal", "adyen"][(id * 17 % 3) as usize].into(),
             idempotency_key: format!("k-{}", id % 2_999).into(),
             amount: Money { minor: (id % 700) as i64 * 100, ..deposit(id).amount },
-            reason: Reason::from([ReasonCode::None, ReasonCode::Expired, ReasonCode::AmountMismatch][(id % 3) as usize]),
+            reason: Reason::from(
+                [ReasonCode::None, ReasonCode::Expired, ReasonCode::AmountMismatch][(id % 3) as usize],
+            ),
             ..deposit(id)
         }
     };
