@@ -29,6 +29,11 @@ impl Writer {
         self.bytes.push(rest as u8);
     }
 
+    /// Four bytes, whatever the number: rows that differ in it alone are as long, and it is read in place.
+    pub(super) fn fixed(&mut self, number: u32) {
+        self.bytes.extend_from_slice(&number.to_le_bytes());
+    }
+
     fn wide(&mut self, mut rest: u128) {
         while rest >= 0x80 {
             self.bytes.push((rest & 0x7f) as u8 | 0x80);
@@ -95,6 +100,12 @@ impl<'b> Reader<'b> {
         let byte = self.bytes.get(self.offset).copied()?;
         self.offset += 1;
         Some(byte)
+    }
+
+    pub(super) fn fixed(&mut self) -> Option<u32> {
+        let (taken, _) = self.bytes.get(self.offset..)?.split_first_chunk()?;
+        self.offset += taken.len();
+        Some(u32::from_le_bytes(*taken))
     }
 
     pub(super) fn number(&mut self) -> Option<u64> {

@@ -211,6 +211,6 @@ impl Row {
             && TransactionStatus::from_number(self.status.into()).is_some_and(TransactionStatus::is_unpaid);
         let is_deposit = self.kind == TransactionType::Deposit.number();
         let by = if is_deposit { StoredBy::Deposits } else { StoredBy::Withdrawals };
-        RowUse { is_open, by, period: period(UnixTime(self.created_time)), bytes: self.stored_bytes }
+        RowUse { is_open, by, period: period(UnixTime(self.created_time)), bytes: self.stored_bytes() }
     }
 }

@@ -196,12 +196,11 @@ fn copy_segments(
 }
 
 fn put_row(block: &mut Vec<u8>, row: &Row, config: u64, flags: u8) {
-    let [created_time, amount_minor] = [row.created_time, row.amount_minor].map(i64::cast_unsigned);
-    let words = [row.id, row.customer_id, row.login, created_time, config, amount_minor];
+    let words = [row.id, row.customer_id, row.login, row.created_time.cast_unsigned(), config];
     words.into_iter().for_each(|word| put_u64(block, word));
     let earlier = row.earlier;
     let chain = [earlier.customer, earlier.login, earlier.provider];
-    let halves = [row.labels, row.key_hash, row.stored_bytes, row.packed.len() as u32];
+    let halves = [row.labels, row.short_amount, row.key_hash, row.packed.len() as u32];
     chain.into_iter().chain(halves).for_each(|half| put_u32(block, half));
     block.extend_from_slice(&row.currency.to_le_bytes());
     block.extend_from_slice(&[row.kind, row.source, row.status, row.key_space, row.reason, flags]);
@@ -210,7 +209,7 @@ fn put_row(block: &mut Vec<u8>, row: &Row, config: u64, flags: u8) {
 
 /// A slot whose row was taken back: no other row moves into it. Its block has the id by which slots are counted.
 fn put_gap(block: &mut Vec<u8>, first_id: u64) {
-    [NO_ID, first_id, 0, 0, 0, 0].into_iter().for_each(|word| put_u64(block, word));
+    [NO_ID, first_id, 0, 0, 0].into_iter().for_each(|word| put_u64(block, word));
     [NO_SLOT, NO_SLOT, NO_SLOT, 0, 0, 0, 0].into_iter().for_each(|half| put_u32(block, half));
     block.extend_from_slice(&[0; 8]);
 }

@@ -78,9 +78,8 @@ impl ImageBlock {
 fn read_row(r: &mut Fields<'_>) -> Option<(Row, ConfigId, u8)> {
     let (id, customer_id, login) = (r.u64()?, r.u64()?, r.u64()?);
     let (created_time, config) = (r.u64()?.cast_signed(), ConfigId(r.u64()?));
-    let amount_minor = r.u64()?.cast_signed();
     let earlier = Chain { customer: r.u32()?, login: r.u32()?, provider: r.u32()? };
-    let (labels, key_hash, stored_bytes, length) = (r.u32()?, r.u32()?, r.u32()?, r.u32()?);
+    let (labels, short_amount, key_hash, length) = (r.u32()?, r.u32()?, r.u32()?, r.u32()?);
     let currency = u16::from_le_bytes(r.array()?);
     let [kind, source, status, key_space, reason, flags] = r.array()?;
     let packed = r.bytes(length as usize)?.into();
@@ -90,11 +89,10 @@ fn read_row(r: &mut Fields<'_>) -> Option<(Row, ConfigId, u8)> {
         login,
         created_time,
         touched: 0,
-        amount_minor,
         earlier,
         labels,
+        short_amount,
         key_hash,
-        stored_bytes,
         currency,
         kind,
         source,

@@ -5,7 +5,7 @@ use super::codec::{Reader, Writer};
 use super::facts_codec::{read_facts, write_facts};
 use super::hash_index::short_hash;
 use super::interner::Interner;
-use super::rows::{Chain, NO_SLOT, Row};
+use super::rows::{Chain, LARGE_AMOUNT, NO_SLOT, Row};
 use crate::aggregate::Aggregate;
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, OperationId, Reference, Seq, TransactionId};
 use crate::money::Money;
@@ -18,6 +18,8 @@ use crate::transaction::{FirstAnswer, KeySpace, NextAction, Transaction};
 
 /// The packed numbers that filters read: they come first, so that nothing else has to be decoded for them.
 pub(super) struct FrontNumbers {
+    pub(super) stored_bytes: u32,
+    pub(super) amount_minor: i64,
     pub(super) approved_time: i64,
     pub(super) processed_time: i64,
     pub(super) updated_time: i64,
@@ -34,6 +36,7 @@ pub(super) struct Front<'b> {
 impl Row {
     pub(super) fn front(&self) -> Option<Front<'_>> {
         let mut reader = Reader::new(&self.packed);
+        reader.fixed()?;
         (0..NUMBERS).try_for_each(|_| reader.skip_number())?;
         read_front(&mut reader)
     }
@@ -41,13 +44,28 @@ impl Row {
     pub(super) fn numbers(&self) -> Option<FrontNumbers> {
         read_numbers(&mut Reader::new(&self.packed), self.created_time)
     }
+
+    /// The minor units of the amount; few rows are unpacked for it.
+    pub(super) fn amount_minor(&self) -> i64 {
+        match self.short_amount {
+            LARGE_AMOUNT => self.numbers().map_or(0, |numbers| numbers.amount_minor),
+            minor => minor.into(),
+        }
+    }
+
+    /// The first packed field, without decoding any other.
+    pub(super) fn stored_bytes(&self) -> u32 {
+        Reader::new(&self.packed).fixed().unwrap_or_default()
+    }
 }
 
 /// The variable-length numbers before the texts.
-const NUMBERS: usize = 4;
+const NUMBERS: usize = 5;
 
 fn read_numbers(reader: &mut Reader<'_>, created: i64) -> Option<FrontNumbers> {
     Some(FrontNumbers {
+        stored_bytes: reader.fixed()?,
+        amount_minor: reader.signed()?,
         approved_time: reader.moment(created)?,
         processed_time: reader.moment(created)?,
         updated_time: reader.moment(created)?,
@@ -67,7 +85,6 @@ pub(super) fn pack(transaction: &Transaction, operations: &[BalanceOperation], i
         login: transaction.login.0,
         created_time: transaction.created_time.0,
         touched: 0,
-        amount_minor: transaction.amount.minor,
         earlier: Chain { customer: NO_SLOT, login: NO_SLOT, provider: NO_SLOT },
         labels: interner.labels_number(
             &transaction.provider,
@@ -75,8 +92,8 @@ pub(super) fn pack(transaction: &Transaction, operations: &[BalanceOperation], i
             &transaction.brand,
             transaction.config_id.0,
         ),
+        short_amount: u32::try_from(transaction.amount.minor).unwrap_or(LARGE_AMOUNT),
         key_hash: short_hash(&*transaction.idempotency_key),
-        stored_bytes: transaction.stored_bytes,
         currency: interner.currency_number(transaction.amount.currency),
         kind: transaction.kind.number(),
         source: transaction.source.number(),
@@ -90,6 +107,8 @@ pub(super) fn pack(transaction: &Transaction, operations: &[BalanceOperation], i
 fn pack_fields(transaction: &Transaction, operations: &[BalanceOperation], interner: &mut Interner) -> Box<[u8]> {
     let created = transaction.created_time.0;
     let mut w = Writer::new();
+    w.fixed(transaction.stored_bytes);
+    w.signed(transaction.amount.minor);
     w.moment(transaction.approved_time.0, created);
     w.moment(transaction.processed_time.0, created);
     w.moment(transaction.updated_time.0, created);
@@ -143,7 +162,7 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
         provider_payment_id: front.provider_payment_id.into(),
         status: TransactionStatus::from_number(row.status.into())?,
         idempotency_key: front.idempotency_key.into(),
-        stored_bytes: row.stored_bytes,
+        stored_bytes: numbers.stored_bytes,
         approved_time: UnixTime(numbers.approved_time),
         processed_time: UnixTime(numbers.processed_time),
         created_time: UnixTime(created),
@@ -152,7 +171,7 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
         key_space: KeySpace::from_number(row.key_space.into())?,
 
         requested_method: read_interned(&mut r, interner)?,
-        amount: Money::new(row.amount_minor, *interner.currency(row.currency)?),
+        amount: Money::new(numbers.amount_minor, *interner.currency(row.currency)?),
         account_currency: *interner.currency(u16::try_from(r.number()?).ok()?)?,
         reason: Reason { code: ReasonCode::from_number(row.reason)?, detail: r.text()?.into() },
         has_texts: r.byte()? != 0,

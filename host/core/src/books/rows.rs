@@ -13,6 +13,9 @@ pub(super) const NO_SLOT: Slot = Slot::MAX;
 /// Ids begin at 1: the row of this slot was removed.
 pub(super) const NO_ID: u64 = 0;
 
+/// The amount is read from the packed numbers: it is larger, or negative.
+pub(super) const LARGE_AMOUNT: u32 = u32::MAX;
+
 /// A transaction in few bytes: the fields that filters and indexes read most; `packed` holds the others.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
@@ -22,15 +25,14 @@ pub(super) struct Row {
     pub(super) created_time: i64,
     /// The commit that last touched the row or its operations.
     pub(super) touched: u64,
-    pub(super) amount_minor: i64,
     /// The previous row of the same customer, login, provider.
     pub(super) earlier: Chain,
     /// Provider, method, brand and config.
     pub(super) labels: u32,
+    /// The minor units of the amount, or [`LARGE_AMOUNT`]: in 32 bits, because every row takes memory.
+    pub(super) short_amount: u32,
     /// Of the idempotency key: a search by key unpacks the rows with its hash alone.
     pub(super) key_hash: u32,
-    /// Of the order's texts, which the database holds.
-    pub(super) stored_bytes: u32,
     pub(super) currency: u16,
     pub(super) kind: u8,
     pub(super) source: u8,

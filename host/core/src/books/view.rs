@@ -36,7 +36,7 @@ impl filter::FilterRow<TransactionField> for View<'_> {
             F::CreatedTime => FilterValue::Int(row.created_time),
             F::Reference => FilterValue::Text(row.front().map_or("", |front| front.reference)),
             F::Amount => {
-                let money = |currency: &Currency| Money::new(row.amount_minor, *currency).units();
+                let money = |currency: &Currency| Money::new(row.amount_minor(), *currency).units();
                 FilterValue::Decimal(interner.currency(row.currency).map(money).unwrap_or_default())
             }
             F::Brand => FilterValue::Text(interner.text(interner.labels(row.labels).brand)),

@@ -66,7 +66,7 @@ fn any_row(id: u64) -> impl Strategy<Value = Transaction> {
         prop::sample::select(vec!["", "pi_1", "pi_22", "ch_3"]),
     );
     let managers = (
-        prop::sample::select(vec![1_i64, 2, 100, 250]),
+        prop::sample::select(vec![1_i64, 2, 100, 250, 4_294_967_294, 4_294_967_295, 5_000_000_000]),
         0_u64..3,
         prop::sample::select(vec!["", "k-1", "k-2"]),
         prop::sample::select(vec![ReasonCode::None, ReasonCode::Expired, ReasonCode::AmountMismatch]),
@@ -114,7 +114,7 @@ fn any_piece() -> impl Strategy<Value = Piece> {
     let [third, ninth] = [3, 9].map(|id| &*Box::leak(deposit(id).reference.as_str().to_owned().into_boxed_str()));
     let fields = prop::sample::select(vec![
         ("reference", vec![third, ninth, "d", "d%"]),
-        ("amount", vec!["1", "1.00", "2.5", "0.02", "100", "0"]),
+        ("amount", vec!["1", "1.00", "2.5", "0.02", "100", "0", "42949672.95", "5000000000"]),
         ("brand", vec!["ion4", "unknown", "%e%"]),
         ("provider_config_id", vec!["0", "1", "7"]),
         ("idempotency_key", vec!["", "k-1", "k-_"]),
