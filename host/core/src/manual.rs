@@ -129,16 +129,10 @@ fn is_expected(known: &Aggregate, now: UnixTime) -> bool {
     !row.status.is_final() || duty::awaited_until(row).is_some_and(|end| end > now)
 }
 
-/// Refuses to approve a manual deposit whose money came through a provider since it was entered. To be asked before
-/// [`process`], under the same lock.
-///
-/// # Errors
-/// 409: a deposit of the brand that carries the payment's id, or beside which it was entered, is credited or owed.
-pub fn check_not_credited(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
+/// Refuses a manual deposit whose money came through a provider since it was entered: a deposit of the brand that carries the
+/// payment's id, or beside which it was entered, is credited or owed.
+fn check_not_credited(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
     let row = &known.transaction;
-    if row.nature() != Nature::ManualDeposit {
-        return Ok(());
-    }
     let credits = |other: &Aggregate| {
         let kind = other.transaction.kind;
         other.transaction.id != row.id && kind == TransactionType::Deposit && other.credits()
@@ -159,29 +153,65 @@ pub fn check_not_credited(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Re
     }
 }
 
-/// Refuses to credit an order whose payment a person entered by hand. To be asked before a review of it ends with an amount, or
-/// its posting is tried again, under the same lock.
+/// Refuses to make money postable that is, or may be, credited as another transaction: of a manual deposit and the order beside
+/// which it was entered, or whose payment it carries, one is credited. To be asked by every command that makes money postable,
+/// under the lock of the decision.
 ///
 /// # Errors
-/// 409: a manual deposit that the review names is not decided yet, or is not rejected and carries an id of the payment.
-pub fn check_not_entered(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
+/// 409 naming the other transaction and the way on.
+pub fn check_once(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
+    match known.transaction.nature() {
+        Nature::ManualDeposit => check_not_credited(draft, known),
+        Nature::ProviderDeposit => check_not_entered(draft, known),
+        Nature::ManualWithdrawal => Ok(()),
+    }
+}
+
+/// Refuses to credit an order whose payment a person entered by hand.
+fn check_not_entered(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
     let row = &known.transaction;
-    for owner in reused_of(&row.facts).filter_map(|id| draft.aggregate(id)) {
-        let owner = &owner.transaction;
-        if owner.nature() != Nature::ManualDeposit || owner.is_rejected_manual() {
+    let named: Vec<TransactionId> = reused_of(&row.facts).collect();
+    let beside = row.facts.persons.iter().filter_map(|known| match &known.fact {
+        PersonFact::EnteredBeside { deposit } => Some(*deposit),
+        _ => None,
+    });
+    let ids =
+        || row.refs.iter().map(|id| &*id.value).chain(row.facts.provider.iter().filter_map(|fact| payment(&fact.fact)));
+    let carried = ids().filter(|id| !id.is_empty()).filter_map(|id| draft.manual_deposit_of(&row.brand, id));
+    let mut owners: Vec<TransactionId> = named.iter().copied().chain(beside).chain(carried).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    for owner in owners.into_iter().filter_map(|id| draft.aggregate(id)) {
+        let (entered, number) = (&owner.transaction, owner.transaction.id);
+        if entered.nature() != Nature::ManualDeposit || entered.is_rejected_manual() {
             continue;
         }
-        let id = &owner.provider_payment_id;
-        let held = || row.facts.any(|fact| matches!(fact, ProviderFact::ReviewHold(hold) if hold.payment() == &**id));
-        let is_same = !id.is_empty() && (row.carries_payment(id) || held());
-        if !owner.approved_time.is_set() {
-            return Err(decided(&format!("manual transaction {} may be the same money: decide it first", owner.id)));
+        let id = &entered.provider_payment_id;
+        if !id.is_empty() && ids().any(|own| own == &**id) {
+            let way = "refuse the review, or reject that one while it waits";
+            return Err(decided(&format!("manual transaction {number} carries its payment: {way}")));
         }
-        if is_same {
-            return Err(decided(&format!("its payment is credited as manual transaction {}", owner.id)));
+        let is_settled = !owner.operations.iter().any(BalanceOperation::is_unsettled) && !owner.owes();
+        if !entered.approved_time.is_set() || !is_settled {
+            return Err(decided(&format!("manual transaction {number} may be the same money: decide it first")));
+        }
+        if !named.contains(&number) {
+            return Err(decided(&format!(
+                "manual transaction {number} was entered beside it and is credited: refuse the review, or enter this payment by \
+                 hand if it is other money"
+            )));
         }
     }
     Ok(())
+}
+
+/// The id of the payment that a fact credits, or would but for a review.
+fn payment(fact: &ProviderFact) -> Option<&str> {
+    match fact {
+        ProviderFact::Confirmed { payment, .. } => Some(payment),
+        ProviderFact::ReviewHold(hold) => Some(hold.payment()),
+        _ => None,
+    }
 }
 
 /// The transactions that the reviews of a payment name as the ones that it is credited as.

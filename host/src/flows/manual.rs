@@ -100,7 +100,7 @@ pub async fn process(cashier: &Arc<Cashier>, act: &ManagerAct, id: TransactionId
     let mut judged = None;
     let second_person = cashier.rules.second_person.manual;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
-        manual::check_not_credited(draft, known)?;
+        manual::check_once(draft, known)?;
         let changes = manual::process(known, act.session.manager_id(), second_person, draft.context())?;
         draft.add(changes);
         judged = Some(known.clone());

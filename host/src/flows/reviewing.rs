@@ -36,7 +36,7 @@ pub async fn retry(
     let mut judged = None;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
         if known.owes() {
-            manual::check_not_entered(draft, known)?;
+            manual::check_once(draft, known)?;
         }
         let changes = decisions::retry(known, absence.as_ref(), draft.context())?;
         draft.add(changes);
@@ -97,7 +97,7 @@ pub async fn resolve(
     let needs_second = act.approval.is_none() && cashier.rules.second_person.resolving;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
         if matches!(resolution, Resolution::Credit(amount) if amount.minor > 0) {
-            manual::check_not_entered(draft, known)?;
+            manual::check_once(draft, known)?;
         }
         let changes = decisions::resolve(known, resolution, draft.context())?;
         if needs_second {

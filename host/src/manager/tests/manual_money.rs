@@ -2,7 +2,8 @@
 //! is listed.
 
 use cashier_core::ids::{Reference, TransactionId};
-use cashier_core::notice::Update;
+use cashier_core::notice::{StatedAmount, Update};
+use cashier_core::reason::ReasonCode;
 use cashier_core::refs::ProviderRef;
 use cashier_core::status::ProviderStatus;
 
@@ -282,4 +283,45 @@ async fn in_any_order_of_persons_and_webhooks_the_money_comes_once_or_is_listed(
         }
         assert_eq!(api.env.unsettled_operations(TransactionId(open)), 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_manual_credit_no_review_of_the_order_ends_with_a_second_credit() {
+    // The provider states another amount of the payment that was entered, or asks for a person: neither review names it.
+    for (more, status) in [
+        (r#""provider_payment_id":"pay_1","force":1"#, ProviderStatus::Confirmed),
+        (r#""force":1"#, ProviderStatus::ManualReview),
+    ] {
+        let api = ManagerApi::open().await;
+        let (open, reference) = api.pending("k").await;
+        let manual = api.entered(DEPOSIT, more).await;
+        assert_eq!(api.command("manager", PROCESS, &by_id(manual)).await.0, 200);
+        let amount = Some(StatedAmount::Exact(usd(9_500)));
+        let stated = Update { payment_id: "pay_1".into(), amount, status, ..paid("e1", &reference) };
+        api.env.notice(Some(1), vec![stated]).await.unwrap();
+        api.env.run_for(1).await;
+        let credit = format!(r#"{{"id":{open},"action":"credit","amount":95.0,"reason":"found at the bank"}}"#);
+        let (number, data) = api.command("manager", RESOLVE, &credit).await;
+        assert_eq!((number, data["error"].as_str()), (409, Some("RET_ERR_DUPLICATE")), "{more}: {data}");
+        assert!(data["message"].as_str().unwrap().contains(&format!("transaction {manual} ")), "{data}");
+        let refuse = format!(r#"{{"id":{open},"action":"refuse","reason":"it is the manual one"}}"#);
+        assert_eq!(api.command("manager", RESOLVE, &refuse).await.0, 200);
+        assert_eq!((api.env.trading.balance(), api.posted(open)), (AMOUNT, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_is_credited_beside_a_refused_manual_posting_only_once_that_is_rejected() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    lock(&api.env.trading.next_posts).push_back(OnPost::RefuseFor(ReasonCode::AccountDisabled));
+    let manual = api.entered(DEPOSIT, r#""force":1,"process_now":1"#).await;
+    api.confirmed("e1", &reference, "pay_1").await;
+    let credit =
+        format!(r#"{{"id":{open},"action":"credit","amount":100.0,"reason":"the manual one credited nothing"}}"#);
+    assert_eq!(api.command("manager", RESOLVE, &credit).await.0, 409, "a retry of the manual one would credit it too");
+    assert_eq!(api.command("manager", REJECT, &rejection(manual)).await.0, 200);
+    assert_eq!(api.command("manager", RESOLVE, &credit).await.0, 200);
+    assert_eq!(api.command("manager", RETRY, &by_id(manual)).await.0, 409);
+    assert_eq!((api.env.trading.balance(), api.posted(open)), (AMOUNT, AMOUNT));
 }
