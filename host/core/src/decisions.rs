@@ -114,6 +114,12 @@ pub fn resolve(known: &Aggregate, resolution: Resolution, at: DecisionContext) -
         Resolution::Credit(amount) => amount.minor,
         Resolution::Refuse => 0,
     };
+    let is_stated = |fact: &ProviderFact| fact.is_confirmation() || matches!(fact, ProviderFact::ReviewHold(_));
+    if minor > 0 && transaction.facts.is_held() && !transaction.facts.any(is_stated) {
+        return Err(nothing(
+            "a person alone wrote the review, and no payment is stated: enter one as a manual deposit",
+        ));
+    }
     let most = stated_minor(transaction);
     if minor > most {
         let most = Money::new(most, transaction.amount.currency);

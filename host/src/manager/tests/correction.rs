@@ -134,3 +134,15 @@ async fn corrections_of_one_transaction_at_once_lose_nothing() {
     assert_eq!(api.written(r#""comment":"three""#).await["comment"], "three");
     assert_eq!(api.seen(1).await["comment"], "three", "no cache has the text before");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_review_that_a_person_wrote_credits_no_order_of_which_no_payment_is_stated() {
+    let api = ManagerApi::open().await;
+    api.env.deposit("k").await.unwrap();
+    assert_eq!(api.written(r#""status":9"#).await["status"], json!(9));
+    let credit = r#"{"id":1,"action":"credit","amount":100.0,"reason":"the customer says so"}"#;
+    assert_eq!(api.error("manager#8", RESOLVE, credit).await, (409, "RET_ERR_DUPLICATE".into()));
+    let refuse = r#"{"id":1,"action":"refuse","reason":"never paid"}"#;
+    assert_eq!(api.command("manager#8", RESOLVE, refuse).await.0, 200);
+    assert_eq!(api.posted(1), 0);
+}
