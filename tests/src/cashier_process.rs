@@ -30,12 +30,17 @@ pub struct CommandOutput {
 
 /// Runs the program in a folder until it ends, with none of its settings in the environment.
 pub async fn run(folder: &Path, arguments: &[&str]) -> CommandOutput {
+    run_within(WAIT_MAX, folder, arguments).await
+}
+
+/// The same for a command that takes long by itself.
+pub async fn run_within(longest: Duration, folder: &Path, arguments: &[&str]) -> CommandOutput {
     let mut program = Command::new(artifacts::cashier());
     program.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
     for variable in ["CASHIER_SETTINGS", "CASHIER_SESSION_KEYS", "CASHIER_SEAL_KEYS", "CASHIER_LOG"] {
         program.env_remove(variable);
     }
-    let ended = tokio::time::timeout(WAIT_MAX, program.output()).await.expect("the program ends by itself");
+    let ended = tokio::time::timeout(longest, program.output()).await.expect("the program ends by itself");
     let Output { status, stdout, stderr } = ended.expect("the cashier starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program writes text");
     CommandOutput { code: status.code(), out: text(stdout), err: text(stderr) }

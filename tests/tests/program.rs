@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use cashier_tests::cashier_process::{CashierProcess, run};
+use cashier_tests::cashier_process::{CashierProcess, run, run_within};
 use cashier_tests::customer::CustomerClient;
 use cashier_tests::http::Http;
 use cashier_tests::manager::ManagerClient;
@@ -57,7 +57,9 @@ const DEMO_STEPS: [(&str, &[&str]); 12] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_shows_a_deposit_its_exact_credit_and_the_work_of_backoffice_and_exits_with_zero() {
     let folder = tempfile::tempdir().unwrap();
-    let output = run(folder.path(), &["demo", "--exit", "--folder", "deployment"]).await;
+    // The cashier asks a provider that said nothing for a minute.
+    let longest = std::time::Duration::from_secs(300);
+    let output = run_within(longest, folder.path(), &["demo", "--exit", "--folder", "deployment"]).await;
     assert_eq!((output.code, &*output.err), (Some(0), ""), "{}", output.out);
     let mut rest = &*output.out;
     for (at, (opening, _)) in DEMO_STEPS.iter().enumerate() {
@@ -93,7 +95,7 @@ async fn a_demo_that_cannot_create_its_folder_fails_with_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_help_of_every_command_explains_it_and_its_options() {
     let folder = tempfile::tempdir().unwrap();
-    let table: [(&[&str], &[&str]); 17] = [
+    let table: [(&[&str], &[&str]); 19] = [
         (&[], &["serve", "demo", "token", "trading", "modules", "schema", "Start with `cashier demo`"]),
         (&["serve"], &["--settings <FILE>", "CASHIER_SETTINGS", "says how to make them"]),
         (&["demo"], &["--exit", "--folder <FOLDER>", "the exit code says"]),
@@ -111,6 +113,8 @@ async fn the_help_of_every_command_explains_it_and_its_options() {
         (&["clock", "accept"], &["--settings <FILE>", "--bases <FOLDER>", "within five seconds"]),
         (&["modules"], &["--settings <FILE>", "plugins.toml", "why not"]),
         (&["reseal"], &["--check", "--settings <FILE>"]),
+        (&["approvals"], &["list", "approve", "reject"]),
+        (&["approvals", "approve"], &["<ID>", "--break-glass", "--settings <FILE>"]),
         (&["customer"], &["erase"]),
         (&["customer", "erase"], &["<ID>", "--settings <FILE>"]),
         (&["schema"], &["[NAME]", "JSON Schemas", "deposit.request"]),
@@ -131,8 +135,20 @@ async fn the_help_of_every_command_explains_it_and_its_options() {
     assert_eq!(
         names,
         [
-            "serve", "demo", "token", "db", "trading", "customer", "clock", "audit", "reseal", "modules", "module",
-            "schema", "help"
+            "serve",
+            "demo",
+            "token",
+            "db",
+            "trading",
+            "customer",
+            "clock",
+            "audit",
+            "approvals",
+            "reseal",
+            "modules",
+            "module",
+            "schema",
+            "help"
         ],
         "{listed}"
     );
