@@ -254,9 +254,9 @@ fn review(row: &Transaction, operations: &[BalanceOperation]) -> Option<(WorkKin
             _ => Some((WorkKind::Review, row.updated_time)),
         };
     }
-    if [ReasonCode::CreditRefused, ReasonCode::ReversalWaits].contains(&row.reason.code)
-        || (row.source == Source::Manual && !row.facts.is_held())
-    {
+    // These are items of their own, but not while a written status stops what they would do.
+    let has_own_item = [ReasonCode::CreditRefused, ReasonCode::ReversalWaits].contains(&row.reason.code);
+    if !row.facts.is_held() && (has_own_item || row.source == Source::Manual) {
         return None;
     }
     let open: Vec<_> = row.facts.open_holds().collect();
