@@ -257,7 +257,8 @@ async fn everything(all: &ManagerClient) -> String {
 /// A cashier with rows of brands ion4 and nova: configs, overrides, deposits unpaid and paid, a manual deposit and a withdrawal
 /// that wait, events verified, rejected and unreadable, a change that waits for a second person, and the records of all.
 async fn two_brands() -> Deployment {
-    let settings = format!("{NO_RATE_LIMIT}second_person = [\"credentials\"]\n");
+    let settings =
+        format!("{NO_RATE_LIMIT}second_person = [\"credentials\"]\nallow_live_on_demo = [\"ion4\", \"nova\"]\n");
     let deployment = Deployment::of(DeploymentPlan { settings, ..DeploymentPlan::default() }).await;
     rows_of(&deployment, "ion4", (CUSTOMER, LOGIN), OWN).await;
     rows_of(&deployment, "nova", (OTHER_BRAND_CUSTOMER, OTHER_BRAND_LOGIN), CANARY).await;

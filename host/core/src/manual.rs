@@ -2,10 +2,11 @@
 //! who may decide what, and when. The same decisions serve a customer's withdrawal request, and a transaction that reconcile
 //! recovered. It posts nothing: the operation follows from the facts.
 
+mod account;
+
 use crate::account::AccountFacts;
 use crate::aggregate::{Aggregate, DecisionContext};
 use crate::change::Change;
-use crate::deposit;
 use crate::draft::Draft;
 use crate::duty;
 use crate::facts::{Facts, PersonFact, ProviderFact, ReviewHold};
@@ -20,6 +21,8 @@ use crate::texts::Texts;
 use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, Fresh, KeySpace, Transaction};
 use crate::withdrawal::MANUAL_PROVIDER;
+
+pub use self::account::{check_account, check_mode};
 
 /// A manual transaction as a manager enters it, well formed and within the published lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,16 +67,6 @@ pub fn same_request(earlier: &Transaction, request: &ManualRequest) -> bool {
         && earlier.requested_method == request.method
         && earlier.provider_payment_id == request.provider_payment_id
         && earlier.amount == request.amount
-}
-
-/// Checks what only the account decides; that the session sees it was checked before. Whether the account may be debited or
-/// credited, the trading server judges when it posts.
-pub fn check_account(request: &ManualRequest, account: &AccountFacts) -> Result<(), Refusal> {
-    let owner = account.customer.customer_id;
-    if request.customer_id.is_some_and(|given| given != owner) {
-        return Err(Refusal::invalid("customer_id is not the owner of the login"));
-    }
-    deposit::check_currency(request.amount, account)
 }
 
 /// Refuses what may be the same money as a transaction that is there, and marks the open deposits beside which it is entered all

@@ -22,8 +22,9 @@ use crate::ledger::Estimate;
 /// Enters a manual transaction, or shows the one that its idempotency key stands for.
 ///
 /// # Errors
-/// 404 for an account that does not exist for the session; 400 where it is another customer's or has another currency; 409
-/// where the money may be there already, or the key is another request's; 429 beyond what a customer may store.
+/// 404 for an account that does not exist for the session; 400 where it is another customer's, has another currency or is a demo
+/// account that real money may not reach; 409 where the money may be there already, or the key is another request's; 429 beyond
+/// what a customer may store.
 pub async fn enter(cashier: &Arc<Cashier>, act: &ManagerAct, request: ManualRequest) -> Result<Aggregate, Refusal> {
     let account = cashier.account(request.login).await?;
     let account = account.filter(|account| act.session.sees(&account.customer.brand));
@@ -31,6 +32,7 @@ pub async fn enter(cashier: &Arc<Cashier>, act: &ManagerAct, request: ManualRequ
     manual::check_account(&request, &account)?;
     let customer = account.customer.customer_id;
     let by = act.session.manager_id();
+    let live_on_demo_allowed = cashier.snapshot().allows_live_on_demo(&account.customer.brand);
     let processes = request.process_now && !cashier.rules.second_person.manual;
     let _admitted = cashier.ledger.admit(Estimate::single(request.metadata_json.len() as u64))?;
     let random = [cashier.entropy.bits(), cashier.entropy.bits()];
@@ -42,6 +44,7 @@ pub async fn enter(cashier: &Arc<Cashier>, act: &ManagerAct, request: ManualRequ
             return if same { Ok(earlier.id) } else { Err(deposit::key_conflict()) };
         }
         request.refused_if_new.clone().map_or(Ok(()), Err)?;
+        manual::check_mode(&request, &account, live_on_demo_allowed)?;
         let by_kind = match request.kind {
             TransactionType::Deposit => StoredBy::Deposits,
             TransactionType::Withdrawal => StoredBy::Withdrawals,

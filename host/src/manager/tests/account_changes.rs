@@ -1,12 +1,14 @@
 //! The account changes between a deposit and its webhook: what stops the credit, who is asked, and that mending it credits once.
 //! And every command that an explanation names is one that the payment's state accepts.
 
+use std::sync::atomic::Ordering;
+
 use cashier_core::facts::PersonFact;
 use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::notice::{StatedAmount, Update};
 use cashier_core::status::{ProviderStatus, TransactionStatus};
 
-use super::manual::{DEPOSIT, PROCESS, by_id};
+use super::manual::{DEPOSIT, PROCESS, WITHDRAWAL, by_id, entry};
 use super::review::{RESOLVE, RETRY};
 use super::*;
 use crate::test_cashier::{AMOUNT, OnPost, lock, paid, update};
@@ -173,4 +175,37 @@ async fn the_command_that_an_explanation_names_is_accepted_in_that_state() {
         let by = |entry: &&Value| entry["title"].as_str().unwrap().ends_with("(manager 8)");
         assert!(decisions.last().is_some_and(by), "{what}: {decisions:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manual_deposit_to_a_demo_account_is_refused_when_it_is_entered_unless_the_settings_allow_it() {
+    let mut api = ManagerApi::open().await;
+    // One that was entered before the group became a demo one: it is answered as before, and refused at its posting.
+    let earlier = api.entered(DEPOSIT, r#""idempotency_key":"k1""#).await;
+    api.env.trading.demo.store(true, Ordering::SeqCst);
+    assert_eq!(api.entered(DEPOSIT, r#""idempotency_key":"k1""#).await, earlier);
+    for more in ["", r#""process_now":1"#, r#""force":1,"idempotency_key":"k2""#] {
+        let (number, data) = api.command("dealer#7", DEPOSIT, &entry(more)).await;
+        assert_eq!((number, &data["error"]), (400, &json!("INVALID_DATA")), "{more}");
+        let message = data["message"].as_str().unwrap();
+        for part in ["login 2000009 is a demo account", "LIVE_ON_DEMO_ACCOUNT", "allow_live_on_demo", "ion4"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+    assert_eq!(api.error("dealer#7", PROCESS, &by_id(earlier)).await, (409, "POSTING_REFUSED".into()));
+    assert_eq!(api.seen(earlier).await["failure_reason"], "CREDIT_REFUSED: LIVE_ON_DEMO_ACCOUNT");
+    assert_eq!(api.env.trading.balance(), 0);
+    assert_eq!(
+        api.error("manager", "MngGetCashierTransaction", &by_id(earlier + 1)).await.0,
+        404,
+        "nothing was stored"
+    );
+    // A withdrawal takes money from the account, whatever mode it has.
+    api.entered(WITHDRAWAL, "").await;
+
+    lock(&api.env.trading.allow_live_on_demo).push("ion4".into());
+    api.env.crash().await;
+    api.context.cashier = Arc::clone(&api.env.cashier);
+    let allowed = api.entered(DEPOSIT, r#""process_now":1,"idempotency_key":"k2""#).await;
+    assert_eq!((api.seen(allowed).await["status"].clone(), api.posted(allowed)), (json!(3), 10_000));
 }
