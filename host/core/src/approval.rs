@@ -63,6 +63,13 @@ pub struct Approval {
     pub decided_time: UnixTime,
 }
 
+/// An approval as it is at a time: its state is derived from it.
+#[derive(Debug, Clone, Copy)]
+pub struct ApprovalAt<'a> {
+    pub row: &'a Approval,
+    pub now: UnixTime,
+}
+
 impl Approval {
     /// The state at a time: an open approval past its expiry is expired, and so is one that a clock which was far ahead
     /// stamped: it would be open for as long as the clock was ahead.

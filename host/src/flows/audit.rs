@@ -5,7 +5,7 @@ use cashier_core::refusal::Refusal;
 use cashier_core::session::ManagerSession;
 
 use super::Cashier;
-use super::transactions::within_list_time;
+use super::list_time::within_list_time;
 use crate::ledger::storage_unavailable;
 use crate::ports::AuditRow;
 

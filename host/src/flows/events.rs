@@ -12,7 +12,8 @@ use futures_util::future::{self, Either};
 
 use super::Cashier;
 use super::list_limits::{ListPermit, ListReader};
-use super::transactions::{LIST_TIME_MAX, SIZED_BYTES};
+use super::list_time::{LIST_TIME_MAX, ListTime};
+use super::transactions::SIZED_BYTES;
 use crate::ledger::storage_unavailable;
 use crate::ports::{EventPage, Fault, StoredNotice};
 
@@ -25,9 +26,7 @@ pub struct EventRows {
     rows: std::vec::IntoIter<ProviderEvent>,
     count: u64,
     bytes: usize,
-    reader: ListReader,
-    /// When it was asked for.
-    began: Duration,
+    time: ListTime,
     permit: ListPermit,
 }
 
@@ -57,12 +56,7 @@ impl EventRows {
 
     /// How much of its time a list has left; `None` where it is an export, whose reader has a pace to keep instead.
     pub fn time_left(&self) -> Option<Duration> {
-        match self.reader {
-            ListReader::Customer(_) | ListReader::Manager(_) => {
-                Some(LIST_TIME_MAX.saturating_sub(self.cashier.clock.monotonic().saturating_sub(self.began)))
-            }
-            ListReader::Export(_) => None,
-        }
+        self.time.left()
     }
 
     /// From now on it holds its rows, while any is left, and so many bytes of the answer.
@@ -84,7 +78,7 @@ pub async fn list(
     reader: ListReader,
     filter: Filter<EventField>,
 ) -> Result<EventRows, Refusal> {
-    let began = cashier.clock.monotonic();
+    let time = ListTime::begin(&cashier.clock, reader);
     let mut permit = cashier.list_permit(reader).await?;
     let mut over = cashier.clock.sleep(LIST_TIME_MAX);
     let mut capacity = SIZED_BYTES;
@@ -109,7 +103,7 @@ pub async fn list(
             EventPage::Found { rows, count } => {
                 let bytes = rows.iter().map(EventPage::row_bytes).sum();
                 let (cashier, rows) = (Arc::clone(cashier), rows.into_iter());
-                return Ok(EventRows { cashier, rows, count, bytes, reader, began, permit });
+                return Ok(EventRows { cashier, rows, count, bytes, time, permit });
             }
             EventPage::TooLarge(bytes) if bytes > EVENT_ROWS_BYTES_MAX => {
                 return Err(Refusal::invalid("limit: the rows take more than 32 MiB, ask for fewer"));

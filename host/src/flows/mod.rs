@@ -17,6 +17,7 @@ pub mod explain;
 pub mod explain_methods;
 pub mod janitor;
 mod list_limits;
+mod list_time;
 mod manager_act;
 pub mod manual;
 pub mod methods;

@@ -14,35 +14,12 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::ManagerSession;
 use cashier_core::texts::Texts;
 use cashier_core::transaction::Transaction;
-use futures_util::future::{self, Either};
 
 use super::Cashier;
 use super::list_limits::{ListPermit, ListReader};
+use super::list_time::ListTime;
 use crate::ledger::storage_unavailable;
 use crate::ports::{Fault, TEXTS_AT_ONCE_MAX};
-
-/// How long a list may take in all, to a customer or a manager's screen: the largest page takes a phone half of it.
-pub const LIST_TIME_MAX: Duration = Duration::from_secs(120);
-
-/// What is read in the time of a list; dropped where that is over, which ends the read.
-pub(super) async fn within_list_time<T>(
-    cashier: &Cashier,
-    reading: impl Future<Output = T> + Unpin,
-) -> Result<T, Refusal> {
-    match future::select(reading, cashier.clock.sleep(LIST_TIME_MAX)).await {
-        Either::Left((found, _)) => Ok(found),
-        Either::Right(_) => Err(storage_unavailable()),
-    }
-}
-
-/// How long the server may wait in all for the reader of an export: a slow line gets its fifty thousand rows.
-pub const EXPORT_TIME_MAX: Duration = Duration::from_secs(600);
-
-/// Bytes of an export that its reader takes in a second, on average over the time that the server waits for it.
-pub const EXPORT_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
-
-/// How long the server waits for the reader of an export before its progress is judged.
-pub const EXPORT_GRACE: Duration = Duration::from_secs(10);
 
 /// Bytes that a list holds until its rows are sized: they suffice for most, rows and answer.
 pub(super) const SIZED_BYTES: usize = 1024 * 1024;
@@ -52,11 +29,9 @@ pub struct TransactionPage {
     cashier: Arc<Cashier>,
     filter: Filter<TransactionField>,
     page: Box<ListPage>,
-    reader: ListReader,
     /// The reloads of the books in which the page was found: no others can unpack it.
     reloads: u64,
-    /// When it was asked for.
-    began: Duration,
+    time: ListTime,
     permit: ListPermit,
 }
 
@@ -81,12 +56,7 @@ impl TransactionPage {
 
     /// How much of its time a list has left; `None` where it is an export, whose reader has a pace to keep instead.
     pub fn time_left(&self) -> Option<Duration> {
-        match self.reader {
-            ListReader::Customer(_) | ListReader::Manager(_) => {
-                Some(LIST_TIME_MAX.saturating_sub(self.cashier.clock.monotonic().saturating_sub(self.began)))
-            }
-            ListReader::Export(_) => None,
-        }
+        self.time.left()
     }
 
     /// From now on it holds its rows that are not taken yet, and so many bytes of the answer.
@@ -126,7 +96,7 @@ pub async fn list(
     scope: &Scope,
     filter: Filter<TransactionField>,
 ) -> Result<TransactionPage, Refusal> {
-    let began = cashier.clock.monotonic();
+    let time = ListTime::begin(&cashier.clock, reader);
     let mut permit = cashier.list_permit(reader).await?;
     let mut capacity = SIZED_BYTES;
     permit.hold(capacity).await?;
@@ -145,15 +115,7 @@ pub async fn list(
         }
         match progress {
             Progress::Found(page) => {
-                return Ok(TransactionPage {
-                    cashier: Arc::clone(cashier),
-                    filter,
-                    page,
-                    reader,
-                    reloads,
-                    began,
-                    permit,
-                });
+                return Ok(TransactionPage { cashier: Arc::clone(cashier), filter, page, reloads, time, permit });
             }
             Progress::More(scan) => resume = Some(scan),
             Progress::NeedsCapacity(scan, bytes) => {
@@ -165,7 +127,7 @@ pub async fn list(
             Progress::TooLarge => return Err(Refusal::invalid("limit: the rows take more than 32 MiB, ask for fewer")),
             Progress::Restless => return Err(storage_unavailable()),
         }
-        if cashier.clock.monotonic().saturating_sub(began) > LIST_TIME_MAX {
+        if time.is_over() {
             return Err(storage_unavailable());
         }
         tokio::task::yield_now().await;

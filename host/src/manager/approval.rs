@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cashier_core::approval::ApprovalAt;
 use cashier_core::filter::ApprovalField;
 use cashier_core::ids::ApprovalId;
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -18,7 +19,7 @@ use crate::wire::answer_values::{Listing, ListingOf};
 use crate::wire::approval::{ApprovalAnswer, ApprovalRecord};
 use crate::wire::config;
 use crate::wire::envelope::{self, CommandResult};
-use crate::wire::filter::{self, Parameters};
+use crate::wire::filter;
 use crate::wire::values::AnyJson;
 
 pub const LIST: Command = Command {
@@ -74,10 +75,11 @@ const EDITS: &[Command] = &[config_commands::ADD, config_commands::UPDATE];
 const DECISIONS: &[Command] = &[refund::REFUND, review::RESOLVE];
 
 fn list(call: &CommandCall) -> CommandResult {
-    let filter = Parameters::from_json(call.data())?.into_filter()?;
+    let filter = call.filter()?;
     let (snapshot, now) = (call.cashier.snapshot(), call.cashier.clock.now());
-    let page = filter.page(snapshot.approvals().filter(|row| call.session.sees(&row.brand)));
-    envelope::success(&Listing::new(page.rows.iter().map(|row| ApprovalRecord::new(row, now)), page.count))
+    let visible = snapshot.approvals().filter(|row| call.session.sees(&row.brand));
+    let page = filter.page(visible.map(|row| ApprovalAt { row, now }));
+    envelope::success(&Listing::new(page.rows.iter().map(|known| ApprovalRecord::new(known.row, now)), page.count))
 }
 
 /// It goes on where the client disconnects: what is approved is made once, and the answer is its outcome.

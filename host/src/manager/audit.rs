@@ -10,7 +10,7 @@ use crate::manager::command::{Command, CommandCall, Effect};
 use crate::ports::AuditRow;
 use crate::wire::answer_values::{Listing, ListingOf};
 use crate::wire::envelope::{self, CommandResult};
-use crate::wire::filter::{self, Parameters};
+use crate::wire::filter;
 use crate::wire::values::{Id, Time};
 
 pub const LIST: Command = Command {
@@ -51,7 +51,7 @@ answer! {
 }
 
 async fn list(call: CommandCall) -> CommandResult {
-    let filter = Parameters::from_json(call.data())?.into_filter()?;
+    let filter = call.filter()?;
     let page = audit::list(&call.cashier, &call.session, filter).await?;
     envelope::success(&Listing::new(page.rows.iter().map(AuditEntry::new), page.count))
 }

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use cashier_core::approval::Approval;
+use cashier_core::filter::{Field, Filter, FilterBuilder};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 use futures_util::future::BoxFuture;
 
-use crate::flows::{Cashier, ManagerAct, RequestContext};
+use crate::flows::{Cashier, EXPORT_ROWS_MIN, ListReader, ManagerAct, RequestContext};
 use crate::json_object::{RequestBody, Schema, answer, request};
 use crate::wire::envelope::CommandResult;
+use crate::wire::filter::Parameters;
 use crate::wire::read::read;
 use crate::wire::values::{AnyJson, RecordId};
 
@@ -82,6 +84,22 @@ impl CommandCall {
     /// The id, which is the only field of a `Get…` request.
     pub fn id(&self) -> Result<u64, Refusal> {
         Ok(self.read::<ById>()?.id.0)
+    }
+
+    /// The filter of a list.
+    pub fn filter<F: Field>(&self) -> Result<Filter<F>, Refusal> {
+        self.filter_on(FilterBuilder::new())
+    }
+
+    /// The same on top of conditions that the command itself sets.
+    pub fn filter_on<F: Field>(&self, own: FilterBuilder<F>) -> Result<Filter<F>, Refusal> {
+        Parameters::from_json(self.data())?.into_filter_on(own)
+    }
+
+    /// Who reads a list of up to so many rows.
+    pub fn list_reader(&self, limit: usize) -> ListReader {
+        let manager = self.session.manager_id();
+        if limit >= EXPORT_ROWS_MIN { ListReader::Export(manager) } else { ListReader::Manager(manager) }
     }
 
     /// Who calls which command, for what it changes.

@@ -16,15 +16,15 @@ use crate::flows::configure::{self, ConfigOutcome, ConfigRequest, DeletionReques
 use crate::json_object::schema::either;
 use crate::json_object::{Described, Schema, answer, request};
 use crate::manager::command::{Command, CommandCall, Done, Effect};
-use crate::manager::module::{self, ModuleRecord};
+use crate::manager::module::{self, ModuleRecord, WebhookSetup};
 use crate::ports::CatalogLine;
 use crate::snapshot::Snapshot;
 use crate::wire::answer_values::{Listing, ListingOf};
 use crate::wire::approval::ApprovalAnswer;
 use crate::wire::config::{self, ConfigAnswer, ConfigBody, ConfigRecord, WarnedConfigAnswer};
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
-use crate::wire::filter::{self, Parameters};
-use crate::wire::values::{Flag, Id, RecordId};
+use crate::wire::filter;
+use crate::wire::values::{Flag, RecordId};
 use crate::wire::write;
 
 pub const PROVIDERS: Command = Command {
@@ -94,18 +94,6 @@ answer! {
         webhooks: Vec<WebhookSetup<'a>> = page.rows.iter().map(|row| WebhookSetup::new(row, modules, rules)).collect(),
             "for each config of the page, what its webhook is set up with at the provider";
     }
-
-    /// What a config's webhook is set up with at its provider.
-    pub struct WebhookSetup<'a>(row: &'a ProviderConfig, modules: &'a [CatalogLine], rules: &'a Rules) {
-        provider_config_id: Id = Id(row.id.0), "provider config id";
-        notify_url: Box<str> = rules.notify_url(&row.provider, row.id), "the address that the provider sends to";
-        events: Vec<&'a str> = events(modules, &row.provider), "events to subscribe to; empty where none need be chosen, or the module is not loaded";
-    }
-}
-
-fn events<'a>(modules: &'a [CatalogLine], provider: &str) -> Vec<&'a str> {
-    let declared = modules.iter().filter(|line| &*line.code == provider).flat_map(|line| &line.declared.webhook_events);
-    declared.map(|event| &**event).collect()
 }
 
 fn providers(call: &CommandCall) -> CommandResult {
@@ -132,7 +120,7 @@ fn list(call: &CommandCall) -> CommandResult {
 }
 
 fn page<'p>(call: &CommandCall, snapshot: &'p Snapshot) -> Result<RowPage<Cow<'p, ProviderConfig>>, Refusal> {
-    let filter = Parameters::from_json(call.data())?.into_filter()?;
+    let filter = call.filter()?;
     let visible = snapshot.configs().filter_map(|served| {
         let row = &*served.config;
         if call.session.sees(&row.brand) {

@@ -10,7 +10,6 @@ use futures_util::future::BoxFuture;
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
-use crate::flows::transactions::{EXPORT_BYTES_PER_SECOND_MIN, EXPORT_GRACE, EXPORT_TIME_MAX};
 use crate::ports::Clock;
 use crate::wire::csv::{Columns, CsvPieces};
 use crate::wire::envelope::{CommandAnswer, CommandResult};
@@ -178,7 +177,7 @@ impl Pieces for CsvExport {
     }
 
     fn send_time(&self) -> SendTime {
-        SendTime::AtPace { bytes_per_second: EXPORT_BYTES_PER_SECOND_MIN, grace: EXPORT_GRACE, waited: EXPORT_TIME_MAX }
+        SendTime::EXPORT
     }
 
     fn holds(&mut self, bytes: usize) -> BoxFuture<'_, Result<(), Refusal>> {

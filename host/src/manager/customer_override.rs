@@ -14,7 +14,7 @@ use crate::manager::command::{ById, Command, CommandCall, Effect};
 use crate::wire::answer_values::{TableForm, TableOf};
 use crate::wire::customer_override::{self, OverrideAnswer, OverrideBody, OverrideRecord, WarnedOverrideAnswer};
 use crate::wire::envelope::{self, CommandResult};
-use crate::wire::filter::{self, Parameters};
+use crate::wire::filter;
 
 pub const GET: Command = Command {
     name: "MngGetCashierCustomerProviderOverride",
@@ -57,7 +57,7 @@ fn get(call: &CommandCall) -> CommandResult {
 
 /// In the published table form: a structure and rows of values in that order.
 fn list(call: &CommandCall) -> CommandResult {
-    let filter = Parameters::from_json(call.data())?.into_filter()?;
+    let filter = call.filter()?;
     let snapshot = call.cashier.snapshot();
     let visible = snapshot.overrides().filter(|row| call.session.sees(&row.brand));
     let page = filter.page(visible);

@@ -4,7 +4,6 @@ use cashier_core::refusal::Refusal;
 use futures_util::future::BoxFuture;
 
 use crate::flows::events::EventRows;
-use crate::flows::transactions::{EXPORT_BYTES_PER_SECOND_MIN, EXPORT_GRACE, EXPORT_TIME_MAX};
 use crate::wire::answer_values::ListingOf;
 use crate::wire::event::EventRecord;
 use crate::wire::pieces::{AnswerBody, Pieces, SendTime, around_rows};
@@ -61,14 +60,7 @@ impl Pieces for EventList {
     }
 
     fn send_time(&self) -> SendTime {
-        match self.rows.time_left() {
-            Some(left) => SendTime::Within(left),
-            None => SendTime::AtPace {
-                bytes_per_second: EXPORT_BYTES_PER_SECOND_MIN,
-                grace: EXPORT_GRACE,
-                waited: EXPORT_TIME_MAX,
-            },
-        }
+        SendTime::of_list(self.rows.time_left())
     }
 
     fn holds(&mut self, bytes: usize) -> BoxFuture<'_, Result<(), Refusal>> {

@@ -1,15 +1,18 @@
 //! Commands about payment modules, and the catalog lines that `MngGetCashierProviders` lists.
 
+use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 use cashier_core::time::UnixTime;
 
+use crate::flows::Rules;
 use crate::json_object::{Described, answer};
 use crate::manager::command::{Command, CommandCall, Effect, NoFields};
 use crate::ports::{CatalogLine, ModuleSetting};
-use crate::wire::answer_values::{Listing, ListingOf, OrNull};
+use crate::snapshot::Snapshot;
+use crate::wire::answer_values::OrNull;
 use crate::wire::envelope::{self, CommandResult};
-use crate::wire::values::{Flag, Time};
+use crate::wire::values::{Flag, Id, Time};
 
 pub const LIST: Command = Command {
     name: "MngGetCashierPaymentModules",
@@ -17,7 +20,7 @@ pub const LIST: Command = Command {
     effect: Effect::Reads,
     errors: &[],
     request: NoFields::schema,
-    answer: ListingOf::<ModuleRecord>::schema,
+    answer: ModulesAnswer::schema,
     run: |call| Box::pin(async move { list(&call) }),
 };
 
@@ -48,6 +51,22 @@ answer! {
         webhook_events: Vec<&'a str> = texts(&line.declared.webhook_events), "events to subscribe to at the provider; empty where none need be chosen";
     }
 
+    /// The modules, and the configs that they serve.
+    pub struct ModulesAnswer<'a>(modules: &'a [CatalogLine], snapshot: &'a Snapshot, rules: &'a Rules) {
+        rows: Vec<ModuleRecord<'a>> = modules.iter().map(|line| ModuleRecord::new(line, false)).collect(), "the modules";
+        count: u64 = modules.len() as u64, "how many there are";
+        webhooks: Vec<WebhookSetup<'a>> =
+            snapshot.configs().map(|served| WebhookSetup::new(&served.config, modules, rules)).collect(),
+            "for each config, what its webhook is set up with at the provider";
+    }
+
+    /// What a config's webhook is set up with at its provider.
+    pub struct WebhookSetup<'a>(row: &'a ProviderConfig, modules: &'a [CatalogLine], rules: &'a Rules) {
+        provider_config_id: Id = Id(row.id.0), "provider config id";
+        notify_url: Box<str> = rules.notify_url(&row.provider, row.id), "the address that the provider sends to";
+        events: Vec<&'a str> = events(modules, &row.provider), "events to subscribe to; empty where none need be chosen, or the module is not loaded";
+    }
+
     /// A setting that a module declares.
     pub struct SettingRecord<'a>(setting: &'a ModuleSetting) {
         key: &'a str = &setting.key, "key: a field of the config, or in its settings";
@@ -59,6 +78,11 @@ answer! {
         endpoint: Flag = Flag(setting.endpoint), "1 where it decides to which host requests go";
         default: OrNull<&'a str> = OrNull(setting.default.as_deref()), "the value where none is set; null where there is none";
     }
+}
+
+fn events<'a>(modules: &'a [CatalogLine], provider: &str) -> Vec<&'a str> {
+    let declared = modules.iter().filter(|line| &*line.code == provider).flat_map(|line| &line.declared.webhook_events);
+    declared.map(|event| &**event).collect()
 }
 
 fn texts(of: &[Box<str>]) -> Vec<&str> {
@@ -80,7 +104,7 @@ fn list(call: &CommandCall) -> CommandResult {
     }
     // Read now: a module's health changes between two snapshots.
     let lines = call.cashier.modules.catalog();
-    envelope::success(&Listing::new(lines.iter().map(|line| ModuleRecord::new(line, false)), lines.len() as u64))
+    envelope::success(&ModulesAnswer::new(&lines, &call.cashier.snapshot(), &call.cashier.rules))
 }
 
 /// The lines that a session may see: with a brand, the modules that may serve it, without their paths and without what is

@@ -8,14 +8,14 @@ use cashier_core::status::TransactionStatus;
 use cashier_core::time::UnixTime;
 
 use crate::flows::replay::{Recovery, ReplayedEvent, ReplayedTransaction};
-use crate::flows::{EXPORT_ROWS_MIN, ListReader, events, replay};
+use crate::flows::{events, replay};
 use crate::json_object::{Described, answer, request};
 use crate::manager::command::{Command, CommandCall, Effect};
 use crate::manager::event_list;
 use crate::wire::answer_values::{ExactAmount, ListingOf};
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::event::EventRecord;
-use crate::wire::filter::{self, Parameters};
+use crate::wire::filter;
 use crate::wire::values::{Flag, Id, Numbered, RecordId, Time};
 
 pub const LIST: Command = Command {
@@ -98,10 +98,8 @@ async fn list(call: CommandCall) -> CommandResult {
         // Events without a brand are for sessions without one.
         own.flat(Clause::Where, &[EventField::Brand.name(), "=", brand])?;
     }
-    let filter = Parameters::from_json(call.data())?.into_filter_on(own)?;
-    let manager = call.session.manager_id();
-    let is_export = filter.limit() >= EXPORT_ROWS_MIN;
-    let reader = if is_export { ListReader::Export(manager) } else { ListReader::Manager(manager) };
+    let filter = call.filter_on(own)?;
+    let reader = call.list_reader(filter.limit());
     let rows = events::list(&call.cashier, reader, filter).await?;
     Ok(CommandAnswer::of_body(event_list::listing(rows).await?))
 }

@@ -228,7 +228,9 @@ async fn providers_are_listed_without_secrets_and_scoped_to_the_brand() {
     let of_state = ["generation", "isolation", "health", "problems"];
     let mut line = shown["runtime_providers"][0].clone();
     line.as_object_mut().unwrap().retain(|name, _| !of_state.contains(&&**name));
-    assert_eq!(modules, json!({"rows": [line], "count": 1}));
+    let (_, every) = api.command("manager", "MngGetCashierProviders", r#"{"orderBy":["id","asc"]}"#).await;
+    assert_eq!(every["webhooks"].as_array().unwrap().len(), 3);
+    assert_eq!(modules, json!({"rows": [line], "count": 1, "webhooks": every["webhooks"]}));
     assert_eq!(api.error("manager@ion4", "MngGetCashierPaymentModules", "{}").await.0, 403);
 }
 

@@ -7,13 +7,13 @@ use cashier_core::refusal::RefusalCode;
 use cashier_core::session::Role;
 use cashier_core::transaction::Transaction;
 
-use crate::flows::{EXPORT_ROWS_MIN, ListReader, transactions};
+use crate::flows::transactions;
 use crate::json_object::Described;
 use crate::manager::command::{ById, Command, CommandCall, Effect};
 use crate::manager::transaction_list;
 use crate::wire::answer_values::TableOf;
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
-use crate::wire::filter::{self, Parameters};
+use crate::wire::filter;
 use crate::wire::transaction::{TransactionAnswer, TransactionDetail, TransactionRecord};
 
 pub const GET: Command = Command {
@@ -49,11 +49,9 @@ pub(super) async fn shown(call: &CommandCall, row: &Transaction) -> CommandResul
 }
 
 async fn list(call: CommandCall) -> CommandResult {
-    let filter = Parameters::from_json(call.data())?.into_filter()?;
+    let filter = call.filter()?;
     let scope = Scope { customer: None, brand: call.session.brand().map(Into::into) };
-    let manager = call.session.manager_id();
-    let is_export = filter.limit() >= EXPORT_ROWS_MIN;
-    let reader = if is_export { ListReader::Export(manager) } else { ListReader::Manager(manager) };
+    let reader = call.list_reader(filter.limit());
     let page = transactions::list(&call.cashier, reader, &scope, filter).await?;
     Ok(CommandAnswer::of_body(transaction_list::table(page).await?))
 }

@@ -6,7 +6,7 @@ use cashier_core::texts::Texts;
 use cashier_core::transaction::Transaction;
 use futures_util::future::BoxFuture;
 
-use crate::flows::transactions::{EXPORT_BYTES_PER_SECOND_MIN, EXPORT_GRACE, EXPORT_TIME_MAX, TransactionPage};
+use crate::flows::transactions::TransactionPage;
 use crate::wire::answer_values::{ListingOf, TableOf, rows, table_rows};
 use crate::wire::pieces::{AnswerBody, Pieces, SendTime, around_rows, elements};
 use crate::wire::transaction::{Audience, TransactionRecord};
@@ -82,14 +82,7 @@ impl Pieces for TransactionList {
     }
 
     fn send_time(&self) -> SendTime {
-        match self.page.time_left() {
-            Some(left) => SendTime::Within(left),
-            None => SendTime::AtPace {
-                bytes_per_second: EXPORT_BYTES_PER_SECOND_MIN,
-                grace: EXPORT_GRACE,
-                waited: EXPORT_TIME_MAX,
-            },
-        }
+        SendTime::of_list(self.page.time_left())
     }
 
     fn holds(&mut self, bytes: usize) -> BoxFuture<'_, Result<(), Refusal>> {

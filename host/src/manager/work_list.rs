@@ -7,7 +7,7 @@ use crate::flows::work_list;
 use crate::json_object::Described;
 use crate::manager::command::{Command, CommandCall, Effect};
 use crate::wire::envelope::{self, CommandResult};
-use crate::wire::filter::{self, Parameters};
+use crate::wire::filter;
 use crate::wire::work_item::WorkAnswer;
 
 pub const LIST: Command = Command {
@@ -21,7 +21,7 @@ pub const LIST: Command = Command {
 };
 
 async fn list(call: CommandCall) -> CommandResult {
-    let filter = Parameters::from_json(call.data())?.into_filter_on(FilterBuilder::new().oldest_first())?;
+    let filter = call.filter_on(FilterBuilder::new().oldest_first())?;
     let page = work_list::list(&call.cashier, &call.session, &filter).await?;
     let answer = envelope::success(&WorkAnswer::new(&page.items, page.count, &page.kinds, page.now))?;
     let mut permit = page.permit;

@@ -10,7 +10,7 @@ use crate::wire::values::{Id, Numbered, Time};
 
 answer! {
     /// A provider event.
-    pub struct EventRecord<'a>(row: &'a ProviderEvent, body: Cow<'a, str>, headers: &'a str, reason: &'a str) {
+    pub struct EventRecord<'a>(row: &'a ProviderEvent, body: Cow<'a, str>, headers: &'a str, reason: &'a str, to_manager: bool) {
         id: Id = Id(row.id.0), "Provider event id";
         provider: &'a str = &row.provider, "Provider code";
         event_id: &'a str = &row.event_id, "The provider's id of the event";
@@ -24,20 +24,22 @@ answer! {
         failure_reason: &'a str = reason, "Failure reason";
         created_time: Time = Time(row.created_time), "Creation timestamp";
         processed_time: Time = Time(row.processed_time), "Processing timestamp";
+        provider_config_id: Option<Id> = to_manager.then_some(Id(row.config_id.0)), "Config that received it, 0 for none; for managers alone";
+        brand: Option<&'a str> = to_manager.then_some(&*row.brand), "Brand whose managers see it, empty for none; for managers alone";
     }
 }
 
 impl<'a> EventRecord<'a> {
     /// For managers, with the body and the masked headers that were received.
     pub fn for_manager(row: &'a ProviderEvent, body: &'a [u8], headers_json: &'a str) -> Self {
-        Self::new(row, String::from_utf8_lossy(body), headers_json, &row.failure_reason)
+        Self::new(row, String::from_utf8_lossy(body), headers_json, &row.failure_reason, true)
     }
 
     /// For the webhook's sender: it knows the body, and of a failure it gets the code alone, because the values behind
     /// it are for managers.
     pub fn for_sender(row: &'a ProviderEvent) -> Self {
         let code = row.failure_reason.split(':').next().unwrap_or_default();
-        Self::new(row, Cow::default(), "", code)
+        Self::new(row, Cow::default(), "", code, false)
     }
 }
 
@@ -75,7 +77,7 @@ pub(crate) mod tests {
         let row = failed();
         let to_manager = EventRecord::for_manager(&row, b"{\"id\":\"evt_1\"}\xff", "[]");
         let written = [to_manager, EventRecord::for_sender(&row)].map(|record| serde_json::to_string(&record).unwrap());
-        let expected = r#"{"id":9,"provider":"stripe","event_id":"evt_1","transaction_id":15,"provider_payment_id":"pi_123","payload_json":"{\"id\":\"evt_1\"}�","headers_json":"[]","signature_status":1,"processing_status":2,"failure_reason":"PROVIDER_CONFIG_MISMATCH: received under config 2","created_time":1779270000,"processed_time":1779270001}
+        let expected = r#"{"id":9,"provider":"stripe","event_id":"evt_1","transaction_id":15,"provider_payment_id":"pi_123","payload_json":"{\"id\":\"evt_1\"}�","headers_json":"[]","signature_status":1,"processing_status":2,"failure_reason":"PROVIDER_CONFIG_MISMATCH: received under config 2","created_time":1779270000,"processed_time":1779270001,"provider_config_id":1,"brand":"ion4"}
 {"id":9,"provider":"stripe","event_id":"evt_1","transaction_id":15,"provider_payment_id":"pi_123","payload_json":"","headers_json":"","signature_status":1,"processing_status":2,"failure_reason":"PROVIDER_CONFIG_MISMATCH","created_time":1779270000,"processed_time":1779270001}"#;
         assert_eq!(written.join("\n"), expected);
     }

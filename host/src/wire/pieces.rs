@@ -18,6 +18,15 @@ const PIECE_BYTES_MAX: usize = 512 * 1024;
 /// How long an answer may take to be sent that has no rule of its own.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(120);
 
+/// How long the server may wait in all for the reader of an export: a slow line gets its fifty thousand rows.
+pub const EXPORT_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// Bytes of an export that its reader takes in a second, on average over the time that the server waits for it.
+pub const EXPORT_BYTES_PER_SECOND_MIN: u64 = 8 * 1024;
+
+/// How long the server waits for the reader of an export before its progress is judged.
+pub const EXPORT_GRACE: Duration = Duration::from_secs(10);
+
 /// How long an answer may take to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendTime {
@@ -31,6 +40,17 @@ pub enum SendTime {
         /// The server waits for no longer in all.
         waited: Duration,
     },
+}
+
+impl SendTime {
+    /// Of an export, whose reader has a pace to keep.
+    pub const EXPORT: Self =
+        Self::AtPace { bytes_per_second: EXPORT_BYTES_PER_SECOND_MIN, grace: EXPORT_GRACE, waited: EXPORT_TIME_MAX };
+
+    /// Of a list that has so much of its time left; `None` is an export.
+    pub fn of_list(left: Option<Duration>) -> Self {
+        left.map_or(Self::EXPORT, Self::Within)
+    }
 }
 
 impl Default for SendTime {

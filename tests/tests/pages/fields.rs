@@ -1,10 +1,11 @@
 //! Fields of records, requests and filters: the lists in the pages against the descriptions from which the wire is read and
 //! written, in their order.
 
-use cashier_core::filter::{ConfigField, EventField, Field, OverrideField, TransactionField, WorkField};
+use cashier_core::filter::{
+    ApprovalField, AuditField, ConfigField, EventField, Field, OverrideField, TransactionField, WorkField,
+};
 use cashier_host::json_object::{FieldLine, Object, Record};
-use cashier_host::manager::config::WebhookSetup;
-use cashier_host::manager::module::{ModuleRecord, SettingRecord};
+use cashier_host::manager::module::{ModuleRecord, SettingRecord, WebhookSetup};
 use cashier_host::wire::config::{ConfigBody, ConfigRecord};
 use cashier_host::wire::customer_override::{OverrideBody, OverrideRecord};
 use cashier_host::wire::deposit::{DepositAnswer, DepositBody};
@@ -55,6 +56,7 @@ fn the_pages_list_the_fields_of_records_requests_and_filters_in_their_order() {
     let customer = "docs/api/customer.md";
     let [transactions, events, configs] =
         ["docs/api/manager-transactions.md", "docs/api/manager-events.md", "docs/api/manager-configs.md"];
+    let approvals = "docs/api/manager-approvals.md";
     let modules = names(ModuleRecord::FIELDS);
     let without_state = modules.iter().take_while(|name| *name != "generation").cloned().collect();
     let lists = [
@@ -81,6 +83,8 @@ fn the_pages_list_the_fields_of_records_requests_and_filters_in_their_order() {
         (configs, "the fields of an override", names(OverrideRecord::FIELDS)),
         (configs, "the fields that a filter of overrides may name", filter::<OverrideField>()),
         (events, "the fields that a filter of events may name", filter::<EventField>()),
+        (approvals, "the fields that a filter of approvals may name", filter::<ApprovalField>()),
+        (approvals, "the fields that a filter of audit records may name", filter::<AuditField>()),
         (configs, "the fields of a runtime module", modules),
         (configs, "the fields of a module", without_state),
         (configs, "the fields of a setting that a module declares", names(SettingRecord::FIELDS)),

@@ -1,7 +1,7 @@
 //! The filterable fields of each record, and their values in a row (API.md sections 3, 4 and 6).
 
 use super::model::{Field, FilterRow, FilterValue, Kind};
-use crate::approval::Approval;
+use crate::approval::ApprovalAt;
 use crate::customer_override::CustomerOverride;
 use crate::duty::WorkItem;
 use crate::money::Money;
@@ -96,6 +96,7 @@ fields! {
         DecidedBy = Int "decided_by",
         CreatedTime = Int "asked_time",
         ExpiresTime = Int "expires_time",
+        State = Text "state",
     }
     /// Fields of audit records; the host's row gives their values.
     AuditField {
@@ -233,19 +234,20 @@ impl FilterRow<OverrideField> for CustomerOverride {
     }
 }
 
-impl FilterRow<ApprovalField> for Approval {
+impl FilterRow<ApprovalField> for ApprovalAt<'_> {
     fn value(&self, field: ApprovalField) -> FilterValue<'_> {
         use ApprovalField as F;
         match field {
-            F::Id => FilterValue::id(self.id.0),
-            F::Command => FilterValue::Text(&self.command),
-            F::ProviderConfigId => FilterValue::id(self.config_id.0),
-            F::TransactionId => FilterValue::id(self.transaction_id.0),
-            F::Brand => FilterValue::Text(&self.brand),
-            F::AskedBy => FilterValue::id(self.asked_by.0),
-            F::DecidedBy => FilterValue::id(self.decided_by.0),
-            F::CreatedTime => FilterValue::Int(self.asked_time.0),
-            F::ExpiresTime => FilterValue::Int(self.expires_time.0),
+            F::Id => FilterValue::id(self.row.id.0),
+            F::Command => FilterValue::Text(&self.row.command),
+            F::ProviderConfigId => FilterValue::id(self.row.config_id.0),
+            F::TransactionId => FilterValue::id(self.row.transaction_id.0),
+            F::Brand => FilterValue::Text(&self.row.brand),
+            F::AskedBy => FilterValue::id(self.row.asked_by.0),
+            F::DecidedBy => FilterValue::id(self.row.decided_by.0),
+            F::CreatedTime => FilterValue::Int(self.row.asked_time.0),
+            F::ExpiresTime => FilterValue::Int(self.row.expires_time.0),
+            F::State => FilterValue::Text(self.row.state_at(self.now).name()),
         }
     }
 }

@@ -9,7 +9,8 @@ use cashier_core::filter::{Filter, FilterBuilder, TransactionField};
 use cashier_core::ids::{CustomerId, ManagerId};
 use cashier_core::refusal::RefusalCode;
 
-use crate::flows::transactions::{LIST_TIME_MAX, TransactionPage, list};
+use crate::flows::list_time::LIST_TIME_MAX;
+use crate::flows::transactions::{TransactionPage, list};
 use crate::flows::{CUSTOMER_LISTS_MAX, ListReader};
 use crate::test_cashier::{CUSTOMER, TestCashier};
 

@@ -19,6 +19,14 @@ impl ManagerApi {
         snapshot.config(cashier_core::ids::ConfigId(1)).unwrap().config.webhook_secret.expose().to_owned()
     }
 
+    /// The approvals that the list finds by a state.
+    async fn ids_in_state(&self, state: &str) -> Vec<Value> {
+        let (_, found) = self.command("manager", LIST, &format!(r#"{{"where":[["state","=","{state}"]]}}"#)).await;
+        let rows = found["rows"].as_array().unwrap();
+        assert!(rows.iter().all(|row| row["state"] == state), "{found}");
+        rows.iter().map(|row| row["id"].clone()).collect()
+    }
+
     /// Of what was done.
     pub(super) fn records(&self) -> Vec<AuditRecord> {
         self.all_records().into_iter().filter(|record| !record.outcome.starts_with("refused")).collect()
@@ -71,6 +79,7 @@ async fn m14_a_second_person_approves_a_replaced_secret_where_settings_ask_for_i
     assert_eq!(api.error("manager#8", APPROVE, r#"{"id":999}"#).await, (404, "RET_ERR_NOTFOUND".into()));
     assert_eq!(api.command("manager", LIST, r#"{"where":[["asked_by","=",7]]}"#).await.1["count"], 1);
     assert_eq!(api.command("manager@other", LIST, "{}").await.1["count"], 0);
+    assert_eq!(api.ids_in_state("open").await, [asked["approval"]["id"].clone()]);
 
     let (_, approved) = api.command("manager#8", APPROVE, &by_id).await;
     assert_eq!((&approved["approval"]["state"], &approved["approval"]["decided_by"]), (&json!("approved"), &json!(8)));
@@ -93,12 +102,16 @@ async fn m14_an_approval_is_rejected_or_refused_once_the_config_changed() {
     let rejected = ask().await;
     assert_eq!(api.command("dealer#7", REJECT, &rejected).await.1["approval"]["state"], "rejected");
     assert_eq!(api.error("manager#8", APPROVE, &rejected).await, (409, "RET_ERR_DUPLICATE".into()));
+    assert_eq!((api.ids_in_state("open").await.len(), api.ids_in_state("rejected").await.len()), (0, 1));
     let stale = ask().await;
     assert_eq!(api.command("manager#8", UPDATE, r#"{"id":1,"sort_index":5}"#).await.0, 200, "needs one person");
     assert_eq!(api.error("manager#8", APPROVE, &stale).await, (409, "APPROVAL_STALE".into()));
     let old = ask().await;
     api.env.clock.advance(std::time::Duration::from_secs(cashier_core::approval::APPROVAL_SECONDS.cast_unsigned()));
     assert_eq!(api.error("manager#8", APPROVE, &old).await, (409, "APPROVAL_STALE".into()), "it is expired");
+    let by_state = |state: &'static str| api.ids_in_state(state);
+    let counts = [by_state("open").await, by_state("expired").await, by_state("approved").await].map(|ids| ids.len());
+    assert_eq!(counts, [0, 2, 0], "the state is that of now: nothing was written when they expired");
     assert_eq!(api.webhook_secret(), before);
 }
 
