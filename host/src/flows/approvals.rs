@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState, ground};
+use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState};
 use cashier_core::change::Change;
 use cashier_core::ids::{ApprovalId, ManagerId, TransactionId};
 use cashier_core::money::Money;
@@ -33,6 +33,8 @@ pub struct WantedDecision {
     pub fields: Box<str>,
     /// What it would move.
     pub amount: Option<Money>,
+    /// The [`cashier_core::approval::ground`] on which the request was judged: what is recorded between that and asking makes the approval stale.
+    pub ground: u64,
 }
 
 /// Begins to decide an approval that this session sees. The approval as it is is read after this.
@@ -82,7 +84,7 @@ pub async fn ask(
             transaction_id: id,
             amount: wanted.amount,
             brand: known.transaction.brand.clone(),
-            ground: ground(&known.transaction.facts),
+            ground: wanted.ground,
             request: wanted.request,
             unreadable: None,
             fields: wanted.fields,

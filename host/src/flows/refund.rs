@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
+use cashier_core::approval::ground as ground_of;
 use cashier_core::draft::Draft;
 use cashier_core::duty::{ProviderQuery, WINDOW_MARGIN_SECONDS};
 use cashier_core::ids::{ConfigId, TransactionId};
@@ -31,8 +32,8 @@ const REQUEST_ID: &str = "refund";
 pub enum RefundOutcome {
     /// The transaction as it is: refunded, accepted, or under way.
     Made(Box<Aggregate>),
-    /// Nothing changed: this amount needs a second person.
-    Waits(Money),
+    /// Nothing changed: this amount needs a second person, on the ground on which it was judged.
+    Waits { amount: Money, ground: u64 },
 }
 
 /// Requests a refund, and waits for its debit and the provider's answer, unless it needs a second person.
@@ -56,7 +57,7 @@ pub async fn refund(
         let would = refund::request(&mut tried, known, &request, abilities.clone())?;
         act.approval.as_deref().map_or(Ok(()), |approval| would.check_approved(approval))?;
         if would.waits(needs_second, &cashier.rules.refund_limits) {
-            waits = Some(would.amount);
+            waits = Some(RefundOutcome::Waits { amount: would.amount, ground: ground_of(&known.transaction.facts) });
             return Err(Refusal::new(RefusalCode::PermissionDenied, "the refund needs a second person"));
         }
         let made = refund::request(draft, known, &request, abilities)?;
@@ -70,7 +71,7 @@ pub async fn refund(
     })
     .await;
     match (decided, waits) {
-        (Err(_), Some(amount)) => return Ok(RefundOutcome::Waits(amount)),
+        (Err(_), Some(waits)) => return Ok(waits),
         (decided, _) => decided?,
     };
     // It goes on where the client stops waiting.

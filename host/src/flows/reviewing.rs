@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
+use cashier_core::approval::ground;
 use cashier_core::decisions::{self, Absence, Resolution};
 use cashier_core::duty::{ProviderQuery, QueryOutcome};
 use cashier_core::ids::TransactionId;
@@ -72,8 +73,9 @@ pub struct ReviewEnd {
 pub enum ReviewOutcome {
     /// The transaction as it is after it.
     Made(Box<Aggregate>),
-    /// Nothing changed: it needs a second person. The amount that would be owed, where there is one.
-    Waits(Option<Money>),
+    /// Nothing changed: it needs a second person. The amount that would be owed, where there is one, and the ground on which it
+    /// was judged.
+    Waits { amount: Option<Money>, ground: u64 },
 }
 
 /// Ends what is under review with an exact amount, or closes it, unless that needs a second person.
@@ -93,7 +95,7 @@ pub async fn resolve(
         None => Resolution::Refuse,
     };
     query_once_more(cashier, &known).await?;
-    let (mut judged, mut waits) = (None, false);
+    let (mut judged, mut waits) = (None, None);
     let needs_second = act.approval.is_none() && cashier.rules.second_person.resolving;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
         if matches!(resolution, Resolution::Credit(amount) if amount.minor > 0) {
@@ -101,7 +103,7 @@ pub async fn resolve(
         }
         let changes = decisions::resolve(known, resolution, draft.context())?;
         if needs_second {
-            waits = true;
+            waits = Some(ground(&known.transaction.facts));
             return Err(Refusal::new(RefusalCode::PermissionDenied, "the end of a review needs a second person"));
         }
         draft.add(changes);
@@ -113,11 +115,12 @@ pub async fn resolve(
         Ok(Decision { stated: vec![decided, recorded("reason", "", end.reason.clone())], ..Decision::default() })
     })
     .await;
-    if waits {
-        return Ok(ReviewOutcome::Waits(match resolution {
+    if let Some(ground) = waits {
+        let amount = match resolution {
             Resolution::Credit(amount) => Some(amount),
             Resolution::Refuse => None,
-        }));
+        };
+        return Ok(ReviewOutcome::Waits { amount, ground });
     }
     answered(judged, after?).map(|known| ReviewOutcome::Made(Box::new(known)))
 }

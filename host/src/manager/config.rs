@@ -51,7 +51,7 @@ pub const ADD: Command = Command {
     name: "MngAddCashierProviderConfig",
     may: Role::may_manage_cashier,
     effect: Effect::Changes,
-    errors: &[RefusalCode::NotFound],
+    errors: &[],
     request: ConfigBody::schema,
     answer: saved_or_waiting,
     run: |call| Box::pin(add(call)),

@@ -55,7 +55,9 @@ async fn refund(call: CommandCall) -> CommandResult {
     let id = TransactionId(body.id.0);
     match refund::refund(&call.cashier, &call.act(), id, body.request()).await? {
         RefundOutcome::Made(known) => shown(&call, &known).await,
-        RefundOutcome::Waits(amount) => second_person::ask(&call, id, "refund", Some(amount)).await,
+        RefundOutcome::Waits { amount, ground } => {
+            second_person::ask(&call, id, "refund", (Some(amount), ground)).await
+        }
     }
 }
 

@@ -70,6 +70,6 @@ async fn resolve(call: CommandCall) -> CommandResult {
     let id = TransactionId(id.0);
     match reviewing::resolve(&call.cashier, &call.act(), id, end).await? {
         ReviewOutcome::Made(resolved) => shown(&call, &resolved.transaction).await,
-        ReviewOutcome::Waits(amount) => second_person::ask(&call, id, fields, amount).await,
+        ReviewOutcome::Waits { amount, ground } => second_person::ask(&call, id, fields, (amount, ground)).await,
     }
 }

@@ -11,13 +11,19 @@ use crate::wire::approval::ApprovalAnswer;
 use crate::wire::envelope::{CommandAnswer, CommandResult};
 use crate::wire::write;
 
-/// Asks for a second person about a transaction: nothing changes yet. `fields` names what the command decides.
+/// Asks for a second person about a transaction: nothing changes yet. `fields` names what the command decides, `ground`
+/// what it was judged on.
 ///
 /// # Errors
 /// As [`approvals::ask`].
-pub(super) async fn ask(call: &CommandCall, id: TransactionId, fields: &str, amount: Option<Money>) -> CommandResult {
+pub(super) async fn ask(
+    call: &CommandCall,
+    id: TransactionId,
+    fields: &str,
+    (amount, ground): (Option<Money>, u64),
+) -> CommandResult {
     let request = Secret::new(&String::from_utf8_lossy(call.data()));
-    let wanted = WantedDecision { request, fields: fields.into(), amount };
+    let wanted = WantedDecision { request, fields: fields.into(), amount, ground };
     let asked = approvals::ask(&call.cashier, &call.act(), id, wanted).await?;
     let answer = write::part(&ApprovalAnswer::new(&asked, call.cashier.clock.now()))?;
     Ok(CommandAnswer::accepted(answer))

@@ -3,6 +3,7 @@
 mod account_changes;
 mod audit;
 mod correction;
+mod errors;
 mod events;
 mod explain;
 mod explain_methods;

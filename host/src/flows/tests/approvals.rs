@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState};
+use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState, ground};
 use cashier_core::change::Body;
 use cashier_core::facts::PersonFact;
 use cashier_core::ids::{ApprovalId, ManagerId, TransactionId};
+use cashier_core::notice::Update;
 use cashier_core::provider_config::Secret;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
@@ -39,10 +40,16 @@ async fn credited() -> TestCashier {
 }
 
 async fn asked(env: &TestCashier, by: u64) -> Result<Approval, Refusal> {
+    asked_on(env, by, ground(&env.aggregate(ID).transaction.facts)).await
+}
+
+/// For a request that was judged on this ground.
+async fn asked_on(env: &TestCashier, by: u64, ground: u64) -> Result<Approval, Refusal> {
     let wanted = WantedDecision {
         request: Secret::new(r#"{"id":1,"reason":"CANARY"}"#),
         fields: "amount".into(),
         amount: Some(usd(500)),
+        ground,
     };
     ask(&env.cashier, &act(session(by, None), None), ID, wanted).await
 }
@@ -110,7 +117,7 @@ async fn a_new_fact_makes_it_stale_and_a_notice_that_states_nothing_new_does_not
 
     let stale = asked(&env, 7).await.unwrap();
     let again = paid("evt_3", &reference);
-    let second = cashier_core::notice::Update { payment_id: "another".into(), ..again };
+    let second = Update { payment_id: "another".into(), ..again };
     env.notice(Some(1), vec![second]).await.unwrap();
     assert_eq!(approve(&env, session(8, None), stale.id).await.unwrap_err(), RefusalCode::ApprovalStale);
     assert_eq!((decisions(&env), state(&env, stale.id)), (1, ApprovalState::Open), "it can be rejected");
@@ -123,8 +130,7 @@ async fn a_new_fact_makes_it_stale_and_a_notice_that_states_nothing_new_does_not
     assert_eq!(approve(&env, session(8, None), old.id).await.unwrap_err(), RefusalCode::ApprovalStale, "it is expired");
     // A status that moves no money: the order was declined once more at the provider.
     let open = asked(&env, 7).await.unwrap();
-    let declined =
-        cashier_core::notice::Update { reference: Some(reference.clone()), ..update("evt_4", ProviderStatus::Failed) };
+    let declined = Update { reference: Some(reference.clone()), ..update("evt_4", ProviderStatus::Failed) };
     env.notice(Some(1), vec![declined]).await.unwrap();
     approve(&env, session(8, None), open.id).await.unwrap();
 }
@@ -183,7 +189,21 @@ async fn whoever_owns_the_host_approves_alone_and_it_is_recorded_so() {
 #[tokio::test(start_paused = true)]
 async fn a_transaction_of_another_brand_cannot_be_asked_about() {
     let env = credited().await;
-    let wanted = WantedDecision { request: Secret::new("{}"), fields: "amount".into(), amount: None };
+    let wanted = WantedDecision { request: Secret::new("{}"), fields: "amount".into(), amount: None, ground: 0 };
     let refused = ask(&env.cashier, &act(session(7, Some("other")), None), ID, wanted).await.unwrap_err();
     assert_eq!((refused.code, outcomes(&env).len()), (RefusalCode::NotFound, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stated_between_judging_a_request_and_asking_for_it_makes_its_approval_stale() {
+    let env = credited().await;
+    let judged = ground(&env.aggregate(ID).transaction.facts);
+    let reference = env.aggregate(ID).transaction.reference;
+    let second = Update { payment_id: "pay_2".into(), ..paid("evt_2", &reference) };
+    env.notice(Some(1), vec![second]).await.unwrap();
+    let late = asked_on(&env, 7, judged).await.unwrap();
+    assert_eq!(approve(&env, session(8, None), late.id).await.unwrap_err(), RefusalCode::ApprovalStale);
+    let again = asked(&env, 7).await.unwrap();
+    assert_ne!(again.id, late.id, "judged on what is known now");
+    assert!(approve(&env, session(8, None), again.id).await.is_ok());
 }

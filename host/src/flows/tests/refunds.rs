@@ -44,7 +44,7 @@ pub(super) fn request(env: &TestCashier) -> impl Future<Output = Result<u8, Refu
     async move {
         match refund::refund(&cashier, &act, ID, request).await? {
             refund::RefundOutcome::Made(known) => Ok(known.transaction.status.number()),
-            refund::RefundOutcome::Waits(amount) => panic!("{amount} waits for a second person"),
+            refund::RefundOutcome::Waits { amount, .. } => panic!("{amount} waits for a second person"),
         }
     }
 }

@@ -13,7 +13,7 @@ const REJECT: &str = "MngRejectCashierChange";
 const LIST: &str = "MngGetCashierApprovalsByFilter";
 
 /// A credited deposit of 100 USD, where refunds of more than 50 USD need a second person.
-async fn credited() -> ManagerApi {
+pub(super) async fn credited() -> ManagerApi {
     let mut api = ManagerApi::with_second_person_for(&["refunds"]).await;
     lock(&api.env.trading.rights).1 = RefundLimits::new([usd(5_000)]);
     restart(&mut api).await;
@@ -34,7 +34,7 @@ async fn pay(api: &ManagerApi, event: &str) {
 }
 
 /// Asks for a refund that waits; the request that decides about it.
-async fn asked(api: &ManagerApi, token: &str, data: &str) -> String {
+pub(super) async fn asked(api: &ManagerApi, token: &str, data: &str) -> String {
     let (number, asked) = api.command(token, REFUND, data).await;
     assert_eq!((number, &asked["approval"]["state"]), (202, &json!("open")), "{asked}");
     format!(r#"{{"id":{}}}"#, asked["approval"]["id"])
