@@ -34,7 +34,7 @@ pub enum Duty {
     /// A call to the provider is due.
     Provider(ProviderDuty),
     /// Owed differs from posted, and a person must permit it: the newest posting was refused, a reversal waits, or a written status
-    /// that was released stopped the money.
+    /// stopped the money, also one that was released.
     AwaitRetry,
 }
 
@@ -169,7 +169,9 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Du
     // Nearly every row is decided here, without deriving its standing: credited in full, or never confirmed.
     let settled = match transaction.status {
         S::Credited => transaction.reason.code == ReasonCode::None && transaction.facts.persons.is_empty(),
-        S::Created | S::PendingPayment | S::Failed | S::Cancelled => operations.is_empty(),
+        S::Created | S::PendingPayment | S::Failed | S::Cancelled => {
+            operations.is_empty() && !transaction.facts.is_held()
+        }
         S::ProviderConfirmed | S::CreditFailed | S::Refunded | S::Chargeback | S::ManualReview => false,
     };
     if settled {
@@ -177,9 +179,26 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Du
     }
     let posted = operation::posted(transaction, operations);
     let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
-    // A status that was written stops the money, also after it was released: a person must permit it.
-    let stopped = || transaction.facts.money_is_stopped() && !transaction.facts.is_held();
-    if !(standing.may_post || standing.reversal_waits || stopped()) || standing.owed_minor == posted.minor {
+    if standing.owed_minor == posted.minor {
+        return None;
+    }
+    // A status that was written stops the money, also after it was released: a person must permit it. While it holds, a review is
+    // listed as such, and a 3 states that what is owed was settled outside.
+    let is_answered = || match transaction.status {
+        S::ManualReview => true,
+        S::Credited => standing.owed_minor > posted.minor,
+        S::Created
+        | S::PendingPayment
+        | S::ProviderConfirmed
+        | S::CreditFailed
+        | S::Failed
+        | S::Cancelled
+        | S::Refunded
+        | S::Chargeback => false,
+    };
+    let facts = &transaction.facts;
+    let stopped = || if facts.is_held() { !is_answered() } else { facts.money_is_stopped() };
+    if !(standing.may_post || standing.reversal_waits || stopped()) {
         return None;
     }
     let plannable = operation::due_minor(transaction, &standing, operations).is_some();

@@ -46,6 +46,8 @@ numbered! {
         GatewayBroken = 16 "gateway_broken",
         /// A manager's refund is to be sent, or its end is not known.
         Refund = 17 "refund",
+        /// A written status that holds stops what is owed.
+        PostingStopped = 18 "posting_stopped",
     }
     /// Whom it waits for, with the wire name.
     WaitsFor {
@@ -83,6 +85,7 @@ impl WorkKind {
             Self::Review
             | Self::ManualApproval
             | Self::PostingRefused
+            | Self::PostingStopped
             | Self::ReversalWaits
             | Self::UnmatchedPayment
             | Self::UnreadableNotice
@@ -128,6 +131,9 @@ impl WorkItem {
             WorkKind::PostingRefused => {
                 "The trading server refused what is owed; it is posted again when a person asks."
             }
+            WorkKind::PostingStopped => {
+                "A status that a person wrote stops what is owed; it is released, then retried."
+            }
             WorkKind::ReversalWaits => "Money went back at the provider; a person permits that the account is debited.",
             WorkKind::Posting => "A posting waits for the trading server.",
             WorkKind::PostingUnknown => "A posting was sent and not answered; it is looked up before it is sent again.",
@@ -155,6 +161,7 @@ impl WorkItem {
                 _ => "MngResolveCashierDoubt",
             },
             WorkKind::ManualApproval => "MngProcessManualCashierTransaction",
+            WorkKind::PostingStopped => "MngUpdateCashierTransaction",
             WorkKind::PostingRefused | WorkKind::ReversalWaits | WorkKind::PostingUnknown => "MngRetryCashierCredit",
             WorkKind::UnmatchedPayment | WorkKind::UnreadableNotice => "MngReplayCashierProviderEvent",
             WorkKind::ConfigApproval => "MngApproveCashierChange",
@@ -193,7 +200,11 @@ pub fn of_transaction(known: &Aggregate, now: UnixTime) -> Vec<WorkItem> {
     let mut items = Vec::new();
     let unsettled = operations.iter().find(|known| known.is_unsettled());
     if unsettled.is_none() && owes(row, operations) == Some(Duty::AwaitRetry) {
-        let kind = if known.standing().reversal_waits { WorkKind::ReversalWaits } else { WorkKind::PostingRefused };
+        let kind = match known.standing().reversal_waits {
+            true => WorkKind::ReversalWaits,
+            false if row.facts.is_held() => WorkKind::PostingStopped,
+            false => WorkKind::PostingRefused,
+        };
         let refused = operations.last().filter(|_| kind == WorkKind::PostingRefused);
         items.push(WorkItem::of(kind, row, refused.map_or(row.updated_time, |known| known.updated_time)));
     }

@@ -101,6 +101,7 @@ const IS_RETRIED: &[R] = &[R::OperationKeyConflict, R::PostingLost, R::ReversalW
 const RETRY: &str = "MngRetryCashierCredit";
 const REFUND: &str = "MngRefundCashierTransaction";
 const RESOLVE: &str = "MngResolveCashierDoubt";
+const UPDATE: &str = "MngUpdateCashierTransaction";
 
 /// What a manager does next, and with which command; empty where the cashier goes on by itself.
 pub fn manager_sentence(aggregate: &Aggregate, now: UnixTime) -> (String, &'static str) {
@@ -128,6 +129,10 @@ fn next(aggregate: &Aggregate, now: UnixTime) -> (&'static str, &'static str) {
         Some(Duty::AwaitRetry) | None => None,
     };
     match row.status {
+        _ if due == Some(Duty::AwaitRetry) && row.facts.is_held() => (
+            "The status that a person wrote stops what is owed: write 1 or 2 to release it, then retry the posting",
+            UPDATE,
+        ),
         S::ManualReview if row.source == Source::Manual && code != R::CreditRefused => {
             ("Approve it, or reject it with MngRejectManualCashierTransaction", "MngProcessManualCashierTransaction")
         }
@@ -135,7 +140,7 @@ fn next(aggregate: &Aggregate, now: UnixTime) -> (&'static str, &'static str) {
             ("Remove the cause of the refusal and process it again, or reject it", "MngProcessManualCashierTransaction")
         }
         S::ManualReview if code == R::HeldButHeard || (code == R::None && row.facts.is_held()) => {
-            ("A person set the status: set it again, or release it", "MngUpdateCashierTransaction")
+            ("A person set the status: set it again, or release it", UPDATE)
         }
         S::ManualReview if ENDS_BY_ITSELF.contains(&code) && by_itself.is_some() => {
             ("The provider is queried until it states what is missing; nothing to do", "")

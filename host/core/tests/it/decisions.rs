@@ -1,7 +1,9 @@
 //! A person's decision against what the provider states before it, in its commit and after it.
 
+use cashier_core::duty::{self, WaitsFor, WorkKind};
 use cashier_core::facts::{Facts, PersonFact, ProviderFact, ReviewHold};
-use cashier_core::ids::Seq;
+use cashier_core::ids::{ManagerId, OperationId, Seq};
+use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode as R;
 use cashier_core::standing::{Nature, Posted, Standing, derive};
 use cashier_core::status::TransactionStatus as S;
@@ -42,6 +44,51 @@ fn chargeback(id: &str) -> ProviderFact {
 
 fn reversed(id: &str) -> ProviderFact {
     ProviderFact::ChargebackReversed { id: id.into(), payment: "".into() }
+}
+
+/// What waits for a person of an order of 100.00 with these facts, of which all or nothing is posted.
+fn work(provider: &[(u64, ProviderFact)], persons: &[(u64, PersonFact)], is_posted: bool) -> Vec<WorkKind> {
+    let mut known = aggregate(deposit(15));
+    if is_posted {
+        known.transaction.facts = facts(&[(1, confirmed("pi_1"))], &[]);
+        known = applied(&known, &known.resume(at(1)));
+        let posted = PostingOutcome::Posted { trade_order: 1 };
+        known = applied(&known, &known.end_posting(OperationId(1), &posted, ManagerId(3), at(2)));
+    }
+    known.transaction.facts = facts(provider, persons);
+    known.transaction.status = known.standing().status;
+    let kinds = duty::of_transaction(&known, NOW).into_iter().map(|item| item.kind);
+    kinds.filter(|kind| kind.waits_for() == WaitsFor::Person).collect()
+}
+
+#[test]
+fn no_status_that_a_person_wrote_hides_money_that_is_owed() {
+    let paid = || (1, confirmed("pi_1"));
+    let declined = [(1, ProviderFact::Declined { reason: "no".into() })];
+    for written in S::ALL {
+        let held = [(3, PersonFact::Held(*written))];
+        let expected: &[WorkKind] = match written {
+            S::ManualReview => &[WorkKind::Review],
+            // It was settled outside.
+            S::Credited => &[],
+            _ => &[WorkKind::PostingStopped],
+        };
+        assert_eq!(work(&[paid()], &held, false), expected, "{written:?}");
+        let released = [held[0].clone(), (4, PersonFact::Released)];
+        assert_eq!(work(&[paid()], &released, false), [WorkKind::PostingRefused], "{written:?} was released");
+        // Held before the payment was stated, then written again: no operation was ever planned.
+        let again = [(0, PersonFact::Held(S::Credited)), held[0].clone()];
+        assert_eq!(work(&[paid()], &again, false), expected, "{written:?} after a 3");
+        let is_final = !written.is_unpaid() && *written != S::ManualReview;
+        assert!(!is_final || work(&declined, &held, false).is_empty(), "{written:?}: nothing is owed");
+    }
+}
+
+#[test]
+fn what_is_posted_beyond_a_refund_is_listed_under_a_written_3() {
+    let held = [(3, PersonFact::Held(S::Credited))];
+    assert_eq!(work(&[(1, confirmed("pi_1"))], &held, true), []);
+    assert_eq!(work(&[(1, confirmed("pi_1")), (4, refund("re_1", 4_000))], &held, true), [WorkKind::PostingStopped]);
 }
 
 #[test]

@@ -120,6 +120,15 @@ fn stopped(transaction: &Transaction) -> bool {
     stopped
 }
 
+/// The status that a person wrote last, unless it was released.
+fn held(transaction: &Transaction) -> Option<TransactionStatus> {
+    transaction.facts.persons.iter().fold(None, |held, known| match known.fact {
+        PersonFact::Held(status) => Some(status),
+        PersonFact::Released => None,
+        _ => held,
+    })
+}
+
 /// What has work or waits for a person is on the work list, and nothing else.
 fn check_work_list(known: &Aggregate, books: &Books, now: UnixTime) -> Result<(), TestCaseError> {
     let listed = !books.work_after(TransactionId(0), 2).is_empty();
@@ -135,6 +144,16 @@ fn check_work_list(known: &Aggregate, books: &Books, now: UnixTime) -> Result<()
         let by_person = items.iter().any(|item| item.kind.waits_for() == WaitsFor::Person);
         let is_posted = items.iter().any(|item| item.kind.waits_for() == WaitsFor::TradingServer);
         prop_assert!(!under_review || by_person || is_posted, "nobody looks at {:?}", known);
+        let (sum, owed) = (posted(&known.transaction, &known.operations).minor, known.standing().owed_minor);
+        // A written 3 states that what is owed was settled outside.
+        let settled_outside = sum < owed && held(&known.transaction) == Some(TransactionStatus::Credited);
+        prop_assert!(
+            sum == owed || settled_outside || !items.is_empty(),
+            "posted {}, owed {}, and not listed: {:?}",
+            sum,
+            owed,
+            known
+        );
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::manual::by_id;
 use super::review::{RESOLVE, RETRY};
 use super::*;
 use crate::ports::QueryAnswer;
-use crate::test_cashier::{AMOUNT, OnCreate, lock, paid, update};
+use crate::test_cashier::{AMOUNT, OnCreate, OnPost, lock, paid, update};
 
 const UPDATE: &str = "MngUpdateCashierTransaction";
 
@@ -145,4 +145,30 @@ async fn a_review_that_a_person_wrote_credits_no_order_of_which_no_payment_is_st
     let refuse = r#"{"id":1,"action":"refuse","reason":"never paid"}"#;
     assert_eq!(api.command("manager#8", RESOLVE, refuse).await.0, 200);
     assert_eq!(api.posted(1), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_written_status_stops_is_listed_with_the_commands_that_move_it() {
+    const DUTIES: &str = "MngGetCashierDutiesByFilter";
+    let api = ManagerApi::open().await;
+    let reference = api.env.deposit("k").await.unwrap().transaction.reference;
+    lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
+    api.env.notice(Some(1), vec![paid("e", &reference)]).await.unwrap();
+    let kinds = async || {
+        let (_, listed) = api.command("manager", DUTIES, r#"{"where":[["waits_for","=","person"]]}"#).await;
+        let rows = listed["rows"].as_array().unwrap().clone();
+        rows.into_iter().map(|row| json!([row["kind"], row["command"]])).collect::<Vec<Value>>()
+    };
+    assert_eq!(kinds().await, [json!(["posting_refused", RETRY])]);
+    for status in [5, 6, 7, 8, 4, 0] {
+        api.written(&format!(r#""status":{status}"#)).await;
+        assert_eq!(kinds().await, [json!(["posting_stopped", UPDATE])], "{status}");
+        let (_, explained) = api.command("manager", "MngExplainCashierTransaction", &by_id(1)).await;
+        assert_eq!(explained["summary"]["command"], UPDATE, "{explained}");
+    }
+    assert_eq!(api.error("manager", RETRY, &by_id(1)).await.0, 409, "it holds");
+    api.written(r#""status":1"#).await;
+    assert_eq!(kinds().await, [json!(["posting_refused", RETRY])]);
+    assert_eq!(api.command("manager", RETRY, &by_id(1)).await.0, 200);
+    assert_eq!((kinds().await, api.env.trading.balance()), (vec![], AMOUNT));
 }
