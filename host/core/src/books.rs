@@ -22,6 +22,7 @@ mod indexing;
 mod interner;
 mod list_page;
 mod order_keys;
+mod page_end;
 mod payments;
 mod query;
 mod restore;

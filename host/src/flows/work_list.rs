@@ -2,6 +2,7 @@
 //! ledger's lock from the indexes of what has work. What waits is the core's to say (`core::duty`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cashier_core::approval::{Approval, ApprovalState};
 use cashier_core::books::Books;
@@ -47,7 +48,11 @@ struct FoundWork<'f> {
     kinds: BTreeMap<WorkKind, u64>,
 }
 
-impl FoundWork<'_> {
+impl<'f> FoundWork<'f> {
+    fn new(filter: &'f Filter<WorkField>, session: &'f ManagerSession, wanted: usize) -> Self {
+        Self { filter, session, wanted, items: Vec::new(), kinds: BTreeMap::new() }
+    }
+
     /// Takes an item that the session sees and the filter admits; returns whether it did.
     fn take(&mut self, item: WorkItem) -> bool {
         let is_taken = self.session.sees(&item.brand) && self.filter.matches(&item);
@@ -82,7 +87,7 @@ pub async fn list(
     let mut permit = cashier.list_permit(ListReader::Manager(session.manager_id())).await?;
     let (now, epoch) = (cashier.clock.now(), cashier.ledger.epoch());
     let wanted = usize::try_from(filter.offset()).unwrap_or(usize::MAX).saturating_add(filter.limit());
-    let mut found = FoundWork { filter, session, wanted, items: Vec::new(), kinds: BTreeMap::new() };
+    let mut found = FoundWork::new(filter, session, wanted);
     of_configuration(&cashier.snapshot(), now, &mut found);
     let (mut cursor, mut newest) = (WorkCursor::Transactions(TransactionId(0)), Seq(0));
     loop {
@@ -104,6 +109,97 @@ pub async fn list(
     let count = kinds.values().sum();
     let page = filter.page(items);
     Ok(WorkPage { items: page.rows, count, kinds, now, permit })
+}
+
+/// Everything that waits, in the order in which it is found: what the configuration waits for, then transactions by id, then events.
+/// It holds the items of one hold of the lock, however many there are.
+pub struct WorkExport {
+    cashier: Arc<Cashier>,
+    session: ManagerSession,
+    filter: Filter<WorkField>,
+    /// When it began: the age of items is counted from here.
+    now: UnixTime,
+    epoch: u64,
+    of_configuration: Vec<WorkItem>,
+    next: Option<WorkCursor>,
+    left: u64,
+    permit: ListPermit,
+}
+
+/// Up to so many items. An item that waits from the begin to the end is in it once.
+///
+/// # Errors
+/// 429 where too many exports are being sent.
+pub async fn export(
+    cashier: &Arc<Cashier>,
+    session: &ManagerSession,
+    filter: Filter<WorkField>,
+    most: u64,
+) -> Result<WorkExport, Refusal> {
+    let permit = cashier.list_permit(ListReader::Export(session.manager_id())).await?;
+    let (now, epoch) = (cashier.clock.now(), cashier.ledger.epoch());
+    let mut found = FoundWork::new(&filter, session, usize::MAX);
+    of_configuration(&cashier.snapshot(), now, &mut found);
+    let of_configuration = found.items;
+    Ok(WorkExport {
+        cashier: Arc::clone(cashier),
+        session: session.clone(),
+        filter,
+        now,
+        epoch,
+        of_configuration,
+        next: Some(WorkCursor::Transactions(TransactionId(0))),
+        left: most,
+        permit,
+    })
+}
+
+impl WorkExport {
+    pub fn now(&self) -> UnixTime {
+        self.now
+    }
+
+    /// Every item was given out.
+    pub fn is_finished(&self) -> bool {
+        self.left == 0 || (self.of_configuration.is_empty() && self.next.is_none())
+    }
+
+    /// The next items, which are durable; none once all were given out.
+    ///
+    /// # Errors
+    /// The books were read again meanwhile, or are closed.
+    pub async fn next_items(&mut self) -> Result<Vec<WorkItem>, Refusal> {
+        while !self.is_finished() {
+            let mut items = std::mem::take(&mut self.of_configuration);
+            if items.is_empty()
+                && let Some(cursor) = self.next.take()
+            {
+                let mut found = FoundWork::new(&self.filter, &self.session, usize::MAX);
+                let ledger = &self.cashier.ledger;
+                let (next, newest) = ledger.peek(|books| examine(books, &cursor, self.now, &mut found))?;
+                (self.next, items) = (next, found.items);
+                ledger.read(|_| ((), newest))?.durable().await?;
+                if ledger.epoch() != self.epoch {
+                    return Err(storage_unavailable());
+                }
+            }
+            items.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+            self.left -= items.len() as u64;
+            if !items.is_empty() {
+                return Ok(items);
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(Vec::new())
+    }
+
+    /// From now on it holds so many bytes of the answer.
+    ///
+    /// # Errors
+    /// They are more than may be held now.
+    pub async fn holds(&mut self, answer: usize) -> Result<(), Refusal> {
+        self.permit.hold(answer).await
+    }
 }
 
 /// Where the next hold begins.

@@ -38,6 +38,17 @@ pub struct Command {
     pub run: fn(CommandCall) -> BoxFuture<'static, CommandResult>,
 }
 
+/// How much of a list is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListPart {
+    /// A page, and how many rows match in all.
+    Page,
+    /// A page alone: CSV shows no count, and counting for each page of an export would take longer with every page.
+    UncountedPage,
+    /// Up to so many rows in the order in which they are found, of a list whose rows have no id to go on behind.
+    Rows(u64),
+}
+
 /// What every command may be answered, whatever it does.
 pub const COMMON_ERRORS: &[RefusalCode] = &[
     RefusalCode::InvalidData,
@@ -75,6 +86,7 @@ pub struct CommandCall {
     pub session: ManagerSession,
     /// The request's `data` as received; `None` is the empty object.
     pub data: Option<AnyJson>,
+    pub part: ListPart,
     pub context: RequestContext,
     /// Where a second person decides: what another one asked for with this request.
     pub approval: Option<Arc<Approval>>,
@@ -93,7 +105,15 @@ impl CommandCall {
 
     /// The same on top of conditions that the command itself sets.
     pub fn filter_on<F: Field>(&self, own: FilterBuilder<F>) -> Result<Filter<F>, Refusal> {
-        Parameters::from_json(self.data())?.into_filter_on(own)
+        let mut parameters = Parameters::from_json(self.data())?;
+        if let ListPart::Rows(_) = self.part {
+            parameters.take("limit")?;
+        }
+        let filter = parameters.into_filter_on(own)?;
+        Ok(match self.part {
+            ListPart::Page => filter,
+            ListPart::UncountedPage | ListPart::Rows(_) => filter.uncounted(),
+        })
     }
 
     /// Who reads a list of up to so many rows.

@@ -20,6 +20,7 @@ pub mod roster;
 mod second_person;
 pub mod transaction;
 pub mod transaction_list;
+pub mod work_export;
 pub mod work_list;
 
 #[cfg(test)]
@@ -31,7 +32,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::ManagerSession;
 use cashier_core::time::UnixTime;
 
-use self::command::{Command, CommandCall, Effect};
+use self::command::{Command, CommandCall, Effect, ListPart};
 use self::csv_export::Ask;
 use crate::flows::{Cashier, ListReader, ManagerAct, RequestContext, refusals};
 use crate::json_object::shown;
@@ -166,7 +167,7 @@ async fn run(
         .ok_or_else(|| Refusal::new(RefusalCode::NotFound, format!("there is no command {}", shown(name))))?;
     let act = ManagerAct { session, command: command.name, context, approval: None };
     let answered = match form {
-        AnswerForm::Json => perform(&manager.cashier, command, &act, envelope.data.as_ref()).await,
+        AnswerForm::Json => perform(&manager.cashier, command, &act, envelope.data.as_ref(), ListPart::Page).await,
         AnswerForm::Csv => perform_as_csv(&manager.cashier, command, &act, envelope.data.as_ref()).await,
     };
     if let Err(refusal) = &answered
@@ -185,16 +186,24 @@ async fn perform_as_csv(
     act: &ManagerAct,
     data: Option<&AnyJson>,
 ) -> CommandResult {
-    let Some(columns) = Columns::of(&(command.answer)()) else { return perform(cashier, command, act, data).await };
+    let Some(columns) = Columns::of(&(command.answer)()) else {
+        return perform(cashier, command, act, data, ListPart::Page).await;
+    };
     let (cashier, act, clock) = (Arc::clone(cashier), act.clone(), Arc::clone(&cashier.clock));
-    let ask: Ask = Box::new(move |data| {
+    let ask: Ask = Box::new(move |data, part| {
         let (cashier, act) = (Arc::clone(&cashier), act.clone());
-        Box::pin(async move { perform(&cashier, command, &act, data.as_ref()).await })
+        Box::pin(async move { perform(&cashier, command, &act, data.as_ref(), part).await })
     });
     csv_export::answer(ask, columns, data.map(|data| AnyJson(data.0.clone())), clock).await
 }
 
-async fn perform(cashier: &Arc<Cashier>, command: &Command, act: &ManagerAct, data: Option<&AnyJson>) -> CommandResult {
+async fn perform(
+    cashier: &Arc<Cashier>,
+    command: &Command,
+    act: &ManagerAct,
+    data: Option<&AnyJson>,
+    part: ListPart,
+) -> CommandResult {
     let of_approvals = approval::OF_APPROVALS.contains(&command.name);
     if !cashier.rules.rights.may_act(&act.session, command.name, command.may, of_approvals) {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "this session may not use the command"));
@@ -209,6 +218,7 @@ async fn perform(cashier: &Arc<Cashier>, command: &Command, act: &ManagerAct, da
         command: command.name,
         session: act.session.clone(),
         data: data.map(|data| AnyJson(data.0.clone())),
+        part,
         context: act.context.clone(),
         approval: None,
     };

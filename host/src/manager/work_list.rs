@@ -5,8 +5,9 @@ use cashier_core::session::Role;
 
 use crate::flows::work_list;
 use crate::json_object::Described;
-use crate::manager::command::{Command, CommandCall, Effect};
-use crate::wire::envelope::{self, CommandResult};
+use crate::manager::command::{Command, CommandCall, Effect, ListPart};
+use crate::manager::work_export;
+use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::filter;
 use crate::wire::work_item::WorkAnswer;
 
@@ -22,6 +23,10 @@ pub const LIST: Command = Command {
 
 async fn list(call: CommandCall) -> CommandResult {
     let filter = call.filter_on(FilterBuilder::new().oldest_first())?;
+    if let ListPart::Rows(most) = call.part {
+        let export = work_list::export(&call.cashier, &call.session, filter, most).await?;
+        return Ok(CommandAnswer::of_body(work_export::listing(export).await?));
+    }
     let page = work_list::list(&call.cashier, &call.session, &filter).await?;
     let answer = envelope::success(&WorkAnswer::new(&page.items, page.count, &page.kinds, page.now))?;
     let mut permit = page.permit;

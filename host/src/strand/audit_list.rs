@@ -40,7 +40,7 @@ pub(super) fn statements(filter: &Filter<AuditField>, brand: Option<&str>) -> ([
     let mut parameters = Vec::new();
     let mut conditions = filter_sql::conditions(filter, column, &mut parameters);
     if let Some(brand) = brand {
-        conditions += " AND brand = ?";
+        conditions += if filter.goes_on() { " AND +brand = ?" } else { " AND brand = ?" };
         parameters.push(Parameter::Text(brand.into()));
     }
     let counting = format!("SELECT COUNT(*) FROM {TABLE} WHERE {conditions}");
@@ -61,10 +61,12 @@ pub(super) fn page(
     let ([counting, reading], [of_count, of_page]) = statements(filter, brand);
     let moment = connection.unchecked_transaction().map_err(sql_fault(TABLE))?;
     let mut count = 0;
-    for_each_row(&moment, &counting, params_from_iter(&of_count), TABLE, |columns| {
-        count = columns.value()?;
-        Ok(())
-    })?;
+    if filter.is_counted() {
+        for_each_row(&moment, &counting, params_from_iter(&of_count), TABLE, |columns| {
+            count = columns.value()?;
+            Ok(())
+        })?;
+    }
     let (mut rows, mut bytes) = (Vec::new(), 0_usize);
     for_each_row(&moment, &reading, params_from_iter(&of_page), TABLE, |columns| {
         let (row, length) = read(columns)?;

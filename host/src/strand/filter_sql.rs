@@ -72,7 +72,9 @@ pub(super) fn conditions<F: Field>(
         .conditions()
         .iter()
         .map(|Condition { field, negated, test }| {
-            let text = condition(column(*field), test, *negated, parameters);
+            // Of a page that goes on behind an id, no other index is used: SQLite takes none of a column with a sign.
+            let sign = if filter.goes_on() && *field != F::ID { "+" } else { "" };
+            let text = condition(&format!("{sign}{}", column(*field)), test, *negated, parameters);
             if *negated { format!("NOT ({text})") } else { text }
         })
         .collect();

@@ -46,6 +46,14 @@ impl Columns {
             None => member(&items, "prefixItems").map(|_| Self::Structure),
         }
     }
+
+    /// Whether rows have an id, as far as it is known before the answer.
+    pub fn may_have_ids(&self) -> bool {
+        match self {
+            Self::Fields(names) => names.iter().any(|name| name == "id"),
+            Self::Structure => true,
+        }
+    }
 }
 
 /// How far the JSON of an answer has passed.

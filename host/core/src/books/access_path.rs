@@ -6,20 +6,30 @@ use std::collections::BTreeSet;
 use super::Books;
 use super::hash_index::{Slot, key_hash};
 use super::heads::Head;
-use super::rows::{BLOCK, NO_SLOT};
-use crate::filter::{Filter, TransactionField, Values};
+use super::rows::{BLOCK, NO_SLOT, SlotRange};
+use crate::filter::{Direction, Filter, TransactionField, Values};
 use crate::ids::{CustomerId, TransactionId};
 
 /// Rows read from an index at once.
 pub(super) const BATCH: usize = 256;
 
-/// A position in a list of rows, read from the last inserted to the first.
+/// A position in a list of rows, read from the last inserted to the first unless its range says otherwise.
 #[derive(Debug)]
 pub(super) enum Cursor {
-    All { below: Slot },
-    Status { number: usize, below: Slot },
+    All(SlotRange),
+    Status { number: usize, slots: SlotRange },
     Chain { field: ChainField, next: Slot },
     Listed(Vec<Slot>),
+}
+
+impl Cursor {
+    /// Whether it is read from the first inserted to the last.
+    pub(super) fn is_upward(&self) -> bool {
+        match self {
+            Self::All(slots) | Self::Status { slots, .. } => slots.is_upward,
+            Self::Chain { .. } | Self::Listed(_) => false,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +46,8 @@ pub(super) struct AccessPath {
     /// Conditions that every row of it fulfils.
     pub(super) covered_conditions: usize,
     pub(super) covers_scope: bool,
+    /// It can only be read from its newest row.
+    pub(super) is_chain: bool,
 }
 
 impl AccessPath {
@@ -53,12 +65,13 @@ impl Books {
         owner: Option<CustomerId>,
         any_brand: bool,
     ) -> Vec<AccessPath> {
-        let below = self.rows.next_slot();
+        let slots = self.slots_of(filter);
         let no_scope = owner.is_none() && any_brand;
         let pinned = |cursors: Vec<(Cursor, u64)>| {
             let count = cursors.iter().fold(0, |sum, (_, count)| sum + count);
-            let cursors = cursors.into_iter().map(|(cursor, _)| cursor).collect();
-            AccessPath { cursors, count, covered_conditions: 1, covers_scope: no_scope }
+            let cursors: Vec<Cursor> = cursors.into_iter().map(|(cursor, _)| cursor).collect();
+            let is_chain = cursors.iter().any(|cursor| matches!(cursor, Cursor::Chain { .. }));
+            AccessPath { cursors, count, covered_conditions: 1, covers_scope: no_scope, is_chain }
         };
         // Rows whose keys have the hashes of the wanted ones: more than match, perhaps.
         let candidates = |rows: BTreeSet<Slot>| AccessPath {
@@ -66,17 +79,25 @@ impl Books {
             cursors: vec![Cursor::Listed(rows.into_iter().collect())],
             covered_conditions: 0,
             covers_scope: false,
+            is_chain: false,
         };
         let everything = AccessPath {
-            cursors: vec![Cursor::All { below }],
-            count: self.rows.len() as u64,
+            cursors: vec![Cursor::All(slots)],
+            count: (self.rows.len() as u64).min((slots.below - slots.from).into()),
             covered_conditions: 0,
             covers_scope: no_scope,
+            is_chain: false,
         };
         let mut paths = vec![everything];
         if let Some(customer) = owner {
             let (cursor, count) = chain_cursor(ChainField::Customer, self.customers.get(&customer.0));
-            paths.push(AccessPath { cursors: vec![cursor], count, covered_conditions: 0, covers_scope: any_brand });
+            paths.push(AccessPath {
+                cursors: vec![cursor],
+                count,
+                covered_conditions: 0,
+                covers_scope: any_brand,
+                is_chain: true,
+            });
         }
         if let Some(ids) = numbers(filter.pinned(TransactionField::Id)) {
             let slots: Vec<Slot> = ids.filter_map(|id| self.slot(TransactionId(id))).collect();
@@ -108,18 +129,30 @@ impl Books {
         if let Some(statuses) = numbers(filter.pinned(TransactionField::Status)) {
             let cursors = statuses.filter_map(|status| {
                 let number = usize::try_from(status).ok()?;
-                Some((Cursor::Status { number, below }, self.statuses.get(number)?.len() as u64))
+                Some((Cursor::Status { number, slots }, self.statuses.get(number)?.len() as u64))
             });
             paths.push(pinned(cursors.collect()));
         }
         paths
     }
 
+    /// Where rows of the ids that a filter leaves may be. They are read upward where the page can end the search so.
+    fn slots_of(&self, filter: &Filter<TransactionField>) -> SlotRange {
+        let (least, most) = filter.bounds(TransactionField::Id);
+        let id = |bound: i64| u64::try_from(bound).unwrap_or(0);
+        let is_upward = !filter.is_counted() && filter.by_id() == Some(Direction::Ascending) && self.rows.ids_rise();
+        SlotRange { is_upward, ..self.rows.range_of(id(least), id(most)) }
+    }
+
     /// The next row of a cursor.
     pub(super) fn position(&self, cursor: &Cursor) -> Option<Slot> {
         match cursor {
-            Cursor::All { below } => below.checked_sub(1),
-            Cursor::Status { number, below } => self.statuses.get(*number)?.range(..*below).next_back().copied(),
+            Cursor::All(slots) if slots.from >= slots.below => None,
+            Cursor::All(slots) => Some(if slots.is_upward { slots.from } else { slots.below - 1 }),
+            Cursor::Status { number, slots } => {
+                let mut rows = self.statuses.get(*number)?.range(slots.from..slots.below);
+                if slots.is_upward { rows.next() } else { rows.next_back() }.copied()
+            }
             Cursor::Chain { next, .. } => Some(*next).filter(|slot| *slot != NO_SLOT),
             Cursor::Listed(slots) => slots.iter().max().copied(),
         }
@@ -128,11 +161,16 @@ impl Books {
     /// Reads the next rows of a cursor and returns how many were visited; 0 at its end.
     pub(super) fn take(&self, cursor: &mut Cursor, created: (i64, i64), batch: &mut Vec<Slot>) -> usize {
         match cursor {
-            Cursor::All { below } => return self.take_of_block(below, created, batch),
-            Cursor::Status { number, below } => {
-                let set = self.statuses.get(*number);
-                batch.extend(set.into_iter().flat_map(|set| set.range(..*below).rev().take(BATCH)));
-                *below = batch.last().copied().unwrap_or(0);
+            Cursor::All(slots) => return self.take_of_block(slots, created, batch),
+            Cursor::Status { number, slots } => {
+                let rows = self.statuses.get(*number).map(|set| set.range(slots.from..slots.below));
+                if slots.is_upward {
+                    batch.extend(rows.into_iter().flatten().take(BATCH));
+                    slots.from = batch.last().map_or(slots.below, |last| last + 1);
+                } else {
+                    batch.extend(rows.into_iter().flat_map(Iterator::rev).take(BATCH));
+                    slots.below = batch.last().copied().unwrap_or(slots.from);
+                }
             }
             Cursor::Chain { field, next } => {
                 while batch.len() < BATCH
@@ -152,17 +190,23 @@ impl Books {
     }
 
     /// Reads rows of one block, or skips a block whose rows were all created outside the bounds.
-    fn take_of_block(&self, below: &mut Slot, (from, to): (i64, i64), batch: &mut Vec<Slot>) -> usize {
-        let Some(bounds) = below.checked_sub(1).and_then(|slot| self.rows.bounds(slot)) else { return 0 };
-        let block_start = (*below - 1) / BLOCK as Slot * BLOCK as Slot;
-        if bounds.newest < from || bounds.oldest > to {
-            *below = block_start;
-            return 1;
+    fn take_of_block(&self, slots: &mut SlotRange, (from, to): (i64, i64), batch: &mut Vec<Slot>) -> usize {
+        if slots.from >= slots.below {
+            return 0;
         }
-        let start = below.saturating_sub(BATCH as Slot).max(block_start);
-        batch.extend((start..*below).rev());
-        *below = start;
-        batch.len()
+        let first = if slots.is_upward { slots.from } else { slots.below - 1 };
+        let Some(bounds) = self.rows.bounds(first) else { return 0 };
+        let start = first / BLOCK as Slot * BLOCK as Slot;
+        let (start, end) = (start.max(slots.from), start.saturating_add(BLOCK as Slot).min(slots.below));
+        let is_skipped = bounds.newest < from || bounds.oldest > to;
+        if slots.is_upward {
+            slots.from = if is_skipped { end } else { first.saturating_add(BATCH as Slot).min(end) };
+            batch.extend((first..slots.from).filter(|_| !is_skipped));
+        } else {
+            slots.below = if is_skipped { start } else { end.saturating_sub(BATCH as Slot).max(start) };
+            batch.extend((slots.below..end).rev().filter(|_| !is_skipped));
+        }
+        batch.len().max(1)
     }
 }
 

@@ -6,14 +6,14 @@
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
-use super::access_path::{BATCH, Cursor};
+use super::access_path::{AccessPath, BATCH, Cursor};
 use super::deep_page::{DeepPage, DeepStep, PageFound, PageSought};
 use super::hash_index::Slot;
 use super::list_page::ListPage;
 use super::rows::{BLOCK, Row};
 use super::sorted_parts::SortedParts;
 use super::touches::SlotSet;
-use super::view::{Screen, View, created_bounds};
+use super::view::{Screen, View};
 use super::{Books, row_codec};
 use crate::filter::{Filter, TransactionField};
 use crate::ids::{CustomerId, Seq};
@@ -29,6 +29,9 @@ pub const LIST_BYTES_MAX: usize = 32 * 1024 * 1024;
 const SPARE: usize = 1024;
 /// An offset beyond this is searched for pass by pass: so many rows before the page are searched with it at once.
 const DEEP_OFFSET: u64 = 8_192;
+/// Rows of one customer, login or provider up to which they are read for a page behind another one: they are read from the newest
+/// each time, and more of them than a page would be visited with every page.
+const CHAIN_OF_PAGE_MAX: u64 = 10_000;
 /// How often a search begins again before it is given up: each time more changed between two holds than is remembered.
 const RESTARTS_MAX: u32 = 16;
 
@@ -58,22 +61,22 @@ pub enum Progress {
 pub struct Scan {
     cursors: Vec<Cursor>,
     /// The chosen index covers the filter: it gives the count.
-    covered: bool,
+    pub(super) covered: bool,
     counted: SlotSet,
     count: u64,
     /// The best rows so far, unordered; reduced when there are many more than `wanted`.
-    best: Vec<Slot>,
+    pub(super) best: Vec<Slot>,
     /// `best` holds at least the first so many of the rows counted.
     sure: usize,
-    wanted: usize,
-    created: (i64, i64),
+    pub(super) wanted: usize,
+    pub(super) created: (i64, i64),
     screen: Screen,
     /// Keeps the rows instead of `best` where the page begins far behind the first.
-    deep: Option<DeepPage>,
+    pub(super) deep: Option<DeepPage>,
     /// How many of the best come before the page.
     skipped: usize,
     /// Rows were passed over because the page is full of newer ones.
-    cut: bool,
+    pub(super) cut: bool,
     /// The position in the books' touches up to which changes are judged.
     judged_until: u64,
     restarts: u32,
@@ -150,8 +153,9 @@ impl Books {
     fn plan(&self, filter: &Filter<TransactionField>, scope: &Scope) -> Scan {
         let paths = self.paths(filter, scope.customer, scope.brand.is_none());
         let covered = paths.iter().any(|path| path.covers(filter));
+        let is_read_again = |path: &AccessPath| path.is_chain && path.count > CHAIN_OF_PAGE_MAX && filter.goes_on();
         // Of equals the later one: it covers a condition.
-        let least = paths.into_iter().rev().min_by_key(|path| path.count);
+        let least = paths.into_iter().rev().filter(|path| !is_read_again(path)).min_by_key(|path| path.count);
         let offset = usize::try_from(filter.offset()).unwrap_or(usize::MAX);
         Scan {
             covered,
@@ -161,7 +165,7 @@ impl Books {
             best: Vec::new(),
             sure: usize::MAX,
             wanted: offset.saturating_add(filter.limit()),
-            created: created_bounds(filter),
+            created: filter.bounds(TransactionField::CreatedTime),
             screen: Screen::of(filter),
             deep: (filter.offset() > DEEP_OFFSET).then(DeepPage::default),
             skipped: offset,
@@ -217,7 +221,8 @@ impl Books {
             let block = position.map(|slot| slot as usize / BLOCK);
             let enters_block = block != block_checked;
             block_checked = block;
-            if enters_block && position.is_some_and(|slot| self.nothing_left(scan, filter, slot)) {
+            let ends = |slot| self.nothing_left(scan, filter, slot, cursor.is_upward());
+            if enters_block && position.is_some_and(ends) {
                 continue;
             }
             batch.clear();
@@ -240,23 +245,6 @@ impl Books {
             }
         }
         ControlFlow::Break(())
-    }
-
-    /// Whether no row at or before `slot` can change the answer: all are too old to match; or the count is known, the
-    /// page is full, and all are older than its oldest row.
-    fn nothing_left(&self, scan: &mut Scan, filter: &Filter<TransactionField>, slot: Slot) -> bool {
-        let Some(bounds) = self.rows.bounds(slot) else { return true };
-        if bounds.newest_so_far.0 < scan.created.0 {
-            return true;
-        }
-        if !scan.covered || !filter.is_newest_first() || scan.best.len() < scan.wanted || scan.deep.is_some() {
-            return false;
-        }
-        self.retain_best(scan, scan.wanted, filter);
-        let newness = |slot: &Slot| self.rows.get(*slot).map(Row::newness);
-        let cut = scan.best.iter().filter_map(newness).min().is_some_and(|oldest| oldest > bounds.newest_so_far);
-        scan.cut |= cut;
-        cut
     }
 
     fn choose_page(
@@ -292,14 +280,15 @@ impl Books {
         let rows: Vec<Row> = rows().cloned().collect();
         let covering =
             self.paths(filter, scope.customer, scope.brand.is_none()).into_iter().find(|path| path.covers(filter));
-        let count = covering.filter(|_| scan.covered).map_or(scan.count, |path| path.count);
+        let counted = if filter.is_counted() { scan.count } else { 0 };
+        let count = covering.filter(|_| scan.covered && filter.is_counted()).map_or(counted, |path| path.count);
         let within = |slot| self.view(slot).is_none_or(|view| self.is_within(scope, &view));
         let newest = Seq(self.touches.newest_of(within));
         Progress::Found(Box::new(ListPage { rows: SortedParts::new(rows), bytes, count, newest }))
     }
 
     /// Reduces the best rows to the first `most`.
-    fn retain_best(&self, scan: &mut Scan, most: usize, filter: &Filter<TransactionField>) {
+    pub(super) fn retain_best(&self, scan: &mut Scan, most: usize, filter: &Filter<TransactionField>) {
         if scan.best.len() > most {
             scan.best.select_nth_unstable_by(most, |left, right| self.compare_slots(filter, *left, *right));
             scan.best.truncate(most);

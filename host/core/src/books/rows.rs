@@ -59,6 +59,8 @@ struct Block {
     newest: i64,
     /// The newest row of this and all earlier blocks.
     newest_so_far: Newness,
+    /// No row of this block has a lower id, and none of an earlier block as high a one, while ids rise.
+    first_id: u64,
 }
 
 #[derive(Default)]
@@ -68,6 +70,10 @@ pub(super) struct Rows {
     removed: usize,
     /// The id of the first row, also after it was removed.
     first_id: Option<u64>,
+    /// The highest id so far.
+    last_id: u64,
+    /// A row came behind one with a higher id, as only rows do that were put back or loaded in another order.
+    has_disorder: bool,
     moved: u64,
 }
 
@@ -77,6 +83,16 @@ pub(super) struct Bounds {
     pub(super) oldest: i64,
     pub(super) newest: i64,
     pub(super) newest_so_far: Newness,
+    /// The least id that a row of the block has, and one that none of it reaches, while ids rise.
+    pub(super) ids: (u64, u64),
+}
+
+/// Slots from the first to the one before the last, and in which direction they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SlotRange {
+    pub(super) from: Slot,
+    pub(super) below: Slot,
+    pub(super) is_upward: bool,
 }
 
 impl Row {
@@ -101,6 +117,11 @@ impl Rows {
 
     pub(super) fn push(&mut self, row: Row) {
         self.first_id.get_or_insert(row.id);
+        let first_id = if row.id == NO_ID { self.last_id.saturating_add(1) } else { row.id };
+        if row.id != NO_ID {
+            self.has_disorder |= row.id <= self.last_id;
+            self.last_id = self.last_id.max(row.id);
+        }
         let before = self.blocks.last().map(|block| block.newest_so_far);
         if self.blocks.last().is_none_or(|block| block.rows.len() >= BLOCK) {
             self.blocks.push(Block {
@@ -108,6 +129,7 @@ impl Rows {
                 oldest: row.created_time,
                 newest: row.created_time,
                 newest_so_far: before.unwrap_or(row.newness()),
+                first_id,
             });
         }
         if let Some(block) = self.blocks.last_mut() {
@@ -152,7 +174,44 @@ impl Rows {
 
     /// The bounds of the block that holds a slot.
     pub(super) fn bounds(&self, slot: Slot) -> Option<Bounds> {
-        let block = self.blocks.get(slot as usize / BLOCK)?;
-        Some(Bounds { oldest: block.oldest, newest: block.newest, newest_so_far: block.newest_so_far })
+        let at = slot as usize / BLOCK;
+        let block = self.blocks.get(at)?;
+        let behind = self.blocks.get(at + 1).map_or(self.last_id.saturating_add(1), |next| next.first_id);
+        Some(Bounds {
+            oldest: block.oldest,
+            newest: block.newest,
+            newest_so_far: block.newest_so_far,
+            ids: (block.first_id, behind),
+        })
+    }
+
+    /// Whether every row came behind those with lower ids, so that slots are in the order of ids.
+    pub(super) fn ids_rise(&self) -> bool {
+        !self.has_disorder
+    }
+
+    /// The slots of the blocks that hold every row with an id within these bounds; all of them where ids do not rise.
+    pub(super) fn range_of(&self, least: u64, most: u64) -> SlotRange {
+        let all = SlotRange { from: 0, below: self.next_slot(), is_upward: false };
+        if self.has_disorder {
+            return all;
+        }
+        let first = self.blocks_from(least).saturating_sub(1) * BLOCK;
+        let end = (self.blocks_from(most) * BLOCK).min(self.count);
+        SlotRange { from: first.min(end) as Slot, below: end as Slot, ..all }
+    }
+
+    /// How many blocks begin with this id or a lower one.
+    fn blocks_from(&self, id: u64) -> usize {
+        let (mut low, mut high) = (0, self.blocks.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.blocks.get(middle).is_some_and(|block| block.first_id <= id) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 }

@@ -1,11 +1,11 @@
-//! A packed row as filters read it, and the bounds of creation time that a filter implies.
+//! A packed row as filters read it, and what a filter demands of its fixed part.
 
 use std::sync::Arc;
 
 use super::Books;
 use super::hash_index::short_hash;
 use super::rows::Row;
-use crate::filter::{self, Comparison, Constant, Filter, FilterValue, Test, TransactionField, Values};
+use crate::filter::{self, Filter, FilterValue, TransactionField, Values};
 use crate::money::{Currency, Money};
 use crate::reason::ReasonCode;
 
@@ -83,32 +83,4 @@ impl Screen {
 
 fn reason(number: u8) -> FilterValue<'static> {
     FilterValue::Text(ReasonCode::from_number(number).unwrap_or_default().name())
-}
-
-/// The least and the greatest creation time of matching rows.
-pub(super) fn created_bounds(filter: &Filter<TransactionField>) -> (i64, i64) {
-    let (mut from, mut to) = (i64::MIN, i64::MAX);
-    for condition in filter.conditions() {
-        if condition.negated || condition.field != TransactionField::CreatedTime {
-            continue;
-        }
-        let (least, most) = match &condition.test {
-            Test::Compare(Comparison::Greater, Constant::Int(time)) => (time.saturating_add(1), i64::MAX),
-            Test::Compare(Comparison::GreaterOrEqual, Constant::Int(time)) => (*time, i64::MAX),
-            Test::Compare(Comparison::Less, Constant::Int(time)) => (i64::MIN, time.saturating_sub(1)),
-            Test::Compare(Comparison::LessOrEqual, Constant::Int(time)) => (i64::MIN, *time),
-            Test::Between(Constant::Int(least), Constant::Int(most)) => (*least, *most),
-            Test::OneOf(Values::Ints(times)) => match (times.first(), times.last()) {
-                (Some(first), Some(last)) => (*first, *last),
-                _ => (i64::MIN, i64::MAX),
-            },
-            Test::Compare(_, Constant::Text(_) | Constant::Decimal(_))
-            | Test::Between(..)
-            | Test::OneOf(Values::Texts(_) | Values::Decimals(_))
-            | Test::Like(_) => (i64::MIN, i64::MAX),
-        };
-        from = from.max(least);
-        to = to.min(most);
-    }
-    (from, to)
 }

@@ -167,7 +167,13 @@ impl<F: Field> FilterBuilder<F> {
                 self.order.push((F::ID, direction));
             }
         }
-        Filter { conditions: self.conditions, order: self.order, limit: self.limit, offset: self.offset }
+        Filter {
+            conditions: self.conditions,
+            order: self.order,
+            limit: self.limit,
+            offset: self.offset,
+            is_counted: true,
+        }
     }
 
     fn compared(&mut self, field: &str, op: &str, value: &str) -> Result<(), Refusal> {

@@ -124,9 +124,10 @@ pub struct Filter<F> {
     pub(super) order: Vec<(F, Direction)>,
     pub(super) limit: usize,
     pub(super) offset: u64,
+    pub(super) is_counted: bool,
 }
 
-/// One page of the matching rows and how many match in all.
+/// One page of the matching rows and how many match in all; 0 where the filter is not counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowPage<R> {
     pub rows: Vec<R>,
@@ -154,6 +155,40 @@ impl<F: Field> Filter<F> {
     /// Whether the order is `created_time desc, id desc`.
     pub fn is_newest_first(&self) -> bool {
         self.order == [(F::CREATED, Direction::Descending), (F::ID, Direction::Descending)]
+    }
+
+    /// The same rows for a reader who does not want to know how many match in all: the search ends with the page.
+    #[must_use]
+    pub fn uncounted(self) -> Self {
+        Self { is_counted: false, ..self }
+    }
+
+    /// Whether the answer says how many rows match; where not, its count is 0.
+    pub fn is_counted(&self) -> bool {
+        self.is_counted
+    }
+
+    /// The direction, where rows are in the order of their ids.
+    pub fn by_id(&self) -> Option<Direction> {
+        self.order.first().filter(|(field, _)| *field == F::ID).map(|(_, direction)| *direction)
+    }
+
+    /// Whether it is for a page behind another one, as an export asks for them: the rows beyond an id, in the order of ids. They
+    /// are searched from there in that order, whatever else is asked, so that all pages together visit each row once.
+    pub fn goes_on(&self) -> bool {
+        let is_beyond = |known: &Condition<F>| known.field == F::ID && matches!(known.test, Test::Compare(..));
+        !self.is_counted && self.by_id().is_some() && self.conditions.iter().any(is_beyond)
+    }
+
+    /// The least and the greatest value of an integer field that the conditions leave.
+    pub fn bounds(&self, field: F) -> (i64, i64) {
+        let (mut from, mut to) = (i64::MIN, i64::MAX);
+        for condition in self.conditions.iter().filter(|known| !known.negated && known.field == field) {
+            let (least, most) = condition.test.bounds();
+            from = from.max(least);
+            to = to.min(most);
+        }
+        (from, to)
     }
 
     pub fn matches(&self, row: &impl FilterRow<F>) -> bool {
@@ -185,7 +220,7 @@ impl<F: Field> Filter<F> {
     pub fn page<R: FilterRow<F>>(&self, rows: impl IntoIterator<Item = R>) -> RowPage<R> {
         let mut matching: Vec<R> = rows.into_iter().filter(|row| self.matches(row)).collect();
         matching.sort_by(|left, right| self.compare(left, right));
-        let count = u64::try_from(matching.len()).unwrap_or(u64::MAX);
+        let count = if self.is_counted { u64::try_from(matching.len()).unwrap_or(u64::MAX) } else { 0 };
         let skip = usize::try_from(self.offset).unwrap_or(usize::MAX);
         RowPage { rows: matching.into_iter().skip(skip).take(self.limit).collect(), count }
     }
@@ -198,6 +233,25 @@ impl<F> Condition<F> {
 }
 
 impl Test {
+    /// The least and the greatest integer that passes.
+    fn bounds(&self) -> (i64, i64) {
+        match self {
+            Self::Compare(Comparison::Greater, Constant::Int(number)) => (number.saturating_add(1), i64::MAX),
+            Self::Compare(Comparison::GreaterOrEqual, Constant::Int(number)) => (*number, i64::MAX),
+            Self::Compare(Comparison::Less, Constant::Int(number)) => (i64::MIN, number.saturating_sub(1)),
+            Self::Compare(Comparison::LessOrEqual, Constant::Int(number)) => (i64::MIN, *number),
+            Self::Between(Constant::Int(least), Constant::Int(most)) => (*least, *most),
+            Self::OneOf(Values::Ints(numbers)) => match (numbers.first(), numbers.last()) {
+                (Some(first), Some(last)) => (*first, *last),
+                _ => (i64::MIN, i64::MAX),
+            },
+            Self::Compare(_, Constant::Text(_) | Constant::Decimal(_))
+            | Self::Between(..)
+            | Self::OneOf(Values::Texts(_) | Values::Decimals(_))
+            | Self::Like(_) => (i64::MIN, i64::MAX),
+        }
+    }
+
     fn holds(&self, value: FilterValue<'_>) -> bool {
         match self {
             Self::OneOf(values) => values.contains(value),

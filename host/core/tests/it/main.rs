@@ -10,6 +10,7 @@ mod edit;
 mod eligibility;
 mod endings;
 mod explanation;
+mod export_pages;
 mod fact_titles;
 mod filter;
 mod histories;

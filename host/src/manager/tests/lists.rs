@@ -102,10 +102,8 @@ async fn i10_what_is_refused_or_no_list_is_json_whatever_was_asked_for() {
     assert_eq!(api.error("manager", TRANSACTIONS, r#"{"limit":50001}"#).await, (400, "INVALID_DATA".into()));
 }
 
-#[tokio::test(start_paused = true)]
-async fn i10_an_export_goes_on_from_page_to_page_and_has_each_row_once_while_rows_change() {
-    const ROWS: usize = 10_050;
-    let api = ManagerApi::open().await;
+/// So many open deposits of one customer.
+async fn with_deposits(api: &ManagerApi, count: usize) {
     api.deposit().await;
     let row = api.env.aggregate(cashier_core::ids::TransactionId(1)).transaction;
     let stamp = cashier_core::change::Stamp {
@@ -114,14 +112,30 @@ async fn i10_an_export_goes_on_from_page_to_page_and_has_each_row_once_while_row
         now: row.created_time,
     };
     let made = api.env.cashier.ledger.decide(&stamp, |draft| {
-        draft.add((2..=ROWS as u64).map(|id| {
+        draft.add((2..=count as u64).map(|id| {
             let id = cashier_core::ids::TransactionId(id);
             let reference = cashier_core::ids::Reference::from_random(id.0.into());
-            let row = cashier_core::transaction::Transaction { id, reference, ..row.clone() };
+            // Of no payment and no key: an index has as many rows of one id as have it.
+            let (none, refs) = (Box::<str>::default(), cashier_core::refs::Refs::default());
+            let row = cashier_core::transaction::Transaction {
+                id,
+                reference,
+                refs,
+                provider_payment_id: none.clone(),
+                idempotency_key: none,
+                ..row.clone()
+            };
             cashier_core::change::Change::Transaction(Box::new(row))
         }));
     });
     made.unwrap().durable().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn i10_an_export_goes_on_from_page_to_page_and_has_each_row_once_while_rows_change() {
+    const ROWS: usize = 10_050;
+    let api = ManagerApi::open().await;
+    with_deposits(&api, ROWS).await;
     for (order, first, last) in [("desc", ROWS, 1), ("asc", 1, ROWS)] {
         let data = format!(r#"{{"limit":60000,"where":[["customer_id","=",5]],"orderBy":["id","{order}"]}}"#);
         let (form, _, text) = as_csv(&api, "manager", TRANSACTIONS, &data).await;
@@ -132,4 +146,45 @@ async fn i10_an_export_goes_on_from_page_to_page_and_has_each_row_once_while_row
         assert_eq!((ids.first(), ids.last()), (Some(&first), Some(&last)));
     }
     assert_eq!(api.env.cashier.list_bytes_held(), 0, "an export gives back what its pages held");
+}
+
+const DUTIES: &str = "MngGetCashierDutiesByFilter";
+
+#[tokio::test(start_paused = true)]
+async fn i10_the_work_list_goes_to_its_end_as_csv_and_holds_the_items_of_one_hold() {
+    const ITEMS: usize = 50_010;
+    let api = ManagerApi::open().await;
+    with_deposits(&api, ITEMS).await;
+    let (_, counted) = api.command("manager", DUTIES, r#"{"limit":1}"#).await;
+    assert_eq!(counted["count"], ITEMS);
+    let export = async |token: &str, data: &str| {
+        let message = format!(r#"{{"command":"{DUTIES}","data":{data},"__token":"{token}"}}"#);
+        let answer = answer_as(AnswerForm::Csv, &api.context, message.as_bytes(), None, context()).await;
+        assert_eq!((answer.form, answer.number), (AnswerForm::Csv, 200), "{data}");
+        let (mut pieces, mut text, mut held) = (answer.body.into_pieces(), Vec::new(), 0);
+        while let Some(piece) = pieces.next().await.unwrap() {
+            text.extend(piece);
+            held = held.max(api.env.cashier.list_bytes_held());
+        }
+        let text = String::from_utf8(text).unwrap();
+        let ids = text.lines().skip(1).map(|line| line.split(',').nth(2).unwrap().parse().unwrap());
+        (ids.collect::<Vec<usize>>(), held)
+    };
+    // One fewer than there are: what was asked for, beyond the largest page.
+    let (ids, held) = export("crm@ion4", r#"{"limit":50009}"#).await;
+    assert!(ids.iter().copied().eq(1..ITEMS), "each once, in the order of ids: {} rows", ids.len());
+    assert!(held > 0 && held < 2 * 1024 * 1024, "{held} bytes");
+    let (ids, _) = export("manager", r#"{"limit":5000000,"where":[["transaction_id",">",50000]]}"#).await;
+    assert!(ids.into_iter().eq(50_001..=ITEMS));
+    assert_eq!(export("manager@other", r#"{"limit":60000}"#).await.0.len(), 0);
+    assert_eq!(api.env.cashier.list_bytes_held(), 0, "an export gives back what it held");
+    for data in [
+        r#"{"limit":60000,"orderBy":["since","asc"]}"#,
+        r#"{"limit":60000,"offset":1}"#,
+        r#"{"limit":5000001}"#,
+        r#"{"limit":60000,"where":[["color","=",1]]}"#,
+    ] {
+        assert_eq!(as_csv(&api, "manager", DUTIES, data).await.1, 400, "{data}");
+    }
+    assert_eq!(api.error("manager", DUTIES, r#"{"limit":60000}"#).await, (400, "INVALID_DATA".into()));
 }

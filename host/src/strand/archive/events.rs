@@ -16,13 +16,15 @@ pub(super) fn read(connection: &Connection, filter: &Filter<EventField>, bytes_m
     // No row changes between the statements. Nothing is written, so that it ends however this function does.
     let _moment = connection.unchecked_transaction().map_err(&fault)?;
     let query = EventQuery::new(filter);
-    let count: i64 = connection
-        .prepare(&query.count)
-        .and_then(|mut statement| statement.query_row(params_from_iter(&query.parameters), |row| row.get(0)))
-        .map_err(&fault)?;
-    let count = count.cast_unsigned();
+    let mut count = 0;
+    if filter.is_counted() {
+        let counted: Result<i64, _> = connection
+            .prepare(&query.count)
+            .and_then(|mut statement| statement.query_row(params_from_iter(&query.parameters), |row| row.get(0)));
+        count = counted.map_err(&fault)?.cast_unsigned();
+    }
     let (mut rows, mut bytes) = (Vec::new(), 0_usize);
-    if filter.offset() < count {
+    if !filter.is_counted() || filter.offset() < count {
         for id in query.ids(connection, filter).map_err(&fault)? {
             for_each_row(connection, event::READ_LISTED, [id], event::TABLE, |columns| {
                 let row: ProviderEvent = event::read(columns)?;

@@ -78,6 +78,17 @@ fn records_about_one_row_are_found_by_its_index() {
             assert!(plan(&sql).contains(index), "{sql}: {}", plan(&sql));
         }
     }
+    // A page of an export is read in the order of ids, whatever it is filtered by.
+    for field in ["transaction_id", "provider_config_id", "approval_id", "manager_id", "created_time"] {
+        let mut builder = FilterBuilder::new();
+        builder.flat(Clause::Where, &[field, "=", "5"]).unwrap();
+        builder.flat(Clause::Where, &["id", "<", "900"]).unwrap();
+        builder.order_by("id", "desc").unwrap();
+        let [_, page] = audit_list::statements(&builder.build().uncounted(), Some("ion4")).0;
+        let plan = plan(&page);
+        assert!(plan.contains("audit_record USING INTEGER PRIMARY KEY (rowid<?)"), "{field}: {plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{field}: {plan}");
+    }
     assert!(plan(super::super::archive::ACTS).contains("audit_by_transaction (transaction_id=?"));
     assert!(plan(super::super::audit::SAVED).contains("audit_by_config (config_id=?"));
 }

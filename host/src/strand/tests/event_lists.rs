@@ -101,6 +101,10 @@ fn f2_a_list_from_the_disk_is_the_list_in_memory_for_every_field_and_order() {
         let found = block_on(reader.events(filter.clone(), usize::MAX)).unwrap();
         let rows = expected.rows.into_iter().cloned().collect();
         assert_eq!(found, EventPage::Found { rows, count: expected.count }, "{filter:?}");
+        // Without the count it is the same page: nothing is counted.
+        let found = block_on(reader.events(filter.clone().uncounted(), usize::MAX)).unwrap();
+        let rows = filter.page(&listed).rows.into_iter().cloned().collect();
+        assert_eq!(found, EventPage::Found { rows, count: 0 }, "{filter:?}");
     }
 }
 
@@ -169,6 +173,31 @@ fn f2_typical_lists_are_found_and_counted_by_an_index() {
     let (verified, quarantined) = page.split_once("unproven_event").unwrap();
     assert!(verified.contains(by_time) && !verified.contains("TEMP B-TREE"), "{page}");
     assert!(quarantined.contains("TEMP B-TREE"), "{page}");
+}
+
+#[test]
+fn i10_a_page_of_an_export_is_read_in_the_order_of_ids_whatever_it_is_filtered_by() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, _listener) = opened(folder.path());
+    let connection = connect_read_only(strand.path()).unwrap();
+    super::super::filter_sql::prepare(&connection).unwrap();
+    let filters: [&[(&str, &str, &str)]; 5] = [
+        &[],
+        &[("processing_status", "=", "0")],
+        &[("provider_config_id", "=", "1"), ("brand", "=", "ion4")],
+        &[("created_time", ">=", "1779235200")],
+        &[("transaction_id", "=", "15"), ("provider_payment_id", "like", "pi_%")],
+    ];
+    for (direction, operator) in [("desc", "<"), ("asc", ">")] {
+        let beyond = [("id", operator, "900")];
+        for conditions in filters {
+            let export = filter(&[conditions, &beyond].concat(), Some(("id", direction))).uncounted();
+            let [page, _] = plans(&connection, &export);
+            let (verified, _) = page.split_once("unproven_event").unwrap();
+            let by_id = format!("provider_event USING INTEGER PRIMARY KEY (rowid{operator}?)");
+            assert!(verified.contains(&by_id) && !verified.contains("TEMP B-TREE"), "{conditions:?}: {page}");
+        }
+    }
 }
 
 #[test]
