@@ -1,6 +1,7 @@
 //! The due work of a transaction, determined here alone: what is due now, what will become due, which query an update
 //! requires, and how an unpaid order ends at its expiry. When a failed attempt is retried is the janitor's backoff.
 
+pub(crate) mod next_command;
 mod unconfirmed;
 mod work_list;
 

@@ -62,7 +62,7 @@ macro_rules! reasons {
 
 reasons! {
     Transaction: {
-        Cancelled = 1 "CANCELLED" "The payment was closed without being paid, by the customer or the provider.",
+        Cancelled = 1 "CANCELLED" "The deposit was closed without being paid, by the customer or the provider, or its customer took the withdrawal request back.",
         Expired = 2 "EXPIRED" "The payment was not paid before its time limit.",
         Rejected = 3 "REJECTED" "A manager rejected the transaction, or resolved it without crediting anything.",
         ProviderDeclined = 4 "PROVIDER_DECLINED" "The provider declined the payment; the detail is its reason.",

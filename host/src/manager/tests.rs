@@ -10,6 +10,7 @@ mod explain_methods;
 mod lists;
 mod manual;
 mod manual_money;
+mod next_commands;
 mod refunds;
 mod refunds_approved;
 mod review;
@@ -17,6 +18,7 @@ mod rights;
 mod saving;
 mod sealing;
 mod second_person;
+mod work_kinds;
 mod work_list;
 
 use cashier_core::deposit::DepositRequest;

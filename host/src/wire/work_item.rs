@@ -29,7 +29,7 @@ answer! {
         age_seconds: i64 = now.0.saturating_sub(item.since.0).max(0), "how long that is";
         due_time: Time = Time(item.due_time), "when the cashier acts next or it ends by itself; 0 is never";
         sentence: &'static str = item.sentence(), "what it is, for a person";
-        command: &'static str = item.command(), "the command that ends it; empty where nobody need do anything";
+        command: &'static str = item.command, "the command that ends it; empty where nobody need do anything";
     }
 
     /// How many items of one kind match.

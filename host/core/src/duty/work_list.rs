@@ -1,6 +1,7 @@
 //! The work list: what of a transaction or an event waits for a person, for somebody's answer, or for time, since when, and
 //! what ends it. Derived from state by the rules of `duty` and `standing`, so that nothing waits which is not listed.
 
+use super::next_command::{self, PROCESS, REPLAY, RESOLVE, RETRY, UPDATE};
 use super::unconfirmed::end_of_queries;
 use super::{Duty, ProviderDuty, QUIET_SECONDS, due, is_refund_due, owes, provider_duty};
 use crate::aggregate::Aggregate;
@@ -74,6 +75,8 @@ pub struct WorkItem {
     pub code: ReasonCode,
     /// The code with the values behind it, or why a gateway does not open; for managers.
     pub reason: Box<str>,
+    /// The command with which a person ends it, or looks into it; empty where nobody need do anything.
+    pub command: &'static str,
     pub since: UnixTime,
     /// When the cashier itself acts next, or when it ends by itself; at or before now it is tried, unset is never.
     pub due_time: UnixTime,
@@ -97,6 +100,27 @@ impl WorkKind {
             Self::PaymentOpen | Self::EventWaiting => WaitsFor::Time,
         }
     }
+
+    /// The command with which a person ends such an item, whatever its transaction is like.
+    const fn command(self) -> &'static str {
+        match self {
+            Self::Review => RESOLVE,
+            Self::ManualApproval => PROCESS,
+            Self::PostingRefused | Self::ReversalWaits | Self::PostingUnknown => RETRY,
+            Self::PostingStopped => UPDATE,
+            Self::UnmatchedPayment | Self::UnreadableNotice => REPLAY,
+            Self::ConfigApproval => "MngApproveCashierChange",
+            Self::ConfigUnreadable | Self::GatewayBroken => "MngUpdateCashierProviderConfig",
+            Self::Posting
+            | Self::CreateUnanswered
+            | Self::Advance
+            | Self::Query
+            | Self::Expiry
+            | Self::PaymentOpen
+            | Self::Refund
+            | Self::EventWaiting => "",
+        }
+    }
 }
 
 impl WorkItem {
@@ -115,6 +139,7 @@ impl WorkItem {
             amount: None,
             code: ReasonCode::None,
             reason: Box::default(),
+            command: kind.command(),
             since,
             due_time: UnixTime::UNSET,
         }
@@ -152,31 +177,6 @@ impl WorkItem {
         }
     }
 
-    /// The command with which a person ends it, or looks into it; empty where nobody need do anything.
-    pub const fn command(&self) -> &'static str {
-        match self.kind {
-            WorkKind::Review => match self.code {
-                ReasonCode::OperationKeyConflict | ReasonCode::PostingLost => "MngRetryCashierCredit",
-                ReasonCode::None | ReasonCode::HeldButHeard => "MngUpdateCashierTransaction",
-                _ => "MngResolveCashierDoubt",
-            },
-            WorkKind::ManualApproval => "MngProcessManualCashierTransaction",
-            WorkKind::PostingStopped => "MngUpdateCashierTransaction",
-            WorkKind::PostingRefused | WorkKind::ReversalWaits | WorkKind::PostingUnknown => "MngRetryCashierCredit",
-            WorkKind::UnmatchedPayment | WorkKind::UnreadableNotice => "MngReplayCashierProviderEvent",
-            WorkKind::ConfigApproval => "MngApproveCashierChange",
-            WorkKind::ConfigUnreadable | WorkKind::GatewayBroken => "MngUpdateCashierProviderConfig",
-            WorkKind::Posting
-            | WorkKind::CreateUnanswered
-            | WorkKind::Advance
-            | WorkKind::Query
-            | WorkKind::Expiry
-            | WorkKind::PaymentOpen
-            | WorkKind::Refund
-            | WorkKind::EventWaiting => "",
-        }
-    }
-
     fn of(kind: WorkKind, row: &Transaction, since: UnixTime) -> Self {
         Self {
             transaction_id: row.id,
@@ -188,8 +188,19 @@ impl WorkItem {
             amount: Some(row.amount),
             code: row.reason.code,
             reason: row.reason.to_string().into(),
+            command: command(kind, row),
             ..Self::new(kind, since)
         }
+    }
+}
+
+/// The command that ends an item of this transaction.
+fn command(kind: WorkKind, row: &Transaction) -> &'static str {
+    match kind.command() {
+        _ if kind == WorkKind::Review => next_command::of_review(row),
+        // A retry takes no imported posting back.
+        RETRY if row.reason.code == ReasonCode::PostingImported => next_command::of_review(row),
+        command => next_command::after_release(command, row),
     }
 }
 

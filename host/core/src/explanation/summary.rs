@@ -3,6 +3,7 @@
 
 use super::titles::line;
 use crate::aggregate::Aggregate;
+use crate::duty::next_command::{self, PROCESS, RETRY, UPDATE};
 use crate::duty::{self, Duty};
 use crate::reason::ReasonCode as R;
 use crate::status::{Source, TransactionStatus as S, TransactionType};
@@ -84,6 +85,9 @@ fn withdrawal(status: S, code: R) -> &'static str {
         S::CreditFailed => "it could not be taken from your trading account yet. Our staff are taking care of it.",
         S::Failed => "it failed; nothing was taken from your trading account.",
         S::Cancelled if code == R::Rejected => "it was not approved; nothing was taken from your trading account.",
+        S::Cancelled if code == R::Cancelled => {
+            "you took the request back; nothing was taken from your trading account."
+        }
         S::Cancelled => "it was cancelled; nothing was taken from your trading account.",
         S::Refunded | S::Chargeback => "the amount was given back to your trading account.",
         S::ManualReview if code == R::CreditRefused => {
@@ -95,13 +99,8 @@ fn withdrawal(status: S, code: R) -> &'static str {
 
 /// Reviews that end by themselves.
 const ENDS_BY_ITSELF: &[R] = &[R::AmountUnstated, R::ProviderInReview];
-/// Reviews of operations, and refused postings, which a person retries.
-const IS_RETRIED: &[R] = &[R::OperationKeyConflict, R::PostingLost, R::ReversalWaits, R::CreditRefused];
 
-const RETRY: &str = "MngRetryCashierCredit";
 const REFUND: &str = "MngRefundCashierTransaction";
-const RESOLVE: &str = "MngResolveCashierDoubt";
-const UPDATE: &str = "MngUpdateCashierTransaction";
 
 /// What a manager does next, and with which command; empty where the cashier goes on by itself.
 pub fn manager_sentence(aggregate: &Aggregate, now: UnixTime) -> (String, &'static str) {
@@ -120,6 +119,20 @@ pub fn manager_sentence(aggregate: &Aggregate, now: UnixTime) -> (String, &'stat
 }
 
 fn next(aggregate: &Aggregate, now: UnixTime) -> (&'static str, &'static str) {
+    const STOPPED: &str =
+        "The status that a person wrote stops what is owed: write 1 or 2 to release it, then retry the posting";
+    let row = &aggregate.transaction;
+    let (what, command) = unless_held(aggregate, now);
+    let is_stopped = || duty::due(row, &aggregate.operations, now) == Some(Duty::AwaitRetry);
+    match next_command::after_release(command, row) {
+        UPDATE if is_stopped() => (STOPPED, UPDATE),
+        UPDATE => ("A person set the status: set it again, or release it", UPDATE),
+        command => (what, command),
+    }
+}
+
+/// What comes next where no status that a person wrote forbids it.
+fn unless_held(aggregate: &Aggregate, now: UnixTime) -> (&'static str, &'static str) {
     let row = &aggregate.transaction;
     let code = row.reason.code;
     let due = duty::due(row, &aggregate.operations, now);
@@ -129,26 +142,19 @@ fn next(aggregate: &Aggregate, now: UnixTime) -> (&'static str, &'static str) {
         Some(Duty::AwaitRetry) | None => None,
     };
     match row.status {
-        _ if due == Some(Duty::AwaitRetry) && row.facts.is_held() => (
-            "The status that a person wrote stops what is owed: write 1 or 2 to release it, then retry the posting",
-            UPDATE,
-        ),
         S::ManualReview if row.source == Source::Manual && code != R::CreditRefused => {
-            ("Approve it, or reject it with MngRejectManualCashierTransaction", "MngProcessManualCashierTransaction")
+            ("Approve it, or reject it with MngRejectManualCashierTransaction", PROCESS)
         }
         S::ManualReview if row.source == Source::Manual => {
-            ("Remove the cause of the refusal and process it again, or reject it", "MngProcessManualCashierTransaction")
-        }
-        S::ManualReview if code == R::HeldButHeard || (code == R::None && row.facts.is_held()) => {
-            ("A person set the status: set it again, or release it", UPDATE)
+            ("Remove the cause of the refusal and process it again, or reject it", PROCESS)
         }
         S::ManualReview if ENDS_BY_ITSELF.contains(&code) && by_itself.is_some() => {
             ("The provider is queried until it states what is missing; nothing to do", "")
         }
-        S::ManualReview if IS_RETRIED.contains(&code) => {
-            ("Compare the operation with the trading server, then retry the posting", RETRY)
-        }
-        S::ManualReview => ("Compare with the provider's dashboard, then resolve the review", RESOLVE),
+        S::ManualReview => match next_command::of_review(row) {
+            RETRY => ("Compare the operation with the trading server, then retry the posting", RETRY),
+            command => ("Compare with the provider's dashboard, then resolve the review", command),
+        },
         S::CreditFailed => ("Remove the cause of the refusal that the newest operation states, then retry", RETRY),
         S::Created
         | S::PendingPayment
@@ -164,6 +170,9 @@ fn next(aggregate: &Aggregate, now: UnixTime) -> (&'static str, &'static str) {
                 ("The customer's payment or the provider's report is awaited", "")
             }
             (None, None) if code == R::RefundPending => ("The provider's report about the refund is awaited", ""),
+            (None, None) if code == R::RefundRefused && !aggregate.standing().may_post => {
+                ("The account has the money, and a person stopped what is posted: nothing to do", "")
+            }
             (None, None) if code == R::RefundRefused => (
                 "The account has the money: remove the cause, then request the refund again if it is still wanted",
                 REFUND,

@@ -178,6 +178,6 @@ fn i6_every_kind_has_a_sentence_and_what_waits_for_a_person_names_a_command() {
     for kind in WorkKind::ALL {
         let item = cashier_core::duty::WorkItem::new(*kind, UnixTime(1));
         let by_person = kind.waits_for() == cashier_core::duty::WaitsFor::Person;
-        assert!(item.sentence().ends_with('.') && (!by_person || !item.command().is_empty()), "{kind:?}");
+        assert!(item.sentence().ends_with('.') && (!by_person || !item.command.is_empty()), "{kind:?}");
     }
 }

@@ -30,7 +30,7 @@ fn a_recovered_transaction_that_is_rejected_gives_its_postings_back() {
     let blank = Aggregate { transaction: recovered(fresh, &found(&lost, 1, PAID), &account()), operations: Vec::new() };
     let made = reconciled(&blank, &[found(&lost, 1, PAID)], &[]);
     let items = |known: &Aggregate| -> Vec<_> {
-        duty::of_transaction(known, NOW).iter().map(|item| (item.kind, item.command())).collect()
+        duty::of_transaction(known, NOW).iter().map(|item| (item.kind, item.command)).collect()
     };
     assert_eq!(items(&made), [(WorkKind::ManualApproval, "MngProcessManualCashierTransaction")]);
     let rejected = applied(&made, &manual::reject(&made, "nobody paid it", at(60)).unwrap());
@@ -57,7 +57,7 @@ fn a_retry_takes_no_imported_posting_back() {
     let imported = reconciled(&lost, &[found(&lost, 1, PAID)], &[]);
     assert_eq!(state(&imported), (S::ManualReview, R::PostingImported, PAID, 0));
     assert!(decisions::retry(&imported, None, at(60)).is_err());
-    assert_eq!(duty::of_transaction(&imported, NOW)[0].command(), "MngResolveCashierDoubt");
+    assert_eq!(duty::of_transaction(&imported, NOW)[0].command, "MngResolveCashierDoubt");
     let kept = applied(&imported, &decisions::resolve(&imported, Resolution::Credit(usd(PAID)), at(60)).unwrap());
     assert_eq!(state(&kept), (S::Credited, R::None, PAID, 0));
     let refused = applied(&imported, &decisions::resolve(&imported, Resolution::Refuse, at(60)).unwrap());
