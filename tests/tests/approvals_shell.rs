@@ -62,6 +62,11 @@ async fn one_person_alone_at_night_approves_from_the_hosts_own_shell() {
         let answer = answer.json();
         asked.push(answer.pointer("/data/approval/id").unwrap().to_string());
     }
+    // Nobody but this dealer was seen: a start says so, once.
+    server.kill().await.unwrap();
+    server = start(folder, ports).await;
+    let log = std::fs::read_to_string(folder.join("cashier.log")).unwrap();
+    assert_eq!(log.matches("one_manager_alone").count(), 1, "{log}");
     let [first, second] = [&asked[0], &asked[1]].map(String::as_str);
     let (code, listed) = shell(folder, &["approvals", "list"]).await;
     assert_eq!(code, Some(0), "{listed}");

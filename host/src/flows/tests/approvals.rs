@@ -7,6 +7,7 @@ use std::time::Duration;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState, ground};
 use cashier_core::change::Body;
+use cashier_core::edit::SecondPerson;
 use cashier_core::facts::PersonFact;
 use cashier_core::ids::{ApprovalId, ManagerId, TransactionId};
 use cashier_core::notice::Update;
@@ -15,8 +16,9 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 use cashier_core::status::ProviderStatus;
 
+use super::logs::LogBuffer;
 use crate::flows::ManagerAct;
-use crate::flows::approvals::{WantedDecision, ask, begin};
+use crate::flows::approvals::{WantedDecision, ask, begin, watch_managers};
 use crate::flows::decisions::{Decision, decide};
 use crate::test_cashier::{TestCashier, context, paid, update, usd};
 
@@ -206,4 +208,32 @@ async fn what_is_stated_between_judging_a_request_and_asking_for_it_makes_its_ap
     let again = asked(&env, 7).await.unwrap();
     assert_ne!(again.id, late.id, "judged on what is known now");
     assert!(approve(&env, session(8, None), again.id).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_one_manager_alone_was_seen_is_a_warning_where_a_second_person_is_needed() {
+    const DAY: u64 = 24 * 60 * 60;
+    let (log, _guard) = LogBuffer::capture();
+    let warnings = || log.lines("one_manager_alone").len();
+    let mut env = credited().await;
+    asked(&env, 7).await.unwrap();
+    let watch = |env: &TestCashier| tokio::spawn(watch_managers(Arc::clone(&env.cashier)));
+    watch(&env);
+    env.run_for(DAY + 1).await;
+    assert_eq!(warnings(), 0, "the settings ask for nobody");
+
+    env.ask_for_second_person(SecondPerson::from_names(SecondPerson::NAMES).unwrap()).await;
+    let watching = watch(&env);
+    env.run_for(DAY - 1).await;
+    let lines = log.lines("one_manager_alone");
+    assert!(lines.len() == 1 && lines[0].starts_with("WARN") && lines[0].contains("manager=7"), "{lines:?}");
+    env.run_for(2).await;
+    assert_eq!(warnings(), 2, "once a day");
+    asked(&env, 8).await.unwrap();
+    env.run_for(2 * DAY).await;
+    assert_eq!(warnings(), 2, "two were seen");
+    watching.abort();
+    watch(&env);
+    env.run_for(1).await;
+    assert_eq!(warnings(), 2, "also at the next start");
 }

@@ -15,7 +15,7 @@ use crate::ports::{OrderCheck, QueryAnswer};
 use crate::test_cashier::{OnPost, TestCashier, lock, paid, usd};
 
 #[derive(Clone, Default)]
-struct LogBuffer(Arc<Mutex<Vec<u8>>>);
+pub(super) struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for LogBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -30,7 +30,7 @@ impl io::Write for LogBuffer {
 
 impl LogBuffer {
     /// Captures what this thread logs for as long as the guard lives.
-    fn capture() -> (Self, DefaultGuard) {
+    pub(super) fn capture() -> (Self, DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
         let lines = tracing_subscriber::fmt().with_ansi(false).without_time().with_target(false);
@@ -39,7 +39,7 @@ impl LogBuffer {
     }
 
     /// The lines that contain the text.
-    fn lines(&self, text: &str) -> Vec<String> {
+    pub(super) fn lines(&self, text: &str) -> Vec<String> {
         let all = String::from_utf8_lossy(&lock(&self.0)).into_owned();
         all.lines().filter(|line| line.contains(text)).map(|line| line.trim().to_owned()).collect()
     }

@@ -2,6 +2,7 @@
 
 use cashier_core::change::AuditRecord;
 use cashier_core::edit::AuditedValue;
+use cashier_core::filter::{AuditField, Field};
 
 use super::*;
 use crate::flows::{
@@ -151,6 +152,42 @@ async fn records_are_listed_by_every_field_and_a_session_of_one_brand_sees_those
     }
     assert_eq!(api.error("manager", LIST, r#"{"where":[["address","=","x"]]}"#).await, (400, "INVALID_DATA".into()));
     assert_eq!(api.error("customer", LIST, "{}").await, (403, "PERMISSION_DENIED".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_field_of_a_filter_finds_the_records_that_show_its_value() {
+    // In memory, and over a database, which makes SQL of the filter.
+    filters_by_every_field(TestCashier::published().await).await;
+    filters_by_every_field(TestCashier::with_bases(&[1]).await).await;
+}
+
+async fn filters_by_every_field(mut env: TestCashier) {
+    env.ask_for_second_person(SecondPerson::from_names(SecondPerson::NAMES).unwrap()).await;
+    env.deposit("k").await.unwrap();
+    let api = ManagerApi::over(env).await;
+    let asked = api.command("dealer#9", UPDATE, r#"{"id":1,"webhook_secret":"CANARY"}"#).await;
+    assert_eq!(asked.0, 202);
+    api.env.clock.advance(std::time::Duration::from_secs(5));
+    let by_id = format!(r#"{{"id":{}}}"#, asked.1["approval"]["id"]);
+    assert_eq!(api.error("dealer#9", "MngApproveCashierChange", &by_id).await.0, 403);
+    let written = r#"{"id":1,"status":6}"#;
+    assert_eq!(api.command("manager#8@ion4", "MngUpdateCashierTransaction", written).await.0, 200);
+    let other = r#"{"command":"MngUpdateCashierTransaction","data":{"id":1,"status":5},"__token":"crm#10"}"#;
+    let context = RequestContext { request_id: "another request".into(), ..context() };
+    assert_eq!(answer(&api.context, other.as_bytes(), None, context).await.0, 200);
+    let (_, all) = api.command("manager", LIST, "{}").await;
+    let rows = all["rows"].as_array().unwrap();
+    for field in AuditField::ALL.iter().map(|field| field.name()) {
+        let values: Vec<&Value> = rows.iter().map(|row| row.get(field).unwrap_or(&Value::Null)).collect();
+        assert!(values.iter().any(|value| **value != *values[0]), "the records differ in {field}: {all}");
+        for value in &values {
+            let filter = json!({ "where": [[field, "=", value]] }).to_string();
+            let (number, found) = api.command("manager", LIST, &filter).await;
+            let expected: Vec<&Value> = rows.iter().filter(|row| row[field] == **value).collect();
+            let shown: Vec<&Value> = found["rows"].as_array().into_iter().flatten().collect();
+            assert_eq!((number, &shown, &found["count"]), (200, &expected, &json!(expected.len())), "{filter}");
+        }
+    }
 }
 
 impl ManagerApi {

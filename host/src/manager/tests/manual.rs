@@ -273,6 +273,10 @@ async fn a_customer_cancels_the_own_withdrawal_while_it_waits() {
     }
     assert_eq!(api.cancel(&own, id).await, Ok(6));
     assert_eq!(api.seen(id).await["failure_reason"], "CANCELLED");
+    let (_, explained) = api.command("manager", "MngExplainCashierTransaction", &by_id(id)).await;
+    let customer =
+        "Your withdrawal of 100.0 USD: you took the request back; nothing was taken from your trading account.";
+    assert_eq!(explained["summary"]["customer"], customer);
     assert_eq!(api.cancel(&own, id).await, Err(409), "it was cancelled");
     assert_eq!(api.error("manager", PROCESS, &by_id(id)).await.0, 409);
     let deposit = api.entered(DEPOSIT, "").await;
@@ -289,13 +293,18 @@ async fn a_customer_cancels_the_own_withdrawal_while_it_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_customer_cancels_a_withdrawal_while_a_manager_processes_it_and_one_of_both_counts() {
     let own = CustomerSession::assertion(CUSTOMER, None);
-    for milliseconds in 0..8 {
+    let mut counted = [0; 2];
+    for (process_after, cancel_after) in (0..8).flat_map(|milliseconds| [(0, milliseconds), (milliseconds, 0)]) {
         let api = ManagerApi::open().await;
         let id = api.requested().await;
         let data = by_id(id);
-        let process = api.command("manager#8", PROCESS, &data);
+        let after = |milliseconds| tokio::time::sleep(std::time::Duration::from_millis(milliseconds));
+        let process = async {
+            after(process_after).await;
+            api.command("manager#8", PROCESS, &data).await
+        };
         let cancel = async {
-            tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
+            after(cancel_after).await;
             api.cancel(&own, id).await
         };
         let ((processed, _), cancelled) = tokio::join!(process, cancel);
@@ -304,7 +313,9 @@ async fn a_customer_cancels_a_withdrawal_while_a_manager_processes_it_and_one_of
             Ok(_) => assert_eq!((processed, status, posted), (409, json!(6), 0)),
             Err(number) => assert_eq!((processed, number, status, posted), (200, 409, json!(3), -10_000)),
         }
+        counted[usize::from(cancelled.is_ok())] += 1;
     }
+    assert!(counted.iter().all(|count| *count >= 7), "each came first where it began first: {counted:?}");
 }
 
 #[tokio::test(start_paused = true)]
