@@ -66,6 +66,8 @@ impl OrderedFact<'_> {
 pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
     let Aggregate { transaction, operations } = aggregate;
     let currency = transaction.account_currency;
+    // What a title names besides its own fact, such as the amount of the refund that a step is about.
+    let all = &transaction.facts;
     let mut ordered: Vec<OrderedFact<'_>> = transaction.facts.provider.iter().map(OrderedFact::Provider).collect();
     ordered.extend(transaction.facts.persons.iter().map(OrderedFact::Person));
     ordered.sort_by_key(|known| known.place().0);
@@ -106,7 +108,7 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
         let (at, cause) = match next {
             OrderedFact::Provider(known) => {
                 facts.provider.push((*known).clone());
-                let title = titles::of_provider(&known.fact, currency);
+                let title = titles::of_provider(&known.fact, all, currency);
                 let (name, details) = (known.fact.name(), known.fact.details(currency));
                 (known.at, Cause::Provider { name, title, details })
             }
@@ -114,7 +116,9 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
                 facts.persons.push((*known).clone());
                 let (seq, fact, name) = (known.seq, &known.fact, known.fact.name());
                 let follows = match place.checked_add(1).and_then(|next| ordered.get(next)) {
-                    Some(OrderedFact::Person(next)) if next.seq == seq => titles::of_pair(fact, &next.fact, currency),
+                    Some(OrderedFact::Person(next)) if next.seq == seq => {
+                        titles::of_pair(fact, &next.fact, all, currency)
+                    }
                     Some(_) | None => None,
                 };
                 if follows.is_some() {
@@ -122,9 +126,9 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
                     continue;
                 }
                 let pair = extra.take().and_then(|extra| {
-                    titles::of_pair(extra, fact, currency).map(|title| (title, extra.details(currency)))
+                    titles::of_pair(extra, fact, all, currency).map(|title| (title, extra.details(currency)))
                 });
-                let (title, more) = pair.unwrap_or_else(|| (titles::of_person(fact, currency), Details::new()));
+                let (title, more) = pair.unwrap_or_else(|| (titles::of_person(fact, all, currency), Details::new()));
                 let mut details = fact.details(currency);
                 let more = more.into_iter().filter(|(name, _)| !details.iter().any(|(known, _)| known == name));
                 details.extend(more.collect::<Details>());

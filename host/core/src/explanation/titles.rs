@@ -1,15 +1,16 @@
 //! The title of every fact: one plain line with its values. A new fact does not compile without one.
 
-use crate::facts::{MismatchKind, PersonFact, ProviderFact, RefusedBy, ReviewHold};
+use crate::facts::{Facts, MismatchKind, PersonFact, ProviderFact, RefusedBy, ReviewHold};
 use crate::money::{Currency, Money};
 use crate::printable::Printable;
 
 /// Characters of a text of others that a title shows; the details have all of it.
 const TITLE_TEXT_LENGTH_MAX: usize = 120;
 
-/// Of a provider's fact; amounts are in this currency.
-pub fn of_provider(fact: &ProviderFact, currency: Currency) -> String {
+/// Of a provider's fact; amounts are in this currency. One that states no amount is of a refund or dispute that `facts` know.
+pub fn of_provider(fact: &ProviderFact, facts: &Facts, currency: Currency) -> String {
     let money = |minor: i64| Money::new(minor, currency);
+    let amount = |minor: Option<i64>| minor.map_or_else(String::new, |minor| format!(" of {}", money(minor)));
     match fact {
         ProviderFact::Accepted => "order accepted by the provider: the customer may pay".into(),
         ProviderFact::Unanswered => "call that creates the order: no answer".into(),
@@ -27,20 +28,63 @@ pub fn of_provider(fact: &ProviderFact, currency: Currency) -> String {
             format!("disputed: {}{}", money(*minor), ids("dispute", id, payment))
         }
         ProviderFact::ChargebackReversed { id, payment } => {
-            format!("dispute ended for us{}", ids("dispute", id, payment))
+            format!("dispute{} ended for us{}", amount(disputed(facts, id)), ids("dispute", id, payment))
         }
         ProviderFact::ReviewHold(hold) => of_hold(hold),
         ProviderFact::LastQuery => "queried for the last time at its expiry".into(),
-        ProviderFact::RefundFailed { id, payment, minor: 0 } => {
-            format!("refund did not reach the customer{}", ids("refund", id, payment))
-        }
         ProviderFact::RefundFailed { id, payment, minor } => {
-            format!("refund of {} did not reach the customer{}", money(*minor), ids("refund", id, payment))
+            let minor = Some(*minor).filter(|minor| *minor != 0).or_else(|| refunded(facts, id));
+            format!("refund{} did not reach the customer{}", amount(minor), ids("refund", id, payment))
         }
-        ProviderFact::RefundOfRequest { id, requested } => {
-            format!("refund {} of the provider is our requested {}", line(id), line(requested))
+        ProviderFact::RefundOfRequest { id, requested: own } => {
+            let minor = requested(facts, own);
+            format!("refund {} of the provider is our requested refund{} ({})", line(id), amount(minor), line(own))
         }
     }
+}
+
+/// Minor units of the refund that a manager requested under this id of ours.
+fn requested(facts: &Facts, own: &str) -> Option<i64> {
+    facts.persons.iter().find_map(|known| match &known.fact {
+        PersonFact::RefundRequested { id, minor, .. } if **id == *own => Some(*minor),
+        _ => None,
+    })
+}
+
+/// Minor units of a provider's refund: as it was stated, or as it was requested.
+fn refunded(facts: &Facts, refund: &str) -> Option<i64> {
+    if refund.is_empty() {
+        return None;
+    }
+    let stated = facts.provider.iter().find_map(|known| match &known.fact {
+        ProviderFact::Refund { id, minor, .. } if **id == *refund => Some(*minor),
+        _ => None,
+    });
+    let linked = || {
+        facts.provider.iter().find_map(|known| match &known.fact {
+            ProviderFact::RefundOfRequest { id, requested: own } if **id == *refund => requested(facts, own),
+            _ => None,
+        })
+    };
+    let accepted = || {
+        facts.persons.iter().find_map(|known| match &known.fact {
+            PersonFact::RefundAccepted { id, refund: of } | PersonFact::RefundDone { id, refund: of }
+                if **of == *refund =>
+            {
+                requested(facts, id)
+            }
+            _ => None,
+        })
+    };
+    stated.or_else(linked).or_else(accepted)
+}
+
+/// Minor units of a dispute.
+fn disputed(facts: &Facts, dispute: &str) -> Option<i64> {
+    facts.provider.iter().find_map(|known| match &known.fact {
+        ProviderFact::Chargeback { id, minor, .. } if !id.is_empty() && **id == *dispute => Some(*minor),
+        _ => None,
+    })
 }
 
 /// Why a review is due.
@@ -68,9 +112,10 @@ fn of_hold(hold: &ReviewHold) -> String {
     format!("review: {why}")
 }
 
-/// Of a person's fact; amounts are in this currency.
-pub fn of_person(fact: &PersonFact, currency: Currency) -> String {
+/// Of a person's fact; amounts are in this currency. A step of a refund is of the amount with which `facts` know its request.
+pub fn of_person(fact: &PersonFact, facts: &Facts, currency: Currency) -> String {
     let money = |minor: i64| Money::new(minor, currency);
+    let of = |id: &str| requested(facts, id).map_or_else(String::new, |minor| format!(" of {}", money(minor)));
     match fact {
         PersonFact::Held(status) => format!("status set by hand: {}", status.name()),
         PersonFact::Released => "status released: it follows the facts again".into(),
@@ -82,35 +127,41 @@ pub fn of_person(fact: &PersonFact, currency: Currency) -> String {
         PersonFact::RefundRequested { payment, minor, .. } => {
             format!("refund of {} requested{}", money(*minor), ids("", "", payment))
         }
-        PersonFact::RefundRefused { .. } => "requested refund refused".into(),
-        PersonFact::RefundDone { refund, .. } => format!("requested refund made{}", ids("refund", refund, "")),
+        PersonFact::RefundRefused { id } => format!("requested refund{} refused", of(id)),
+        PersonFact::RefundDone { id, refund } => {
+            format!("requested refund{} made{}", of(id), ids("refund", refund, ""))
+        }
         PersonFact::ReversalsWait => "each reversal waits for a person, as the config says".into(),
         PersonFact::Entered { by } => format!("entered by manager {by}"),
         PersonFact::CancelledByCustomer => "cancelled by the customer".into(),
         PersonFact::EnteredBeside { deposit } => format!("manual deposit {deposit} entered while this order was open"),
         PersonFact::Explained { words } if words.is_empty() => "written reason taken back".into(),
         PersonFact::Explained { words } => format!("reason written by hand: {}", line(words)),
-        PersonFact::RefundReason { reason, .. } => format!("reason of the requested refund{}", because(reason)),
-        PersonFact::RefundSent { .. } => "refund call sent to the provider".into(),
-        PersonFact::RefundCrashed { .. } => "refund call ended the process: it is not repeated".into(),
-        PersonFact::RefundAccepted { refund, .. } => {
-            format!("requested refund accepted by the provider{}", ids("refund", refund, ""))
+        PersonFact::RefundReason { id, reason, .. } => {
+            format!("reason of the requested refund{}{}", of(id), because(reason))
         }
-        PersonFact::RefundInTotal { .. } => "requested refund is part of the provider's total".into(),
-        PersonFact::RefundRefusal { by, reason, .. } => {
-            format!("requested refund {}{}", RefusedBy::from_name(by).words(), because(reason))
+        PersonFact::RefundSent { id, .. } => format!("call for a refund{} sent to the provider", of(id)),
+        PersonFact::RefundCrashed { id } => {
+            format!("call for a refund{} ended the process: it is not repeated", of(id))
+        }
+        PersonFact::RefundAccepted { id, refund } => {
+            format!("requested refund{} accepted by the provider{}", of(id), ids("refund", refund, ""))
+        }
+        PersonFact::RefundInTotal { id } => format!("requested refund{} is part of the provider's total", of(id)),
+        PersonFact::RefundRefusal { id, by, reason } => {
+            format!("requested refund{} {}{}", of(id), RefusedBy::from_name(by).words(), because(reason))
         }
     }
 }
 
 /// The title of a fact and of another that only says more about it, recorded by the same commit: they are one entry.
-pub(super) fn of_pair(extra: &PersonFact, fact: &PersonFact, currency: Currency) -> Option<String> {
+pub(super) fn of_pair(extra: &PersonFact, fact: &PersonFact, facts: &Facts, currency: Currency) -> Option<String> {
     match (extra, fact) {
         (PersonFact::RefundReason { id: of, reason, .. }, PersonFact::RefundRequested { id, .. }) if of == id => {
-            Some(format!("{}{}", of_person(fact, currency), because(reason)))
+            Some(format!("{}{}", of_person(fact, facts, currency), because(reason)))
         }
         (PersonFact::RefundRefusal { id: of, .. }, PersonFact::RefundRefused { id }) if of == id => {
-            Some(of_person(extra, currency))
+            Some(of_person(extra, facts, currency))
         }
         _ => None,
     }

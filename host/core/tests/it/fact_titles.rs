@@ -6,7 +6,7 @@ use cashier_core::aggregate::Aggregate;
 use cashier_core::explanation::{
     DetailValue, EntryKind, ExplainedEntry, PaymentHistory, StoredAct, explain, title_of_decision, title_of_fact,
 };
-use cashier_core::facts::{MismatchKind, PersonFact, ProviderFact, ReviewHold};
+use cashier_core::facts::{Facts, MismatchKind, PersonFact, ProviderFact, ReviewHold};
 use cashier_core::ids::{ManagerId, Seq, TransactionId};
 use cashier_core::reason::ReasonCode;
 use cashier_core::session::Role;
@@ -52,7 +52,7 @@ fn provider_facts() -> Vec<(ProviderFact, &'static str)> {
         ),
         (
             ProviderFact::ChargebackReversed { id: "dp_1".into(), payment: "".into() },
-            "dispute ended for us (dispute dp_1)",
+            "dispute of 30.0 USD ended for us (dispute dp_1)",
         ),
         (ProviderFact::LastQuery, "queried for the last time at its expiry"),
         (
@@ -61,7 +61,7 @@ fn provider_facts() -> Vec<(ProviderFact, &'static str)> {
         ),
         (
             ProviderFact::RefundOfRequest { id: id(), requested: "ours-refund-1".into() },
-            "refund re_1 of the provider is our requested ours-refund-1",
+            "refund re_1 of the provider is our requested refund of 30.0 USD (ours-refund-1)",
         ),
     ]
 }
@@ -108,8 +108,8 @@ fn person_facts() -> Vec<(PersonFact, &'static str)> {
             PersonFact::RefundRequested { id: id(), payment: "pi_1".into(), minor: 3_000 },
             "refund of 30.0 USD requested (payment pi_1)",
         ),
-        (PersonFact::RefundRefused { id: id() }, "requested refund refused"),
-        (PersonFact::RefundDone { id: id(), refund: "re_1".into() }, "requested refund made (refund re_1)"),
+        (PersonFact::RefundRefused { id: id() }, "requested refund of 30.0 USD refused"),
+        (PersonFact::RefundDone { id: id(), refund: "re_1".into() }, "requested refund of 30.0 USD made (refund re_1)"),
         (PersonFact::ReversalsWait, "each reversal waits for a person, as the config says"),
         (PersonFact::Entered { by: ManagerId(7) }, "entered by manager 7"),
         (PersonFact::CancelledByCustomer, "cancelled by the customer"),
@@ -118,17 +118,32 @@ fn person_facts() -> Vec<(PersonFact, &'static str)> {
         (PersonFact::Explained { words: "".into() }, "written reason taken back"),
         (
             PersonFact::RefundReason { id: id(), key: "".into(), reason: "not used".into() },
-            "reason of the requested refund: not used",
+            "reason of the requested refund of 30.0 USD: not used",
         ),
-        (PersonFact::RefundSent { id: id(), terms: 3, before: 0 }, "refund call sent to the provider"),
-        (PersonFact::RefundCrashed { id: id() }, "refund call ended the process: it is not repeated"),
+        (
+            PersonFact::RefundSent { id: id(), terms: 3, before: 0 },
+            "call for a refund of 30.0 USD sent to the provider",
+        ),
+        (PersonFact::RefundCrashed { id: id() }, "call for a refund of 30.0 USD ended the process: it is not repeated"),
         (
             PersonFact::RefundAccepted { id: id(), refund: "re_1".into() },
-            "requested refund accepted by the provider (refund re_1)",
+            "requested refund of 30.0 USD accepted by the provider (refund re_1)",
         ),
-        (PersonFact::RefundInTotal { id: id() }, "requested refund is part of the provider's total"),
-        (PersonFact::RefundRefusal { id: id(), by, reason }, "requested refund was refused by the provider: too late"),
+        (PersonFact::RefundInTotal { id: id() }, "requested refund of 30.0 USD is part of the provider's total"),
+        (
+            PersonFact::RefundRefusal { id: id(), by, reason },
+            "requested refund of 30.0 USD was refused by the provider: too late",
+        ),
     ]
+}
+
+/// A refund of 30 USD that was requested, and a dispute of as much: facts about them that state no amount are titled with theirs.
+fn known_facts() -> Facts {
+    let mut facts = Facts::default();
+    let requested = PersonFact::RefundRequested { id: "ours-refund-1".into(), payment: "pi_1".into(), minor: 3_000 };
+    facts.record_person(Seq(1), NOW, requested);
+    facts.record(Seq(1), NOW, ProviderFact::Chargeback { id: "dp_1".into(), payment: "".into(), minor: 3_000 });
+    facts
 }
 
 /// No title is what the code says of the fact, and each table is covered.
@@ -146,30 +161,57 @@ fn check(docs: &[(&str, &str)], known: &[(&'static str, String)]) {
 
 #[test]
 fn every_fact_has_a_plain_title_with_its_values_on_one_line() {
-    let currency = usd(0).currency;
+    let (currency, facts) = (usd(0).currency, known_facts());
     let mut provider: Vec<(&str, String)> = Vec::new();
     for (fact, expected) in provider_facts() {
-        assert_eq!(title_of_fact(&fact, currency), expected);
+        assert_eq!(title_of_fact(&fact, &facts, currency), expected);
         provider.push((provider_name(&fact), expected.to_owned()));
     }
     let mut reviews: Vec<(&str, String)> = Vec::new();
     for (hold, expected) in holds() {
         let name = hold_name(&hold);
         let fact = ProviderFact::ReviewHold(hold);
-        assert_eq!(title_of_fact(&fact, currency), expected);
+        assert_eq!(title_of_fact(&fact, &facts, currency), expected);
         provider.push((provider_name(&fact), expected.to_owned()));
         reviews.push((name, expected.to_owned()));
     }
     let mut persons: Vec<(&str, String)> = Vec::new();
     for (fact, expected) in person_facts() {
-        assert_eq!(title_of_decision(&fact, currency), expected);
+        assert_eq!(title_of_decision(&fact, &facts, currency), expected);
         persons.push((person_name(&fact), expected.to_owned()));
     }
     check(PROVIDER, &provider);
     check(HOLDS, &reviews);
     check(PERSONS, &persons);
-    let long = title_of_fact(&ProviderFact::Declined { reason: "x".repeat(500).into() }, currency);
+    let long = title_of_fact(&ProviderFact::Declined { reason: "x".repeat(500).into() }, &facts, currency);
     assert!(long.len() < 160, "{long}");
+}
+
+#[test]
+fn a_refund_that_failed_without_an_amount_is_titled_with_the_one_that_was_stated_or_requested() {
+    let currency = usd(0).currency;
+    let failed = ProviderFact::RefundFailed { id: "re_1".into(), payment: "".into(), minor: 0 };
+    let title = |facts: &Facts| title_of_fact(&failed, facts, currency);
+    assert_eq!(title(&known_facts()), "refund did not reach the customer (refund re_1)", "nothing says which it is");
+    let (id, refund) = (|| Box::<str>::from("ours-refund-1"), || Box::<str>::from("re_1"));
+    let known_by = [
+        PersonFact::RefundAccepted { id: id(), refund: refund() },
+        PersonFact::RefundDone { id: id(), refund: refund() },
+    ];
+    for fact in known_by {
+        let mut facts = known_facts();
+        facts.record_person(Seq(2), NOW, fact);
+        assert_eq!(title(&facts), "refund of 30.0 USD did not reach the customer (refund re_1)");
+    }
+    let stated = [
+        (ProviderFact::RefundOfRequest { id: refund(), requested: id() }, "30.0 USD"),
+        (ProviderFact::Refund { id: refund(), payment: "".into(), minor: 2_000 }, "20.0 USD"),
+    ];
+    for (fact, amount) in stated {
+        let mut facts = known_facts();
+        facts.record(Seq(2), NOW, fact);
+        assert_eq!(title(&facts), format!("refund of {amount} did not reach the customer (refund re_1)"));
+    }
 }
 
 fn decisions(known: &Aggregate, acts: Vec<StoredAct>) -> Vec<ExplainedEntry> {
@@ -199,8 +241,8 @@ fn a_decision_names_who_made_it_where_the_record_of_its_commit_says_so() {
     };
     let titles = |acts| decisions(&known, acts).into_iter().map(|entry| entry.title).collect::<Vec<_>>();
     let requested = "refund of 30.0 USD requested: a part was not used";
-    assert_eq!(titles(Vec::new()), [requested, "refund call sent to the provider"]);
-    let by = [format!("{requested} (manager 7)"), "refund call sent to the provider".into()];
+    assert_eq!(titles(Vec::new()), [requested, "call for a refund of 30.0 USD sent to the provider"]);
+    let by = [format!("{requested} (manager 7)"), "call for a refund of 30.0 USD sent to the provider".into()];
     assert_eq!(titles(vec![act.clone()]), by, "one entry of the two facts; nobody decided the call");
     let entry = decisions(&known, vec![act]).remove(0);
     for shown in ["amount", "key", "reason", "id", "manager_id"] {
