@@ -185,6 +185,8 @@ pub struct StoredNotice {
     pub raw_query: Box<str>,
     /// A JSON array of [name, value] pairs; secrets masked.
     pub headers_json: Box<str>,
+    /// SHA-256 of the body as it was received.
+    pub sha256: [u8; 32],
     pub body: Bytes,
 }
 
@@ -502,11 +504,11 @@ pub trait Gateway: Send + Sync {
     /// Sends nothing; the order's `transaction_id` is not known yet.
     fn check_order(&self, order: &Order) -> BoxFuture<'static, OrderCheck>;
     fn create(&self, order: Durable<Arc<Order>>) -> BoxFuture<'static, Called<CreateAnswer>>;
-    /// `offline` forbids network verification.
-    fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict>;
+    /// `offline` forbids network verification: then nothing is sent.
+    fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Called<Verdict>>;
     /// Reads a stored notice that was proven when it was received; its secret may be gone since.
     /// `offline` forbids any request.
-    fn read_proven(&self, notice: &RawNotice, _offline: bool) -> BoxFuture<'static, Verdict> {
+    fn read_proven(&self, notice: &RawNotice, _offline: bool) -> BoxFuture<'static, Called<Verdict>> {
         self.verify(notice, true)
     }
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, Called<QueryAnswer>>;

@@ -78,13 +78,13 @@ async fn one_module_serves_two_configs_and_their_signatures_do_not_mix() {
         "amount_minor": 250_000, "exponent": 3, "currency": "usd", "sandbox": true,
     });
     let notice = echo_notice("whsec_1_canary", &body);
-    let Verdict::Verified { updates, acknowledgement: None, .. } = first.verify(&notice, true).await else {
+    let Verdict::Verified { updates, acknowledgement: None, .. } = first.verify(&notice, true).await.answer else {
         panic!("its own webhook is verified");
     };
     let [update] = updates.as_slice() else { panic!("{updates:?}") };
     assert_eq!((update.status, &update.amount), (ProviderStatus::Confirmed, &Some(StatedAmount::Exact(money()))));
     assert_eq!((update.reference.as_ref(), &*update.event_id), (Some(&order(1).reference), "evt_1"));
-    assert_eq!(second.verify(&notice, true).await, Verdict::Rejected("the signature does not match".to_owned()));
+    assert_eq!(second.verify(&notice, true).await.answer, Verdict::Rejected("the signature does not match".to_owned()));
     assert_eq!((first.receiver().config_id.0, second.receiver().config_id.0), (1, 2));
     assert_eq!(*first.receiver().module_hash, *host.line("echo").sha256);
 
@@ -186,10 +186,10 @@ async fn a_panic_in_any_entry_is_an_error_of_that_call_and_other_modules_are_una
     panicked("create_payment", &reason);
     others_answer().await;
     let notice = echo_notice("", &json!({}));
-    assert!(matches!(gateway.verify(&notice, true).await, Verdict::Verified { .. }), "other entries still work");
+    assert!(matches!(gateway.verify(&notice, true).await.answer, Verdict::Verified { .. }), "other entries still work");
 
     let gateway = host.gateway(&panics_in("normalize_status")).await;
-    let Verdict::NotWorking(reason) = gateway.verify(&notice, true).await else { panic!("it panicked") };
+    let Verdict::NotWorking(reason) = gateway.verify(&notice, true).await.answer else { panic!("it panicked") };
     panicked("normalize_status", &reason);
     others_answer().await;
 
@@ -293,7 +293,7 @@ async fn a_replaced_secret_verifies_until_its_time_and_not_after() {
     };
     let gateway = host.gateway(&config).await;
     let verified = async |secret: &str| {
-        matches!(gateway.verify(&echo_notice(secret, &json!({})), true).await, Verdict::Verified { .. })
+        matches!(gateway.verify(&echo_notice(secret, &json!({})), true).await.answer, Verdict::Verified { .. })
     };
     assert!(verified("whsec_1_canary").await && verified("whsec_before").await && !verified("whsec_long_ago").await);
     host.clock.advance_seconds(100);
@@ -310,12 +310,14 @@ async fn m3_a_notice_that_was_proven_when_it_was_stored_is_read_though_its_secre
         "amount_minor": 250_000, "exponent": 3, "currency": "usd", "sandbox": true,
     });
     let notice = echo_notice("a secret that was replaced", &body);
-    assert!(matches!(gateway.verify(&notice, true).await, Verdict::Rejected(_)));
-    let Verdict::Verified { updates, .. } = gateway.read_proven(&notice, false).await else { panic!("it is read") };
+    assert!(matches!(gateway.verify(&notice, true).await.answer, Verdict::Rejected(_)));
+    let Verdict::Verified { updates, .. } = gateway.read_proven(&notice, false).await.answer else {
+        panic!("it is read")
+    };
     assert_eq!(&*updates[0].event_id, "evt_1");
     let garbage = RawNotice { body: "{".into(), ..notice.clone() };
-    assert!(matches!(gateway.read_proven(&garbage, true).await, Verdict::Unreadable { .. }));
-    assert!(matches!(gateway.verify(&notice, true).await, Verdict::Rejected(_)), "nothing is remembered");
+    assert!(matches!(gateway.read_proven(&garbage, true).await.answer, Verdict::Unreadable { .. }));
+    assert!(matches!(gateway.verify(&notice, true).await.answer, Verdict::Rejected(_)), "nothing is remembered");
 }
 
 #[tokio::test]
@@ -360,7 +362,7 @@ async fn a_new_build_is_a_new_generation_and_an_invalid_file_replaces_none() {
     );
     let delisted = host.gateway(&config(1, "echo")).await;
     let notice = echo_notice("whsec_1_canary", &json!({}));
-    assert!(matches!(delisted.verify(&notice, true).await, Verdict::Verified { .. }));
+    assert!(matches!(delisted.verify(&notice, true).await.answer, Verdict::Verified { .. }));
 }
 
 #[test]

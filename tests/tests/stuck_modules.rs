@@ -86,7 +86,7 @@ async fn a_gateway_whose_late_calls_return_serves_again() {
     while host.line("sleeps").health != ModuleHealth::Ok {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(matches!(gateway.verify(&echo_notice("", &json!({})), true).await, Verdict::Verified { .. }));
+    assert!(matches!(gateway.verify(&echo_notice("", &json!({})), true).await.answer, Verdict::Verified { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,13 +123,13 @@ async fn an_instance_whose_drop_never_returns_costs_its_gateway_one_call_and_deg
     host.clock.advance_seconds(100);
     // The instance with the replaced secret is dropped, and the drop does not return.
     let notice = echo_notice("", &json!({}));
-    let first = gateway.verify(&notice, true).await;
+    let first = gateway.verify(&notice, true).await.answer;
     let busy = "the module is overloaded: too many calls wait for it".to_owned();
     assert_eq!(first, Verdict::NotWorking(busy));
     // On a busy machine the next thread may be late as well.
     let mut verified = false;
     for _ in 0..20 {
-        verified = verified || matches!(gateway.verify(&notice, true).await, Verdict::Verified { .. });
+        verified = verified || matches!(gateway.verify(&notice, true).await.answer, Verdict::Verified { .. });
     }
     assert!(verified, "the next thread serves");
     assert_eq!(host.line("sleeps").health, ModuleHealth::Degraded);

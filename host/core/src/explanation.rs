@@ -14,7 +14,7 @@ use crate::duty::{self, Duty, ProviderDuty};
 use crate::ids::TransactionId;
 use crate::time::UnixTime;
 
-pub use self::parts::{DetailValue, EntryKind, ExplainedEntry, PaymentHistory, StoredAct};
+pub use self::parts::{DetailValue, EntryKind, ExplainedEntry, PaymentHistory, StoredAct, UnverifiedEvent};
 pub use self::replay::{StandingChange, replay};
 pub use self::summary::{customer_sentence, manager_sentence};
 pub use self::titles::{of_person as title_of_decision, of_provider as title_of_fact};
@@ -42,6 +42,8 @@ pub struct Explanation {
     pub aggregate: Aggregate,
     pub entries: Vec<ExplainedEntry>,
     pub more_events: bool,
+    /// Webhooks that were not verified and name the payment.
+    pub unverified_count: u64,
     pub next: Vec<NextStep>,
     pub for_customer: String,
     pub for_manager: String,
@@ -67,6 +69,7 @@ pub fn explain(
         command,
         entries,
         more_events: history.more_events,
+        unverified_count: history.unverified_count,
         next,
         aggregate,
     }

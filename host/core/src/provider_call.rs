@@ -12,6 +12,8 @@ numbered! {
         Advance = 2 "advance",
         Cancel = 3 "cancel",
         Refund = 4 "refund",
+        /// Verifies a webhook, or reads a stored one again.
+        Verify = 5 "verify",
     }
     /// How a request to a provider ended.
     CallOutcome {

@@ -74,6 +74,8 @@ async fn one(cashier: &Cashier, session: &ManagerSession, id: TransactionId) -> 
     let aggregate = transactions::one(cashier, session, id).await?;
     let row = &aggregate.transaction;
     let mut names: Vec<Box<str>> = row.ids().into_iter().map(|id| id.value).collect();
+    names.push(row.provider_payment_id.clone());
+    names.retain(|name| !name.is_empty());
     names.sort_unstable();
     names.dedup();
     names.truncate(TRACES_MAX);
@@ -87,6 +89,7 @@ async fn one(cashier: &Cashier, session: &ManagerSession, id: TransactionId) -> 
     // A config of every brand receives events without one: those that belong to the transaction are its own.
     let is_own = |brand: &str| brand.is_empty() || session.sees(brand);
     history.events.retain(|event| session.sees(&event.brand) || (event.transaction_id == id && is_own(&event.brand)));
+    history.unverified.retain(|known| session.sees(&known.event.brand));
     history.acts.retain(|act| session.sees(&act.brand));
     let now = cashier.clock.now();
     let tried = cashier.next_tries.of(id).map(|(until, tries)| {

@@ -5,6 +5,7 @@
 mod by_hand;
 mod judging;
 mod reading;
+mod verdict;
 
 use std::sync::Arc;
 
@@ -13,13 +14,16 @@ use cashier_core::inbox::{self, Filed};
 use cashier_core::notice::{ProviderEvent, VerifiedNotice};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
+use sha2::{Digest, Sha256};
 
 use super::{Cashier, provider_query, settle};
 use crate::ledger::storage_unavailable;
-use crate::ports::{Fault, RawNotice, StoredNotice, Verdict};
+use crate::ports::{Called, Fault, RawNotice, StoredNotice, Verdict};
 
 pub use self::by_hand::{RECOVERED_AT_ONCE_MAX, Recovery, one, since};
-pub use self::judging::{ReplayVerdict, ReplayedEvent, ReplayedTransaction};
+pub use self::judging::{ReplayMode, ReplayedEvent, ReplayedTransaction};
+pub use self::reading::NoticeProof;
+pub use self::verdict::ReplayVerdict;
 
 /// Unread notices shown to modules in one minute: they never delay the notices that arrive.
 const REPLAYS_AT_ONCE_MAX: usize = 64;
@@ -93,13 +97,22 @@ pub async fn replay(cashier: &Arc<Cashier>, id: EventId, request_id: &str) -> Re
         tracing::error!(%fault, event = %id, "reading a stored notice failed");
         storage_unavailable()
     })?;
-    let raw = raw(stored.ok_or_else(|| missing("the notice of this event is not stored"))?);
+    let stored = stored.ok_or_else(|| missing("the notice of this event is not stored"))?;
+    if !is_whole(&stored) {
+        return Err(missing("its stored body is not the one that was received: its digest is another"));
+    }
+    let raw = raw(stored);
     let receiver = cashier.receiver(&*gateway);
     let stamp = cashier.stamp(Actor::Provider(config_id), request_id);
-    let words: Box<str> = match gateway.read_proven(&raw, false).await {
+    let Called { answer, calls } = gateway.read_proven(&raw, false).await;
+    let words: Box<str> = match answer {
         Verdict::Verified { updates, event_id, ignored, acknowledgement: _ } => {
             let notice = VerifiedNotice::assertion(receiver, updates).described(event_id, ignored);
-            let filed = cashier.ledger.decide(&stamp, |draft| inbox::resolve(draft, &notice, id))?;
+            let filed = cashier.ledger.decide(&stamp, |draft| {
+                let filed = inbox::resolve(draft, &notice, id);
+                filed.iter().for_each(|filed| filed.log_calls(draft, &calls));
+                filed
+            })?;
             let filed = filed.durable().await?.into_inner();
             let filed = filed.ok_or_else(|| missing("the event was read meanwhile"))?;
             for id in &filed.due {
@@ -129,6 +142,11 @@ fn unreadable_storage(fault: &Fault) -> Refusal {
 
 fn not_working(reason: &str) -> Refusal {
     Refusal::new(RefusalCode::ProviderUnavailable, reason.to_owned())
+}
+
+/// Whether the stored body is the whole one that was received, and nothing else.
+fn is_whole(stored: &StoredNotice) -> bool {
+    <[u8; 32]>::from(Sha256::digest(&stored.body)) == stored.sha256
 }
 
 /// The notice as it was received, but for header values that were masked or cut.

@@ -173,11 +173,12 @@ async fn apply(
     webhook: VerifiedWebhook,
     context: &RequestContext,
 ) -> Result<WebhookOutcome, Refusal> {
-    let VerifiedWebhook { notice, received, acknowledgement, provider_time } = webhook;
+    let VerifiedWebhook { notice, received, acknowledgement, asked } = webhook;
     let stamp = cashier.stamp(Actor::Provider(notice.receiver().config_id), &context.request_id);
     let filed = cashier.ledger.decide(&stamp, |draft| {
         let derived_event_id = received.derived_event_id();
         let filed = inbox::file(draft, &notice, &derived_event_id, |id| received.into_body(id))?;
+        filed.log_calls(draft, &asked.calls);
         let transaction = filed.transaction().and_then(|id| draft.aggregate(id)).map(|known| known.transaction);
         Ok((filed, transaction))
     })?;
@@ -202,6 +203,7 @@ async fn apply(
     let (duplicate, is_news) = (filed.duplicate, filed.is_news);
     let (events, transaction) = shown(cashier, filed, as_filed).await?;
     let is_sandbox = notice.receiver().sandbox;
+    let provider_time = asked.time;
     Ok(WebhookOutcome { events, transaction, is_sandbox, duplicate, is_news, acknowledgement, provider_time })
 }
 
@@ -211,11 +213,13 @@ async fn keep(
     webhook: UnreadableWebhook,
     context: &RequestContext,
 ) -> Result<WebhookOutcome, Refusal> {
-    let UnreadableWebhook { receiver, notice, received, acknowledgement, provider_time } = webhook;
+    let UnreadableWebhook { receiver, notice, received, acknowledgement, asked } = webhook;
     let stamp = cashier.stamp(Actor::Provider(receiver.config_id), &context.request_id);
     let filed = cashier.ledger.decide(&stamp, |draft| {
         let (event_id, bytes) = (received.body_event_id(), received.body_length());
-        inbox::file_unreadable(draft, &receiver, &notice, event_id, bytes, |id| received.into_body(id))
+        let filed = inbox::file_unreadable(draft, &receiver, &notice, event_id, bytes, |id| received.into_body(id))?;
+        filed.log_calls(draft, &asked.calls);
+        Ok::<_, BeyondLimit>(filed)
     })?;
     let Ok(filed) = filed.durable().await?.into_inner() else {
         let (config, reason) = (receiver.config_id, &*notice.reason);
@@ -234,7 +238,7 @@ async fn keep(
         let (config, reason) = (receiver.config_id, &*event.failure_reason);
         tracing::warn!(%config, event = %event.id, reason, payments = named, "webhook was authentic and unreadable: stored");
     }
-    let is_sandbox = receiver.sandbox;
+    let (is_sandbox, provider_time) = (receiver.sandbox, asked.time);
     Ok(WebhookOutcome { events, transaction, is_sandbox, duplicate, is_news: false, acknowledgement, provider_time })
 }
 

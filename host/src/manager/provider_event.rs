@@ -7,7 +7,7 @@ use cashier_core::session::Role;
 use cashier_core::status::TransactionStatus;
 use cashier_core::time::UnixTime;
 
-use crate::flows::replay::{Recovery, ReplayedEvent, ReplayedTransaction};
+use crate::flows::replay::{Recovery, ReplayMode, ReplayedEvent, ReplayedTransaction};
 use crate::flows::{events, replay};
 use crate::json_object::{Described, answer, request};
 use crate::manager::command::{Command, CommandCall, Effect};
@@ -46,6 +46,7 @@ request! {
         since: Option<Time>, "that time; needed with `provider_config_id`";
         after_id: Option<Id>, "go on behind this event of that time, as the answer before said";
         dry_run: Option<Flag>, "1 says what would change and changes nothing";
+        secret_required: Option<Flag>, "1 replays nothing that no secret of today verifies";
     }
 }
 
@@ -64,8 +65,10 @@ answer! {
     pub struct ReplayedRecord<'a>(row: &'a ReplayedEvent) {
         id: Id = Id(row.id.0), "the event";
         verdict: &'static str = row.verdict.name(), "what the module found";
+        proof: &'static str = row.proof.name(), "what proves it: secret, of today; record, that it was verified when received; none";
         reason: &'a str = &row.reason, "why it was not understood";
         changed: Flag = Flag(row.changed), "1 where something was stored, or would be";
+        because: &'a str = &row.because, "why nothing changed, or would; empty where something does";
         transactions: Vec<ReplayedTransactionRecord<'a>> =
             row.transactions.iter().map(ReplayedTransactionRecord::new).collect(), "the transactions that changed";
     }
@@ -106,15 +109,18 @@ async fn list(call: CommandCall) -> CommandResult {
 
 async fn replay(call: CommandCall) -> CommandResult {
     let body: ReplayBody = call.read()?;
-    let (act, dry_run) = (call.act(), body.dry_run.is_some_and(|flag| flag.0));
+    let act = call.act();
+    let is_set = |flag: Option<Flag>| flag.is_some_and(|flag| flag.0);
+    let (dry_run, secret_required) = (is_set(body.dry_run), is_set(body.secret_required));
+    let mode = ReplayMode { dry_run, secret_required };
     match (body.id, body.provider_config_id, body.since) {
         (Some(id), None, None) if body.after_id.is_none() => {
-            let found = replay::one(&call.cashier, &act, EventId(id.0), dry_run).await?;
+            let found = replay::one(&call.cashier, &act, EventId(id.0), mode).await?;
             envelope::success(&ReplayAnswer::new(&[found], dry_run, None))
         }
         (None, Some(config), Some(since)) => {
             let from = (ConfigId(config.0), since.0, EventId(body.after_id.map_or(0, |id| id.0)));
-            let Recovery { replayed, next } = replay::since(&call.cashier, &act, from, dry_run).await?;
+            let Recovery { replayed, next } = replay::since(&call.cashier, &act, from, mode).await?;
             envelope::success(&ReplayAnswer::new(&replayed, dry_run, next))
         }
         (Some(_) | None, Some(_) | None, Some(_) | None) => {

@@ -3,6 +3,7 @@
 
 pub(super) mod events;
 mod of_transaction;
+mod quarantined;
 #[cfg(test)]
 pub(super) use self::of_transaction::ACTS;
 mod readers;

@@ -226,6 +226,19 @@ impl TestDisk {
         lock(&self.durable).len()
     }
 
+    /// The body of a stored notice becomes another, as by a person who edits the file.
+    pub(crate) fn alter_body(&self, notice: NoticeId, text: &str) {
+        for commit in lock(&self.durable).iter_mut() {
+            for known in &mut Arc::make_mut(commit).bodies {
+                if let Body::Notice { id, body, .. } = known
+                    && *id == notice
+                {
+                    *body = text.as_bytes().into();
+                }
+            }
+        }
+    }
+
     /// Every durable body, in the order of the commits.
     pub(crate) fn bodies(&self) -> Vec<Body> {
         lock(&self.durable).iter().flat_map(|commit| commit.bodies.clone()).collect()
@@ -464,11 +477,11 @@ impl Archive for TestDisk {
             return Box::pin(std::future::ready(Ok(None)));
         }
         let found = self.newest_body(|known| match known.clone() {
-            Body::Notice { id: own, received_time, method, path, raw_query, headers_json, body, sha256: _ }
+            Body::Notice { id: own, received_time, method, path, raw_query, headers_json, body, sha256 }
                 if own == id =>
             {
                 let body = Bytes::copy_from_slice(&body);
-                Some(StoredNotice { id, received_time, method, path, raw_query, headers_json, body })
+                Some(StoredNotice { id, received_time, method, path, raw_query, headers_json, sha256, body })
             }
             _ => None,
         });

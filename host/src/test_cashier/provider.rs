@@ -231,7 +231,7 @@ impl Gateway for TestGateway {
         })
     }
 
-    fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
+    fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Called<Verdict>> {
         let config = self.receiver.config_id;
         lock(&self.provider.tries).push((config, notice.body.as_ptr() as usize));
         let own = format!("config {config}");
@@ -270,12 +270,13 @@ impl Gateway for TestGateway {
         if !offline {
             self.provider.network_tries.fetch_add(1, Ordering::SeqCst);
             let took = Duration::from_millis(self.provider.slow_network_ms.load(Ordering::SeqCst));
-            return Box::pin(tokio::time::sleep(took).map(|()| verdict));
+            let called = self.provider.called(CallPurpose::Verify, verdict);
+            return Box::pin(tokio::time::sleep(took).map(|()| called));
         }
         if notice.body.len() <= SMALL_NOTICE_LENGTH_MAX {
             return match self.provider.slow_small_ms.load(Ordering::SeqCst) {
-                0 => Box::pin(ready(verdict)),
-                took => Box::pin(tokio::time::sleep(Duration::from_millis(took)).map(|()| verdict)),
+                0 => Box::pin(ready(verdict.into())),
+                took => Box::pin(tokio::time::sleep(Duration::from_millis(took)).map(|()| verdict.into())),
             };
         }
         let provider = Arc::clone(&self.provider);
@@ -284,7 +285,7 @@ impl Gateway for TestGateway {
             provider.large_most.fetch_max(now, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(provider.slow_large_ms.load(Ordering::SeqCst))).await;
             provider.large_now.fetch_sub(1, Ordering::SeqCst);
-            verdict
+            verdict.into()
         })
     }
 

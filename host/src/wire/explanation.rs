@@ -100,6 +100,7 @@ answer! {
         next: Vec<NextStepRecord<'a>> = found.next.iter().map(NextStepRecord::new).collect(), "what is due next";
         entries: Vec<ExplanationEntry<'a>> = found.entries.iter().map(ExplanationEntry::new).collect(), "everything known, in the order of time";
         more_events: Flag = Flag(found.more_events), "1 where older events are not among the entries";
+        unverified_events: u64 = found.unverified_count, "stored webhooks that name the payment and were not verified; the newest are among the entries";
     }
 
     /// The name is that of several payments.

@@ -1,11 +1,12 @@
 //! The entries of an explanation, one function for each kind, and their order.
 
 use super::fact_text::Details;
-use super::parts::{DetailValue, EntryKind, ExplainedEntry, PaymentHistory, StoredAct};
+use super::parts::{DetailValue, EntryKind, ExplainedEntry, PaymentHistory, StoredAct, UnverifiedEvent};
 use super::replay::{Cause, Point, StandingChange, replay};
 use crate::aggregate::Aggregate;
 use crate::approval::Approval;
 use crate::ids::{Seq, TransactionId};
+use crate::inbox;
 use crate::notice::{ProviderEvent, StatedAmount};
 use crate::operation::{BalanceOperation, OperationKey};
 use crate::provider_call::ProviderCall;
@@ -19,6 +20,7 @@ pub(super) fn all(aggregate: &Aggregate, history: &PaymentHistory, approvals: &[
     let mut entries = vec![request(transaction)];
     entries.extend(history.calls.iter().map(call));
     entries.extend(history.events.iter().map(|known| event(known, transaction.id)));
+    entries.extend(history.unverified.iter().map(unverified));
     entries.extend(history.acts.iter().map(act));
     entries.extend(replay(aggregate).iter().map(|known| change(known, transaction, &history.acts)));
     entries.extend(approvals.iter().map(approval));
@@ -87,25 +89,45 @@ fn call(known: &ProviderCall) -> ExplainedEntry {
 }
 
 fn event(known: &ProviderEvent, id: TransactionId) -> ExplainedEntry {
+    let status = known.update.as_ref().map_or("", |update| update.status.name());
+    let outcome = match known.processing_status {
+        ProcessingStatus::Pending => "waits for its transaction",
+        ProcessingStatus::Processed => "applied",
+        ProcessingStatus::Failed => "not applied",
+        ProcessingStatus::Ignored => "changed nothing",
+    };
+    let title = match known.signature_status {
+        SignatureStatus::Unknown | SignatureStatus::Invalid => NOT_VERIFIED.to_owned(),
+        SignatureStatus::Valid => format!("verified event {status}: {outcome}"),
+    };
+    let title = if known.transaction_id == id { title } else { format!("{title}; it names this payment") };
+    entry(known.created_time, EntryKind::Event, title, event_details(known))
+}
+
+/// Of a webhook that anybody may have sent.
+const NOT_VERIFIED: &str = "NOT VERIFIED, changed nothing: webhook";
+
+/// A webhook that was not verified. It is no evidence of anything but that somebody knew a name of the payment.
+fn unverified(known: &UnverifiedEvent) -> ExplainedEntry {
+    let UnverifiedEvent { event, is_cut } = known;
+    let title = match inbox::is_recovered(event) {
+        true => "NOT VERIFIED when it came, recovered since: webhook that names this payment".to_owned(),
+        false => format!("{NOT_VERIFIED} that names this payment"),
+    };
+    let title = if *is_cut { format!("{title}, of which only the beginning is stored") } else { title };
+    let mut details = event_details(event);
+    details.extend(is_cut.then(|| ("body_cut", number(1))));
+    entry(event.created_time, EntryKind::Event, title, details)
+}
+
+fn event_details(known: &ProviderEvent) -> Details {
     let update = known.update.as_ref();
     let amount = update.and_then(|update| update.amount.as_ref()).map(|amount| match amount {
         StatedAmount::Exact(money) => money.to_string(),
         StatedAmount::Unreadable(stated) => stated.to_string(),
     });
     let status = update.map_or("", |update| update.status.name());
-    let title = match (known.signature_status, known.processing_status) {
-        (SignatureStatus::Unknown | SignatureStatus::Invalid, _) => "webhook that was not verified".to_owned(),
-        (SignatureStatus::Valid, processing) => {
-            let outcome = match processing {
-                ProcessingStatus::Pending => "waits for its transaction",
-                ProcessingStatus::Processed => "applied",
-                ProcessingStatus::Failed => "not applied",
-                ProcessingStatus::Ignored => "changed nothing",
-            };
-            format!("verified event {status}: {outcome}")
-        }
-    };
-    let details = vec![
+    vec![
         ("event", number(known.id.0)),
         ("event_id", text(&*known.event_id)),
         ("provider_config_id", number(known.config_id.0)),
@@ -118,9 +140,7 @@ fn event(known: &ProviderEvent, id: TransactionId) -> ExplainedEntry {
         ("processing_status", number(u64::from(known.processing_status.number()))),
         ("failure_reason", text(&*known.failure_reason)),
         ("processed_time", DetailValue::Number(known.processed_time.0)),
-    ];
-    let title = if known.transaction_id == id { title } else { format!("{title}; it names this payment") };
-    entry(known.created_time, EntryKind::Event, title, details)
+    ]
 }
 
 fn act(known: &StoredAct) -> ExplainedEntry {

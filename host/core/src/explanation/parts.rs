@@ -57,13 +57,25 @@ pub struct StoredAct {
     pub changes: Vec<[String; 3]>,
 }
 
+/// A quarantined webhook that names the payment: anybody may have sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnverifiedEvent {
+    pub event: ProviderEvent,
+    /// Only the beginning of its body is stored, so that nothing can verify it any more.
+    pub is_cut: bool,
+}
+
 /// What was read about a payment, beside its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PaymentHistory {
     pub calls: Vec<ProviderCall>,
-    /// Events of the transaction, and others that name it; the newest.
+    /// Verified events of the transaction, and others that name it; the newest.
     pub events: Vec<ProviderEvent>,
     /// Some older ones are not among them.
     pub more_events: bool,
+    /// Webhooks that were not verified and name it; the newest.
+    pub unverified: Vec<UnverifiedEvent>,
+    /// How many of those are stored.
+    pub unverified_count: u64,
     pub acts: Vec<StoredAct>,
 }

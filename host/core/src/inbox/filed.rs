@@ -1,9 +1,12 @@
 //! What filing a notice gives, and the rows of its events, blank and with their outcome. It matches and applies nothing.
 
+use std::collections::BTreeSet;
+
 use crate::draft::Draft;
 use crate::duty::ProviderQuery;
 use crate::ids::{EventId, NoticeId, TransactionId};
 use crate::notice::{ProviderEvent, ReceivingConfig, Update};
+use crate::provider_call::ProviderCall;
 use crate::reason::{Reason, ReasonCode};
 use crate::status::{ProcessingStatus, ProviderStatus, SignatureStatus};
 use crate::time::UnixTime;
@@ -28,6 +31,19 @@ impl Filed {
         match self.events.last()? {
             FiledEvent::New(event) => Some(event.transaction_id).filter(|id| id.0 != 0),
             FiledEvent::Duplicate(_) => None,
+        }
+    }
+
+    /// Logs the requests that it took to verify the notice with each transaction that its new events belong to. Those of a notice
+    /// whose transaction is not known are of none.
+    pub fn log_calls(&self, draft: &mut Draft<'_>, calls: &[ProviderCall]) {
+        let transaction = |event: &FiledEvent| match event {
+            FiledEvent::New(event) => Some(event.transaction_id).filter(|id| id.0 != 0),
+            FiledEvent::Duplicate(_) => None,
+        };
+        let about: BTreeSet<TransactionId> = self.events.iter().filter_map(transaction).collect();
+        for id in about {
+            draft.store_calls(id, calls.to_vec());
         }
     }
 }

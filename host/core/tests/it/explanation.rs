@@ -2,8 +2,8 @@
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::explanation::{
-    DetailValue, EntryKind, ExplainedEntry, NextTry, PaymentHistory, StoredAct, customer_sentence, explain,
-    manager_sentence,
+    DetailValue, EntryKind, ExplainedEntry, NextTry, PaymentHistory, StoredAct, UnverifiedEvent, customer_sentence,
+    explain, manager_sentence,
 };
 use cashier_core::facts::{MismatchKind, PersonFact, ProviderFact, ReviewHold};
 use cashier_core::ids::{ManagerId, OperationId};
@@ -67,7 +67,15 @@ fn a_payment_is_explained_in_the_order_of_time_with_what_each_fact_changed() {
         call(1, CallPurpose::Create, 200, CallOutcome::Answered),
         call(70, CallPurpose::Query, 0, CallOutcome::TimedOut),
     ];
-    let events = vec![received(1, 10, SignatureStatus::Valid), received(2, 11, SignatureStatus::Invalid)];
+    let events = vec![received(1, 10, SignatureStatus::Valid)];
+    let forged = received(2, 11, SignatureStatus::Invalid);
+    let recovered = cashier_core::notice::ProviderEvent {
+        processing_status: ProcessingStatus::Ignored,
+        failure_reason: "IGNORED: recovered as event 9".into(),
+        ..received(3, 11, SignatureStatus::Invalid)
+    };
+    let unverified = |event, is_cut| UnverifiedEvent { event, is_cut };
+    let unverified = vec![unverified(forged.clone(), false), unverified(forged, true), unverified(recovered, false)];
     let acts = vec![StoredAct {
         seq: cashier_core::ids::Seq(0),
         at: NOW.plus(91),
@@ -78,7 +86,7 @@ fn a_payment_is_explained_in_the_order_of_time_with_what_each_fact_changed() {
         outcome: "done".into(),
         changes: Vec::new(),
     }];
-    let history = PaymentHistory { calls, events, more_events: false, acts };
+    let history = PaymentHistory { calls, events, more_events: false, unverified, unverified_count: 40, acts };
     let found = explain(refunded, &history, &[], None, NOW.plus(100));
     let expected = [
         "0 request: deposit of 100.0 USD requested for login 2000009",
@@ -86,7 +94,9 @@ fn a_payment_is_explained_in_the_order_of_time_with_what_each_fact_changed() {
         "1 fact: order accepted by the provider: the customer may pay",
         "10 event: verified event confirmed: applied",
         "10 fact: paid: 100.0 USD (payment pi_1)",
-        "11 event: webhook that was not verified",
+        "11 event: NOT VERIFIED, changed nothing: webhook that names this payment",
+        "11 event: NOT VERIFIED, changed nothing: webhook that names this payment, of which only the beginning is stored",
+        "11 event: NOT VERIFIED when it came, recovered since: webhook that names this payment",
         "12 operation: BALANCE_IN of 100.0 USD: posted by the trading server",
         "70 provider_call: query call to api.stripe.com: timed out after 412 ms",
         "90 fact: refunded: 50.0 USD (refund re_1, payment pi_1)",
@@ -94,6 +104,9 @@ fn a_payment_is_explained_in_the_order_of_time_with_what_each_fact_changed() {
         "92 operation: BALANCE_OUT of -50.0 USD: posted by the trading server",
     ];
     assert_eq!(lines(&found.entries), expected);
+    let cut: Vec<_> = found.entries.iter().map(|entry| detail(entry, "body_cut")).collect();
+    let expected = [None, None, None, None, None, None, Some(&DetailValue::Number(1))];
+    assert_eq!((&cut[..7], found.unverified_count), (&expected[..], 40));
     let of = |kind| found.entries.iter().filter(move |entry: &&ExplainedEntry| entry.kind == kind);
     let facts: Vec<_> = of(EntryKind::Fact).map(changed).collect();
     let expected = [

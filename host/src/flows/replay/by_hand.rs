@@ -12,8 +12,9 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::SignatureStatus;
 use cashier_core::time::UnixTime;
 
-use super::judging::{self, ReplayVerdict, ReplayedEvent};
-use super::reading::{self, Reading};
+use super::judging::{self, ReplayMode, ReplayedEvent};
+use super::reading::{self, NoticeProof, Reading};
+use super::verdict::ReplayVerdict;
 use super::{no_such_event, raw, unreadable_storage};
 use crate::flows::Cashier;
 use crate::flows::manager_act::ManagerAct;
@@ -46,11 +47,11 @@ pub async fn one(
     cashier: &Arc<Cashier>,
     act: &ManagerAct,
     id: EventId,
-    dry_run: bool,
+    mode: ReplayMode,
 ) -> Result<ReplayedEvent, Refusal> {
     let event = cashier.archive.event(id).await.map_err(|fault| unreadable_storage(&fault))?;
     let event = event.filter(|event| act.session.sees(&event.brand)).ok_or_else(no_such_event)?;
-    let found = judging::show(cashier, act, &event, dry_run).await?;
+    let found = judging::show(cashier, act, &event, mode).await?;
     if found.verdict == ReplayVerdict::BodyDeleted {
         let why = "the body of this event is not stored any more: have the provider send it again";
         return Err(Refusal::new(RefusalCode::NotFound, why));
@@ -67,7 +68,7 @@ pub async fn since(
     cashier: &Arc<Cashier>,
     act: &ManagerAct,
     (config, since, after): (ConfigId, UnixTime, EventId),
-    dry_run: bool,
+    mode: ReplayMode,
 ) -> Result<Recovery, Refusal> {
     let snapshot = cashier.snapshot();
     let own = snapshot.config(config).filter(|known| act.session.sees(&known.config.brand));
@@ -86,7 +87,7 @@ pub async fn since(
     for (place, event) in events.into_iter().enumerate() {
         let is_last = place + 1 == count;
         let position = (event.created_time, event.id);
-        if let Some(found) = recover(cashier, act, config, event, dry_run, &mut refused).await? {
+        if let Some(found) = recover(cashier, act, config, event, mode, &mut refused).await? {
             recovery.replayed.push(found);
         }
         let is_late = cashier.clock.monotonic().saturating_sub(began) > RECOVERY_TIME_MAX;
@@ -110,7 +111,7 @@ async fn recover(
     act: &ManagerAct,
     config: ConfigId,
     listed: ProviderEvent,
-    dry_run: bool,
+    mode: ReplayMode,
     refused: &mut Option<Refusal>,
 ) -> Result<Option<ReplayedEvent>, Refusal> {
     let is_own = listed.config_id == config;
@@ -130,19 +131,21 @@ async fn recover(
     if !is_own {
         let stored = cashier.archive.notice(event.notice_id).await.map_err(|fault| unreadable_storage(&fault))?;
         let Some(stored) = stored else { return Ok(None) };
-        match reading::read(cashier, &act.session, &event, &raw(stored), true).await {
+        let read = reading::read(cashier, &act.session, &event, &raw(stored), true).await;
+        match read.map(|read| read.reading) {
             Ok(Reading::Understood(notice)) if notice.receivers().any(|own| own.config_id == config) => {}
             Ok(_) | Err(_) => return Ok(None),
         }
     }
-    match judging::show(cashier, act, &event, dry_run).await {
+    match judging::show(cashier, act, &event, mode).await {
         Ok(found) => Ok(Some(found)),
         // It is about another brand's money.
         Err(refusal) if refusal.code == RefusalCode::NotFound => Ok(None),
         Err(refusal) if refusal.code == RefusalCode::ProviderUnavailable => {
             let reason = refusal.message.to_string().into();
             refused.get_or_insert(refusal);
-            Ok(Some(ReplayedEvent::without_effect(id, ReplayVerdict::NotWorking, reason, Vec::new())))
+            let proof = NoticeProof::None;
+            Ok(Some(ReplayedEvent::without_effect(id, ReplayVerdict::NotWorking, proof, reason, Vec::new())))
         }
         Err(refusal) => Err(refusal),
     }

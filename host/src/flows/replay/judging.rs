@@ -13,43 +13,23 @@ use cashier_core::notice::{ProviderEvent, VerifiedNotice};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::{SignatureStatus, TransactionStatus};
 
-use super::reading::{self, Reading};
-use super::{raw, unreadable_storage};
+use super::reading::{self, NoticeProof, ReadNotice, Reading};
+use super::verdict::{CUT, ReplayVerdict, because};
+use super::{is_whole, raw, unreadable_storage};
 use crate::flows::manager_act::{AuditSubject, ManagerAct, recorded};
 use crate::flows::webhook::{CaptureLimits, Received, stored_event};
 use crate::flows::{Cashier, provider_query, settle};
 use crate::ledger::Estimate;
 use crate::ports::RawNotice;
 
-/// What was found about one event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplayVerdict {
-    /// The module understands it.
-    Understood,
-    /// It is authentic, and the module does not understand it.
-    Unreadable,
-    /// No config verifies it.
-    Rejected,
-    /// It was rejected once and recovered before.
-    Recovered,
-    /// Its body is not stored any more.
-    BodyDeleted,
-    /// Its module is not working.
-    NotWorking,
-}
-
-impl ReplayVerdict {
-    /// The wire name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Understood => "understood",
-            Self::Unreadable => "unreadable",
-            Self::Rejected => "rejected",
-            Self::Recovered => "recovered before",
-            Self::BodyDeleted => "body deleted",
-            Self::NotWorking => "module not working",
-        }
-    }
+/// How events are replayed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReplayMode {
+    /// Nothing is stored, posted or sent.
+    pub dry_run: bool,
+    /// The record that an event was verified when it was received does not suffice: after a secret leaked, its holder may have
+    /// been verified too.
+    pub secret_required: bool,
 }
 
 /// What showing an event to its module again came to, or would come to.
@@ -57,12 +37,15 @@ impl ReplayVerdict {
 pub struct ReplayedEvent {
     pub id: EventId,
     pub verdict: ReplayVerdict,
+    pub proof: NoticeProof,
     /// The module's words where it was not understood.
     pub reason: Box<str>,
     /// Its events as they are now; in a dry run, those that would be new have no id.
     pub events: Vec<ProviderEvent>,
     /// A row was changed or added.
     pub changed: bool,
+    /// Why nothing changed; empty where something did.
+    pub because: String,
     /// The transactions that changed.
     pub transactions: Vec<ReplayedTransaction>,
 }
@@ -82,10 +65,12 @@ impl ReplayedEvent {
     pub(super) fn without_effect(
         id: EventId,
         verdict: ReplayVerdict,
+        proof: NoticeProof,
         reason: Box<str>,
         events: Vec<ProviderEvent>,
     ) -> Self {
-        Self { id, verdict, reason, events, changed: false, transactions: Vec::new() }
+        let because = because(verdict, &reason, &events);
+        Self { id, verdict, proof, reason, events, changed: false, because, transactions: Vec::new() }
     }
 }
 
@@ -166,25 +151,36 @@ pub(super) async fn show(
     cashier: &Arc<Cashier>,
     act: &ManagerAct,
     event: &ProviderEvent,
-    dry_run: bool,
+    ReplayMode { dry_run, secret_required }: ReplayMode,
 ) -> Result<ReplayedEvent, Refusal> {
-    let without = |verdict, reason| Ok(ReplayedEvent::without_effect(event.id, verdict, reason, vec![event.clone()]));
+    let without = |verdict, proof, reason| {
+        Ok(ReplayedEvent::without_effect(event.id, verdict, proof, reason, vec![event.clone()]))
+    };
     let is_quarantined = event.signature_status != SignatureStatus::Valid;
     if is_quarantined && inbox::is_recovered(event) {
-        return without(ReplayVerdict::Recovered, event.failure_reason.clone());
+        return without(ReplayVerdict::Recovered, NoticeProof::None, event.failure_reason.clone());
     }
     let stored = cashier.archive.notice(event.notice_id).await.map_err(|fault| unreadable_storage(&fault))?;
-    let Some(stored) = stored else { return without(ReplayVerdict::BodyDeleted, Box::default()) };
+    let Some(stored) = stored else { return without(ReplayVerdict::BodyDeleted, NoticeProof::None, Box::default()) };
+    let is_whole = is_whole(&stored);
+    if !is_quarantined && !is_whole {
+        tracing::error!(event = %event.id, "stored body of a verified webhook is not the one that was received: its digest is another");
+        return without(ReplayVerdict::BodyAltered, NoticeProof::None, Box::default());
+    }
     let raw = raw(stored);
-    let reading = reading::read(cashier, &act.session, event, &raw, dry_run).await?;
+    let ReadNotice { reading, proof, calls } = reading::read(cashier, &act.session, event, &raw, dry_run).await?;
+    if secret_required && proof == NoticeProof::Record {
+        return without(ReplayVerdict::SecretGone, proof, Box::default());
+    }
     let (verdict, reason) = match &reading {
         Reading::Understood(_) => (ReplayVerdict::Understood, Box::default()),
         Reading::Unreadable(_, notice) => (ReplayVerdict::Unreadable, notice.reason.clone()),
-        Reading::Rejected(reason) => return without(ReplayVerdict::Rejected, reason.clone()),
+        Reading::Rejected(_) if !is_whole => return without(ReplayVerdict::Rejected, proof, CUT.into()),
+        Reading::Rejected(reason) => return without(ReplayVerdict::Rejected, proof, reason.clone()),
     };
     if verdict == ReplayVerdict::Unreadable && !is_quarantined && !event.is_unread() {
         // An earlier build understood it, and what that read stays.
-        return without(verdict, reason);
+        return without(verdict, proof, reason);
     }
     let rows = match &reading {
         Reading::Understood(notice) if !is_quarantined => rows_of(cashier, event, notice, &raw).await?,
@@ -207,6 +203,7 @@ pub(super) async fn show(
             check_brand(act, &trial, &filed)?;
             *draft = trial;
             let judged = JudgedReplay::of(draft, filed);
+            judged.filed.log_calls(draft, &calls);
             if judged.changed {
                 let transaction = judged.filed.transaction().unwrap_or(event.transaction_id);
                 let subject = AuditSubject { config: event.config_id, transaction, ..AuditSubject::default() };
@@ -241,7 +238,8 @@ pub(super) async fn show(
     events.retain(|row| act.session.sees(&row.brand));
     let seen = transactions.iter().filter(|one| act.session.sees(&one.after.transaction.brand));
     let transactions = seen.filter_map(replayed).collect();
-    Ok(ReplayedEvent { id: event.id, verdict, reason, events, changed, transactions })
+    let because = if changed { String::new() } else { because(verdict, &reason, &events) };
+    Ok(ReplayedEvent { id: event.id, verdict, proof, reason, events, changed, because, transactions })
 }
 
 fn judge(

@@ -1,18 +1,50 @@
-//! What a module reads in a stored notice today. One that was verified when it was received is read as proven; one that was rejected
-//! is verified again, by the secrets that its configs have and as of the time when it was received. Nothing is applied.
+//! What a module reads in a stored notice today. One that was verified when it was received is read as proven, on the strength of that
+//! record, and what verifies it today is said beside it; one that was rejected is verified again, by the secrets that its configs have
+//! and as of the time when it was received. Nothing is applied.
 
 use std::sync::Arc;
 
 use cashier_core::ids::ConfigId;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, VerifiedNotice};
+use cashier_core::provider_call::ProviderCall;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::ManagerSession;
 use cashier_core::status::SignatureStatus;
 
 use super::not_working;
 use crate::flows::Cashier;
-use crate::ports::{Gateway, RawNotice, Verdict};
+use crate::ports::{Called, Gateway, RawNotice, Verdict};
 use crate::snapshot::NoGateway;
+
+/// What proves that a stored notice is the provider's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeProof {
+    /// A secret that its config has today, or a replaced one that still verifies.
+    Secret,
+    /// The record that it was verified when it was received: no secret of today verifies it.
+    Record,
+    /// Nothing.
+    None,
+}
+
+impl NoticeProof {
+    /// The wire name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Record => "record",
+            Self::None => "none",
+        }
+    }
+}
+
+/// A stored notice as it was read.
+pub(super) struct ReadNotice {
+    pub(super) reading: Reading,
+    pub(super) proof: NoticeProof,
+    /// Requests that the module made the host send for it.
+    pub(super) calls: Vec<ProviderCall>,
+}
 
 /// What a stored notice states.
 pub(super) enum Reading {
@@ -34,10 +66,17 @@ pub(super) async fn read(
     event: &ProviderEvent,
     raw: &RawNotice,
     offline: bool,
-) -> Result<Reading, Refusal> {
+) -> Result<ReadNotice, Refusal> {
     match event.signature_status {
         SignatureStatus::Valid => read_proven(cashier, event, raw, offline).await,
-        SignatureStatus::Unknown | SignatureStatus::Invalid => verify_again(cashier, session, event, raw).await,
+        SignatureStatus::Unknown | SignatureStatus::Invalid => {
+            let reading = verify_again(cashier, session, event, raw).await?;
+            let proof = match reading {
+                Reading::Understood(_) | Reading::Unreadable(..) => NoticeProof::Secret,
+                Reading::Rejected(_) => NoticeProof::None,
+            };
+            Ok(ReadNotice { reading, proof, calls: Vec::new() })
+        }
     }
 }
 
@@ -46,24 +85,32 @@ async fn read_proven(
     event: &ProviderEvent,
     raw: &RawNotice,
     offline: bool,
-) -> Result<Reading, Refusal> {
+) -> Result<ReadNotice, Refusal> {
     let gateway = cashier.gateway(event.config_id).ok_or_else(|| not_working("the module is not loaded"))?;
     let receiver = cashier.receiver(&*gateway);
-    match gateway.read_proven(raw, offline).await {
+    let proof = match gateway.verify(raw, true).await.answer {
+        Verdict::Verified { .. } | Verdict::Unreadable { .. } => NoticeProof::Secret,
+        Verdict::Rejected(_) | Verdict::Undetermined(_) | Verdict::NeedsNetwork | Verdict::NotWorking(_) => {
+            NoticeProof::Record
+        }
+    };
+    let Called { answer, calls } = gateway.read_proven(raw, offline).await;
+    let reading = match answer {
         Verdict::Verified { updates, event_id, ignored, acknowledgement: _ } => {
             let others = event.also_verified_by.iter().filter_map(|config| cashier.gateway(*config));
             let others = others.map(|gateway| cashier.receiver(&*gateway)).collect();
             let notice = VerifiedNotice::assertion(receiver, updates).described(event_id, ignored);
-            Ok(Reading::Understood(notice.also_verified_by(others)))
+            Reading::Understood(notice.also_verified_by(others))
         }
-        Verdict::Unreadable { notice, acknowledgement: _ } => Ok(Reading::Unreadable(receiver, notice)),
+        Verdict::Unreadable { notice, acknowledgement: _ } => Reading::Unreadable(receiver, notice),
         Verdict::Rejected(reason) | Verdict::Undetermined(reason) => {
             let notice = UnreadableNotice { reason: reason.into(), ..UnreadableNotice::default() };
-            Ok(Reading::Unreadable(receiver, notice))
+            Reading::Unreadable(receiver, notice)
         }
-        Verdict::NeedsNetwork => Err(not_working("the module wants to send a request")),
-        Verdict::NotWorking(reason) => Err(not_working(&reason)),
-    }
+        Verdict::NeedsNetwork => return Err(not_working("the module wants to send a request")),
+        Verdict::NotWorking(reason) => return Err(not_working(&reason)),
+    };
+    Ok(ReadNotice { reading, proof, calls })
 }
 
 /// Every config of the provider that it may have been sent to verifies it, as when it is received.
@@ -79,7 +126,7 @@ async fn verify_again(
     let mut rejection = Box::<str>::from("no config of this provider can verify it");
     for gateway in verifiers(cashier, session, event, raw)? {
         let receiver = cashier.receiver(&*gateway);
-        match gateway.verify(raw, true).await {
+        match gateway.verify(raw, true).await.answer {
             Verdict::Verified { updates, event_id, ignored, acknowledgement: _ } => match &verified {
                 // One that reads nothing from it gives way to one that reads updates.
                 Some(first) if updates.is_empty() || !first.updates().is_empty() => others.push(receiver),

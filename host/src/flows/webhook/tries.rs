@@ -86,7 +86,7 @@ impl<'n> Tries<'n> {
     async fn ask(&mut self, gateway: &dyn Gateway) -> Verdict {
         self.calls += 1;
         self.cashier.limits.notices.charge(self.sender, self.raw.body.len());
-        gateway.verify(self.raw, true).await
+        gateway.verify(self.raw, true).await.answer
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cashier_core::ids::{ConfigId, Reference};
 use cashier_core::notice::{ReceivingConfig, UnreadableNotice, VerifiedNotice};
+use cashier_core::provider_call::ProviderCall;
 use cashier_core::status::SignatureStatus;
 
 use super::ownership::Ownership;
@@ -13,7 +14,7 @@ use super::received::{CaptureLimits, Received};
 use super::tries::Tries;
 use crate::flows::Cashier;
 use crate::flows::notice_limits::{NoticeFailure, NoticeSender, NoticeTurn};
-use crate::ports::{Acknowledgement, Gateway, RawNotice, Verdict};
+use crate::ports::{Acknowledgement, Called, Gateway, RawNotice, Verdict};
 use crate::snapshot::{NoGateway, Served};
 
 /// Words of an unreadable notice that are looked up as references; a word of that form is nearly always one of ours.
@@ -34,8 +35,15 @@ pub(super) struct VerifiedWebhook {
     pub(super) notice: VerifiedNotice,
     pub(super) received: Received,
     pub(super) acknowledgement: Option<Acknowledgement>,
-    /// Time spent on verifying the notice with the provider.
-    pub(super) provider_time: Duration,
+    pub(super) asked: AskedProvider,
+}
+
+/// What it took to verify a notice with its provider; nothing where its bytes sufficed.
+#[derive(Default)]
+pub(super) struct AskedProvider {
+    pub(super) time: Duration,
+    /// The requests to the provider of the config that verified it.
+    pub(super) calls: Vec<ProviderCall>,
 }
 
 /// An authentic notice that its module could not read, with the body as it will be stored.
@@ -44,7 +52,7 @@ pub(super) struct UnreadableWebhook {
     pub(super) notice: UnreadableNotice,
     pub(super) received: Received,
     pub(super) acknowledgement: Option<Acknowledgement>,
-    pub(super) provider_time: Duration,
+    pub(super) asked: AskedProvider,
 }
 
 pub(super) enum Verification {
@@ -82,7 +90,9 @@ pub(super) async fn verify(
         match candidate {
             Ok(gateway) if round.accepts(gateway.receiver().config_id) => match tries.verdict(&**gateway).await {
                 Some(Verdict::NeedsNetwork) => by_network.push(gateway),
-                Some(verdict) => round.take(cashier, &configs, cashier.receiver(&**gateway), verdict, Duration::ZERO),
+                Some(verdict) => {
+                    round.take(cashier, &configs, cashier.receiver(&**gateway), verdict, AskedProvider::default());
+                }
                 None => round.not_asked(gateway.receiver().config_id, NOT_SHOWN.into()),
             },
             Ok(_) => {}
@@ -109,16 +119,16 @@ pub(super) async fn verify(
             break;
         }
         asked += 1;
-        let Some((verdict, provider_time)) = verify_with_provider(cashier, &**gateway, raw, sender).await else {
+        let Some((verdict, provider)) = verify_with_provider(cashier, &**gateway, raw, sender).await else {
             round.not_asked(config_id, BEYOND_PACE.into());
             continue;
         };
-        round.take(cashier, &configs, cashier.receiver(&**gateway), verdict, provider_time);
+        round.take(cashier, &configs, cashier.receiver(&**gateway), verdict, provider);
     }
     for candidate in &candidates {
         match candidate {
             Ok(gateway) if round.wants(gateway.receiver().config_id) => {
-                let verdict = gateway.verify(raw, true).await;
+                let verdict = gateway.verify(raw, true).await.answer;
                 round.take_further(cashier.receiver(&**gateway), verdict);
             }
             Err(config_id) if round.wants(*config_id) => round.unavailable.push(*config_id),
@@ -159,9 +169,9 @@ enum Accepted {
 /// What the gateways have answered so far.
 #[derive(Default)]
 struct Round {
-    verified: Option<(VerifiedNotice, Option<Acknowledgement>, Duration)>,
+    verified: Option<(VerifiedNotice, Option<Acknowledgement>, AskedProvider)>,
     /// Accepted without content, by the first gateway that did: taken if no other one reads more.
-    accepted: Option<(Accepted, Option<Acknowledgement>, Duration)>,
+    accepted: Option<(Accepted, Option<Acknowledgement>, AskedProvider)>,
     /// Further configs whose gateways verified it, besides the receiver.
     others: Vec<ReceivingConfig>,
     /// Which configs may own what the verified updates are about.
@@ -198,7 +208,7 @@ impl Round {
         configs: &[ConfigId],
         receiver: ReceivingConfig,
         verdict: Verdict,
-        provider_time: Duration,
+        asked: AskedProvider,
     ) {
         self.tried.push(receiver.config_id);
         match verdict {
@@ -207,15 +217,15 @@ impl Round {
                 let ownership = Ownership::of(cashier, configs, receiver.config_id, &updates);
                 let notice = VerifiedNotice::assertion(receiver, updates).described(event_id, ignored);
                 if without_content {
-                    self.accepted.get_or_insert((Accepted::Ignored(notice), acknowledgement, provider_time));
+                    self.accepted.get_or_insert((Accepted::Ignored(notice), acknowledgement, asked));
                 } else {
                     self.ownership = ownership;
-                    let before = self.verified.replace((notice, acknowledgement, provider_time));
+                    let before = self.verified.replace((notice, acknowledgement, asked));
                     self.others.extend(before.map(|(notice, ..)| notice.receiver().clone()));
                 }
             }
             Verdict::Unreadable { notice, acknowledgement } => {
-                let unreadable = (Accepted::Unreadable(receiver, notice), acknowledgement, provider_time);
+                let unreadable = (Accepted::Unreadable(receiver, notice), acknowledgement, asked);
                 match &self.accepted {
                     Some((Accepted::Unreadable(..), ..)) => {}
                     Some((Accepted::Ignored(_), ..)) | None => self.accepted = Some(unreadable),
@@ -272,27 +282,27 @@ impl Round {
         let (is_rejected, is_unjudged) = (self.is_rejected, self.is_unjudged);
         let unavailable_owner = self.unavailable.iter().find(awaited).copied();
         let (verified, accepted) = match (self.verified, self.accepted) {
-            (None, Some((Accepted::Ignored(notice), acknowledgement, time))) => {
-                (Some((notice, acknowledgement, time)), None)
+            (None, Some((Accepted::Ignored(notice), acknowledgement, asked))) => {
+                (Some((notice, acknowledgement, asked)), None)
             }
-            (None, Some((Accepted::Unreadable(receiver, notice), acknowledgement, time))) => {
-                (None, Some((receiver, notice, acknowledgement, time)))
+            (None, Some((Accepted::Unreadable(receiver, notice), acknowledgement, asked))) => {
+                (None, Some((receiver, notice, acknowledgement, asked)))
             }
             (verified, _) => (verified, None),
         };
-        if let Some((receiver, mut notice, acknowledgement, provider_time)) = accepted {
+        if let Some((receiver, mut notice, acknowledgement, asked)) = accepted {
             notice.references.extend(references_in(&raw.body));
             let received = Received::of(raw, &CaptureLimits::WHOLE);
-            let webhook = UnreadableWebhook { receiver, notice, received, acknowledgement, provider_time };
+            let webhook = UnreadableWebhook { receiver, notice, received, acknowledgement, asked };
             return Verification::Unreadable(Box::new(webhook));
         }
         let is_authentic = verified.is_some();
         let (config_id, signature, reason) = match (verified, unavailable_owner) {
-            (Some((notice, acknowledgement, provider_time)), None) => {
+            (Some((notice, acknowledgement, asked)), None) => {
                 // Hashing and copying a body takes longer than any decision: done before the ledger's lock is taken.
                 let received = Received::of(raw, &CaptureLimits::WHOLE);
                 let notice = notice.also_verified_by(self.others);
-                let webhook = VerifiedWebhook { notice, received, acknowledgement, provider_time };
+                let webhook = VerifiedWebhook { notice, received, acknowledgement, asked };
                 return Verification::Verified(Box::new(webhook));
             }
             // The owning config's gateway is unavailable. Another config's signature does not authorise this payment, so
@@ -325,12 +335,12 @@ async fn verify_with_provider(
     gateway: &dyn Gateway,
     raw: &RawNotice,
     sender: &NoticeSender,
-) -> Option<(Verdict, Duration)> {
+) -> Option<(Verdict, AskedProvider)> {
     if sender.is_restricted() {
         return None;
     }
     cashier.limits.network_verifications.check(gateway.receiver().config_id, sender.known_address()).ok()?;
     let began = cashier.clock.monotonic();
-    let verdict = gateway.verify(raw, false).await;
-    Some((verdict, cashier.clock.monotonic().saturating_sub(began)))
+    let Called { answer, calls } = gateway.verify(raw, false).await;
+    Some((answer, AskedProvider { time: cashier.clock.monotonic().saturating_sub(began), calls }))
 }

@@ -213,3 +213,32 @@ async fn events_and_records_of_other_brands_are_not_shown_to_a_session_of_one() 
     assert!(!scoped.to_string().contains("evt_3") && !scoped.to_string().contains("MngOther"), "{scoped}");
     assert!(all.to_string().contains("MngOther by manager 9: refused"), "{all}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_verified_a_webhook_are_shown_with_the_payment_that_it_is_about_and_with_no_other() {
+    let api = ManagerApi::open().await;
+    api.deposit().await;
+    *lock(&api.env.provider.called_at) = Some(api.env.cashier.clock.now());
+    let reference = api.env.aggregate(TransactionId(1)).transaction.reference;
+    let by_network = async |event: &str, reference, amount| {
+        let update = cashier_core::notice::Update { amount: Some(stated(amount)), ..paid(event, reference) };
+        let body = format!("network {}", api.env.provider.notice_body(vec![update]));
+        api.env.raw_notice(Some(1), body).await
+    };
+    let verifying = async || {
+        let (_, data) = api.command("manager", NAME, r#"{"id":1}"#).await;
+        let lines = entries(&data).into_iter().filter(|line| line.starts_with("provider_call: verify"));
+        lines.collect::<Vec<_>>()
+    };
+    // What the provider does not know, and what is about a payment that is not known, is about no transaction.
+    api.env.raw_notice(Some(1), "network 99".to_owned()).await.unwrap_err();
+    let unknown = cashier_core::ids::Reference::from_random(9);
+    by_network("evt_0", &unknown, 25_000).await.unwrap();
+    assert_eq!(verifying().await, Vec::<String>::new());
+    by_network("evt_1", &reference, 25_000).await.unwrap();
+    let line = "provider_call: verify call to api.stripe.test: answered 200 after 20 ms";
+    assert_eq!(verifying().await, [line]);
+    // One that came before is filed no more.
+    assert!(by_network("evt_1", &reference, 25_000).await.unwrap().duplicate);
+    assert_eq!(verifying().await, [line]);
+}

@@ -208,16 +208,16 @@ impl ConfiguredModule {
         Called { answer: outcomes::create(outcome, &self.masks), calls }
     }
 
-    async fn verify(&self, notice: WebhookNotice, body: NoticeBody, offline: bool) -> Verdict {
+    async fn verify(&self, notice: WebhookNotice, body: NoticeBody, offline: bool) -> Called<Verdict> {
         if let Err(reason) = self.drop_expired_secrets().await {
-            return Verdict::NotWorking(reason);
+            return Verdict::NotWorking(reason).into();
         }
         let site = self.site.clone();
         let barring = self.quarantine.bars_any(&site.build);
         let cut = is_cut(&notice.raw_query, &body);
         let digest = (barring || cut).then(|| body.digest_with(&notice.raw_query, notice_digest));
         if let Some(call) = digest.as_deref().and_then(|digest| self.quarantine.bars(&site.build, digest)) {
-            return Verdict::NotWorking(format!("the notice is barred: {call}"));
+            return Verdict::NotWorking(format!("the notice is barred: {call}")).into();
         }
         let allowed = if offline { AllowedRequests::None } else { AllowedRequests::SafeOnly };
         let call = move |instance: &Instance, replies: &[HttpReply]| {
@@ -226,7 +226,8 @@ impl ConfiguredModule {
             instance.normalize_shared(&notice, &body, replies)
         };
         let outcome = self.driver.exchange(&self.thread, allowed, call).await;
-        outcomes::verify(outcome, &self.masks, self.clock.is_plausible())
+        let calls = logged(&outcome.requests, CallPurpose::Verify, &self.masks);
+        Called { answer: outcomes::verify(outcome, &self.masks, self.clock.is_plausible()), calls }
     }
 
     async fn refund(&self, refund: RefundOrder, transaction: TransactionId) -> Called<RefundAnswer> {
@@ -315,13 +316,13 @@ impl Gateway for ModuleGateway {
         self.with(|module| async move { module.create(order, transaction).await })
     }
 
-    fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
+    fn verify(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Called<Verdict>> {
         let body = notice.body.clone();
         let notice = convert::notice(notice, &self.0.receiver.provider, self.0.entropy.bits());
         self.with(|module| async move { module.verify(notice, body, offline).await })
     }
 
-    fn read_proven(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Verdict> {
+    fn read_proven(&self, notice: &RawNotice, offline: bool) -> BoxFuture<'static, Called<Verdict>> {
         let body = notice.body.clone();
         let mut notice = convert::notice(notice, &self.0.receiver.provider, self.0.entropy.bits());
         notice.bag.push((PROVEN_BEFORE.to_owned(), String::new()));

@@ -9,6 +9,7 @@ use cashier_core::notice::{ProviderEvent, Update};
 use cashier_core::session::Role;
 use rusqlite::{Connection, Params};
 
+use super::quarantined;
 use crate::ports::{Fault, PaymentTraces};
 use crate::strand::columns::{ColumnReader, for_each_row};
 use crate::strand::rows::{calls, event};
@@ -47,10 +48,7 @@ pub(super) fn read(connection: &Connection, of: &PaymentTraces) -> Result<Paymen
     let mut waiting = Vec::new();
     add(connection, event::READ_WAITING_ELSEWHERE, (id, most(usize::MAX), brand), &mut waiting)?;
     naming.extend(waiting.into_iter().filter(|known| names_it(known, of)).take(NAMING_MAX));
-    // What was not verified has no update: its body is searched for our reference, which no customer chooses.
-    let since = of.created_time.0.saturating_sub(1);
-    let reference = of.reference.as_str();
-    add(connection, event::READ_QUARANTINED_WITH, (reference, since, most(NAMING_MAX), brand), &mut naming)?;
+    let (unverified, unverified_count) = quarantined::naming(connection, of, NAMING_MAX)?;
 
     let mut known: BTreeSet<EventId> = events.iter().map(|known| known.id).collect();
     events.extend(naming.into_iter().filter(|event| known.insert(event.id)));
@@ -64,7 +62,8 @@ pub(super) fn read(connection: &Connection, of: &PaymentTraces) -> Result<Paymen
         })?;
     }
     acts.sort_by_key(|act| act.seq);
-    Ok(PaymentHistory { calls: calls::read(connection, of.id)?, events, more_events, acts })
+    let calls = calls::read(connection, of.id)?;
+    Ok(PaymentHistory { calls, events, more_events, unverified, unverified_count, acts })
 }
 
 fn add(connection: &Connection, sql: &str, params: impl Params, found: &mut Vec<ProviderEvent>) -> Result<(), Fault> {

@@ -27,8 +27,14 @@ const PUT_ORDER: &str = "REPLACE INTO stored_order (transaction_id, notify_url, 
 const PUT_TEXTS: &str = "REPLACE INTO transaction_text (transaction_id, comment, metadata_json) VALUES (?,?,?)";
 
 /// At most one of the tables has it. A body that was deleted is not read as an empty one.
-pub(in crate::strand) const READ_NOTICE: &str = "SELECT id, received_time, method, path, raw_query, headers_json, body FROM notice WHERE id = ?1 AND deleted_time = 0 UNION ALL \
-     SELECT id, received_time, method, path, raw_query, headers_json, body FROM unproven_notice WHERE id = ?1 AND deleted_time = 0";
+pub(in crate::strand) const READ_NOTICE: &str = "SELECT id, received_time, method, path, raw_query, headers_json, sha256, body FROM notice WHERE id = ?1 AND deleted_time = 0 UNION ALL \
+     SELECT id, received_time, method, path, raw_query, headers_json, sha256, body FROM unproven_notice WHERE id = ?1 AND deleted_time = 0";
+
+/// Quarantined notices since a time: what their senders could write a name into.
+pub(in crate::strand) const READ_QUARANTINED: &str =
+    "SELECT id, raw_query, body FROM unproven_notice WHERE received_time >= ?1 AND deleted_time = 0";
+/// Whether only the beginning of a body is stored shows in its digest.
+pub(in crate::strand) const READ_QUARANTINED_DIGEST: &str = "SELECT sha256, body FROM unproven_notice WHERE id = ?1";
 pub(in crate::strand) const READ_ANSWER: &str =
     "SELECT transaction_id, redirect_url, instructions_json FROM answer WHERE transaction_id = ?1";
 pub(in crate::strand) const READ_ORDER: &str = "SELECT transaction_id, notify_url, success_url, failure_url, locale, ip, \
@@ -92,6 +98,7 @@ pub(in crate::strand) fn read_notice(columns: &mut ColumnReader<'_, '_>) -> Resu
         path: columns.value()?,
         raw_query: columns.value()?,
         headers_json: columns.value()?,
+        sha256: columns.bytes()?,
         body: Bytes::copy_from_slice(columns.blob()?),
     })
 }

@@ -88,14 +88,9 @@ pub(in crate::strand) const READ_WAITING_ELSEWHERE: &str = concat!(
      AND (?3 IS NULL OR brand = ?3) ORDER BY id DESC LIMIT ?2"
 );
 
-/// Quarantined events since a time whose body or query has a text, newest first: the quarantine is bounded, and so is this.
-pub(in crate::strand) const READ_QUARANTINED_WITH: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM unproven_event WHERE notice_id IN (SELECT id FROM unproven_notice WHERE received_time >= ?2 \
-     AND (instr(body, CAST(?1 AS BLOB)) > 0 OR instr(raw_query, ?1) > 0)) \
-     AND (?4 IS NULL OR brand = ?4) ORDER BY id DESC LIMIT ?3"
-);
+/// Quarantined events, newest first; of one brand, where it is given.
+pub(in crate::strand) const READ_QUARANTINED: &str =
+    concat!("SELECT ", columns!(), " FROM unproven_event WHERE ?1 IS NULL OR brand = ?1 ORDER BY id DESC");
 
 /// The verified events that wait, each with the length of its notice's body where that counts: those without their
 /// transaction, also those given up, and those that no build of their module has understood.

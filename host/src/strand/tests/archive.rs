@@ -92,6 +92,7 @@ fn large_rows_are_found_by_id() {
         path: "/cashier/webhook/stripe/1".into(),
         raw_query: Box::default(),
         headers_json: r#"[["content-type","application/json"]]"#.into(),
+        sha256: [7; 32],
         body: Bytes::from_static(b"\x00\xffbytes"),
     };
     assert_eq!(block_on(reader.notice(NoticeId(1))).unwrap(), Some(notice));

@@ -8,6 +8,7 @@ use cashier_core::provider_call::{CALLS_KEPT_MAX, CallOutcome, CallPurpose, Prov
 use cashier_core::session::Role;
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
 use rusqlite::Connection;
+use sha2::{Digest, Sha256};
 
 use super::super::archive::ArchiveReader;
 use super::super::retention::RetentionKind;
@@ -158,7 +159,9 @@ fn events_that_name_a_payment_and_records_about_it_are_found() {
     let reader = ArchiveReader::open(strand.path()).unwrap();
     let found = block_on(reader.payment_history(PaymentTraces { brand: Some("ion4".into()), ..traces(1) })).unwrap();
     let ids: Vec<EventId> = found.events.iter().map(|event| event.id).collect();
-    assert_eq!(ids, [1, 3, 4, 5].map(EventId), "its own, by payment id, by reference, and one that was not verified");
+    assert_eq!(ids, [1, 3, 4].map(EventId), "its own, by payment id and by reference");
+    let unverified: Vec<EventId> = found.unverified.iter().map(|known| known.event.id).collect();
+    assert_eq!((unverified, found.unverified_count), (vec![EventId(5)], 1), "one that was not verified is beside them");
     assert!(!found.more_events);
     let acts: Vec<(&str, &str)> = found.acts.iter().map(|act| (&*act.command, &*act.brand)).collect();
     assert_eq!(acts, [("MngRetryCashierCredit", "ion4")]);
@@ -166,4 +169,64 @@ fn events_that_name_a_payment_and_records_about_it_are_found() {
     let of_all = block_on(reader.payment_history(traces(1))).unwrap();
     let done = of_all.acts.iter().filter(|act| &*act.outcome == "done").count();
     assert_eq!((of_all.acts.len(), done), (257, 1), "refusals do not push out what was done");
+}
+
+#[test]
+fn webhooks_that_were_not_verified_are_found_by_ids_and_the_newest_are_shown_with_their_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    let quarantined = |id, brand: &str| {
+        Change::Event(Box::new(ProviderEvent {
+            transaction_id: TransactionId(0),
+            provider_payment_id: "".into(),
+            update: None,
+            brand: brand.into(),
+            signature_status: SignatureStatus::Invalid,
+            ..plain::confirmation(id)
+        }))
+    };
+    let whole = |id, body: &[u8]| match plain::notice(id, body) {
+        Body::Notice { id, received_time, method, path, raw_query, headers_json, body, sha256: _ } => {
+            let sha256 = Sha256::digest(&body).into();
+            Body::Notice { id, received_time, method, path, raw_query, headers_json, sha256, body }
+        }
+        other => other,
+    };
+    let of_query = |id, query: &str| match whole(id, b"") {
+        Body::Notice { id, received_time, method, path, raw_query: _, headers_json, body, sha256 } => {
+            Body::Notice { id, received_time, method, path, raw_query: query.into(), headers_json, sha256, body }
+        }
+        other => other,
+    };
+    let bodies = vec![
+        whole(1, br#"{"id":"pi_777777"}"#),
+        of_query(2, "payment=pi_777777"),
+        // Of another payment, and of one whose body was cut: its digest is that of a longer one.
+        whole(3, br#"{"id":"pi_7777778"}"#),
+        plain::notice(4, br#"{"id":"pi_777777", "#),
+        whole(5, br#"{"id":"pi_777777"}"#),
+    ];
+    let brands = ["ion4", "ion4", "ion4", "ion4", "other"];
+    strand.submit(commit(1, (1..=5).zip(brands).map(|(id, brand)| quarantined(id, brand)).collect(), bodies));
+    listener.wait_for_synced(1);
+    let reader = ArchiveReader::open(strand.path()).unwrap();
+    let found = |brand: Option<&str>| {
+        let names = vec!["pi_777777".into(), "12".into()];
+        let traces = PaymentTraces { names, brand: brand.map(Into::into), ..traces(1) };
+        let found = block_on(reader.payment_history(traces)).unwrap();
+        assert!(found.events.is_empty());
+        let shown: Vec<(u64, bool)> = found.unverified.iter().map(|known| (known.event.id.0, known.is_cut)).collect();
+        (shown, found.unverified_count)
+    };
+    assert_eq!(found(Some("ion4")), (vec![(1, false), (2, false), (4, true)], 3));
+    assert_eq!(found(None).1, 4);
+
+    // Whoever knows the id sends it as often as the quarantine stores it: the newest are shown, and how many there are.
+    let flood = 10..=209;
+    let bodies = flood.clone().map(|id| whole(id, br#"{"id":"pi_777777"}"#)).collect();
+    strand.submit(commit(2, flood.map(|id| quarantined(id, "ion4")).collect(), bodies));
+    listener.wait_for_synced(2);
+    let (shown, count) = found(Some("ion4"));
+    let newest: Vec<(u64, bool)> = (178..=209).map(|id| (id, false)).collect();
+    assert_eq!((shown, count), (newest, 203));
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use cashier_core::change::Body;
-use cashier_core::ids::{ConfigId, Reference, TransactionId};
+use cashier_core::ids::{ConfigId, NoticeId, Reference, TransactionId};
 
 use super::super::*;
 use crate::test_cashier::{lock, paid};
@@ -271,4 +271,23 @@ async fn f4_money_of_another_brand_that_shares_the_merchant_account_is_neither_m
     assert_eq!((api.all_records().len(), replays_recorded(&api)), (calls, 0), "no record names it");
     let (_, turn) = api.command("manager", REPLAY, since).await;
     assert_ne!(turn["done"], json!(0), "a session of every brand recovers them: {turn}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f4_a_verified_event_whose_stored_body_is_not_the_one_that_came_is_not_read() {
+    let api = ManagerApi::open().await;
+    let reference = pending(&api).await;
+    api.env.notice(Some(1), vec![confirmed("evt_other", &Reference::from_random(9))]).await.unwrap();
+    api.env.run_for(2).await;
+    // Somebody edits the file: the body now states that this payment is paid.
+    let forged = api.env.provider.notice_body(vec![confirmed("evt_forged", &reference)]);
+    api.env.disk.alter_body(NoticeId(1), &forged);
+    for data in [r#"{"id":1,"dry_run":1}"#, r#"{"id":1}"#, r#"{"provider_config_id":1,"since":0}"#] {
+        let (number, found) = api.command("manager", REPLAY, data).await;
+        let outcome = &found["outcomes"][0];
+        assert_eq!((number, &outcome["verdict"], &outcome["proof"]), (200, &json!("body altered"), &json!("none")));
+        assert!(outcome["because"].as_str().unwrap().contains("its digest is another"), "{found}");
+    }
+    api.env.run_for(2).await;
+    assert_eq!((api.env.status(ION4), api.env.trading.balance()), (1, 0));
 }
