@@ -24,7 +24,9 @@ pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
 pub use self::offline::{audit_head, check_release, erase_customer, reconcile, verify_audit};
 use crate::clock_file::ClockFiles;
-use crate::flows::{Cashier, CustomerLimits, NoticeRules, Ports, Rules, approvals, configure, ended_calls, janitor};
+use crate::flows::{
+    Cashier, CustomerLimits, NoticeRules, Ports, Rules, approvals, configure, ended_calls, janitor, refusals,
+};
 use crate::followed_file;
 use crate::guarded_clock::GuardedClock;
 use crate::http;
@@ -218,6 +220,7 @@ impl CashierManager {
         let connections_cut = self.serving.end(DRAIN).await;
         let Parts { cashier, tasks, strand, trading, .. } = self.parts;
         let flows_drained = tasks.drain(DRAIN).await;
+        refusals::record_counted(&cashier).await;
         images::at_stop(&cashier, strand.path()).await;
         let closed = tokio::task::spawn_blocking(move || {
             trading.close();

@@ -21,7 +21,7 @@ pub use self::admission::{Admission, Admitted, Estimate};
 pub use self::durability::Watermark;
 use self::holds::{Held, HoldMeter};
 use self::refused::Claim;
-use crate::ports::{Clock, Configuration, Durable, Fault, Recorder};
+use crate::ports::{Clock, Configuration, Durable, Fault, NewestAudit, Recorder};
 
 /// The books, the strand and what is known to be durable.
 pub struct Ledger {
@@ -136,6 +136,11 @@ impl Ledger {
     /// The rows of the configuration as they are stored after every decision so far.
     pub async fn configuration(&self) -> Result<Configuration, Fault> {
         self.recorder.configuration().await
+    }
+
+    /// The newest audit record that is durable.
+    pub fn newest_audit(&self) -> Option<Arc<NewestAudit>> {
+        self.recorder.newest_audit()
     }
 
     /// Whether decisions can be made and shown.

@@ -40,7 +40,7 @@ use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
 pub use self::account_marks::{ACCOUNT_MARKS_MAX, FingerprintKey, LostKey, is_sign};
-pub use self::audit::AuditRow;
+pub use self::audit::{AuditRow, NewestAudit};
 pub use self::declaration::{ModuleDeclaration, ModuleSetting};
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
@@ -82,6 +82,10 @@ pub trait Recorder: Send + Sync {
     /// The rows of the configuration as they are stored after every submission so far.
     fn configuration(&self) -> BoxFuture<'static, Result<Configuration, Fault>> {
         Box::pin(std::future::ready(Err(Fault::new("this recorder keeps no configuration"))))
+    }
+    /// The newest audit record that is durable; `None` without any.
+    fn newest_audit(&self) -> Option<Arc<NewestAudit>> {
+        None
     }
 }
 

@@ -92,6 +92,11 @@ pub fn stated<'r>(fields: impl IntoIterator<Item = (&'r str, Option<&'r str>)>) 
     changes
 }
 
+/// One value of a request by a name of ours, bounded and with card data masked.
+pub fn named(field: &str, value: &str) -> FieldChange {
+    change(field, AuditedValue::Clear(bounded(value)))
+}
+
 fn change(field: &str, after: AuditedValue) -> FieldChange {
     FieldChange { field: field.into(), class: FieldClass::Other, before: AuditedValue::Clear("".into()), after }
 }

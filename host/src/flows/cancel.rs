@@ -22,7 +22,7 @@ use super::{Cashier, transactions};
 /// # Errors
 /// 404 for a transaction that does not exist for the session; 400 and 409 as [`refund::check_cancel`]; 400 where the module
 /// cannot cancel; 409 where the provider reports it paid; 502 where it does not know the payment; 503 without an answer: it stays
-/// as it is and is queried.
+/// as it is and is queried; 429 where too many were requested in a short time.
 pub async fn cancel(
     cashier: &Arc<Cashier>,
     act: &ManagerAct,
@@ -37,6 +37,9 @@ pub async fn cancel(
             let message = format!("module {} cannot do this: it lacks cancel", known.transaction.provider);
             return Err(Refusal::invalid(message));
         }
+        // Each is recorded and sent, whatever it changes: a client that repeats it must fill no disk.
+        cashier.limits.cancels_of_one.check(id)?;
+        cashier.limits.cancels_of_manager.check((act.session.role(), act.session.manager_id()))?;
         Ok(Decision {
             stated: vec![recorded("requested", "", "cancel"), recorded("reason", "", reason)],
             ..Decision::default()

@@ -54,7 +54,9 @@ pub(super) async fn decide(
         draft.add(closed.clone().map(|closed| Change::Approval(Box::new(closed))));
         let approval = closed.as_ref().map(|closed| closed.id).unwrap_or_default();
         let outcome = if closed.is_some() { outcome(&act.session, "done") } else { "done" };
-        if !decision.repeats || closed.is_some() {
+        // What changes nothing and asks for nothing outside leaves no record.
+        let changes_nothing = decision.repeats || (changes.is_empty() && before == after);
+        if !changes_nothing || closed.is_some() {
             draft.store(act.record(AuditSubject { transaction: id, config, approval }, outcome, changes));
         }
         Ok((after, closed))

@@ -20,7 +20,7 @@ use self::lanes::{Place, Work};
 use self::pace::{PROBE_PAUSE, Peer};
 use super::requeue::Unfinished;
 use super::settle::{self, Settled};
-use super::{Cashier, configure, replay};
+use super::{Cashier, configure, refusals, replay};
 
 /// How often the janitor looks for due work.
 const ROUND: Duration = Duration::from_secs(5);
@@ -65,6 +65,7 @@ pub fn start(cashier: &Arc<Cashier>) {
                 }
                 if rounds % REOPEN_ROUNDS == 1 {
                     replay::start_due(&cashier);
+                    refusals::record_counted(&cashier).await;
                 }
                 rounds += 1;
                 cashier.limits.forget_idle();

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::ids::{ConfigId, CustomerId, ManagerId};
+use cashier_core::ids::{ConfigId, CustomerId, ManagerId, TransactionId};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Role;
 use governor::clock;
@@ -28,15 +28,23 @@ pub const NETWORK_VERIFICATIONS_PER_MINUTE: u32 = 100;
 /// The same of each address that is known to the provider, which neither others nor another known one use up.
 const NETWORK_VERIFICATIONS_OF_KNOWN_PER_MINUTE: u32 = 400;
 
-/// Refused commands of one session's owner that are recorded in a minute: a person who mistypes makes fewer, and a client that
-/// goes on writes some 10 MB a day.
+/// Refused commands of one session's owner under one brand that are recorded in a minute: a person who mistypes makes fewer,
+/// and a client that goes on writes some 10 MB a day.
 pub const REFUSALS_RECORDED_PER_MINUTE: u32 = 10;
 
-/// The same of all managers together.
-pub const REFUSALS_OF_MANAGERS_RECORDED_PER_MINUTE: u32 = 120;
+/// The same of all managers of one brand, which no other brand's use up: four clients that go on. Sessions of every brand have
+/// such a share too.
+pub const REFUSALS_OF_BRAND_RECORDED_PER_MINUTE: u32 = 40;
 
-/// The same of all sessions of other types, of which there are as many as customers.
+/// The same of all sessions of other types of one brand, of which there are as many as customers.
 pub const REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE: u32 = 6;
+
+/// Cancellations of one transaction that managers request in a minute: each is a call of its provider and a record, also where
+/// it changes nothing.
+pub const CANCELS_OF_ONE_PER_MINUTE: u32 = 6;
+
+/// Cancellations that one manager requests in a minute, of any transactions.
+pub const CANCELS_OF_MANAGER_PER_MINUTE: u32 = 60;
 
 /// Every rate limit of the flows.
 pub(super) struct RateLimits {
@@ -44,10 +52,13 @@ pub(super) struct RateLimits {
     pub(super) deposits: RateLimit<CustomerId>,
     pub(super) withdrawals: RateLimit<CustomerId>,
     pub(super) network_verifications: NetworkVerifications,
-    /// Refused commands that are recorded: of one session's owner, of all managers, of all others.
-    pub(super) refusals: RateLimit<(Role, ManagerId)>,
-    pub(super) refusals_of_managers: RateLimit<()>,
-    pub(super) refusals_of_others: RateLimit<()>,
+    /// Refused commands that are recorded: of one session's owner, of all managers of a brand, of all others of it.
+    pub(super) refusals: RateLimit<(Role, ManagerId, Box<str>)>,
+    pub(super) refusals_of_brand: RateLimit<Box<str>>,
+    pub(super) refusals_of_others: RateLimit<Box<str>>,
+    /// Cancellations: of one transaction, and by one manager.
+    pub(super) cancels_of_one: RateLimit<TransactionId>,
+    pub(super) cancels_of_manager: RateLimit<(Role, ManagerId)>,
     /// Webhooks that fail verification.
     pub(super) notices: NoticeLimits,
 }
@@ -62,8 +73,10 @@ impl RateLimits {
                 by_others: RateLimit::new(NETWORK_VERIFICATIONS_PER_MINUTE, Arc::clone(clock)),
             },
             refusals: RateLimit::new(REFUSALS_RECORDED_PER_MINUTE, Arc::clone(clock)),
-            refusals_of_managers: RateLimit::new(REFUSALS_OF_MANAGERS_RECORDED_PER_MINUTE, Arc::clone(clock)),
+            refusals_of_brand: RateLimit::new(REFUSALS_OF_BRAND_RECORDED_PER_MINUTE, Arc::clone(clock)),
             refusals_of_others: RateLimit::new(REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE, Arc::clone(clock)),
+            cancels_of_one: RateLimit::new(CANCELS_OF_ONE_PER_MINUTE, Arc::clone(clock)),
+            cancels_of_manager: RateLimit::new(CANCELS_OF_MANAGER_PER_MINUTE, Arc::clone(clock)),
             notices: NoticeLimits::new(notices, Arc::clone(clock)),
         }
     }
@@ -73,6 +86,10 @@ impl RateLimits {
         self.deposits.forget_idle();
         self.withdrawals.forget_idle();
         self.refusals.forget_idle();
+        self.refusals_of_brand.forget_idle();
+        self.refusals_of_others.forget_idle();
+        self.cancels_of_one.forget_idle();
+        self.cancels_of_manager.forget_idle();
         self.network_verifications.by_known.forget_idle();
         self.network_verifications.by_others.forget_idle();
         self.notices.forget_idle();

@@ -15,7 +15,7 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
 pub(super) use self::metrics::metrics;
-pub use self::metrics::{CONNECTION_METRICS, METRICS, Metric};
+pub use self::metrics::{AUDIT_METRICS, CONNECTION_METRICS, METRICS, Metric};
 use self::module_health::ModuleHealthReport;
 use crate::flows::{Cashier, configure};
 use crate::http::openapi;
@@ -132,7 +132,7 @@ fn page_of(cashier: &Cashier, files: &[String], page: Page, query: &str) -> Repl
     match page {
         Page::Liveness => plain(200, "ok\n".to_owned()),
         Page::Readiness => readiness(cashier, files, query),
-        Page::Metrics => metrics(cashier, METRICS),
+        Page::Metrics => metrics::of_cashier(cashier),
         Page::Description => openapi::reply("watch", &Method::GET),
     }
 }

@@ -34,7 +34,7 @@ use cashier_core::time::UnixTime;
 
 use self::command::{Command, CommandCall, Effect, ListPart};
 use self::csv_export::Ask;
-use crate::flows::{Cashier, ListReader, ManagerAct, RequestContext, refusals};
+use crate::flows::{AuditSubject, Cashier, ListReader, ManagerAct, RequestContext, refusals};
 use crate::json_object::shown;
 use crate::wire::csv::Columns;
 use crate::wire::envelope::{self, CommandAnswer, CommandResult, Envelope};
@@ -161,10 +161,12 @@ async fn run(
     let session = manager.tokens.manager(token, &context, manager.cashier.clock.wall());
     let session = session.inspect_err(|_| manager.cashier.count_anonymous_message())?;
     let name = &*envelope.command.0;
-    let command = COMMANDS
-        .iter()
-        .find(|known| known.name == name)
-        .ok_or_else(|| Refusal::new(RefusalCode::NotFound, format!("there is no command {}", shown(name))))?;
+    let Some(command) = COMMANDS.iter().find(|known| known.name == name) else {
+        let act = ManagerAct { session, command: refusals::UNKNOWN_COMMAND, context, approval: None };
+        let (subject, code) = (AuditSubject::default(), RefusalCode::NotFound);
+        refusals::record(&manager.cashier, &act, subject, code, refused::unknown_command(name)).await;
+        return Err(Refusal::new(code, format!("there is no command {}", shown(name))));
+    };
     let act = ManagerAct { session, command: command.name, context, approval: None };
     let answered = match form {
         AnswerForm::Json => perform(&manager.cashier, command, &act, envelope.data.as_ref(), ListPart::Page).await,

@@ -6,7 +6,7 @@ use cashier_core::refused;
 use serde_json::Value;
 
 use crate::flows::AuditSubject;
-use crate::json_object::Members;
+use crate::json_object::{Members, shown};
 use crate::wire::values::AnyJson;
 
 /// The subject with this id.
@@ -33,6 +33,11 @@ pub(super) fn of_request(command: &str, data: Option<&AnyJson>) -> (AuditSubject
     let subject = noun.zip(named).map(|((_, subject), id)| subject(id));
     let stated = refused::stated(values.iter().map(|(name, value)| (&**name, value.as_deref())));
     (subject.unwrap_or_default(), stated)
+}
+
+/// The name of a command that does not exist, as it was sent.
+pub(super) fn unknown_command(name: &str) -> Vec<FieldChange> {
+    vec![refused::named("command", &shown(name))]
 }
 
 /// A single value as text.

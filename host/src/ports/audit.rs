@@ -1,4 +1,4 @@
-//! A stored record of who did what, as a list shows it.
+//! A stored record of who did what, as a list shows it, and the newest one's hash.
 
 use cashier_core::filter::{AuditField, FilterRow, FilterValue};
 use cashier_core::ids::{ApprovalId, ConfigId, ManagerId, TransactionId};
@@ -25,6 +25,14 @@ pub struct AuditRow {
     /// Field, value before and value after; secrets are fingerprints.
     pub changes: Vec<[Box<str>; 3]>,
     /// Hex, over the record and its predecessor's hash.
+    pub hash: Box<str>,
+}
+
+/// The newest record that is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewestAudit {
+    pub record: u64,
+    /// Hex: the anchor of the whole chain.
     pub hash: Box<str>,
 }
 

@@ -15,7 +15,7 @@ use super::audit_key;
 use super::columns::{for_each_row, sql_fault};
 use super::connection::connect_read_only;
 use super::seal::Seal;
-use crate::ports::{ConfigHistory, Fault, FaultKind};
+use crate::ports::{ConfigHistory, Fault, FaultKind, NewestAudit};
 use crate::security_log;
 
 const TABLE: &str = "audit_record";
@@ -87,6 +87,25 @@ impl WrittenRecord {
         let Self { id, manager, config, outcome, hash } = self;
         security_log::audit_recorded(*id, *manager, *config, outcome, &hex::encode(hash));
     }
+}
+
+impl From<WrittenRecord> for NewestAudit {
+    fn from(written: WrittenRecord) -> Self {
+        Self { record: written.id.cast_unsigned(), hash: hex::encode(written.hash).into() }
+    }
+}
+
+/// The newest record of an open database.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn newest(connection: &Connection) -> Result<Option<NewestAudit>, Fault> {
+    const NEWEST_ID: &str = "SELECT id, hash FROM audit_record ORDER BY id DESC LIMIT 1";
+    let read = |row: &Row<'_>| {
+        let (id, hash): (i64, Hash) = (row.get(0)?, row.get(1)?);
+        Ok(NewestAudit { record: id.cast_unsigned(), hash: hex::encode(hash).into() })
+    };
+    connection.query_row(NEWEST_ID, [], read).optional().map_err(sql_fault(TABLE))
 }
 
 /// Appends the record of a commit to the chain. Until the transaction has ended, nothing may say that it is there.

@@ -40,6 +40,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use cashier_core::change::Commit;
 use futures_util::future::BoxFuture;
 
@@ -51,7 +52,7 @@ use self::seal::{Seal, SealKeys, SealRing};
 use self::sqlite::Sqlite;
 use self::thread::CommitQueue;
 use crate::lock::Lock;
-use crate::ports::{Configuration, DurabilityListener, Entropy, Fault, LoadProgress, Loaded, Recorder};
+use crate::ports::{Configuration, DurabilityListener, Entropy, Fault, LoadProgress, Loaded, NewestAudit, Recorder};
 use crate::private_files;
 
 /// What the strand is opened with. No Debug: it holds keys.
@@ -74,9 +75,9 @@ pub fn open(settings: StrandSettings, listener: Arc<dyn DurabilityListener>) -> 
     let locks = locks(&path)?;
     let ring = Arc::new(SealRing::new(keys));
     let store = Sqlite::open(&path, Seal::new(Arc::clone(&ring), entropy))?;
-    let progress = store.progress();
+    let (progress, newest_audit) = (store.progress(), store.newest_audit());
     let commits = CommitQueue::start(Box::new(store), batch, listener)?;
-    Ok(Strand { commits, path, ring, progress, locks: Mutex::new(Some(locks)) })
+    Ok(Strand { commits, path, ring, progress, newest_audit, locks: Mutex::new(Some(locks)) })
 }
 
 /// The lock file first, so that a second process learns which one holds it; then the database itself, which holds where the lock
@@ -93,6 +94,7 @@ pub struct Strand {
     path: PathBuf,
     ring: Arc<SealRing>,
     progress: Arc<LoadProgress>,
+    newest_audit: Arc<ArcSwapOption<NewestAudit>>,
     locks: Mutex<Option<[Lock; 2]>>,
 }
 
@@ -147,5 +149,9 @@ impl Recorder for Strand {
 
     fn configuration(&self) -> BoxFuture<'static, Result<Configuration, Fault>> {
         self.commits.configuration()
+    }
+
+    fn newest_audit(&self) -> Option<Arc<NewestAudit>> {
+        self.newest_audit.load_full()
     }
 }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use cashier_core::books::Books;
 use cashier_core::change::{Commit, Counters};
 use cashier_core::dependence::Refusals;
 use rusqlite::Connection;
 
+use super::audit::{self, WrittenRecord};
 use super::columns::sql_fault;
 use super::connection::{connect, settle, sync_log, unopened};
 use super::load::{self, BlockLimits, RowSource};
@@ -22,7 +24,7 @@ use super::seal::Seal;
 use super::stale_log::StaleLog;
 use super::stored;
 use super::writing::Store;
-use crate::ports::{Configuration, Fault, FaultKind, LoadProgress, Loaded, Refused};
+use crate::ports::{Configuration, Fault, FaultKind, LoadProgress, Loaded, NewestAudit, Refused};
 use crate::private_files;
 
 pub(super) struct Sqlite {
@@ -39,6 +41,7 @@ pub(super) struct Sqlite {
     before: Quarantine,
     scratch: Scratch,
     progress: Arc<LoadProgress>,
+    newest_audit: Arc<ArcSwapOption<NewestAudit>>,
     log: LogWatch,
     stale_log: StaleLog,
 }
@@ -56,6 +59,7 @@ impl Sqlite {
             before: Quarantine::default(),
             scratch: Scratch::default(),
             progress: Arc::default(),
+            newest_audit: Arc::default(),
             log: LogWatch::new(path),
             stale_log: StaleLog::of(path),
         };
@@ -68,6 +72,11 @@ impl Sqlite {
     /// How far [`Store::load`] has come.
     pub(super) fn progress(&self) -> Arc<LoadProgress> {
         Arc::clone(&self.progress)
+    }
+
+    /// The newest audit record that is durable, from the first load on.
+    pub(super) fn newest_audit(&self) -> Arc<ArcSwapOption<NewestAudit>> {
+        Arc::clone(&self.newest_audit)
     }
 
     fn connect(&mut self) -> Result<&Connection, Fault> {
@@ -161,7 +170,9 @@ impl Store for Sqlite {
         quarantine.trim(connection).map_err(sql_fault("deleting the oldest quarantined rows"))?;
         run(connection, "COMMIT")?;
         // Not before: what is reverted, or tried again under another hash, is not in the chain.
-        scratch.audited.drain(..).for_each(|record| record.is_durable());
+        if let Some(newest) = scratch.audited.drain(..).inspect(WrittenRecord::is_durable).last() {
+            self.newest_audit.store(Some(Arc::new(newest.into())));
+        }
         self.log.look(connection);
         self.mark_log();
         Ok(())
@@ -229,6 +240,7 @@ impl Store for Sqlite {
         };
         load::read_all(&source, &mut loaded)?;
         self.mark_accounts(&mut loaded)?;
+        self.newest_audit.store(audit::newest(self.opened()?)?.map(Arc::new));
         tracing::info!(
             transactions = loaded.books.transactions(),
             seq = loaded.books.counters().seq,

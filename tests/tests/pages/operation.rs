@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cashier_host::cli;
 use cashier_host::flows::{CustomerLimits, Rules};
-use cashier_host::http::{CONNECTION_METRICS, METRICS, starting};
+use cashier_host::http::{AUDIT_METRICS, CONNECTION_METRICS, METRICS, starting};
 use cashier_host::plugins::plugins_toml::PluginsToml;
 use cashier_host::security_log::EVENTS;
 use cashier_host::settings::Settings;
@@ -184,7 +184,9 @@ fn the_settings_page_lists_every_metric() {
     let line = |name: &str, help: &str| format!("{name} gauge {help}");
     let of_a_start = starting::METRICS.iter().map(|metric| line(metric.name, metric.help));
     let of_listeners = CONNECTION_METRICS.iter().map(|metric| line(metric.name, metric.help));
+    let of_audit = AUDIT_METRICS.iter().map(|metric| line(metric.name, metric.help));
     let code = METRICS.iter().map(|metric| line(metric.name, metric.help)).chain(of_a_start).chain(of_listeners);
+    let code = code.chain(of_audit);
     // A name that both pages of metrics have is the same metric.
     let code: BTreeSet<String> = code.collect();
     agree("metrics", page.collect(), code.into_iter().collect());

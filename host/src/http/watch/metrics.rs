@@ -6,6 +6,7 @@ use crate::http::parser_refusals;
 use crate::http::reply::Reply;
 use crate::http::watch::module_health::ModuleHealthReport;
 use crate::log_lines;
+use crate::ports::NewestAudit;
 
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -122,6 +123,14 @@ pub const METRICS: &[Metric] = &[
     },
 ];
 
+/// What `/metrics` shows of the chain of audit records, with the hash as the label `hash`: one sample, whatever the number of
+/// records.
+pub const AUDIT_METRICS: &[Metric<NewestAudit>] = &[Metric {
+    name: "cashier_audit_newest",
+    help: "Number of the newest audit record on disk; the label is its hash.",
+    value: |newest| usize::try_from(newest.record).ok(),
+}];
+
 /// What `/metrics` shows of each listener, from the first second of a start on.
 pub const CONNECTION_METRICS: &[Metric<ListenerCounts>] = &[
     Metric {
@@ -151,14 +160,33 @@ pub const CONNECTION_METRICS: &[Metric<ListenerCounts>] = &[
     },
 ];
 
+/// The page of a whole cashier.
+pub(super) fn of_cashier(cashier: &Cashier) -> Reply {
+    let newest = cashier.ledger.newest_audit();
+    page(cashier, METRICS, &newest.map(|newest| audit(&newest)).unwrap_or_default())
+}
+
+fn audit(newest: &NewestAudit) -> String {
+    let line = |Metric { name, help, value }: &Metric<NewestAudit>| {
+        let value = value(newest)?;
+        Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name}{{hash=\"{}\"}} {value}\n", newest.hash))
+    };
+    AUDIT_METRICS.iter().filter_map(line).collect()
+}
+
 /// The page of these metrics.
 pub(in crate::http) fn metrics<S>(source: &S, metrics: &[Metric<S>]) -> Reply {
+    page(source, metrics, "")
+}
+
+/// With what has labels of its own behind them.
+fn page<S>(source: &S, metrics: &[Metric<S>], labelled: &str) -> Reply {
     let line = |Metric { name, help, value }: &Metric<S>| {
         let value = value(source)?;
         Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"))
     };
     let whole: String = metrics.iter().filter_map(line).collect();
-    Reply::text(200, PROMETHEUS, whole + &connections())
+    Reply::text(200, PROMETHEUS, whole + labelled + &connections())
 }
 
 fn connections() -> String {
@@ -171,4 +199,20 @@ fn connections() -> String {
         format!("# HELP {name} {help}\n# TYPE {name} gauge\n{samples}")
     };
     CONNECTION_METRICS.iter().map(lines).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_audit_record_is_one_sample_with_its_hash_as_the_label() {
+        let newest = NewestAudit { record: 41, hash: "5d".repeat(32).into() };
+        let expected = format!(
+            "# HELP cashier_audit_newest Number of the newest audit record on disk; the label is its hash.\n\
+             # TYPE cashier_audit_newest gauge\ncashier_audit_newest{{hash=\"{}\"}} 41\n",
+            newest.hash
+        );
+        assert_eq!(audit(&newest), expected);
+    }
 }

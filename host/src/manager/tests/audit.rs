@@ -6,7 +6,8 @@ use cashier_core::filter::{AuditField, Field};
 
 use super::*;
 use crate::flows::{
-    REFUSALS_OF_MANAGERS_RECORDED_PER_MINUTE, REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE, REFUSALS_RECORDED_PER_MINUTE,
+    REFUSALS_OF_BRAND_RECORDED_PER_MINUTE, REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE, REFUSALS_RECORDED_PER_MINUTE,
+    refusals,
 };
 
 const LIST: &str = "MngGetCashierAuditByFilter";
@@ -45,11 +46,10 @@ async fn a_refused_change_and_a_read_refused_by_rights_are_recorded_with_who_sen
     for (token, name, data, number) in refused {
         assert_eq!(api.error(token, name, data).await.0, number, "{token} {name}");
     }
-    // A read that finds nothing, a message of an unknown caller, an unknown command: no record.
+    // A read that finds nothing, a message of an unknown caller: no record.
     assert_eq!(api.error("manager", GET, r#"{"id":99}"#).await.0, 404);
     assert_eq!(api.error("manager", GET, r#"{"id":"x"}"#).await.0, 400);
     assert_eq!(api.send(r#"{"command":"MngUpdateCashierProviderConfig","data":{"id":1}}"#, None).await.0, 401);
-    assert_eq!(api.send(r#"{"command":"MngNothing"}"#, Some("manager")).await.0, 404);
     let records = api.all_records();
     let expected = [
         "5 Customer '' refused: PERMISSION_DENIED: id >1",
@@ -68,7 +68,7 @@ async fn a_refused_change_and_a_read_refused_by_rights_are_recorded_with_who_sen
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_goes_on_being_refused_fills_no_disk_and_uses_up_no_record_of_others() {
+async fn a_client_that_goes_on_being_refused_fills_no_disk_and_what_is_beyond_is_recorded_as_a_count() {
     let api = ManagerApi::open().await;
     let wrong = r#"{"id":99,"enabled":0}"#;
     let sent = REFUSALS_RECORDED_PER_MINUTE + 5;
@@ -78,24 +78,94 @@ async fn a_client_that_goes_on_being_refused_fills_no_disk_and_uses_up_no_record
     let count = api.all_records().len();
     assert_eq!(count, REFUSALS_RECORDED_PER_MINUTE as usize);
     assert_eq!(api.env.cashier.counted_refusals(), (0, 5));
-    assert_eq!(api.error("manager#8@other", UPDATE, wrong).await.0, 404);
-    let last = lines(&api.all_records()).pop().unwrap();
-    assert!(last.contains("'other'") && !last.contains("without a record"), "others' refusals: {last}");
-    assert_eq!(api.error("manager#8", UPDATE, wrong).await.0, 404);
-    let last = lines(&api.all_records()).pop().unwrap();
-    assert!(last.ends_with("refusals before this one without a record >5"), "{last}");
     // Customers, of whom there are many, together.
     for customer in 100..100 + u64::from(REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE) + 3 {
         assert_eq!(api.error(&format!("customer#{customer}"), UPDATE, wrong).await.0, 403);
     }
-    let of_others = api.all_records().len() - count - 2;
+    let of_others = api.all_records().len() - count;
     assert_eq!(of_others, REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE as usize);
-    // Many managers at once.
-    for manager in 100..100 + u64::from(REFUSALS_OF_MANAGERS_RECORDED_PER_MINUTE) {
-        assert_eq!(api.error(&format!("manager#{manager}"), UPDATE, wrong).await.0, 404);
+    refusals::record_counted(&api.env.cashier).await;
+    let last = lines(&api.all_records()).pop().unwrap();
+    let expected =
+        "0 System '' refused: 8 more without a record: Dealer 9 >5, Customer 106 >1, Customer 107 >1, Customer 108 >1";
+    assert_eq!(last, expected);
+    let count = api.all_records().len();
+    refusals::record_counted(&api.env.cashier).await;
+    assert_eq!(api.all_records().len(), count, "they are counted once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_refusals_of_one_brand_use_up_no_record_of_another_one_and_each_brand_reads_its_own_count() {
+    let api = ManagerApi::open().await;
+    let wrong = r#"{"id":99,"enabled":0}"#;
+    let of_brand = |brand: &str| api.all_records().iter().filter(|record| *record.brand == *brand).count();
+    let flood = u64::from(REFUSALS_OF_BRAND_RECORDED_PER_MINUTE / REFUSALS_RECORDED_PER_MINUTE) + 1;
+    for manager in 100..100 + flood {
+        for _ in 0..REFUSALS_RECORDED_PER_MINUTE + 1 {
+            assert_eq!(api.error(&format!("manager#{manager}@other"), UPDATE, wrong).await.0, 404);
+        }
     }
-    let all = REFUSALS_OF_MANAGERS_RECORDED_PER_MINUTE + REFUSALS_OF_OTHERS_RECORDED_PER_MINUTE;
-    assert_eq!(api.all_records().len(), all as usize);
+    assert_eq!(of_brand("other"), REFUSALS_OF_BRAND_RECORDED_PER_MINUTE as usize);
+    for manager in [8, 100] {
+        for _ in 0..REFUSALS_RECORDED_PER_MINUTE {
+            assert_eq!(api.error(&format!("manager#{manager}@ion4"), UPDATE, wrong).await.0, 404);
+        }
+    }
+    assert_eq!(of_brand("ion4"), 2 * REFUSALS_RECORDED_PER_MINUTE as usize, "whoever sent them");
+    assert_eq!(api.error("manager#100", UPDATE, wrong).await.0, 404);
+    assert_eq!(of_brand(""), 1, "sessions of every brand have a share of their own");
+    // What is not written is counted on.
+    api.env.disk.fail_in.store(1, std::sync::atomic::Ordering::SeqCst);
+    refusals::record_counted(&api.env.cashier).await;
+    assert_eq!(of_brand("other"), REFUSALS_OF_BRAND_RECORDED_PER_MINUTE as usize);
+    api.env.run_for(5).await;
+    refusals::record_counted(&api.env.cashier).await;
+    let (_, seen) = api.command("manager@other", LIST, r#"{"where":[["manager_id","=",0]]}"#).await;
+    let more = flood * u64::from(REFUSALS_RECORDED_PER_MINUTE + 1) - u64::from(REFUSALS_OF_BRAND_RECORDED_PER_MINUTE);
+    assert_eq!(seen["rows"][0]["outcome"], format!("refused: {more} more without a record"), "{seen}");
+    assert_eq!(seen["count"], 1);
+    assert_eq!(api.command("manager@ion4", LIST, r#"{"where":[["manager_id","=",0]]}"#).await.1["count"], 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_of_real_changes_are_never_bounded_away_and_what_changes_nothing_leaves_none() {
+    let api = ManagerApi::open().await;
+    api.deposit().await;
+    for _ in 0..REFUSALS_RECORDED_PER_MINUTE + 5 {
+        assert_eq!(api.error("dealer#9", UPDATE, r#"{"id":99}"#).await.0, 404);
+    }
+    let before = api.all_records().len();
+    let changes = 3 * REFUSALS_OF_BRAND_RECORDED_PER_MINUTE as usize;
+    for number in 1..=changes {
+        let data = format!(r#"{{"id":1,"sort_index":{}}}"#, 100 + number);
+        assert_eq!(api.command("dealer#9", UPDATE, &data).await.0, 200);
+    }
+    assert_eq!(api.all_records().len(), before + changes, "one for each");
+    let written = r#"{"id":1,"failure_reason":"asked the bank"}"#;
+    for _ in 0..20 {
+        assert_eq!(api.command("dealer#9", "MngUpdateCashierTransaction", written).await.0, 200);
+    }
+    assert_eq!(api.all_records().len(), before + changes + 1, "the same again changes nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_does_not_exist_leaves_a_record_with_its_name_bounded_and_printable() {
+    let api = ManagerApi::open().await;
+    let sent = r#"{"command":"MngDropCashier","data":{"id":1,"secret_key":"CANARY"}}"#;
+    assert_eq!(api.send(sent, Some("manager#8@ion4")).await.0, 404);
+    assert_eq!(api.send(r#"{"command":"MngNothing 4111111111111111"}"#, Some("customer#5")).await.0, 404);
+    assert_eq!(api.send(r#"{"command":"MngNothing"}"#, None).await.0, 401);
+    let records = api.all_records();
+    let expected = [
+        "8 Manager 'ion4' refused: RET_ERR_NOTFOUND: command >MngDropCashier",
+        "5 Customer '' refused: RET_ERR_NOTFOUND: command >MngNothing 411111******1111",
+    ];
+    assert_eq!(lines(&records), expected);
+    assert!(records.iter().all(|record| &*record.command == refusals::UNKNOWN_COMMAND));
+    for _ in 0..2 * REFUSALS_RECORDED_PER_MINUTE {
+        assert_eq!(api.send(r#"{"command":"MngNothing"}"#, Some("manager#8@ion4")).await.0, 404);
+    }
+    assert_eq!(api.all_records().len(), 1 + REFUSALS_RECORDED_PER_MINUTE as usize, "within the same limits");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Refund and cancel as commands: the answer, every error, brand scope and session types.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::notice::{DisputeStatement, Update};
@@ -9,6 +10,7 @@ use cashier_core::refund::PaymentAbilities;
 use cashier_core::status::ProviderStatus;
 
 use super::*;
+use crate::flows::CANCELS_OF_ONE_PER_MINUTE;
 use crate::ports::QueryAnswer;
 use crate::test_cashier::{OnPost, OnRefund, lock, paid, update};
 
@@ -283,4 +285,26 @@ async fn a_cancellation_that_finds_the_payment_made_credits_it() {
     let calls = api.env.provider.cancels.load(Ordering::SeqCst);
     assert_eq!(api.error("manager", CANCEL, r#"{"id":1}"#).await, (409, "WRONG_STATUS".into()), "after paid");
     assert_eq!(api.env.provider.cancels.load(Ordering::SeqCst), calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_that_is_repeated_and_changes_nothing_is_recorded_and_sent_so_often_alone() {
+    let api = ManagerApi::open().await;
+    api.env.deposit("k").await.unwrap();
+    api.env.deposit("other").await.unwrap();
+    *lock(&api.env.provider.cancel_answer) = Some(QueryAnswer::Stated(Box::new(update("", ProviderStatus::Pending))));
+    let of_one = u64::from(CANCELS_OF_ONE_PER_MINUTE);
+    let before = api.env.provider.cancels.load(Ordering::SeqCst);
+    for number in 0..of_one + 20 {
+        let expected = if number < of_one { 200 } else { 429 };
+        let token = format!("manager#{}", number % 3 + 1);
+        assert_eq!(api.command(&token, CANCEL, r#"{"id":1}"#).await.0, expected, "{number}");
+    }
+    assert_eq!(api.env.provider.cancels.load(Ordering::SeqCst) - before, of_one);
+    let records = || api.all_records().iter().filter(|record| *record.command == *CANCEL).count() as u64;
+    assert_eq!(records(), of_one, "what is not recorded is not sent");
+    assert_eq!(api.command("manager#1", CANCEL, r#"{"id":2}"#).await.0, 200, "another transaction");
+    api.env.clock.advance(Duration::from_secs(60));
+    assert_eq!(api.command("manager#1", CANCEL, r#"{"id":1}"#).await.0, 200);
+    assert_eq!(records(), of_one + 2);
 }

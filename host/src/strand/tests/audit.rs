@@ -258,3 +258,28 @@ fn b6_a_lost_key_of_fingerprints_is_logged_once() {
     let text = std::fs::read_to_string(&log).unwrap();
     assert_eq!(text.matches("does not open").count(), 1, "{text}");
 }
+
+#[test]
+fn the_newest_record_is_known_once_it_is_durable_and_after_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let mut store = Sqlite::open(&path, sealing(RING)).unwrap();
+    let cell = store.newest_audit();
+    let known = || cell.load_full().map(|newest| (newest.record, newest.hash.to_string()));
+    store.load().unwrap();
+    assert_eq!(known(), None, "no record is there");
+    let audit = |seq: u64| commit(seq, Vec::new(), vec![record(seq, "canary-a")]);
+    store.begin().unwrap();
+    store.write(&audit(1)).unwrap();
+    assert_eq!(known(), None, "it may be reverted");
+    store.undo().unwrap();
+    assert_eq!(known(), None);
+    write_all(&mut store, &[audit(1), audit(2)]);
+    assert_eq!(known(), Some((2, stored(&path)[1].clone())));
+    write_all(&mut store, &[commit(3, Vec::new(), Vec::new())]);
+    assert_eq!(known(), Some((2, stored(&path)[1].clone())), "a commit without a record");
+    drop(store);
+    let mut store = Sqlite::open(&path, sealing(RING)).unwrap();
+    store.load().unwrap();
+    assert_eq!(store.newest_audit().load_full().map(|newest| newest.hash.to_string()), stored(&path).pop());
+}
