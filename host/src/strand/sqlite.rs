@@ -11,7 +11,7 @@ use cashier_core::change::{Commit, Counters};
 use cashier_core::dependence::Refusals;
 use rusqlite::Connection;
 
-use super::audit::{self, WrittenRecord};
+use super::audit;
 use super::columns::sql_fault;
 use super::connection::{connect, settle, sync_log, unopened};
 use super::load::{self, BlockLimits, RowSource};
@@ -170,7 +170,12 @@ impl Store for Sqlite {
         quarantine.trim(connection).map_err(sql_fault("deleting the oldest quarantined rows"))?;
         run(connection, "COMMIT")?;
         // Not before: what is reverted, or tried again under another hash, is not in the chain.
-        if let Some(newest) = scratch.audited.drain(..).inspect(WrittenRecord::is_durable).last() {
+        let mut newest = None;
+        for record in scratch.audited.drain(..) {
+            record.is_durable();
+            newest = Some(record);
+        }
+        if let Some(newest) = newest {
             self.newest_audit.store(Some(Arc::new(newest.into())));
         }
         self.log.look(connection);
