@@ -3,6 +3,7 @@
 
 mod overflow;
 mod queued_lines;
+mod saving;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -10,8 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use self::overflow::OverflowFile;
-pub use self::queued_lines::{ACCESS_BYTES_MAX, LineKind, ORDINARY_BYTES_MAX, Report, SECURITY_BYTES_MAX, lost};
+use self::overflow::{EventFile, OverflowFile};
+pub use self::queued_lines::{
+    ACCESS_BYTES_MAX, LineKind, ORDINARY_BYTES_MAX, Report, SAVING_BYTES_MAX, SECURITY_BYTES_MAX, lost,
+};
 use self::queued_lines::{Line, QueuedLines};
 
 /// Pause after a write, so that lines are written in batches: waking a thread for each line costs more than the line.
@@ -30,15 +33,21 @@ const END_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long the end of the process waits in all, for a reader that takes little: a supervisor must not kill what writes evidence.
 const END_TOTAL_MAX: Duration = Duration::from_secs(10);
 
+type StateGuard<'s> = MutexGuard<'s, QueuedLines>;
+
 struct LogParts {
     state: Mutex<QueuedLines>,
     /// Something waits, or the end has come.
     wanted: Condvar,
+    /// A security event is to be appended to the file.
+    file_wanted: Condvar,
     /// A batch was written.
     progress: Condvar,
+    /// An event was appended to the file, or could not be.
+    saved: Condvar,
     /// The end has come.
     ended: Condvar,
-    overflow: OverflowFile,
+    overflow: Box<dyn EventFile>,
     /// Writes a report as a line of the log.
     report: fn(Report) -> String,
 }
@@ -54,7 +63,7 @@ pub struct LogGuard(LogQueue);
 impl LogQueue {
     /// Starts the thread that writes to `out`.
     pub fn start(out: impl Write + Send + 'static, report: fn(Report) -> String) -> (Self, LogGuard) {
-        Self::start_with(out, report, END_TIME_MAX)
+        Self::start_with(out, report, END_TIME_MAX, Box::new(OverflowFile::default()))
     }
 
     /// `patience`: how long a write may wait until security events go to the file.
@@ -62,13 +71,16 @@ impl LogQueue {
         mut out: impl Write + Send + 'static,
         report: fn(Report) -> String,
         patience: Duration,
+        file: Box<dyn EventFile>,
     ) -> (Self, LogGuard) {
         let queue = Self(Arc::new(LogParts {
             state: Mutex::default(),
             wanted: Condvar::new(),
+            file_wanted: Condvar::new(),
             progress: Condvar::new(),
+            saved: Condvar::new(),
             ended: Condvar::new(),
-            overflow: OverflowFile::default(),
+            overflow: file,
             report,
         }));
         let of_thread = queue.clone();
@@ -76,8 +88,11 @@ impl LogQueue {
         let of_thread = queue.clone();
         let watching =
             thread::Builder::new().name("log-watch".to_owned()).spawn(move || of_thread.watch_reader(patience));
+        let of_thread = queue.clone();
+        let saving = thread::Builder::new().name("log-file".to_owned()).spawn(move || of_thread.save_lines());
+        queue.state().has_saver = saving.is_ok();
         // Without threads the queue fills, and the end moves its security events to the file.
-        drop((writing, watching));
+        drop((writing, watching, saving));
         (queue.clone(), LogGuard(queue))
     }
 
@@ -86,32 +101,32 @@ impl LogQueue {
         self.0.overflow.set(path);
     }
 
-    /// Queues a whole line. Never waits for the reader.
+    /// Queues a whole line. Waits neither for the reader nor for a disk; after the end shortly for the file.
     pub fn put(&self, line: &[u8], kind: LineKind) {
         let mut state = self.state();
         let fits = !state.is_ending && state.fits(kind, line.len());
-        if kind == LineKind::Security && (!fits || state.is_stalled) && self.save(&mut state, line) {
+        // Behind those that the file did not take it waits with them, so that they stay in their order.
+        let is_next = state.is_stalled && !state.is_file_hung && state.security_bytes == 0;
+        let wants_file = kind == LineKind::Security && (!fits || is_next);
+        if wants_file && self.has_file(&state) && state.may_save(line.len()) {
+            state.push_saving(line);
+            self.0.file_wanted.notify_all();
+            if state.is_ending {
+                self.await_saved(state, Instant::now() + END_TIME_MAX);
+            }
             return;
         }
         if !fits {
             state.lose(kind);
             return;
         }
-        state.add_bytes(kind, line.len());
-        state.waiting.push_back(Line { kind, is_saved: false, text: line.into() });
+        state.push(kind, line);
         if std::mem::take(&mut state.is_asleep) {
             self.0.wanted.notify_all();
         }
     }
 
-    /// Appends a security event to the overflow file; false where that fails.
-    fn save(&self, state: &mut QueuedLines, line: &[u8]) -> bool {
-        let is_saved = self.0.overflow.append(line);
-        state.overflowed += u64::from(is_saved);
-        is_saved
-    }
-
-    fn state(&self) -> MutexGuard<'_, QueuedLines> {
+    fn state(&self) -> StateGuard<'_> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -129,58 +144,26 @@ impl LogQueue {
                 // Nobody reads: what is not evidence is lost. What is, and cannot be saved, is tried again.
                 let (security, ordinary): (Vec<_>, Vec<_>) = in_hand.into_iter().partition(Line::is_security);
                 ordinary.iter().for_each(|line| state.lose(line.kind));
-                let mut kept = Vec::new();
+                let has_file = self.has_file(&state);
+                let mut waits = state.is_file_failing;
                 for line in security.into_iter().filter(|line| !line.is_saved) {
-                    if !self.save(&mut state, &line.text) {
-                        kept.push(line);
+                    if !has_file || !state.save_instead(&line) {
+                        waits = true;
+                        state.wait_again(line);
                     }
                 }
-                pause = if kept.is_empty() { BATCH_PAUSE } else { RETRY_PAUSE };
-                kept.into_iter().rev().for_each(|line| state.put_first(line));
+                self.0.file_wanted.notify_all();
+                pause = if waits { RETRY_PAUSE } else { BATCH_PAUSE };
                 reports.into_iter().for_each(|report| state.put_back(report));
             }
-            state.written += u64::from(!state.is_failing);
+            if !state.is_failing {
+                state.written += 1;
+                state.take_back();
+            }
             self.0.progress.notify_all();
             // The end does not wait for it.
             drop(self.0.wanted.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner));
         }
-    }
-
-    /// While the reader takes nothing, security events are not left to a process that may be killed: those that wait go to the file.
-    fn watch_reader(&self, patience: Duration) {
-        let mut state = self.state();
-        while !state.is_ending {
-            let seen = (!state.in_hand.is_empty() || !state.reports_in_hand.is_empty()).then_some(state.written);
-            state = self.0.ended.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
-            // Without a file they wait.
-            if seen == Some(state.written) && !state.is_ending && self.0.overflow.is_set() {
-                state.is_stalled = true;
-                self.save_security(&mut state);
-            }
-        }
-    }
-
-    /// Moves the security events that wait to the overflow file, and puts those there too that are being written: they may have been
-    /// written in part, and evidence twice is better than none. Those that it does not take stay where they are.
-    fn save_security(&self, state: &mut QueuedLines) {
-        let (mut in_hand, waiting) = (std::mem::take(&mut state.in_hand), std::mem::take(&mut state.waiting));
-        // After a failure the rest is not tried under the lock, unless it is the last time.
-        let mut is_tried = true;
-        for line in in_hand.iter_mut().filter(|line| line.is_security() && !line.is_saved) {
-            line.is_saved = is_tried && self.save(state, &line.text);
-            is_tried = line.is_saved || state.is_ending;
-        }
-        for line in waiting {
-            if line.is_security() && is_tried {
-                if self.save(state, &line.text) {
-                    state.take_bytes(line.kind, line.text.len());
-                    continue;
-                }
-                is_tried = state.is_ending;
-            }
-            state.waiting.push_back(line);
-        }
-        state.in_hand = in_hand;
     }
 
     /// The next lines, waited for, with what is to be reported behind them; `None` at the end.
@@ -248,7 +231,8 @@ impl Drop for LogGuard {
         state.is_ending = true;
         queue.0.wanted.notify_all();
         queue.0.ended.notify_all();
-        queue.save_security(&mut state);
+        queue.save_rest(state, over.max(Instant::now() + END_TIME_MAX));
+        let mut state = queue.state();
         std::mem::take(&mut state.waiting).iter().for_each(|line| state.lose(line.kind));
     }
 }

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::private_files;
@@ -12,9 +13,21 @@ use crate::private_files;
 /// The file's size: a million events. A disk must not fill because nobody reads the log.
 pub(super) const OVERFLOW_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// Where security events go that can wait for the reader no longer.
+pub(super) trait EventFile: Send + Sync {
+    fn set(&self, path: PathBuf);
+    /// Whether there is a file. Never waits for it.
+    fn is_set(&self) -> bool;
+    /// Appends a line; false where there is no file, or it is full. May take as long as the disk does.
+    fn append(&self, line: &[u8]) -> bool;
+}
+
 /// A file that is opened when the first line comes.
 #[derive(Default)]
-pub(super) struct OverflowFile(Mutex<Overflow>);
+pub(super) struct OverflowFile {
+    is_set: AtomicBool,
+    overflow: Mutex<Overflow>,
+}
 
 #[derive(Default)]
 struct Overflow {
@@ -22,19 +35,19 @@ struct Overflow {
     file: Option<File>,
 }
 
-impl OverflowFile {
-    pub(super) fn set(&self, path: PathBuf) {
-        let mut overflow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+impl EventFile for OverflowFile {
+    fn set(&self, path: PathBuf) {
+        let mut overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
         *overflow = Overflow { path: Some(path), ..Overflow::default() };
+        self.is_set.store(true, Ordering::Release);
     }
 
-    pub(super) fn is_set(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).path.is_some()
+    fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Acquire)
     }
 
-    /// Appends a line; false where there is no file, or it is full.
-    pub(super) fn append(&self, line: &[u8]) -> bool {
-        let mut overflow = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn append(&self, line: &[u8]) -> bool {
+        let mut overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
         overflow.append(line).unwrap_or(false)
     }
 }

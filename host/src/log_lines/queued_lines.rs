@@ -1,6 +1,8 @@
-//! The lines that wait for the reader, those in hand, and the counts of those that nobody will read. It knows no thread and no file.
+//! The lines that wait for the reader or for the overflow file, those in hand, and the counts of those that nobody will read. It
+//! knows no thread and no file.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Ordinary lines that wait for the reader, in bytes: some thirty thousand, three seconds of a busy host.
@@ -11,6 +13,10 @@ pub const ACCESS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Security events that wait for the reader, in bytes; further ones are appended to the overflow file, and lost where that fails.
 pub const SECURITY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Security events that wait for the overflow file, in bytes: what comes while its disk does not answer. Further ones wait for
+/// the reader, and are lost where they find no place there either.
+pub const SAVING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What a line is, as far as it may be lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +50,11 @@ pub fn lost() -> usize {
 
 pub(super) struct Line {
     pub(super) kind: LineKind,
+    /// Lines wait in the order of their numbers.
+    pub(super) number: u64,
     /// It is in the overflow file already: what a stalled write holds is put there too.
     pub(super) is_saved: bool,
-    pub(super) text: Box<[u8]>,
+    pub(super) text: Arc<[u8]>,
 }
 
 impl Line {
@@ -55,9 +63,30 @@ impl Line {
     }
 }
 
+/// A security event that is to be appended to the overflow file.
+pub(super) struct SavingLine {
+    number: u64,
+    /// It is in hand too: where the file does not take it, it is not lost.
+    is_copy: bool,
+    pub(super) text: Arc<[u8]>,
+}
+
 #[derive(Default)]
 pub(super) struct QueuedLines {
     pub(super) waiting: VecDeque<Line>,
+    /// The number of the newest line.
+    newest: u64,
+    /// For the overflow file; the first is being appended, perhaps for ever.
+    pub(super) saving: VecDeque<SavingLine>,
+    saving_bytes: usize,
+    /// How often the file took a line or failed, so that the end sees whether it does anything.
+    pub(super) saves: u64,
+    /// A thread appends to the file.
+    pub(super) has_saver: bool,
+    /// The last line could not be appended.
+    pub(super) is_file_failing: bool,
+    /// The file has taken its time for a line for a while.
+    pub(super) is_file_hung: bool,
     pub(super) ordinary_bytes: usize,
     pub(super) access_bytes: usize,
     pub(super) security_bytes: usize,
@@ -103,13 +132,126 @@ impl QueuedLines {
         LOST.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A security event that was to be written waits again, before all others.
-    pub(super) fn put_first(&mut self, line: Line) {
-        if self.is_ending || !self.fits(line.kind, line.text.len()) {
+    /// Whether one more security event may wait for the file.
+    pub(super) fn may_save(&self, length: usize) -> bool {
+        self.saving_bytes.saturating_add(length) <= SAVING_BYTES_MAX
+    }
+
+    /// A new line waits for the reader.
+    pub(super) fn push(&mut self, kind: LineKind, text: &[u8]) {
+        self.add_bytes(kind, text.len());
+        self.newest += 1;
+        self.waiting.push_back(Line { kind, number: self.newest, is_saved: false, text: text.into() });
+    }
+
+    /// A new security event waits for the file.
+    pub(super) fn push_saving(&mut self, text: &[u8]) {
+        self.newest += 1;
+        self.save(SavingLine { number: self.newest, is_copy: false, text: text.into() });
+    }
+
+    fn save(&mut self, line: SavingLine) {
+        self.saving_bytes += line.text.len();
+        self.saving.push_back(line);
+    }
+
+    /// A security event that was to be written is to be saved instead; false where it can only wait again.
+    pub(super) fn save_instead(&mut self, line: &Line) -> bool {
+        if let Some(copy) = self.saving.iter_mut().find(|saving| saving.number == line.number) {
+            copy.is_copy = false;
+            return true;
+        }
+        let may_save = self.may_save(line.text.len());
+        if may_save {
+            self.save(SavingLine { number: line.number, is_copy: false, text: Arc::clone(&line.text) });
+        }
+        may_save
+    }
+
+    /// Security events that wait are to be saved, and those too that are being written: they may have been written in part, and
+    /// evidence twice is better than none. At the end all of them, before it as many as may wait for the file.
+    pub(super) fn move_to_file(&mut self) {
+        let in_hand: Vec<(u64, Arc<[u8]>)> = self
+            .in_hand
+            .iter()
+            .filter(|line| line.is_security() && !line.is_saved)
+            .filter(|line| self.saving.iter().all(|saving| saving.number != line.number))
+            .map(|line| (line.number, Arc::clone(&line.text)))
+            .collect();
+        for (number, text) in in_hand {
+            self.save(SavingLine { number, is_copy: true, text });
+        }
+        for line in std::mem::take(&mut self.waiting) {
+            if line.is_security() && (self.is_ending || self.may_save(line.text.len())) {
+                self.take_bytes(line.kind, line.text.len());
+                self.save(SavingLine { number: line.number, is_copy: false, text: line.text });
+            } else {
+                self.waiting.push_back(line);
+            }
+        }
+    }
+
+    /// The first of what is to be saved was, or could not be: then everything of it waits for the reader again. At the end the
+    /// rest is tried all the same.
+    pub(super) fn end_saving(&mut self, is_saved: bool) {
+        let Some(line) = self.saving.pop_front() else { return };
+        self.saving_bytes = self.saving_bytes.saturating_sub(line.text.len());
+        self.saves += 1;
+        (self.is_file_failing, self.is_file_hung) = (!is_saved, false);
+        if is_saved {
+            self.overflowed += 1;
+            self.in_hand.iter_mut().filter(|known| known.number == line.number).for_each(|known| known.is_saved = true);
+        } else {
+            self.unsaved(line);
+            if !self.is_ending {
+                self.saving_bytes = 0;
+                std::mem::take(&mut self.saving).into_iter().for_each(|line| self.unsaved(line));
+            }
+        }
+    }
+
+    fn unsaved(&mut self, line: SavingLine) {
+        if !line.is_copy {
+            let SavingLine { number, text, .. } = line;
+            self.wait_again(Line { kind: LineKind::Security, number, is_saved: false, text });
+        }
+    }
+
+    /// While the file does not answer and the reader does, what is to be saved goes to the reader. What is being appended is in both.
+    pub(super) fn take_back(&mut self) {
+        if !self.is_file_hung || self.is_ending {
+            return;
+        }
+        for (index, mut line) in std::mem::take(&mut self.saving).into_iter().enumerate() {
+            let goes_back = !line.is_copy && self.fits(LineKind::Security, line.text.len());
+            if goes_back {
+                let (number, text) = (line.number, Arc::clone(&line.text));
+                self.wait_again(Line { kind: LineKind::Security, number, is_saved: false, text });
+                line.is_copy = true;
+            }
+            if index == 0 || !goes_back {
+                self.saving.push_back(line);
+            } else {
+                self.saving_bytes = self.saving_bytes.saturating_sub(line.text.len());
+            }
+        }
+    }
+
+    /// A security event waits for the reader again, in its place. Where there are too many, the newest are lost.
+    pub(super) fn wait_again(&mut self, line: Line) {
+        if self.is_ending {
             return self.lose(line.kind);
         }
         self.add_bytes(line.kind, line.text.len());
-        self.waiting.push_front(line);
+        let place = self.waiting.partition_point(|known| known.number < line.number);
+        self.waiting.insert(place, line);
+        while !self.fits(LineKind::Security, 0)
+            && let Some(newest) = self.waiting.iter().rposition(Line::is_security)
+            && let Some(line) = self.waiting.remove(newest)
+        {
+            self.take_bytes(line.kind, line.text.len());
+            self.lose(line.kind);
+        }
     }
 
     pub(super) fn add_bytes(&mut self, kind: LineKind, length: usize) {

@@ -1,5 +1,6 @@
 //! A reader that stalls, comes back or goes away, and what it gets in the end.
 
+mod hung;
 mod parts;
 
 use std::io;
@@ -29,8 +30,13 @@ impl Gate {
 
     /// The same where security events are kept from it after this time.
     fn stalled_with(patience: Duration) -> (Self, LogQueue, LogGuard) {
+        Self::stalled_beside(Box::new(OverflowFile::default()), patience)
+    }
+
+    /// The same beside a file of the test's.
+    fn stalled_beside(file: Box<dyn EventFile>, patience: Duration) -> (Self, LogQueue, LogGuard) {
         let gate = Self::default();
-        let (queue, guard) = LogQueue::start_with(gate.clone(), report, patience);
+        let (queue, guard) = LogQueue::start_with(gate.clone(), report, patience, file);
         queue.put(b"security first\n", LineKind::Security);
         let (state, changed) = &*gate.0;
         drop(changed.wait_while(state.lock().unwrap(), |state| !state.is_entered).unwrap());
@@ -60,6 +66,13 @@ impl Write for Gate {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Waits until the file took everything, or failed.
+fn saved(queue: &LogQueue) {
+    while !queue.state().saving.is_empty() {
+        thread::sleep(BATCH_PAUSE);
     }
 }
 
@@ -103,6 +116,7 @@ fn k7_security_events_beyond_the_queue_are_in_the_file_and_the_reader_learns_how
     let mut sent = 0;
     while queue.state().overflowed < 3 {
         queue.put(line(sent).as_bytes(), LineKind::Security);
+        saved(&queue);
         sent += 1;
     }
     gate.open();
@@ -123,6 +137,7 @@ fn k7_a_file_that_was_read_and_removed_moved_or_emptied_gets_the_next_security_e
     let line = format!("security {}\n", "x".repeat(SECURITY_BYTES_MAX / 8));
     while queue.state().overflowed == 0 {
         queue.put(line.as_bytes(), LineKind::Security);
+        saved(&queue);
     }
     let read = || std::fs::read_to_string(&path).unwrap();
     assert_eq!(read(), line);
@@ -130,6 +145,7 @@ fn k7_a_file_that_was_read_and_removed_moved_or_emptied_gets_the_next_security_e
     let overflow = |name: &str| {
         let named = format!("{name}{line}");
         queue.put(named.as_bytes(), LineKind::Security);
+        saved(&queue);
         assert_eq!(read(), named, "{name}");
     };
     std::fs::remove_file(&path).unwrap();
@@ -142,11 +158,13 @@ fn k7_a_file_that_was_read_and_removed_moved_or_emptied_gets_the_next_security_e
     std::fs::rename(folder.path().join("other"), &path).unwrap();
     let before = read();
     queue.put(line.as_bytes(), LineKind::Security);
+    saved(&queue);
     assert_eq!(read(), format!("{before}{line}"), "after another file took its place");
     // A full file that was removed is no longer full.
     let full = std::fs::File::options().write(true).open(&path).unwrap();
     full.set_len(overflow::OVERFLOW_BYTES_MAX).unwrap();
     queue.put(line.as_bytes(), LineKind::Security);
+    saved(&queue);
     let (overflowed, lost) = {
         let state = queue.state();
         (state.overflowed, state.security_lost)
@@ -187,6 +205,7 @@ fn k7_while_the_reader_takes_nothing_security_events_are_in_the_file_and_not_in_
         thread::sleep(BATCH_PAUSE);
     }
     queue.put(b"security third\n", LineKind::Security);
+    saved(&queue);
     assert_eq!(kept(), "security first\nsecurity second\nsecurity third\n", "at once from now on");
     gate.open();
     while queue.state().is_stalled {
@@ -242,9 +261,11 @@ fn k7_security_events_beyond_the_queue_are_lost_and_counted_where_the_file_fails
     queue.overflow_to(folder.path().join("missing").join("security.log"));
     let line = format!("security {}\n", "x".repeat(SECURITY_BYTES_MAX / 8));
     (0..9).for_each(|_| queue.put(line.as_bytes(), LineKind::Security));
-    let (waiting, lost) = {
+    let (waiting, lost) = loop {
         let state = queue.state();
-        (state.waiting.len(), state.security_lost)
+        if state.saving.is_empty() {
+            break (state.waiting.len(), state.security_lost);
+        }
     };
     assert_eq!((waiting, lost), (7, 2));
     drop(guard);
