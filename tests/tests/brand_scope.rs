@@ -121,6 +121,8 @@ async fn a_manager_of_one_brand_finds_and_changes_nothing_of_another_by_any_comm
     }
     let deployment = two_brands().await;
     let (all, own) = (deployment.manager(), deployment.manager_of("ion4"));
+    // Whose rows they are, and who asked for no approval.
+    let others_own = ManagerClient { token: deployment.token(Role::Admin, 9, Some("nova")), ..own.clone() };
     let mut foreign = Vec::new();
     for (kind, command) in KINDS {
         let (every, seen) = (ids(&all, command).await, ids(&own, command).await);
@@ -134,7 +136,7 @@ async fn a_manager_of_one_brand_finds_and_changes_nothing_of_another_by_any_comm
     for command in COMMANDS {
         let walk = walk(command.name).unwrap_or_else(|| panic!("{} has no entry in this walk", command.name));
         match walk {
-            Walk::List => lists_nothing_foreign(&own, command.name, &foreign).await,
+            Walk::List => lists_nothing_foreign([&own, &others_own], command.name, &foreign).await,
             Walk::Row(kind, more) => {
                 let others = &foreign.iter().find(|(of, _)| *of == kind).expect("every kind is listed").1;
                 for &id in others {
@@ -157,6 +159,21 @@ async fn a_manager_of_one_brand_finds_and_changes_nothing_of_another_by_any_comm
         }
     }
     assert_eq!(everything(&all).await, before, "nothing of any brand changed");
+    // The same requests by whose rows they are: the brand alone is what was refused.
+    for command in COMMANDS {
+        let requests: Vec<Value> = match walk(command.name) {
+            Some(Walk::Row(kind, more)) => {
+                let ids = foreign.iter().filter(|(of, _)| *of == kind).flat_map(|(_, ids)| ids);
+                ids.map(|id| with(&more, "id", *id)).collect()
+            }
+            Some(Walk::Account(more)) => vec![with(&more, "login", OTHER_BRAND_LOGIN)],
+            Some(Walk::List | Walk::Creates | Walk::Unscoped | Walk::Administrators) | None => continue,
+        };
+        for data in requests {
+            let answer = others_own.command(command.name, &data).await;
+            assert!(![401, 403, 404].contains(&answer.status), "{} {data}: {}", command.name, answer.text());
+        }
+    }
     // What the other brand has stored under the same ids is not in the way.
     let same = json!({"login": LOGIN, "amount": 8, "currency": "USD", "provider_payment_id": CANARY, "idempotency_key": CANARY});
     own.run("MngCreateManualCashierDeposit", &same).await;
@@ -196,9 +213,7 @@ fn refused(answer: &HttpAnswer, command: &str) {
 async fn is_like_unknown(own: &ManagerClient, command: &str, member: &str, ids: (u64, u64), more: &Value) {
     let mut answers = Vec::new();
     for id in [ids.0, ids.1] {
-        let mut data = more.clone();
-        data[member] = json!(id);
-        let answer = own.command(command, &data).await;
+        let answer = own.command(command, &with(more, member, id)).await;
         refused(&answer, command);
         let data = answer.json()["data"].to_string();
         answers.push((answer.status, data.replace(&id.to_string(), "ID")));
@@ -206,8 +221,17 @@ async fn is_like_unknown(own: &ManagerClient, command: &str, member: &str, ids: 
     assert_eq!(answers[0], answers[1], "{command} distinguishes a foreign {member} from an unknown one");
 }
 
-/// Neither the whole list nor any filter shows or counts a foreign row.
-async fn lists_nothing_foreign(own: &ManagerClient, command: &str, foreign: &[(Kind, Vec<u64>)]) {
+/// These members, and the id of a row or account.
+fn with(more: &Value, member: &str, id: u64) -> Value {
+    let mut data = more.clone();
+    data[member] = json!(id);
+    data
+}
+
+/// Neither the whole list nor any filter shows or counts a row of the other brand, whose own session finds some by each kind of
+/// filter that the list takes.
+async fn lists_nothing_foreign([own, other]: [&ManagerClient; 2], command: &str, foreign: &[(Kind, Vec<u64>)]) {
+    assert!(other.run(command, &json!({"limit": 5000})).await["count"] != json!(0), "{command}: nothing is foreign");
     let page = own.run(command, &json!({"limit": 5000})).await;
     let text = page.to_string();
     assert!(!text.contains(CANARY) && !text.contains("nova"), "{command}: {text}");
@@ -220,21 +244,35 @@ async fn lists_nothing_foreign(own: &ManagerClient, command: &str, foreign: &[(K
         let found = own.run(command, &json!({"where": [["id", "=", id]]})).await;
         assert_eq!((&found["rows"], &found["count"]), (&json!([]), &json!(0)), "{command}: {id}");
     }
+    let (mut by_text, mut by_account) = ([0; 2], [0; 2]);
     // Filters by what the other brand's rows hold, where the list takes the field.
     for field in ["brand", "provider_payment_id", "merchant_id", "reason", "idempotency_key", "reference", "request_id"]
     {
         for pattern in ["nova", CANARY, "NOVACANARY%", "n%"] {
-            let answer = own.command(command, &json!({"where": [[field, "like", pattern]]})).await;
+            let filter = json!({"where": [[field, "like", pattern]]});
+            let answer = own.command(command, &filter).await;
             if answer.status == 400 {
                 continue;
             }
             assert_eq!(answer.expect_ok()["data"]["count"], json!(0), "{command}: {field} like {pattern}");
+            by_text[0] += 1;
+            by_text[1] += other.run(command, &filter).await["count"].as_u64().unwrap_or_default();
         }
     }
     for field in ["login", "customer_id"] {
         let value = if field == "login" { OTHER_BRAND_LOGIN } else { OTHER_BRAND_CUSTOMER };
-        let answer = own.command(command, &json!({"where": [[field, "=", value]]})).await;
-        assert!(answer.status == 400 || answer.json()["data"]["count"] == json!(0), "{command}: {}", answer.text());
+        let filter = json!({"where": [[field, "=", value]]});
+        let answer = own.command(command, &filter).await;
+        if answer.status == 400 {
+            continue;
+        }
+        assert_eq!(answer.expect_ok()["data"]["count"], json!(0), "{command}: {field}");
+        by_account[0] += 1;
+        by_account[1] += other.run(command, &filter).await["count"].as_u64().unwrap_or_default();
+    }
+    assert!(by_text[0] > 0, "{command} takes no filter by a text");
+    for [taken, found] in [by_text, by_account] {
+        assert!(taken == 0 || found > 0, "{command}: {taken} filters find nothing for anybody");
     }
 }
 
