@@ -114,7 +114,7 @@ impl Drop for ChildProgram {
 pub(crate) struct BenchServer {
     pub program: ChildProgram,
     pub customer: SocketAddr,
-    manager: SocketAddr,
+    pub manager: SocketAddr,
     /// From the start of the program until it was ready.
     pub opened_in: Duration,
     /// Removed last.
@@ -191,7 +191,7 @@ pub(crate) fn write_files(root: &Path, modules: &[&str], provider: Option<Socket
     std::fs::write(
         root.join("cashier.toml"),
         "customer_listen = \"127.0.0.1:0\"\nmanager_listen = \"127.0.0.1:0\"\nwatch_listen = \"127.0.0.1:0\"\n\
-         deposits_per_minute = 0\nopen_deposits_max = 0\nstop_delay_seconds = 0\nsession_keys_file = \"session.key\"\n\
+         deposits_per_minute = 0\nopen_deposits_max = 0\nsession_lifetime_max = 4294967295\nstop_delay_seconds = 0\nsession_keys_file = \"session.key\"\n\
          seal_keys_file = \"seal.key\"\n",
     )?;
     let mut plugins = format!("folders = [{:?}]\n", programs()?);

@@ -11,6 +11,7 @@ mod http;
 mod load;
 mod postgres;
 mod rows;
+mod stored;
 mod stub;
 mod table;
 mod token;

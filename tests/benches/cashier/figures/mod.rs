@@ -2,6 +2,7 @@
 
 pub(crate) mod backoffice;
 mod border;
+mod csv;
 mod deposits;
 mod drain;
 pub(crate) mod hold;
@@ -19,7 +20,7 @@ use crate::{BenchResult, Effort};
 type Figure = fn(Effort) -> BenchResult<Vec<FigureRow>>;
 
 /// Every figure under the name that `--only` takes, in the order of the table.
-pub(crate) const FIGURES: [(&str, Figure); 12] = [
+pub(crate) const FIGURES: [(&str, Figure); 13] = [
     ("methods", methods::measure),
     ("deposits", deposits::measure),
     ("stubbed", stubbed::measure),
@@ -29,6 +30,7 @@ pub(crate) const FIGURES: [(&str, Figure); 12] = [
     ("memory", memory::measure),
     ("hold", hold::measure),
     ("backoffice", backoffice::measure),
+    ("csv", csv::measure),
     ("start", start::measure),
     ("border", border::measure),
     ("idle", idle::measure),

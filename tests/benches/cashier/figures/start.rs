@@ -2,31 +2,17 @@
 //! and without, against reading the same rows without using them; and the memory of each at its peak.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 use cashier_core::change::Change;
-use cashier_core::digest::PostedDigest;
-use cashier_core::ids::Seq;
-use cashier_core::operation::OperationKey;
-use cashier_host::ports::{DurabilityListener, Fault, Recorder};
-use cashier_host::strand::seal::SealKeys;
-use cashier_host::strand::{self, BatchLimits, StrandSettings};
-use cashier_host::system::SystemEntropy;
-use cashier_host::trading::embedded::Embedded;
 
-use crate::bare::commit;
-use crate::full_server::{BenchServer, SEAL_RING, write_files};
+use crate::full_server::{BenchServer, write_files};
+use crate::stored::{self, post};
 use crate::table::{FigureRow, median};
 use crate::{BenchResult, Effort, report, rows};
 
 /// Seconds.
 const AIM: f64 = 3.0;
-/// Deposits written in one commit: writing is not measured.
-const DEPOSITS_PER_COMMIT: u64 = 100;
-/// Commits queued at most while writing.
-const BACKLOG_MAX: usize = 2_000;
-
 /// The rows of the table for one size of the database.
 struct Size {
     /// Of transactions, each with an operation and an event.
@@ -191,82 +177,14 @@ fn images(bases: &Path) -> BenchResult<Vec<PathBuf>> {
 
 /// A database as that many credited deposits leave it, without the bodies that a start does not read.
 fn write(folder: &Path, count: u64) -> BenchResult<()> {
-    let progress = Arc::new(SyncProgress::default());
-    let strand = strand::open(
-        StrandSettings {
-            path: folder.join("bases/cashier.db"),
-            keys: SealKeys::parse(SEAL_RING)?,
-            entropy: Arc::new(SystemEntropy),
-            batch: BatchLimits::default(),
-        },
-        Arc::clone(&progress) as _,
-    )?;
-    let mut seq = 0;
-    for first in (1..=count).step_by(usize::try_from(DEPOSITS_PER_COMMIT)?) {
-        let last = count.min(first + DEPOSITS_PER_COMMIT - 1);
-        let changes = (first..=last).flat_map(|id| {
-            [
-                Change::Transaction(Box::new(rows::deposit(id))),
-                Change::Operation(Box::new(rows::credit(id))),
-                Change::Event(Box::new(rows::confirmation(id))),
-            ]
-        });
-        seq += 1;
-        let mut commit = commit(seq, changes.collect(), Vec::new());
-        commit.counters = rows::counters(last);
-        commit.counters.seq = seq;
-        strand.submit(Arc::new(commit));
-        if strand.backlog().commits > BACKLOG_MAX {
-            progress.wait_for(seq - (BACKLOG_MAX as u64) / 2);
-        }
-    }
-    progress.wait_for(seq);
-    strand.close()?;
-    Ok(())
-}
-
-/// A trading server that has posted those deposits: a start compares what it counted, and reads no posting.
-fn post(bases: &Path, count: u64) -> BenchResult<()> {
-    Embedded::open(bases)?.close();
-    let mut posted = PostedDigest::default();
-    for id in 1..=count {
-        let (deposit, credit) = (rows::deposit(id), rows::credit(id));
-        posted.add(&OperationKey::of(&deposit.reference, &credit), credit.login, credit.amount.minor);
-    }
-    let last = i64::try_from(count)?;
-    rusqlite::Connection::open(bases.join("trading.db"))?
-        .execute("UPDATE books SET operation = ?1, postings = ?1, digest = ?2", (last, posted.sum.to_be_bytes()))?;
-    Ok(())
-}
-
-/// The last commit that the strand has synced.
-#[derive(Default)]
-struct SyncProgress {
-    up_to: Mutex<u64>,
-    changed: Condvar,
-}
-
-impl SyncProgress {
-    fn wait_for(&self, seq: u64) {
-        let up_to = self.up_to.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.changed.wait_while(up_to, |up_to| *up_to < seq));
-    }
-
-    fn advance_to(&self, seq: u64) {
-        *self.up_to.lock().unwrap_or_else(PoisonError::into_inner) = seq;
-        self.changed.notify_all();
-    }
-}
-
-impl DurabilityListener for SyncProgress {
-    fn synced(&self, up_to: Seq) {
-        self.advance_to(up_to.0);
-    }
-
-    fn failed(&self, fault: &Fault) {
-        report(&format!("the strand failed: {fault}"));
-        self.advance_to(u64::MAX);
-    }
+    stored::write(folder, count, stored::PER_COMMIT, |id| {
+        let changes = vec![
+            Change::Transaction(Box::new(rows::deposit(id))),
+            Change::Operation(Box::new(rows::credit(id))),
+            Change::Event(Box::new(rows::confirmation(id))),
+        ];
+        (changes, Vec::new())
+    })
 }
 
 /// Reads every value that a start reads, once.
