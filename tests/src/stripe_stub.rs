@@ -35,6 +35,12 @@ pub enum StubMode {
     Holding,
     /// The same for status queries; creations are answered.
     HoldingQueries,
+    /// Refuses refunds for good; anything else is answered.
+    RefusingRefunds,
+    /// Accepts refunds, which are on their way.
+    PendingRefunds,
+    /// Makes refunds and answers 500.
+    LosingRefunds,
 }
 
 #[derive(Debug)]
@@ -181,8 +187,17 @@ async fn query_status(state: &SharedStub, id: String) -> warp::reply::Response {
 }
 
 async fn create(state: &SharedStub, url: &str, request: StubRequest) -> warp::reply::Response {
+    if let Some(intent) = request.path.strip_suffix("/cancel").and_then(|path| path.rsplit('/').next()) {
+        return cancel(state, intent);
+    }
     let mut mode = state.1.subscribe();
     let present = mode.borrow_and_update().clone();
+    let is_refund = request.path == "/v1/refunds";
+    if is_refund && present == StubMode::RefusingRefunds {
+        state.0.lock().unwrap().requests.push(request);
+        let error = json!({"type": "invalid_request_error", "code": "charge_disputed", "message": "it is disputed"});
+        return reply(400, &json!({"error": error}));
+    }
     let object = {
         let mut state = state.0.lock().unwrap();
         let number = state.requests.len() + 1;
@@ -191,8 +206,11 @@ async fn create(state: &SharedStub, url: &str, request: StubRequest) -> warp::re
         let object = match (earlier, request.path.as_str()) {
             (Some(earlier), _) => earlier,
             (None, "/v1/refunds") => {
-                let refund = refund(number, state.live, &request.form);
-                note_refund(&mut state.objects, &refund);
+                let mut refund = refund(number, state.live, &request.form);
+                match present {
+                    StubMode::PendingRefunds => refund["status"] = json!("pending"),
+                    _ => note_refund(&mut state.objects, &refund),
+                }
                 refund
             }
             (None, "/v1/checkout/sessions") => session(url, number, state.live, &request.form),
@@ -211,7 +229,12 @@ async fn create(state: &SharedStub, url: &str, request: StubRequest) -> warp::re
         object
     };
     match present {
-        StubMode::Answering | StubMode::HoldingQueries => reply(200, &object),
+        StubMode::LosingRefunds if is_refund => reply(500, &json!({"error": {"type": "api_error"}})),
+        StubMode::Answering
+        | StubMode::HoldingQueries
+        | StubMode::RefusingRefunds
+        | StubMode::PendingRefunds
+        | StubMode::LosingRefunds => reply(200, &object),
         StubMode::Declining => {
             let error = json!({"error": {"type": "card_error", "code": "card_declined", "message": "declined"}});
             reply(402, &error)
@@ -225,6 +248,22 @@ async fn create(state: &SharedStub, url: &str, request: StubRequest) -> warp::re
             let _ = mode.changed().await;
             reply(200, &object)
         }
+    }
+}
+
+/// Stripe closes an unpaid intent, and refuses to close a paid one.
+fn cancel(state: &SharedStub, intent: &str) -> warp::reply::Response {
+    let mut state = state.0.lock().unwrap();
+    match state.objects.get_mut(intent) {
+        Some(object) if object["status"] == json!("succeeded") => {
+            let error = json!({"type": "invalid_request_error", "code": "payment_intent_unexpected_state"});
+            reply(400, &json!({"error": error}))
+        }
+        Some(object) => {
+            object["status"] = json!("canceled");
+            reply(200, object)
+        }
+        None => reply(404, &json!({"error": {"type": "invalid_request_error", "code": "resource_missing"}})),
     }
 }
 

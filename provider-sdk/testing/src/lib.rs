@@ -14,6 +14,7 @@ mod harness;
 pub mod hostile;
 mod json;
 pub mod notices;
+pub mod refunds;
 mod rendering;
 pub mod secrets;
 
@@ -36,6 +37,7 @@ macro_rules! conformance {
             calls::an_unreadable_reply_leaves_the_outcome_unknown,
             calls::a_refund_carries_its_own_key,
             calls::an_unreadable_reply_leaves_a_refund_unknown,
+            refunds::a_part_refund_states_its_amount,
             calls::an_undeclared_capability_is_unsupported,
             calls::equal_inputs_give_equal_outputs,
             notices::a_signed_notice_is_verified,

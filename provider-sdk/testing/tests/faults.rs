@@ -6,7 +6,7 @@ mod acme;
 use std::path::Path;
 
 use acme::{Acme, harness};
-use cashier_provider_testing::{ConformanceError, calls, cases, hostile, notices, secrets};
+use cashier_provider_testing::{ConformanceError, calls, cases, hostile, notices, refunds, secrets};
 
 /// The check reports the fault with a text that identifies it, and passes for the provider without faults.
 macro_rules! catches {
@@ -41,6 +41,8 @@ catches! {
         SENDS_THE_TIME_OF_A_REFUND with "a repeated refund is another request";
     calls::an_unreadable_reply_leaves_a_refund_unknown catches
         DECLINES_UNREADABLE_REFUNDS with "must leave the refund unknown";
+    refunds::a_part_refund_states_its_amount catches
+        REFUNDS_THE_WHOLE with "are refunded by one request";
     calls::an_undeclared_capability_is_unsupported catches
         DECLARES_TOO_MUCH with "cancel: declared is true",
         DECLARES_TOO_LITTLE with "query: declared is false";

@@ -80,3 +80,21 @@ pub(super) fn logged(requests: &[SentRequest], purpose: CallPurpose, masks: &Sec
     };
     requests.iter().map(call).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use cashier_provider_sdk::{Descriptor, ProviderConfig};
+
+    use super::*;
+
+    #[test]
+    fn a_logged_request_has_no_part_of_its_url_but_the_host() {
+        let url = "https://CANARYuser:CANARYword@api.example.test:8443/v1/CANARYpath?key=CANARYquery#CANARYmark";
+        let request = HttpRequest::get(url);
+        let sent = RequestLine::of(&request, UnixTime(1)).held_back(&HostFailure::TimedOut);
+        let masks = SecretMasks::of(&ProviderConfig::default(), &Descriptor::default());
+        let calls = logged(&[sent], CallPurpose::Query, &masks);
+        assert_eq!(&*calls[0].host, "api.example.test:8443");
+        assert!(!format!("{calls:?}").contains("CANARY"), "{calls:?}");
+    }
+}

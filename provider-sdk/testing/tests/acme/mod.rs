@@ -45,6 +45,7 @@ pub(crate) const MARKS_REFUNDS_AS_SAFE: u32 = 29;
 pub(crate) const KEYS_REFUNDS_BY_THEIR_PAYMENT: u32 = 30;
 pub(crate) const SENDS_THE_TIME_OF_A_REFUND: u32 = 31;
 pub(crate) const DECLINES_UNREADABLE_REFUNDS: u32 = 32;
+pub(crate) const REFUNDS_THE_WHOLE: u32 = 33;
 
 const EXPONENTS: Exponents = Exponents::new(2, &[("JPY", 0)]);
 
@@ -70,6 +71,7 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
                 query: FAULT != DECLARES_TOO_LITTLE,
                 cancel: FAULT == DECLARES_TOO_MUCH,
                 refund: true,
+                partial_refund: true,
                 ..Capabilities::default()
             },
             primary_ref_kind: "payment".into(),
@@ -184,10 +186,11 @@ impl<const FAULT: u32> Acme<FAULT> {
             _ => &refund.refund_reference,
         };
         let time = if FAULT == SENDS_THE_TIME_OF_A_REFUND { payment.now_unix } else { 0 };
+        let amount = if FAULT == REFUNDS_THE_WHOLE { &payment.amount } else { &refund.amount };
         let request = HttpRequest::post(format!("{}/payments/{}/refunds", self.api_base, payment.reference))
             .bearer(self.secret_key.expose())
             .idempotency_key(key)
-            .json(&json!({ "amount": refund.amount.minor, "time": time }));
+            .json(&json!({ "amount": amount.minor, "time": time }));
         Step::send(if FAULT == MARKS_REFUNDS_AS_SAFE { request.safe_to_repeat() } else { request })
     }
 
