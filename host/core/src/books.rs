@@ -250,18 +250,25 @@ impl Books {
         self.id_of(self.by_provider_id.find(&*id.value, self.row_matching(is_match)))
     }
 
-    /// The transaction of these configs that this payment was confirmed for; the earliest, should there be several.
-    pub fn by_confirmed_payment(&self, configs: &[ConfigId], payment: &str) -> Option<TransactionId> {
+    /// The transaction of these configs that has this payment (see `Facts::has_payment`) and passes the test; the earliest, should
+    /// there be several.
+    pub fn owner_of_payment(
+        &self,
+        configs: &[ConfigId],
+        payment: &str,
+        test: impl Fn(&Aggregate) -> bool,
+    ) -> Option<TransactionId> {
         let is_match = |row: &Row| {
-            row_codec::unpack(row, &self.interner).is_some_and(|Aggregate { transaction, .. }| {
-                configs.contains(&transaction.config_id) && transaction.facts.confirms(payment)
+            row_codec::unpack(row, &self.interner).is_some_and(|known| {
+                let row = &known.transaction;
+                configs.contains(&row.config_id) && row.facts.has_payment(payment) && test(&known)
             })
         };
         let known = (!payment.is_empty()).then(|| self.by_provider_id.find(payment, self.row_matching(is_match)));
         self.id_of(known.flatten())
     }
 
-    /// The transactions of these configs of which something went back of a payment that was not confirmed for them.
+    /// The transactions of these configs of which something went back of a payment that is not known to be theirs.
     pub fn by_reversed_payment(&self, configs: &[ConfigId], payment: &str) -> impl Iterator<Item = TransactionId> {
         let named = self.by_provider_id.candidates(payment).filter_map(|slot| self.rows.get(slot));
         named.filter_map(move |row| {
@@ -270,11 +277,11 @@ impl Books {
         })
     }
 
-    /// The configs under which this payment was confirmed, of whatever provider.
-    pub fn configs_confirming(&self, payment: &str) -> Vec<ConfigId> {
+    /// The configs of the transactions that have this payment, of whatever provider.
+    pub fn configs_with_payment(&self, payment: &str) -> Vec<ConfigId> {
         let config = |slot| {
             let row = row_codec::unpack(self.rows.get(slot)?, &self.interner)?.transaction;
-            row.facts.confirms(payment).then_some(row.config_id)
+            row.facts.has_payment(payment).then_some(row.config_id)
         };
         self.by_provider_id.candidates(payment).filter_map(config).collect()
     }

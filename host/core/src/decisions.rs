@@ -98,17 +98,25 @@ pub enum Resolution {
     Refuse,
 }
 
-/// Ends what is under review; a status that a person wrote, and that the provider contradicts, is released with it.
+/// Ends what is under review, or closes what the trading server refuses to credit; a status that a person wrote, and that the
+/// provider contradicts, is released with it.
 ///
 /// # Errors
-/// 409 where nothing is under review; 400 for more than the provider stated.
+/// 409 where nothing is under review, nor refused and to be closed; 400 for more than the provider stated.
 pub fn resolve(known: &Aggregate, resolution: Resolution, at: DecisionContext) -> Result<Vec<Change>, Refusal> {
     let transaction = &known.transaction;
     if transaction.nature() != Nature::ProviderDeposit {
         return Err(nothing("a manual transaction is processed or rejected"));
     }
-    if transaction.status != TransactionStatus::ManualReview {
-        return Err(nothing("nothing is under review"));
+    match (transaction.status, resolution) {
+        (TransactionStatus::ManualReview, Resolution::Credit(_) | Resolution::Refuse)
+        | (TransactionStatus::CreditFailed, Resolution::Refuse) => {}
+        (TransactionStatus::CreditFailed, Resolution::Credit(_)) => {
+            return Err(nothing(
+                "nothing is under review: MngRetryCashierCredit posts it again, and action refuse closes it",
+            ));
+        }
+        _ => return Err(nothing("nothing is under review")),
     }
     let minor = match resolution {
         Resolution::Credit(amount) => amount.minor,

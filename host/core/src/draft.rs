@@ -12,8 +12,7 @@ use crate::money::Money;
 use crate::notice::{ProviderEvent, Update};
 use crate::provider_call::ProviderCall;
 use crate::refs::ProviderRef;
-use crate::standing::Nature;
-use crate::status::{ProcessingStatus, TransactionStatus};
+use crate::status::{ProcessingStatus, Source, TransactionStatus};
 use crate::texts::Texts;
 use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
@@ -135,21 +134,22 @@ impl<'a> Draft<'a> {
         self.changes.is_empty() || self.aggregate(id).is_some_and(|known| test(&known.transaction))
     }
 
-    /// The transaction of these configs that this payment was confirmed for first.
-    pub fn by_confirmed_payment(&self, configs: &[ConfigId], payment: &str) -> Option<TransactionId> {
+    /// The transaction of these configs that had this payment first: it was confirmed for it, or credited by a person's
+    /// resolution.
+    pub fn owner_of_payment(&self, configs: &[ConfigId], payment: &str) -> Option<TransactionId> {
+        let has = |row: &Transaction| configs.contains(&row.config_id) && row.facts.has_payment(payment);
+        self.other_with_payment(configs, payment, |_| true).or_else(|| self.drafted(has))
+    }
+
+    /// The first of the committed transactions of these configs that have this payment and pass the test.
+    pub fn other_with_payment(
+        &self,
+        configs: &[ConfigId],
+        payment: &str,
+        test: impl Fn(&Aggregate) -> bool,
+    ) -> Option<TransactionId> {
         self.notes.provider_id(payment);
-        let confirms = |row: &Transaction| configs.contains(&row.config_id) && row.facts.confirms(payment);
-        self.books.by_confirmed_payment(configs, payment).or_else(|| self.drafted(confirms))
-    }
-
-    /// The transaction of this brand that carries this id of a payment.
-    pub fn by_payment_id(&self, brand: &str, payment: &str) -> Option<TransactionId> {
-        self.by_carried_payment(brand, payment, |_| true)
-    }
-
-    /// The manual deposit of this brand that a person entered with this id of a payment, and did not reject.
-    pub fn manual_deposit_of(&self, brand: &str, payment: &str) -> Option<TransactionId> {
-        self.by_carried_payment(brand, payment, |known| known.transaction.nature() == Nature::ManualDeposit)
+        self.books.owner_of_payment(configs, payment, test)
     }
 
     /// A transaction of this brand that carries this id of a payment and passes the test.
@@ -163,14 +163,15 @@ impl<'a> Draft<'a> {
         self.books.by_carried(brand, payment, test).filter(|_| !payment.is_empty())
     }
 
-    /// Deposits of the customer through a provider, of this amount, whose status passes the test, the newest first.
+    /// Deposits of the customer from this source, of this amount, whose status passes the test, the newest first.
     pub fn deposits_like(
         &self,
+        source: Source,
         customer: CustomerId,
         amount: Money,
         test: impl Fn(TransactionStatus) -> bool,
     ) -> Vec<Aggregate> {
-        self.books().deposits_like(customer, amount, test)
+        self.books().deposits_like(source, customer, amount, test)
     }
 
     /// The first transaction among the changes of this draft that passes the test.

@@ -5,6 +5,7 @@
 
 mod names;
 mod open;
+mod payments;
 mod refunds;
 mod reversed;
 

@@ -236,7 +236,8 @@ fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: Transact
         let Some(Aggregate { transaction, .. }) = known else { return };
         let mut waiting = draft.pending_events(receiver.config_id, &transaction);
         let other = |update: &Update| update.reference.as_ref().is_some_and(|own| *own != transaction.reference);
-        let of_its_payment = |update: &Update| update.is_reversal() && transaction.facts.confirms(&update.payment_id);
+        let of_its_payment =
+            |update: &Update| update.is_reversal() && transaction.facts.has_payment(&update.payment_id);
         let own = |update: &Update| !other(update) || of_its_payment(update);
         waiting.retain(|event| event.update.as_ref().is_some_and(own));
         give_back(draft, receiver, &transaction, own);

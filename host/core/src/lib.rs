@@ -4,7 +4,7 @@
 //! Reading order: [`ids`], [`money`] and [`status`] are the basic types; [`facts`] records what a provider and persons
 //! established about a payment; [`standing`] derives status and owed amount from them; [`operation`] plans balance
 //! operations; [`transaction`] is the row and [`aggregate`] the unit of a decision; [`eligibility`], [`deposit`],
-//! [`withdrawal`], [`inbox`], [`duty`] and [`edit`] are the decisions; [`draft`] collects the changes of one; [`books`]
+//! [`withdrawal`], [`credited_once`], [`inbox`], [`duty`] and [`edit`] are the decisions; [`draft`] collects the changes of one; [`books`]
 //! stores and finds rows in memory; [`change`] is how a decision leaves this crate.
 
 pub mod account;
@@ -15,6 +15,7 @@ pub mod card_data;
 pub mod card_field;
 pub mod change;
 pub mod country;
+pub mod credited_once;
 pub mod customer_override;
 pub mod decisions;
 pub mod dependence;

@@ -317,14 +317,15 @@ pub enum RefundAnswer {
 }
 
 /// Records the end of a call. A refusal of a repeated call says nothing about the one before it, unless the provider declined
-/// the refund itself. Returns whether the refund has ended or was accepted.
+/// the refund itself. The end of one that a person had to count without knowing it, to end a review, is held for a person again.
+/// Returns whether the refund has ended or was accepted.
 pub fn answered(draft: &mut Draft<'_>, id: TransactionId, refund: &str, answer: &RefundAnswer, repeated: bool) -> bool {
     let Some(known) = draft.aggregate(id) else { return false };
     let refunds = known.transaction.facts.refunds();
     let Some(own) = refunds.iter().find(|own| *own.id == *refund) else { return false };
     let (own_id, refund_id) = (Box::<str>::from(refund), stated_id(answer));
     let facts = match answer {
-        _ if !own.phase.is_open() && !matches!(own.phase, RefundPhase::Accepted) => return true,
+        _ if !own.phase.is_pending() && own.phase != RefundPhase::Resolved => return true,
         RefundAnswer::Stated(update) => match update.status {
             ProviderStatus::Refunded => vec![PersonFact::RefundDone { id: own_id, refund: refund_id }],
             ProviderStatus::Pending => vec![PersonFact::RefundAccepted { id: own_id, refund: refund_id }],
@@ -346,8 +347,29 @@ pub fn answered(draft: &mut Draft<'_>, id: TransactionId, refund: &str, answer: 
         RefundAnswer::NotSent(words) if !repeated => RefusedBy::NotSent.facts(refund, words).into(),
         RefundAnswer::Refused(_) | RefundAnswer::NotSent(_) | RefundAnswer::NoAnswer(_) => return false,
     };
+    let was_counted = own.phase == RefundPhase::Resolved;
     draft.add(known.decide_all(facts, draft.context()));
+    if was_counted && let Some(known) = draft.aggregate(id) {
+        hold_late_end(draft, &known, refund);
+    }
     true
+}
+
+/// A refund ended after a person had ended the review with an amount: whether that counted it as made, only a person knows.
+fn hold_late_end(draft: &mut Draft<'_>, known: &Aggregate, refund: &str) {
+    let refunds = known.transaction.facts.refunds();
+    let Some(own) = refunds.iter().find(|own| *own.id == *refund) else { return };
+    let currency = known.transaction.amount.currency;
+    let end = match own.phase {
+        RefundPhase::Refused { .. } => own.refusal(currency).unwrap_or_default(),
+        RefundPhase::Done => format!("refund {} of {} was made", own.number, Money::new(own.minor, currency)),
+        RefundPhase::Failed => {
+            format!("refund {} of {} did not reach the customer", own.number, Money::new(own.minor, currency))
+        }
+        RefundPhase::Requested | RefundPhase::Sent(_) | RefundPhase::Accepted | RefundPhase::Resolved => return,
+    };
+    let status = format!("{end}; a person had resolved the transaction before").into();
+    draft.add(known.establish(ProviderFact::ReviewHold(ReviewHold::Requested { status }), draft.context()));
 }
 
 /// Records that the call of this refund ended the process; false where its end is known, or that was recorded before.

@@ -44,6 +44,8 @@ codes! {
     Duplicate = 409 "RET_ERR_DUPLICATE",
     /// The approval is expired, or what it was asked for changed since.
     ApprovalStale = 409 "APPROVAL_STALE",
+    /// What was shown of the transaction with the ground of the request is not all that is known by now.
+    TransactionChanged = 409 "TRANSACTION_CHANGED",
     /// A config that served, or may have, cannot be deleted for good.
     ConfigInUse = 409 "CONFIG_IN_USE",
     /// A manual deposit beside a provider deposit that may be the same money.

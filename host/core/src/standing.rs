@@ -10,7 +10,7 @@ mod taken;
 
 use self::persons::PersonSummary;
 use self::provider::ProviderSummary;
-pub use self::refundable::{Refundable, refundable, refunded_before};
+pub use self::refundable::{Refundable, refundable, refunded_before, taken_minor};
 use self::taken::Taken;
 use crate::facts::{Facts, ProviderFact};
 use crate::ids::Seq;
@@ -138,7 +138,14 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         let detail = format!("posted {}, owed {}", money(posted.minor), money(owed_minor));
         Reason::new(R::ReversalWaits, detail)
     });
-    let beyond = taken.beyond_one || stated > basis.saturating_add(surplus).max(amount);
+    // A refund that was under way when a person resolved more than what is left without it, and was made since.
+    let counted_as_left = resolved.is_some_and(|resolved| resolved > paid.max(amount).saturating_sub(before.all));
+    let refunded_beside = stated > taken.all && counted_as_left;
+    let beyond = if taken.beyond_one || stated > basis.saturating_add(surplus).max(amount) {
+        Some("refunds and disputes exceed the ordered amount")
+    } else {
+        refunded_beside.then_some("a refund was made that a person, who resolved the transaction, counted as not made")
+    };
     if let Some(reason) = provider.review(ordered, in_all.refunded, beyond, persons, waiting) {
         return standing(S::ManualReview, reason, settles);
     }

@@ -1,7 +1,7 @@
 //! The transaction row: the request, the snapshots of its creation, its facts, and the status derived from them.
 
 use crate::account::AccountFacts;
-use crate::facts::{Facts, PersonFact, ProviderFact};
+use crate::facts::{Facts, PersonFact};
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, TransactionId};
 use crate::money::{Currency, Money};
 use crate::numbered::numbered;
@@ -169,19 +169,19 @@ impl Transaction {
         }
     }
 
-    /// What an update is found by that names no reference: its ids, and those of its confirmed payments.
+    /// What an update is found by that names no reference: its ids, and those of its payments.
     pub fn ids(&self) -> Vec<ProviderRef> {
-        let payments = self.facts.provider.iter().filter_map(|known| match &known.fact {
-            ProviderFact::Confirmed { payment, .. } => ProviderRef::of_payment(payment),
-            _ => None,
-        });
+        let own = self.facts.payments().filter(|payment| self.facts.has_payment(payment));
+        let payments = own.filter_map(ProviderRef::of_payment);
         self.refs.iter().cloned().chain(payments).collect()
     }
 
-    /// Whether this is an id of its payment; one that a person entered and rejected has none.
+    /// Whether this is an id of its payment, or of one that any statement about it names; one that a person entered and rejected
+    /// has none.
     pub fn carries_payment(&self, id: &str) -> bool {
         let named = *self.provider_payment_id == *id || self.refs.iter().any(|known| *known.value == *id);
-        !id.is_empty() && (named || self.facts.confirms(id)) && !self.is_rejected_manual()
+        let stated = || self.facts.payments().any(|payment| payment == id);
+        !id.is_empty() && (named || stated()) && !self.is_rejected_manual()
     }
 
     /// The manager who entered this manual transaction.

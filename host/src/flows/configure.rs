@@ -103,7 +103,7 @@ pub(super) fn start(cashier: &Arc<Cashier>, mut queue: mpsc::Receiver<Publicatio
                 }
                 Publication::Override(request, reply) => {
                     let OverrideRequest { session, command, edit, context } = *request;
-                    let act = ManagerAct { session, command, context, approval: None };
+                    let act = ManagerAct { session, command, context, approval: None, ground: None };
                     let _ = reply.send(publish_override(&cashier, &act, &edit).await);
                 }
                 Publication::Asked(row, shown) => {

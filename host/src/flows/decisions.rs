@@ -30,7 +30,7 @@ pub(super) struct Decision {
 ///
 /// # Errors
 /// 404 for a transaction that does not exist for the session; 403 and 409 where it was asked for by the same person, or its
-/// ground changed since; what `judge` refuses; the storage is not working.
+/// ground changed since, or since it was shown; what `judge` refuses; the storage is not working.
 pub(super) async fn decide(
     cashier: &Cashier,
     act: &ManagerAct,
@@ -44,6 +44,7 @@ pub(super) async fn decide(
         if let Some(approval) = &act.approval {
             approval.check_approver(&act.session, ground(&before.transaction.facts), draft.now())?;
         }
+        act.check_ground(&before.transaction)?;
         let decision = judge(draft, &before)?;
         let after = draft.aggregate(id).unwrap_or_else(|| before.clone());
         let mut changes = decision.stated;

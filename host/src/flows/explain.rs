@@ -61,9 +61,9 @@ fn named(books: &Books, session: &ManagerSession, name: &PaymentName) -> Vec<Tra
         PaymentName::Reference(text) => {
             Reference::read(text).and_then(|reference| books.by_reference(&reference)).into_iter().collect()
         }
-        PaymentName::PaymentId(value) => {
-            with_id(value, &|row| row.provider_payment_id == *value || row.facts.confirms(value))
-        }
+        PaymentName::PaymentId(value) => with_id(value, &|row| {
+            row.provider_payment_id == *value || row.facts.payments().any(|payment| *payment == **value)
+        }),
         PaymentName::AnyId(value) => with_id(value, &|_| true),
     };
     let sees = |id: &TransactionId| books.transaction(*id).is_some_and(|row| session.sees(&row.brand));

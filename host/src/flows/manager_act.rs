@@ -4,11 +4,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use cashier_core::approval::Approval;
+use cashier_core::approval::{Approval, ground};
 use cashier_core::change::{AuditRecord, Body, Stamp};
 use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
 use cashier_core::ids::{ApprovalId, ConfigId, TransactionId};
+use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
+use cashier_core::transaction::Transaction;
 
 use super::{Cashier, RequestContext};
 
@@ -21,6 +23,8 @@ pub struct ManagerAct {
     pub context: RequestContext,
     /// What a second person decides with it: another one asked for the same.
     pub approval: Option<Arc<Approval>>,
+    /// What the manager saw of the transaction ([`ground`]); `None` where the request does not say.
+    pub ground: Option<u64>,
 }
 
 /// What a record is about.
@@ -32,6 +36,23 @@ pub struct AuditSubject {
 }
 
 impl ManagerAct {
+    /// The same on the ground that its request names.
+    pub fn on(self, ground: Option<u64>) -> Self {
+        Self { ground, ..self }
+    }
+
+    /// Whether what is known of the transaction is what the manager saw.
+    ///
+    /// # Errors
+    /// 409 where a payment, reversal, review or person's decision came in between.
+    pub(super) fn check_ground(&self, known: &Transaction) -> Result<(), Refusal> {
+        if self.ground.is_none_or(|seen| seen == ground(&known.facts)) {
+            return Ok(());
+        }
+        let message = format!("transaction {} changed since it was shown: look at it again", known.id);
+        Err(Refusal::new(RefusalCode::TransactionChanged, message))
+    }
+
     pub(super) fn stamp(&self, cashier: &Cashier) -> Stamp {
         cashier.stamp(Actor::Manager(self.session.manager_id()), &self.context.request_id)
     }

@@ -12,7 +12,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, CustomerSession};
 use cashier_core::status::TransactionType;
 use cashier_core::transaction::{Fresh, KeySpace, Transaction};
-use cashier_core::{decisions, deposit};
+use cashier_core::{credited_once, decisions, deposit};
 
 use super::decisions::{Decision, decide, decide_and_settle};
 use super::manager_act::{AuditSubject, ManagerAct, recorded};
@@ -50,7 +50,7 @@ pub async fn enter(cashier: &Arc<Cashier>, act: &ManagerAct, request: ManualRequ
             TransactionType::Withdrawal => StoredBy::Withdrawals,
         };
         limits.check(None, draft.customer_use(customer).stored(by_kind, draft.now()), stores)?;
-        let beside = manual::check_money(draft, &request, &account)?;
+        let beside = credited_once::check_entry(draft, &request, &account)?;
         let reference = random.map(Reference::from_random).into_iter().find(|new| draft.by_reference(new).is_none());
         let reference = reference.ok_or_else(|| Refusal::invalid("try again"))?;
         let fresh = Fresh { id: draft.next_transaction(), reference, now: draft.now() };
@@ -103,7 +103,7 @@ pub async fn process(cashier: &Arc<Cashier>, act: &ManagerAct, id: TransactionId
     let mut judged = None;
     let second_person = cashier.rules.second_person.manual;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
-        manual::check_once(draft, known)?;
+        credited_once::check_once(draft, known, &[])?;
         let changes = manual::process(known, act.session.manager_id(), second_person, draft.context())?;
         draft.add(changes);
         judged = Some(known.clone());

@@ -51,10 +51,16 @@ pub async fn refund(
     let abilities = abilities(cashier, config);
     let (mut requested, mut waits) = (None, None);
     let needs_second = act.approval.is_none() && cashier.rules.second_person.refunds;
-    let decided = decide(cashier, act, id, |draft, known| {
+    // A repeated request finds what it changed itself.
+    let repeatable = act.clone().on(None);
+    let decided = decide(cashier, &repeatable, id, |draft, known| {
         // What it would be, before anything of it is in the draft.
         let mut tried = Draft::new(draft.books(), draft.now());
-        let would = refund::request(&mut tried, known, &request, abilities.clone())?;
+        let would = refund::request(&mut tried, known, &request, abilities.clone());
+        if !would.as_ref().is_ok_and(|would| would.repeated) {
+            act.check_ground(&known.transaction)?;
+        }
+        let would = would?;
         act.approval.as_deref().map_or(Ok(()), |approval| would.check_approved(approval))?;
         if would.waits(needs_second, &cashier.rules.refund_limits) {
             waits = Some(RefundOutcome::Waits { amount: would.amount, ground: ground_of(&known.transaction.facts) });

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::approval::ground;
+use cashier_core::credited_once;
 use cashier_core::decisions::{self, Absence, Resolution};
 use cashier_core::duty::{ProviderQuery, QueryOutcome};
 use cashier_core::ids::TransactionId;
-use cashier_core::manual;
 use cashier_core::money::{Currency, Money};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::Source;
@@ -34,10 +34,11 @@ pub async fn retry(
         Some(operation) if confirmed_absent => Some(absence(cashier, id, operation).await?),
         Some(_) | None => None,
     };
+    let account = cashier.snapshot().merchant_account(known.transaction.config_id);
     let mut judged = None;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
         if known.owes() {
-            manual::check_once(draft, known)?;
+            credited_once::check_once(draft, known, &account)?;
         }
         let changes = decisions::retry(known, absence.as_ref(), draft.context())?;
         draft.add(changes);
@@ -96,10 +97,11 @@ pub async fn resolve(
     };
     query_once_more(cashier, &known).await?;
     let (mut judged, mut waits) = (None, None);
+    let account = cashier.snapshot().merchant_account(known.transaction.config_id);
     let needs_second = act.approval.is_none() && cashier.rules.second_person.resolving;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
         if matches!(resolution, Resolution::Credit(amount) if amount.minor > 0) {
-            manual::check_once(draft, known)?;
+            credited_once::check_once(draft, known, &account)?;
         }
         let changes = decisions::resolve(known, resolution, draft.context())?;
         if needs_second {

@@ -129,6 +129,7 @@ impl CommandCall {
             command: self.command,
             context: self.context.clone(),
             approval: self.approval.clone(),
+            ground: None,
         }
     }
 

@@ -7,7 +7,7 @@ use cashier_core::session::Role;
 use crate::flows::correcting::{self, CorrectionRequest};
 use crate::json_object::Described;
 use crate::manager::command::{Command, CommandCall, Effect};
-use crate::manager::transaction::shown;
+use crate::manager::transaction::{on, shown};
 use crate::wire::correction::CorrectionBody;
 use crate::wire::envelope::CommandResult;
 use crate::wire::object_text;
@@ -17,14 +17,14 @@ pub const UPDATE: Command = Command {
     name: "MngUpdateCashierTransaction",
     may: Role::may_manage_cashier,
     effect: Effect::Changes,
-    errors: &[RefusalCode::NotFound, RefusalCode::Duplicate],
+    errors: &[RefusalCode::NotFound, RefusalCode::Duplicate, RefusalCode::TransactionChanged],
     request: CorrectionBody::schema,
     answer: TransactionAnswer::schema,
     run: |call| Box::pin(update(call)),
 };
 
 async fn update(call: CommandCall) -> CommandResult {
-    let CorrectionBody { id, status, failure_reason, comment, metadata_json } = call.read()?;
+    let CorrectionBody { id, status, failure_reason, comment, metadata_json, ground } = call.read()?;
     let written = CorrectionRequest {
         status: status.map(|status| status.0),
         failure_reason: failure_reason.map(|words| words.0),
@@ -32,6 +32,6 @@ async fn update(call: CommandCall) -> CommandResult {
         metadata: metadata_json
             .map(|text| Box::new(move |stored: &str| object_text::keeping_reserved(&text.0, stored)) as Box<_>),
     };
-    let corrected = correcting::correct(&call.cashier, &call.act(), TransactionId(id.0), written).await?;
+    let corrected = correcting::correct(&call.cashier, &on(&call, ground), TransactionId(id.0), written).await?;
     shown(&call, &corrected.transaction).await
 }

@@ -7,10 +7,10 @@ use cashier_core::status::TransactionType;
 
 use crate::flows::manual;
 use crate::json_object::Described;
-use crate::manager::command::{ById, Command, CommandCall, Effect};
-use crate::manager::transaction::shown;
+use crate::manager::command::{Command, CommandCall, Effect};
+use crate::manager::transaction::{on, shown};
 use crate::wire::envelope::CommandResult;
-use crate::wire::manual::{ManualBody, ManualRejection, read};
+use crate::wire::manual::{ManualApproval, ManualBody, ManualRejection, read};
 use crate::wire::transaction::TransactionAnswer;
 
 pub const DEPOSIT: Command = Command {
@@ -51,10 +51,11 @@ pub const PROCESS: Command = Command {
     errors: &[
         RefusalCode::NotFound,
         RefusalCode::Duplicate,
+        RefusalCode::TransactionChanged,
         RefusalCode::InsufficientBalance,
         RefusalCode::PostingRefused,
     ],
-    request: ById::schema,
+    request: ManualApproval::schema,
     answer: TransactionAnswer::schema,
     run: |call| Box::pin(process(call)),
 };
@@ -63,7 +64,7 @@ pub const REJECT: Command = Command {
     name: "MngRejectManualCashierTransaction",
     may: Role::may_manage_cashier,
     effect: Effect::Changes,
-    errors: &[RefusalCode::NotFound, RefusalCode::Duplicate],
+    errors: &[RefusalCode::NotFound, RefusalCode::Duplicate, RefusalCode::TransactionChanged],
     request: ManualRejection::schema,
     answer: TransactionAnswer::schema,
     run: |call| Box::pin(reject(call)),
@@ -76,13 +77,14 @@ async fn enter(call: CommandCall, kind: TransactionType) -> CommandResult {
 }
 
 async fn process(call: CommandCall) -> CommandResult {
-    let id = TransactionId(call.id()?);
-    let processed = manual::process(&call.cashier, &call.act(), id).await?;
+    let ManualApproval { id, ground } = call.read()?;
+    let processed = manual::process(&call.cashier, &on(&call, ground), TransactionId(id.0)).await?;
     shown(&call, &processed.transaction).await
 }
 
 async fn reject(call: CommandCall) -> CommandResult {
-    let ManualRejection { id, reject_reason } = call.read()?;
-    let rejected = manual::reject(&call.cashier, &call.act(), TransactionId(id.0), &reject_reason.0).await?;
+    let ManualRejection { id, reject_reason, ground } = call.read()?;
+    let act = on(&call, ground);
+    let rejected = manual::reject(&call.cashier, &act, TransactionId(id.0), &reject_reason.0).await?;
     shown(&call, &rejected.transaction).await
 }

@@ -162,12 +162,12 @@ async fn run(
     let session = session.inspect_err(|_| manager.cashier.count_anonymous_message())?;
     let name = &*envelope.command.0;
     let Some(command) = COMMANDS.iter().find(|known| known.name == name) else {
-        let act = ManagerAct { session, command: refusals::UNKNOWN_COMMAND, context, approval: None };
+        let act = ManagerAct { session, command: refusals::UNKNOWN_COMMAND, context, approval: None, ground: None };
         let (subject, code) = (AuditSubject::default(), RefusalCode::NotFound);
         refusals::record(&manager.cashier, &act, subject, code, refused::unknown_command(name)).await;
         return Err(Refusal::new(code, format!("there is no command {}", shown(name))));
     };
-    let act = ManagerAct { session, command: command.name, context, approval: None };
+    let act = ManagerAct { session, command: command.name, context, approval: None, ground: None };
     let answered = match form {
         AnswerForm::Json => perform(&manager.cashier, command, &act, envelope.data.as_ref(), ListPart::Page).await,
         AnswerForm::Csv => perform_as_csv(&manager.cashier, command, &act, envelope.data.as_ref()).await,

@@ -1,18 +1,18 @@
 //! Commands about a provider's deposits at their provider: refund what was paid, cancel what is unpaid.
 
-use cashier_core::aggregate::Aggregate;
 use cashier_core::ids::TransactionId;
 use cashier_core::refusal::RefusalCode;
 use cashier_core::session::Role;
 
+use crate::flows::cancel;
 use crate::flows::refund::{self, RefundOutcome};
-use crate::flows::{cancel, transactions};
 use crate::json_object::Described;
 use crate::json_object::schema::either;
 use crate::manager::command::{Command, CommandCall, Effect};
 use crate::manager::second_person;
+use crate::manager::transaction::{on, shown};
 use crate::wire::approval::ApprovalAnswer;
-use crate::wire::envelope::{self, CommandResult};
+use crate::wire::envelope::CommandResult;
 use crate::wire::refund::{DepositCancelBody, RefundBody};
 use crate::wire::transaction::TransactionAnswer;
 
@@ -27,6 +27,7 @@ pub const REFUND: Command = Command {
         RefusalCode::PostingRefused,
         RefusalCode::RefundUnderWay,
         RefusalCode::WrongStatus,
+        RefusalCode::TransactionChanged,
         RefusalCode::ProviderDeclined,
         RefusalCode::ProviderUnavailable,
     ],
@@ -42,6 +43,7 @@ pub const CANCEL: Command = Command {
     errors: &[
         RefusalCode::NotFound,
         RefusalCode::WrongStatus,
+        RefusalCode::TransactionChanged,
         RefusalCode::ProviderDeclined,
         RefusalCode::ProviderUnavailable,
     ],
@@ -51,10 +53,10 @@ pub const CANCEL: Command = Command {
 };
 
 async fn refund(call: CommandCall) -> CommandResult {
-    let body: RefundBody = call.read()?;
-    let id = TransactionId(body.id.0);
-    match refund::refund(&call.cashier, &call.act(), id, body.request()).await? {
-        RefundOutcome::Made(known) => shown(&call, &known).await,
+    let mut body: RefundBody = call.read()?;
+    let (id, act) = (TransactionId(body.id.0), on(&call, body.ground.take()));
+    match refund::refund(&call.cashier, &act, id, body.request()).await? {
+        RefundOutcome::Made(known) => shown(&call, &known.transaction).await,
         RefundOutcome::Waits { amount, ground } => {
             second_person::ask(&call, id, "refund", (Some(amount), ground)).await
         }
@@ -64,11 +66,7 @@ async fn refund(call: CommandCall) -> CommandResult {
 async fn cancel(call: CommandCall) -> CommandResult {
     let body: DepositCancelBody = call.read()?;
     let reason = body.reason.map(|reason| reason.0).unwrap_or_default();
-    let known = cancel::cancel(&call.cashier, &call.act(), TransactionId(body.id.0), &reason).await?;
-    shown(&call, &known).await
-}
-
-async fn shown(call: &CommandCall, known: &Aggregate) -> CommandResult {
-    let texts = transactions::texts(&call.cashier, &known.transaction).await?;
-    envelope::success(&TransactionAnswer::new(&known.transaction, &texts))
+    let act = on(&call, body.ground);
+    let known = cancel::cancel(&call.cashier, &act, TransactionId(body.id.0), &reason).await?;
+    shown(&call, &known.transaction).await
 }

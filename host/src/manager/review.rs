@@ -9,7 +9,7 @@ use crate::json_object::Described;
 use crate::json_object::schema::either;
 use crate::manager::command::{Command, CommandCall, Effect};
 use crate::manager::second_person;
-use crate::manager::transaction::shown;
+use crate::manager::transaction::{on, shown};
 use crate::wire::approval::ApprovalAnswer;
 use crate::wire::envelope::CommandResult;
 use crate::wire::review::{ResolveBody, RetryBody};
@@ -22,6 +22,7 @@ pub const RETRY: Command = Command {
     errors: &[
         RefusalCode::NotFound,
         RefusalCode::Duplicate,
+        RefusalCode::TransactionChanged,
         RefusalCode::InsufficientBalance,
         RefusalCode::PostingRefused,
         RefusalCode::ProviderUnavailable,
@@ -39,6 +40,7 @@ pub const RESOLVE: Command = Command {
         RefusalCode::AmountOutOfRange,
         RefusalCode::NotFound,
         RefusalCode::Duplicate,
+        RefusalCode::TransactionChanged,
         RefusalCode::InsufficientBalance,
         RefusalCode::PostingRefused,
         RefusalCode::ProviderUnavailable,
@@ -49,14 +51,14 @@ pub const RESOLVE: Command = Command {
 };
 
 async fn retry(call: CommandCall) -> CommandResult {
-    let RetryBody { id, confirmed_absent } = call.read()?;
+    let RetryBody { id, confirmed_absent, ground } = call.read()?;
     let absent = confirmed_absent.is_some_and(|flag| flag.0);
-    let retried = reviewing::retry(&call.cashier, &call.act(), TransactionId(id.0), absent).await?;
+    let retried = reviewing::retry(&call.cashier, &on(&call, ground), TransactionId(id.0), absent).await?;
     shown(&call, &retried.transaction).await
 }
 
 async fn resolve(call: CommandCall) -> CommandResult {
-    let ResolveBody { id, action, amount, reason } = call.read()?;
+    let ResolveBody { id, action, amount, reason, ground } = call.read()?;
     let end = match (&*action.0, amount) {
         ("credit", Some(amount)) => {
             ReviewEnd { amount: Some(Box::new(move |currency| amount.of("amount", currency))), reason: reason.0 }
@@ -68,7 +70,7 @@ async fn resolve(call: CommandCall) -> CommandResult {
     };
     let fields = if end.amount.is_some() { "credit" } else { "refuse" };
     let id = TransactionId(id.0);
-    match reviewing::resolve(&call.cashier, &call.act(), id, end).await? {
+    match reviewing::resolve(&call.cashier, &on(&call, ground), id, end).await? {
         ReviewOutcome::Made(resolved) => shown(&call, &resolved.transaction).await,
         ReviewOutcome::Waits { amount, ground } => second_person::ask(&call, id, fields, (amount, ground)).await,
     }

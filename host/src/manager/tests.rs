@@ -3,10 +3,12 @@
 mod account_changes;
 mod audit;
 mod correction;
+mod credited_once;
 mod errors;
 mod events;
 mod explain;
 mod explain_methods;
+mod ground;
 mod lists;
 mod manual;
 mod manual_money;

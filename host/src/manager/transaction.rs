@@ -7,13 +7,14 @@ use cashier_core::refusal::RefusalCode;
 use cashier_core::session::Role;
 use cashier_core::transaction::Transaction;
 
-use crate::flows::transactions;
+use crate::flows::{ManagerAct, transactions};
 use crate::json_object::Described;
 use crate::manager::command::{ById, Command, CommandCall, Effect};
 use crate::manager::transaction_list;
 use crate::wire::answer_values::TableOf;
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::filter;
+use crate::wire::ground::Ground;
 use crate::wire::transaction::{TransactionAnswer, TransactionDetail, TransactionRecord};
 
 pub const GET: Command = Command {
@@ -40,6 +41,11 @@ async fn get(call: CommandCall) -> CommandResult {
     let found = transactions::one(&call.cashier, &call.session, TransactionId(call.id()?)).await?;
     let texts = transactions::texts(&call.cashier, &found.transaction).await?;
     envelope::success(&TransactionDetail::new(&found.transaction, &texts, &found.operations))
+}
+
+/// Who calls which command, on the ground that the request names.
+pub(super) fn on(call: &CommandCall, ground: Option<Ground>) -> ManagerAct {
+    call.act().on(ground.map(|ground| ground.0))
 }
 
 /// The answer of a command that changed a transaction.

@@ -61,6 +61,8 @@ pub(crate) enum OnRefund {
     Failed,
     /// The answer comes after this many seconds.
     Slow(u64),
+    /// It is declined after this many seconds.
+    DeclineSlowly(u64),
 }
 
 /// How long a call to a provider takes that cannot be reached.
@@ -338,11 +340,14 @@ impl Gateway for TestGateway {
             OnRefund::Done | OnRefund::Slow(_) => stated(ProviderStatus::Refunded),
             OnRefund::Accepted => stated(ProviderStatus::Pending),
             OnRefund::Failed => stated(ProviderStatus::RefundFailed),
-            OnRefund::Decline => RefundAnswer::Declined("charge_disputed".into()),
+            OnRefund::Decline | OnRefund::DeclineSlowly(_) => RefundAnswer::Declined("charge_disputed".into()),
             OnRefund::AnswerLost | OnRefund::Lost => RefundAnswer::NoAnswer("timed out".into()),
             OnRefund::NotSent => RefundAnswer::NotSent("connection refused".into()),
         };
-        let wait = if let OnRefund::Slow(seconds) = next { seconds * 1000 } else { 20 };
+        let wait = match next {
+            OnRefund::Slow(seconds) | OnRefund::DeclineSlowly(seconds) => seconds * 1000,
+            _ => 20,
+        };
         let answer = self.provider.called(CallPurpose::Refund, answer);
         Box::pin(tokio::time::sleep(Duration::from_millis(wait)).map(|()| answer))
     }

@@ -3,6 +3,7 @@
 use cashier_core::status::TransactionStatus;
 
 use crate::json_object::request;
+use crate::wire::ground::Ground;
 use crate::wire::values::{Comment, FreeText, ManagedMetadata, Numbered, RecordId};
 
 /// Longest reason that a manager writes.
@@ -16,5 +17,6 @@ request! {
         failure_reason: Option<FreeText<WRITTEN_REASON_LENGTH_MAX>>, "why, in the manager's words; empty takes them back";
         comment: Option<Comment>, "comment";
         metadata_json: Option<ManagedMetadata>, "metadata: a JSON object as a string; the key _cashier keeps its value";
+        ground: Option<Ground>, "what was shown of the transaction: changed since, nothing is done";
     }
 }

@@ -1,5 +1,6 @@
 //! What happened to a payment, on the wire (API.md section 4).
 
+use cashier_core::approval::ground;
 use cashier_core::explanation::{DetailValue, ExplainedEntry, Explanation, NextStep, PaymentName};
 use cashier_core::ids::TransactionId;
 use cashier_core::money::Money;
@@ -11,6 +12,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::json_object::schema::{kind, schemas};
 use crate::json_object::{answer, request};
 use crate::wire::answer_values::ExactAmount;
+use crate::wire::ground::GroundText;
 use crate::wire::operation::OperationRecord;
 use crate::wire::read::read as read_request;
 use crate::wire::transaction::{Audience, TransactionRecord};
@@ -96,6 +98,7 @@ answer! {
         balance_operations: Vec<OperationRecord<'a>> = found.aggregate.operations.iter().map(OperationRecord::new).collect(), "its balance operations";
         owed: ExactAmount = ExactAmount(owed(found)), "what its facts say the account should have received in all, with sign";
         posted: ExactAmount = ExactAmount(posted(found)), "what was posted in all, with sign";
+        ground: GroundText = GroundText(Some(ground(&found.aggregate.transaction.facts))), "stands for what is known of its money, reviews and decisions; commands take it back";
         summary: ExplanationSummary<'a> = ExplanationSummary::new(found), "what to say, and what to do";
         next: Vec<NextStepRecord<'a>> = found.next.iter().map(NextStepRecord::new).collect(), "what is due next";
         entries: Vec<ExplanationEntry<'a>> = found.entries.iter().map(ExplanationEntry::new).collect(), "everything known, in the order of time";

@@ -10,6 +10,7 @@ use cashier_core::status::TransactionType;
 
 use crate::json_object::request;
 use crate::wire::deposit::{or_empty, or_empty_object, text_of};
+use crate::wire::ground::Ground;
 use crate::wire::read::read as read_request;
 use crate::wire::values::{
     Code, CurrencyCode, DecimalText, Flag, LoginId, Metadata, OrderComment, RecordId, RequiredComment, RowId,
@@ -38,6 +39,13 @@ request! {
     pub struct ManualRejection {
         id: RecordId, "id of the transaction";
         reject_reason: RequiredComment, "why, for the customer too";
+        ground: Option<Ground>, "what was shown of the transaction: changed since, nothing is done";
+    }
+
+    /// The approval of a manual transaction.
+    pub struct ManualApproval {
+        id: RecordId, "id of the transaction";
+        ground: Option<Ground>, "what was shown of the transaction: changed since, nothing is done";
     }
 }
 

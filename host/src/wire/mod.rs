@@ -17,6 +17,7 @@ pub mod envelope;
 pub mod event;
 pub mod explanation;
 pub mod filter;
+pub mod ground;
 pub mod manual;
 pub mod method;
 pub mod method_explanation;

@@ -5,6 +5,7 @@ use cashier_core::refund::ManagerRefundRequest;
 
 use crate::json_object::request;
 use crate::wire::deposit::or_empty;
+use crate::wire::ground::Ground;
 use crate::wire::values::{Code, Comment, DecimalText, RecordId, RequiredComment};
 
 request! {
@@ -14,12 +15,14 @@ request! {
         amount: Option<DecimalText>, "how much, in its currency; omitted is everything that is left";
         reason: RequiredComment, "why; recorded, and sent to the provider where it takes one";
         idempotency_key: Option<Code<IDEMPOTENCY_KEY_LENGTH_MAX>>, "the refund is made once under it; empty is none";
+        ground: Option<Ground>, "what was shown of the transaction: changed since, nothing is done";
     }
 
     /// A cancellation of a provider's unpaid deposit.
     pub struct DepositCancelBody {
         id: RecordId, "id of the transaction";
         reason: Option<Comment>, "why; recorded";
+        ground: Option<Ground>, "what was shown of the transaction: changed since, nothing is done";
     }
 }
 

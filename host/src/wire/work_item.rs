@@ -7,6 +7,7 @@ use cashier_core::time::UnixTime;
 
 use crate::json_object::answer;
 use crate::wire::answer_values::ExactAmount;
+use crate::wire::ground::GroundText;
 use crate::wire::values::{Id, Time};
 
 answer! {
@@ -30,6 +31,7 @@ answer! {
         due_time: Time = Time(item.due_time), "when the cashier acts next or it ends by itself; 0 is never";
         sentence: &'static str = item.sentence(), "what it is, for a person";
         command: &'static str = item.command, "the command that ends it; empty where nobody need do anything";
+        ground: GroundText = GroundText(item.ground), "stands for what is known of the transaction; commands take it back; empty where it is about none";
     }
 
     /// How many items of one kind match.

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use crate::duty;
-use crate::facts::ProviderFact;
 use crate::ids::{ConfigId, OperationId, Seq, TransactionId};
 use crate::operation::BalanceOperation;
 use crate::status::TransactionStatus;
@@ -151,14 +150,8 @@ impl Books {
             self.by_provider_id.insert(&*id.value, slot);
         }
         // Nearly always one of the ids above: then it takes no further entry.
-        for known in &transaction.facts.provider {
-            let payment = match &known.fact {
-                ProviderFact::Confirmed { payment, .. } => payment,
-                reversal => reversal.reversed_payment(),
-            };
-            if !payment.is_empty() {
-                self.by_provider_id.insert(payment, slot);
-            }
+        for payment in transaction.facts.payments() {
+            self.by_provider_id.insert(payment, slot);
         }
         self.count_activity(transaction.config_id, transaction.created_time, status, before);
     }

@@ -28,16 +28,17 @@ impl Books {
         self.id_of(self.by_provider_id.find(value, self.row_matching(is_match)))
     }
 
-    /// Deposits of the customer through a provider, of this amount, whose status passes the test, the newest first.
+    /// Deposits of the customer from this source, of this amount, whose status passes the test, the newest first.
     pub fn deposits_like(
         &self,
+        source: Source,
         customer: CustomerId,
         amount: Money,
         test: impl Fn(TransactionStatus) -> bool,
     ) -> Vec<Aggregate> {
         let is_like = |row: &Row| {
             row.kind == TransactionType::Deposit.number()
-                && row.source == Source::Provider.number()
+                && row.source == source.number()
                 && TransactionStatus::from_number(row.status.into()).is_some_and(&test)
         };
         let head = self.customers.get(&customer.0).map(|head| head.newest);

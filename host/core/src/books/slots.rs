@@ -32,11 +32,13 @@ impl Books {
         move |slot| self.rows.get(slot).is_some_and(&is_match)
     }
 
-    /// The transactions that have this id of the provider, of whatever kind, as one of its ids or as that of a confirmed payment.
+    /// The transactions that have this id of the provider, of whatever kind, as one of its ids or as that of a payment that any statement names.
     pub fn with_any_id(&self, value: &str) -> Vec<TransactionId> {
         let named = self.by_provider_id.candidates(value).filter_map(|slot| {
             let row = row_codec::unpack(self.rows.get(slot)?, &self.interner)?.transaction;
-            let known = *row.provider_payment_id == *value || row.ids().iter().any(|known| *known.value == *value);
+            let known = *row.provider_payment_id == *value
+                || row.refs.iter().any(|known| *known.value == *value)
+                || row.facts.payments().any(|payment| payment == value);
             known.then_some(row.id)
         });
         let mut named: Vec<TransactionId> = if value.is_empty() { Vec::new() } else { named.collect() };

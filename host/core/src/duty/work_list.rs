@@ -5,6 +5,7 @@ use super::next_command::{self, PROCESS, REPLAY, RESOLVE, RETRY, UPDATE};
 use super::unconfirmed::end_of_queries;
 use super::{Duty, ProviderDuty, QUIET_SECONDS, due, is_refund_due, owes, provider_duty};
 use crate::aggregate::Aggregate;
+use crate::approval::ground;
 use crate::facts::{ProviderFact, Recorded};
 use crate::ids::{ApprovalId, ConfigId, CustomerId, EventId, Login, TransactionId};
 use crate::money::Money;
@@ -80,6 +81,8 @@ pub struct WorkItem {
     pub since: UnixTime,
     /// When the cashier itself acts next, or when it ends by itself; at or before now it is tried, unset is never.
     pub due_time: UnixTime,
+    /// On what a decision about the transaction rests: see [`ground`].
+    pub ground: Option<u64>,
 }
 
 impl WorkKind {
@@ -142,6 +145,7 @@ impl WorkItem {
             command: kind.command(),
             since,
             due_time: UnixTime::UNSET,
+            ground: None,
         }
     }
 
@@ -189,6 +193,7 @@ impl WorkItem {
             code: row.reason.code,
             reason: row.reason.to_string().into(),
             command: command(kind, row),
+            ground: Some(ground(&row.facts)),
             ..Self::new(kind, since)
         }
     }

@@ -24,9 +24,7 @@ impl Facts {
 
     /// Money went back after this commit. Of a payment that is credited as another transaction, a person looks at that one.
     fn went_back_since(&self, seq: Seq) -> bool {
-        use ProviderFact as F;
-        let went_back = |fact: &F| matches!(fact, F::Refund { .. } | F::RefundedTotal { .. } | F::Chargeback { .. });
-        self.provider.iter().any(|known| known.seq > seq && went_back(&known.fact))
+        self.provider.iter().any(|known| known.seq > seq && known.fact.is_reversal())
     }
 
     /// A person wrote the status, and did not release it.

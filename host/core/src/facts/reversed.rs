@@ -4,6 +4,24 @@
 use super::{Facts, ProviderFact, ReviewHold};
 
 impl ProviderFact {
+    /// Money went back, or is disputed.
+    pub fn is_reversal(&self) -> bool {
+        match self {
+            Self::Refund { .. } | Self::RefundedTotal { .. } | Self::Chargeback { .. } => true,
+            Self::RefundFailed { .. }
+            | Self::RefundOfRequest { .. }
+            | Self::ChargebackReversed { .. }
+            | Self::Accepted
+            | Self::Unanswered
+            | Self::AdvanceWanted { .. }
+            | Self::Confirmed { .. }
+            | Self::Declined { .. }
+            | Self::Cancelled { .. }
+            | Self::ReviewHold(_)
+            | Self::LastQuery => false,
+        }
+    }
+
     /// The payment that this is a refund or dispute of, or the failure or end of one; empty where it names none.
     pub fn reversed_payment(&self) -> &str {
         match self {
@@ -34,7 +52,7 @@ impl Facts {
             _ => false,
         };
         let is_about = |fact: &ProviderFact| fact.reversed_payment() == payment || misfits(fact);
-        !payment.is_empty() && !self.confirms(payment) && self.any(is_about)
+        !payment.is_empty() && !self.has_payment(payment) && self.any(is_about)
     }
 
     /// Removes what went back of this payment, and returns it.

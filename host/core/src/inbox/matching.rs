@@ -1,8 +1,9 @@
 //! Which transaction an update is about, and what of it concerns a payment that was confirmed for another transaction before.
 //! It changes nothing.
 
+use crate::credited_once;
 use crate::draft::Draft;
-use crate::facts::{PersonFact, ProviderFact, ReviewHold};
+use crate::facts::{ProviderFact, ReviewHold};
 use crate::ids::TransactionId;
 use crate::notice::{ReceivingConfig, Update, VerifiedNotice};
 use crate::reason::{Reason, ReasonCode};
@@ -51,7 +52,7 @@ pub(super) fn match_update(draft: &Draft<'_>, notice: &VerifiedNotice, update: &
         }
     }
     let account = &notice.receiver().merchant_account;
-    let confirmed = || draft.by_confirmed_payment(account, &update.payment_id);
+    let confirmed = || draft.owner_of_payment(account, &update.payment_id);
     let shared =
         || account.iter().find_map(|config| update.refs.iter().find_map(|id| draft.by_provider_ref(*config, id)));
     let found = found.map(|(id, _)| id).or_else(confirmed).or_else(shared);
@@ -93,9 +94,9 @@ pub(super) fn owner_of(
     named: Option<TransactionId>,
     payment: &str,
 ) -> Option<TransactionId> {
-    let confirms = |id| draft.aggregate(id).is_some_and(|known| known.transaction.facts.confirms(payment));
-    let owner = draft.by_confirmed_payment(&receiver.merchant_account, payment)?;
-    (named != Some(owner) && !named.is_some_and(confirms)).then_some(owner)
+    let has = |id| draft.aggregate(id).is_some_and(|known| known.transaction.facts.has_payment(payment));
+    let owner = draft.owner_of_payment(&receiver.merchant_account, payment)?;
+    (named != Some(owner) && !named.is_some_and(has)).then_some(owner)
 }
 
 /// The ids without those of another transaction of the config, and of the one that the payment was confirmed for before.
@@ -135,9 +136,7 @@ pub(super) fn stated(
 ) -> Result<Stated, Reason> {
     let Some(owner) = owner_of(draft, receiver, Some(transaction.id), &update.payment_id) else {
         let mut facts = verify(transaction, receiver, update)?;
-        if let Some(entered) = entered_by_hand(draft, transaction, update) {
-            hold_beside(transaction, update, entered, &mut facts);
-        }
+        credited_once::hold_entered(draft, transaction, update, &mut facts);
         return Ok(Stated { facts, elsewhere: None });
     };
     let (own, reversal) = update.divided();
@@ -154,39 +153,4 @@ pub(super) fn stated(
         facts.push(reused);
     }
     Ok(Stated { facts, elsewhere: reversal.map(|reversal| (owner, reversal)) })
-}
-
-/// The manual deposit that may be the same money: a person entered it with an id of this payment, or beside this order while it
-/// was open, and did not reject it.
-fn entered_by_hand(draft: &Draft<'_>, transaction: &Transaction, update: &Update) -> Option<TransactionId> {
-    let ids = update.refs.iter().chain(transaction.refs.iter()).map(|id| &*id.value);
-    let mut ids = std::iter::once(&*update.payment_id).chain(ids).filter(|id| !id.is_empty());
-    let stands = |id: &TransactionId| draft.aggregate(*id).is_some_and(|known| !known.transaction.is_rejected_manual());
-    let beside = || {
-        let entered = transaction.facts.persons.iter().filter_map(|known| match &known.fact {
-            PersonFact::EnteredBeside { deposit } => Some(*deposit),
-            _ => None,
-        });
-        entered.into_iter().find(stands)
-    };
-    ids.find_map(|id| draft.manual_deposit_of(&transaction.brand, id)).or_else(beside)
-}
-
-/// A payment that a person entered by hand is not credited again: its confirmation becomes a review hold that names both. One
-/// that was credited before its ids showed that it is the same stays credited, and is held all the same.
-fn hold_beside(transaction: &Transaction, update: &Update, entered: TransactionId, facts: &mut Vec<ProviderFact>) {
-    let hold = ReviewHold::PaymentReused { payment: update.payment_id.clone(), owner: entered.to_string().into() };
-    let reused = ProviderFact::ReviewHold(hold);
-    let mut was_credited = transaction.facts.any(ProviderFact::is_confirmation);
-    for fact in facts.iter_mut() {
-        let unstated = matches!(fact, ProviderFact::ReviewHold(ReviewHold::AmountUnstated { .. }));
-        let is_known = transaction.facts.any(|known| known == fact);
-        if (fact.is_confirmation() || unstated) && !is_known {
-            *fact = reused.clone();
-            was_credited = false;
-        }
-    }
-    if was_credited {
-        facts.push(reused);
-    }
 }

@@ -30,6 +30,12 @@ pub fn refundable(ordered: Money, facts: &Facts) -> Refundable {
     Refundable { payments: provider.known.len(), left_minor, refunded_minor: all.all.saturating_sub(all.charged_back) }
 }
 
+/// What was taken back of a provider deposit of `ordered`, in minor units: refunds, stated or requested, and open disputes.
+pub fn taken_minor(ordered: Money, facts: &Facts) -> i64 {
+    let (persons, provider) = (PersonSummary::read(facts.persons.iter()), ProviderSummary::read(facts));
+    Taken::around(&provider, &persons, ordered.minor, Seq(0)).0.all
+}
+
 /// What was refunded before this commit, stated or requested and not refused.
 pub fn refunded_before(ordered: Money, facts: &Facts, seq: Seq) -> i64 {
     let (persons, provider) = (PersonSummary::read(facts.persons.iter()), ProviderSummary::read(facts));

@@ -15,13 +15,13 @@ const DETAIL_LENGTH_MAX: usize = 512;
 
 impl<'a> ProviderSummary<'a> {
     /// The first reason for a review that no fact has ended and no person has resolved since, with what else was stated.
-    /// `refunded_minor` is everything that was refunded, `beyond` whether more was taken back than paid, `waiting` a reversal
+    /// `refunded_minor` is everything that was refunded, `beyond` how more was taken back than paid, `waiting` a reversal
     /// that waits for a person.
     pub(super) fn review(
         &self,
         amount: Money,
         refunded_minor: i64,
-        beyond: bool,
+        beyond: Option<&'static str>,
         persons: &PersonSummary<'_>,
         waiting: Option<Reason>,
     ) -> Option<Reason> {
@@ -43,7 +43,7 @@ impl<'a> ProviderSummary<'a> {
     }
 
     /// The facts contradict each other, or the order.
-    fn contradiction(&self, beyond: bool, resolved_at: Seq) -> Option<Reason> {
+    fn contradiction(&self, beyond: Option<&'static str>, resolved_at: Seq) -> Option<Reason> {
         // Beside a payment that a person resolved, also one that is not credited, another is a second one.
         let newest_payment = self.named_payments().map(|(_, seq)| seq).max();
         let confirmed: Vec<&str> = self.named_payments().map(|(id, _)| id).collect();
@@ -52,8 +52,8 @@ impl<'a> ProviderSummary<'a> {
         if confirmed.len() + resolved.len() > 1 && newest_payment > Some(resolved_at) {
             return Some(Reason::new(ReasonCode::SecondPayment, [resolved, confirmed].concat().join(" and ")));
         }
-        if beyond && self.newest_reversal > resolved_at {
-            return Some(Reason::new(ReasonCode::BeyondConfirmed, "refunds and disputes exceed the ordered amount"));
+        if let Some(how) = beyond.filter(|_| self.newest_reversal > resolved_at) {
+            return Some(Reason::new(ReasonCode::BeyondConfirmed, how));
         }
         if self.disputes_are_unmatched() && self.newest_dispute > resolved_at {
             return Some(Reason::new(
@@ -130,8 +130,8 @@ impl ReviewHold {
             Self::Requested { status } => Reason::new(ReasonCode::ProviderReview, status.clone()),
             Self::InReview { status } => Reason::new(ReasonCode::ProviderInReview, status.clone()),
             Self::PaymentReused { payment, owner } => {
-                let named = format!("payment {payment} confirmed transaction {owner} before");
-                Reason::new(ReasonCode::PaymentIdReused, named)
+                let named = if payment.is_empty() { "the payment".to_owned() } else { format!("payment {payment}") };
+                Reason::new(ReasonCode::PaymentIdReused, format!("{named} confirmed transaction {owner} before"))
             }
             Self::NotStored => Reason::new(ReasonCode::TooManyStatements, "a statement about money was not stored"),
         }

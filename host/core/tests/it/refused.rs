@@ -79,7 +79,7 @@ fn s3_a_commit_rests_on_a_refused_one_whose_rows_it_changes_or_looked_for() {
             "its payment was looked for, and not found",
             true,
             Box::new(|draft| {
-                assert_eq!(draft.by_confirmed_payment(&[ConfigId(1)], "pi_1"), None);
+                assert_eq!(draft.owner_of_payment(&[ConfigId(1)], "pi_1"), None);
                 other(draft);
             }),
         ),
@@ -87,7 +87,7 @@ fn s3_a_commit_rests_on_a_refused_one_whose_rows_it_changes_or_looked_for() {
             "another payment was looked for",
             false,
             Box::new(|draft| {
-                draft.by_confirmed_payment(&[ConfigId(1)], "pi_2");
+                draft.owner_of_payment(&[ConfigId(1)], "pi_2");
                 other(draft);
             }),
         ),

@@ -29,7 +29,7 @@ fn session(manager: u64, brand: Option<&str>) -> ManagerSession {
 }
 
 fn act(session: ManagerSession, approval: Option<Arc<Approval>>) -> ManagerAct {
-    ManagerAct { session, command: "MngResolveCashierDoubt", context: context(), approval }
+    ManagerAct { session, command: "MngResolveCashierDoubt", context: context(), approval, ground: None }
 }
 
 /// A credited deposit.

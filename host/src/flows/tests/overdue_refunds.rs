@@ -87,6 +87,47 @@ async fn an_accepted_refund_that_is_never_reported_waits_for_a_person() {
     notice(&env, ProviderStatus::Refunded).await;
     env.run_for(60).await;
     assert_eq!(env.trading.balance(), AMOUNT, "what is stated afterwards, the person had counted");
+    let (status, reason) = shown(&env);
+    assert_eq!(status, 9, "but as not made: the customer has the money twice");
+    assert!(reason.starts_with("BEYOND_CONFIRMED: a refund was made that a person"), "{reason}");
+    env.decide(ID, PersonFact::Resolved { minor: AMOUNT - PART }).await;
+    env.run_for(60).await;
+    assert_eq!((env.status(ID), env.trading.balance()), (3, AMOUNT - PART));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_that_a_person_counted_as_made_and_that_is_made_then_needs_nobody() {
+    let env = credited().await;
+    lock(&env.provider.next_refunds).push_back(OnRefund::Accepted);
+    assert_eq!(request(&env).await, Ok(3));
+    env.decide(ID, PersonFact::Resolved { minor: AMOUNT - PART }).await;
+    notice(&env, ProviderStatus::Refunded).await;
+    env.run_for(60).await;
+    assert_eq!((env.status(ID), env.trading.balance()), (3, AMOUNT - PART));
+}
+
+#[tokio::test(start_paused = true)]
+async fn n5_the_end_of_a_refund_that_a_person_resolved_meanwhile_waits_for_a_person() {
+    let refused =
+        "PROVIDER_REVIEW: refund 1 of 30.0 USD was refused by the provider: charge_disputed; a person had resolved";
+    let made = "BEYOND_CONFIRMED: a refund was made that a person";
+    for (answer, words, counted, right) in [
+        (OnRefund::DeclineSlowly(20), refused, AMOUNT - PART, AMOUNT),
+        (OnRefund::Slow(20), made, AMOUNT, AMOUNT - PART),
+    ] {
+        let env = credited().await;
+        lock(&env.provider.next_refunds).push_back(answer.clone());
+        requested_for(&env, 5).await;
+        assert_eq!(calls(&env), 1);
+        env.decide(ID, PersonFact::Resolved { minor: counted }).await;
+        env.run_for(60).await;
+        let (status, reason) = shown(&env);
+        assert_eq!((status, env.trading.balance()), (9, counted), "{answer:?}: {reason}");
+        assert!(reason.starts_with(words), "{reason}");
+        env.decide(ID, PersonFact::Resolved { minor: right }).await;
+        env.run_for(60).await;
+        assert_eq!((env.status(ID), env.trading.balance()), (3, right), "{answer:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,7 +37,13 @@ pub(super) async fn credited() -> TestCashier {
 /// A manager refunds a part.
 pub(super) fn request(env: &TestCashier) -> impl Future<Output = Result<u8, Refusal>> + Send + 'static {
     let session = ManagerSession::assertion(ManagerId(7), Role::Manager, None);
-    let act = ManagerAct { session, command: "MngRefundCashierTransaction", context: context(), approval: None };
+    let act = ManagerAct {
+        session,
+        command: "MngRefundCashierTransaction",
+        context: context(),
+        approval: None,
+        ground: None,
+    };
     let request =
         ManagerRefundRequest { amount: Some("30".into()), reason: "goodwill".into(), idempotency_key: Box::default() };
     let cashier = Arc::clone(&env.cashier);

@@ -35,9 +35,9 @@ impl Ownership {
         for update in updates {
             // Configs that verify one notice share their payments: a payment belongs to one transaction among them.
             if update.states_money() {
-                found.others.extend(books.configs_confirming(&update.payment_id));
+                found.others.extend(books.configs_with_payment(&update.payment_id));
             }
-            let paid_for = || books.by_confirmed_payment(configs, &update.payment_id).and_then(config);
+            let paid_for = || books.owner_of_payment(configs, &update.payment_id, |_| true).and_then(config);
             match &update.reference {
                 Some(_) if update.is_reversal() && paid_for().is_some() => named = named.or(paid_for()),
                 Some(reference) => {
@@ -73,5 +73,5 @@ impl Ownership {
 fn by_id(books: &Books, configs: &[ConfigId], receiver: ConfigId, update: &Update) -> Option<TransactionId> {
     let order = || std::iter::once(receiver).chain(configs.iter().copied());
     let by_ref = order().find_map(|config| update.refs.iter().find_map(|id| books.by_provider_ref(config, id)));
-    by_ref.or_else(|| books.by_confirmed_payment(configs, &update.payment_id))
+    by_ref.or_else(|| books.owner_of_payment(configs, &update.payment_id, |_| true))
 }

@@ -172,3 +172,47 @@ async fn what_a_written_status_stops_is_listed_with_the_commands_that_move_it() 
     assert_eq!(api.command("manager", RETRY, &by_id(1)).await.0, 200);
     assert_eq!((kinds().await, api.env.trading.balance()), (vec![], AMOUNT));
 }
+
+#[tokio::test(start_paused = true)]
+async fn n6_an_outdated_status_that_is_written_hides_nothing_that_is_due() {
+    // A client sends back a row that it read before the payment, or before the money went back.
+    let back = Some(ProviderStatus::Chargeback);
+    for (later, status) in [(None, 6), (back, 3), (back, 6)] {
+        let api = ManagerApi::open().await;
+        let reference = api.env.deposit("k").await.unwrap().transaction.reference;
+        lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
+        api.env.notice(Some(1), vec![paid("e", &reference)]).await.unwrap();
+        if later.is_some() {
+            assert_eq!(api.command("manager", RETRY, &by_id(1)).await.0, 200);
+        }
+        if let Some(back) = later {
+            lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
+            let stated = Update { status: back, ..paid("e2", &reference) };
+            api.env.notice(Some(1), vec![stated]).await.unwrap();
+        }
+        api.env.run_for(1).await;
+        api.written(&format!(r#""status":{status}"#)).await;
+        let only = r#"{"where":[["kind","=","posting_stopped"]]}"#;
+        let (number, listed) = api.command("manager", "MngGetCashierDutiesByFilter", only).await;
+        assert_eq!((number, &listed["count"]), (200, &json!(1)), "written {status} after {later:?}: {listed}");
+        assert_eq!(listed["rows"][0]["command"], UPDATE);
+        // The named command ends it: released, and permitted.
+        api.written(r#""status":2"#).await;
+        assert_eq!(api.command("manager", RETRY, &by_id(1)).await.0, 200);
+        let owed = if later.is_some() { 0 } else { AMOUNT };
+        assert_eq!(api.posted(1), owed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_states_as_settled_outside_is_no_work() {
+    let api = ManagerApi::open().await;
+    let reference = api.env.deposit("k").await.unwrap().transaction.reference;
+    lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
+    api.env.notice(Some(1), vec![paid("e", &reference)]).await.unwrap();
+    api.env.run_for(1).await;
+    api.written(r#""status":3"#).await;
+    let only = r#"{"where":[["kind","=","posting_stopped"]]}"#;
+    let (_, listed) = api.command("manager", "MngGetCashierDutiesByFilter", only).await;
+    assert_eq!((listed["count"].as_u64(), api.posted(1)), (Some(0), 0), "{listed}");
+}

@@ -12,20 +12,26 @@ use super::review::{RESOLVE, RETRY};
 use super::*;
 use crate::test_cashier::{AMOUNT, OnPost, lock, paid, update};
 
+/// The end of a review, with an amount where it is credited.
+pub(super) fn resolution(id: u64, action: &str, amount: Option<&str>) -> String {
+    let amount = amount.map(|amount| format!(r#","amount":{amount}"#)).unwrap_or_default();
+    format!(r#"{{"id":{id},"action":"{action}"{amount},"reason":"as the bank says"}}"#)
+}
+
 impl ManagerApi {
     /// A deposit through the provider that is not paid yet.
-    async fn pending(&self, key: &str) -> (u64, Reference) {
+    pub(super) async fn pending(&self, key: &str) -> (u64, Reference) {
         let row = self.env.deposit(key).await.unwrap().transaction;
         (row.id.0, row.reference)
     }
 
-    async fn confirmed(&self, event: &str, reference: &Reference, payment: &str) {
+    pub(super) async fn confirmed(&self, event: &str, reference: &Reference, payment: &str) {
         let stated = Update { payment_id: payment.into(), ..paid(event, reference) };
         self.env.notice(Some(1), vec![stated]).await.unwrap();
         self.env.run_for(1).await;
     }
 
-    async fn reason(&self, id: u64) -> (u64, String) {
+    pub(super) async fn reason(&self, id: u64) -> (u64, String) {
         let row = self.seen(id).await;
         (row["status"].as_u64().unwrap(), row["failure_reason"].as_str().unwrap().to_owned())
     }

@@ -151,3 +151,24 @@ pub(super) async fn event_of_a_module_that_does_not_work() -> Prepared {
     lock(&api.env.provider.not_working).push(ConfigId(1));
     prepared(api, r#"{"id":1}"#)
 }
+
+/// Transaction 1, credited and then paid a second time since its ground was shown.
+pub(super) async fn changed_since(fields: &str) -> Prepared {
+    let (api, reference) = opened().await;
+    paid_as(&api, "pay_1", &reference).await;
+    let ground = api.ground(1).await;
+    paid_as(&api, "pay_2", &reference).await;
+    let data = format!(r#"{{"id":1,{fields},"ground":"{ground}"}}"#);
+    prepared(api, &data)
+}
+
+/// A manual deposit that was approved since its ground was shown, and whose posting was refused.
+pub(super) async fn refused_since(fields: &str) -> Prepared {
+    let api = ManagerApi::open().await;
+    let id = api.entered(DEPOSIT, "").await;
+    let ground = api.ground(id).await;
+    lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
+    assert_eq!(api.command("manager", PROCESS, &format!(r#"{{"id":{id}}}"#)).await.0, 409);
+    let data = format!(r#"{{"id":{id},{fields}"ground":"{ground}"}}"#);
+    prepared(api, &data)
+}

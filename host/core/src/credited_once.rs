@@ -1,0 +1,272 @@
+//! One payment is credited once, whether its provider states it for an order or a person enters it by hand. This is the one
+//! place that judges which transactions may be the same money (docs/api/manager-transactions.md, case 141): it is asked before
+//! money is entered, before a command makes money postable, and when a provider's statement is applied. It changes no row.
+
+use std::collections::BTreeSet;
+
+use crate::account::AccountFacts;
+use crate::aggregate::Aggregate;
+use crate::draft::Draft;
+use crate::duty;
+use crate::facts::{Facts, PersonFact, ProviderFact, ReviewHold};
+use crate::ids::{ConfigId, TransactionId};
+use crate::manual::ManualRequest;
+use crate::notice::Update;
+use crate::operation::BalanceOperation;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::standing::{self, Nature};
+use crate::status::{Source, TransactionStatus, TransactionType};
+use crate::time::UnixTime;
+use crate::transaction::Transaction;
+
+/// Refuses an entry that may be the same money as a transaction that is there, and returns the open deposits beside which it is
+/// entered all the same. To be asked before [`open`](crate::manual::open), under the same lock.
+///
+/// # Errors
+/// 409: a transaction of the brand carries the payment's id; a deposit of the customer over the same amount is expected to be
+/// paid, or, forced or not, is owed.
+pub fn check_entry(
+    draft: &mut Draft<'_>,
+    request: &ManualRequest,
+    account: &AccountFacts,
+) -> Result<Vec<TransactionId>, Refusal> {
+    let (brand, payment) = (&account.customer.brand, &request.provider_payment_id);
+    if let Some(known) = draft.by_carried_payment(brand, payment, |known| !is_closed_by_person(known)) {
+        return Err(already(&format!("provider_payment_id is known: it is of transaction {known}")));
+    }
+    if request.kind != TransactionType::Deposit {
+        return Ok(Vec::new());
+    }
+    let like = draft.deposits_like(Source::Provider, account.customer.customer_id, request.amount, may_come);
+    let own = like.into_iter().filter(|known| known.transaction.brand == *brand);
+    let is_open = |known: &Aggregate| is_expected(known, draft.now()) && !is_closed_by_person(known);
+    let open: Vec<Aggregate> = own.filter(is_open).collect();
+    if let Some(owing) = open.iter().find(|known| known.owes()) {
+        let way = if owing.operations.iter().any(BalanceOperation::is_unsettled) {
+            "its posting has not ended"
+        } else {
+            "MngRetryCashierCredit posts it, MngResolveCashierDoubt with action refuse closes it"
+        };
+        let message =
+            format!("transaction {} of the customer is paid and not credited yet: {way}", owing.transaction.id);
+        return Err(Refusal::new(RefusalCode::OpenDepositExists, message));
+    }
+    match open.first() {
+        Some(Aggregate { transaction, .. }) if !request.force => {
+            let how = if transaction.status.is_final() {
+                format!("ended as {}, and its provider may still state that it is paid", transaction.status.name())
+            } else {
+                "is an open deposit".to_owned()
+            };
+            let message = format!(
+                "transaction {} of the customer, of {}, {how}: send force 1 to enter it beside that",
+                transaction.id, request.amount
+            );
+            Err(Refusal::new(RefusalCode::OpenDepositExists, message))
+        }
+        Some(_) | None => Ok(open.iter().map(|known| known.transaction.id).collect()),
+    }
+}
+
+/// Whether money of an order of this status may still come: a declined, cancelled or expired one may have been paid.
+fn may_come(status: TransactionStatus) -> bool {
+    !matches!(status, TransactionStatus::Credited | TransactionStatus::Refunded)
+}
+
+/// It is open, or its provider may still state that it is paid.
+fn is_expected(known: &Aggregate, now: UnixTime) -> bool {
+    let row = &known.transaction;
+    !row.status.is_final() || duty::awaited_until(row).is_some_and(|end| end > now)
+}
+
+/// An order of which a person decided that nothing is credited, and nothing was credited or went back: its payment may be entered
+/// by hand, as in another currency.
+fn is_closed_by_person(known: &Aggregate) -> bool {
+    let row = &known.transaction;
+    let is_refused = row.facts.persons.iter().any(|known| matches!(known.fact, PersonFact::Resolved { minor: 0 }));
+    row.nature() == Nature::ProviderDeposit
+        && is_refused
+        && row.status == TransactionStatus::Cancelled
+        && row.facts.open_holds().next().is_none()
+        && !known.credits()
+        && !went_back(known)
+}
+
+/// Refuses to make money postable that is, or may be, credited as another transaction. To be asked by every command that makes
+/// money postable, under the lock of the decision. `account`: the configs of the order's merchant account.
+///
+/// # Errors
+/// 409 naming the other transaction and the way on.
+pub fn check_once(draft: &Draft<'_>, known: &Aggregate, account: &[ConfigId]) -> Result<(), Refusal> {
+    match known.transaction.nature() {
+        Nature::ManualDeposit => check_entered(draft, known),
+        Nature::ProviderDeposit => {
+            check_beside_orders(draft, known, account)?;
+            check_beside_entered(draft, known)
+        }
+        Nature::ManualWithdrawal => Ok(()),
+    }
+}
+
+/// Refuses a manual deposit whose money came through a provider since it was entered, whether it is there or went back: a deposit
+/// of the brand that carries the payment's id, or beside which it was entered.
+fn check_entered(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
+    let row = &known.transaction;
+    let counts = |other: &Aggregate| {
+        let kind = other.transaction.kind;
+        other.transaction.id != row.id && kind == TransactionType::Deposit && (other.credits() || went_back(other))
+    };
+    let carried = draft.by_carried_payment(&row.brand, &row.provider_payment_id, counts);
+    let names = |other: &Aggregate| {
+        let facts = &other.transaction.facts;
+        entered_beside(facts).any(|deposit| deposit == row.id) || reused_of(facts).any(|owner| owner == row.id)
+    };
+    let beside = || {
+        let like = draft.deposits_like(Source::Provider, row.customer_id, row.amount, |status| !status.is_unpaid());
+        like.into_iter().find(|other| names(other) && counts(other)).map(|other| other.transaction.id)
+    };
+    let Some(other) = carried.or_else(beside) else { return Ok(()) };
+    Err(already(&match draft.aggregate(other) {
+        Some(other) if !other.credits() => {
+            let id = other.transaction.id;
+            format!("its money went back at the provider, as transaction {id} shows: reject it")
+        }
+        Some(_) | None => format!("its money is credited as transaction {other}: reject it"),
+    }))
+}
+
+/// Refuses to credit an order whose payment is credited as another order that no review of this one named.
+fn check_beside_orders(draft: &Draft<'_>, known: &Aggregate, account: &[ConfigId]) -> Result<(), Refusal> {
+    let row = &known.transaction;
+    let named: Vec<TransactionId> = reused_of(&row.facts).collect();
+    let is_other = |other: &Aggregate| {
+        let id = other.transaction.id;
+        id != row.id && !named.contains(&id) && other.credits()
+    };
+    for payment in row.facts.paid().collect::<BTreeSet<&str>>() {
+        if let Some(other) = draft.other_with_payment(account, payment, is_other) {
+            return Err(already(&format!("payment {payment} is credited as transaction {other}: refuse the review")));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to credit an order whose payment a person entered by hand, or may have entered.
+fn check_beside_entered(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
+    let row = &known.transaction;
+    let named: Vec<TransactionId> = reused_of(&row.facts).collect();
+    let ids: BTreeSet<&str> = row.refs.iter().map(|id| &*id.value).chain(row.facts.paid()).collect();
+    let carried = ids.iter().filter_map(|id| entered_with(draft, row, id));
+    let owners = named.iter().copied().chain(entered_beside(&row.facts)).chain(carried).collect::<BTreeSet<_>>();
+    for owner in owners.into_iter().filter_map(|id| draft.aggregate(id)) {
+        let (entered, number) = (&owner.transaction, owner.transaction.id);
+        if entered.nature() != Nature::ManualDeposit || entered.is_rejected_manual() {
+            continue;
+        }
+        let id = &*entered.provider_payment_id;
+        if !id.is_empty() && ids.contains(id) {
+            let way = "close this one with MngResolveCashierDoubt and action refuse, or reject that one while it waits";
+            return Err(already(&format!("manual transaction {number} carries its payment: {way}")));
+        }
+        let is_settled = !owner.operations.iter().any(BalanceOperation::is_unsettled) && !owner.owes();
+        if !entered.approved_time.is_set() || !is_settled {
+            return Err(already(&format!("manual transaction {number} may be the same money: decide it first")));
+        }
+        if !named.contains(&number) {
+            return Err(already(&format!(
+                "manual transaction {number} was entered beside it and is credited: close this one with \
+                 MngResolveCashierDoubt and action refuse, or enter this payment by hand if it is other money"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The manual deposit of the order's brand that was entered with this id of a payment and not rejected.
+fn entered_with(draft: &Draft<'_>, order: &Transaction, id: &str) -> Option<TransactionId> {
+    draft.by_carried_payment(&order.brand, id, |known| known.transaction.nature() == Nature::ManualDeposit)
+}
+
+/// Keeps a provider's statement from crediting a payment that a person entered by hand: its confirmation becomes a review hold
+/// that names both. One that was credited before its ids showed that it is the same stays credited, and is held all the same; so
+/// is an order of whose payment money went back. `facts` are what the statement establishes.
+pub(crate) fn hold_entered(
+    draft: &Draft<'_>,
+    transaction: &Transaction,
+    update: &Update,
+    facts: &mut Vec<ProviderFact>,
+) {
+    let is_new = |fact: &ProviderFact| !transaction.facts.any(|known| known == fact);
+    let is_paid = |fact: &ProviderFact| {
+        fact.is_confirmation() || matches!(fact, ProviderFact::ReviewHold(ReviewHold::AmountUnstated { .. }))
+    };
+    let states_money = facts.iter().any(|fact| is_paid(fact) || fact.is_reversal());
+    let Some(entered) = entered_by_hand(draft, transaction, update, states_money) else { return };
+    let hold = ReviewHold::PaymentReused { payment: update.payment_id.clone(), owner: entered.to_string().into() };
+    let reused = ProviderFact::ReviewHold(hold);
+    let mut is_held = transaction.facts.any(ProviderFact::is_confirmation);
+    for fact in facts.iter_mut().filter(|fact| is_paid(fact) && is_new(fact)) {
+        *fact = reused.clone();
+        is_held = false;
+    }
+    let goes_back = facts.iter().any(ProviderFact::is_reversal);
+    if (is_held || goes_back) && !facts.contains(&reused) {
+        facts.push(reused);
+    }
+}
+
+/// The manual deposit that may be the same money: a person entered it with an id of this payment, or beside this order while it
+/// was expected to be paid, or after the order had ended unpaid, and did not reject it.
+fn entered_by_hand(
+    draft: &Draft<'_>,
+    transaction: &Transaction,
+    update: &Update,
+    states_money: bool,
+) -> Option<TransactionId> {
+    let refs = update.refs.iter().chain(transaction.refs.iter()).map(|id| &*id.value);
+    let ids = std::iter::once(&*update.payment_id).chain(refs).chain(transaction.facts.paid());
+    let mut ids = ids.filter(|id| !id.is_empty());
+    let stands = |row: &Transaction| !row.is_rejected_manual();
+    let beside = || {
+        let stands = |id: &TransactionId| draft.aggregate(*id).is_some_and(|known| stands(&known.transaction));
+        entered_beside(&transaction.facts).find(stands)
+    };
+    let late = || {
+        let has_ended = matches!(transaction.status, TransactionStatus::Failed | TransactionStatus::Cancelled);
+        if !(has_ended && states_money) {
+            return None;
+        }
+        let like = draft.deposits_like(Source::Manual, transaction.customer_id, transaction.amount, |_| true);
+        let mut rows = like.into_iter().map(|known| known.transaction);
+        // What reconcile recovered is another payment, which nobody entered.
+        let is_since = |row: &Transaction| row.entered_by().is_some() && row.created_time >= transaction.created_time;
+        rows.find(|row| row.brand == transaction.brand && stands(row) && is_since(row)).map(|row| row.id)
+    };
+    ids.find_map(|id| entered_with(draft, transaction, id)).or_else(beside).or_else(late)
+}
+
+/// The manual deposits that were entered beside an order.
+fn entered_beside(facts: &Facts) -> impl Iterator<Item = TransactionId> {
+    facts.persons.iter().filter_map(|known| match &known.fact {
+        PersonFact::EnteredBeside { deposit } => Some(*deposit),
+        _ => None,
+    })
+}
+
+/// The transactions that the reviews of a payment name as the ones that it is credited as.
+fn reused_of(facts: &Facts) -> impl Iterator<Item = TransactionId> {
+    facts.provider.iter().filter_map(|known| match &known.fact {
+        ProviderFact::ReviewHold(ReviewHold::PaymentReused { owner, .. }) => owner.parse().ok().map(TransactionId),
+        _ => None,
+    })
+}
+
+/// Money of an order went back at its provider, or is disputed.
+fn went_back(known: &Aggregate) -> bool {
+    let row = &known.transaction;
+    row.nature() == Nature::ProviderDeposit && standing::taken_minor(row.amount, &row.facts) > 0
+}
+
+fn already(how: &str) -> Refusal {
+    Refusal::new(RefusalCode::Duplicate, how)
+}
