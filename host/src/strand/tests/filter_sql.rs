@@ -212,7 +212,7 @@ fn f1_no_constant_of_a_filter_becomes_part_of_a_statement() {
     let (filter, mut parameters) = (builder.build(), Vec::new());
     let conditions = filter_sql::conditions(&filter, column, &mut parameters);
     let expected =
-        "name = ? AND matches_pattern(in_group, ?) AND in_group >= ? AND in_group < ? AND NOT (name IN (?,?))";
+        "name = ? AND in_group >= ? AND in_group < ? AND matches_pattern(in_group, ?) AND NOT (name IN (?,?))";
     assert_eq!((conditions.as_str(), parameters.len()), (expected, 6));
     assert_eq!(found(&stored(&[]), &filter), (Vec::new(), 0));
 }
@@ -230,4 +230,36 @@ fn f1_what_a_pattern_begins_with_is_found_by_an_index() {
     };
     assert!(plan("pi_1%").contains("note_by_name (name>? AND name<?)"), "{}", plan("pi_1%"));
     assert!(!plan("%pi_1").contains("name>?"));
+}
+
+#[test]
+fn i10_a_pattern_is_asked_about_the_rows_alone_that_begin_as_it_does() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    let note = |id: i64| Note {
+        id,
+        name: String::new(),
+        group: if id % 100 == 0 { "refused: one".to_owned() } else { "saved".to_owned() },
+        number: 0,
+        created: id,
+    };
+    let connection = stored(&(1..=1_000).map(note).collect::<Vec<_>>());
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&asked);
+    let flags =
+        rusqlite::functions::FunctionFlags::SQLITE_UTF8 | rusqlite::functions::FunctionFlags::SQLITE_DETERMINISTIC;
+    let counted = connection.create_scalar_function("matches_pattern", 2, flags, move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
+    });
+    counted.unwrap();
+    let mut builder = FilterBuilder::<NoteField>::new();
+    // No index has this column.
+    builder.flat(Clause::Where, &["group", "like", "refused%"]).unwrap();
+    let mut parameters = Vec::new();
+    let conditions = filter_sql::conditions(&builder.build(), column, &mut parameters);
+    let sql = format!("SELECT count(*) FROM note WHERE {conditions}");
+    let found: i64 = connection.query_row(&sql, params_from_iter(&parameters), |row| row.get(0)).unwrap();
+    assert_eq!((found, asked.load(Ordering::Relaxed)), (10, 10));
 }

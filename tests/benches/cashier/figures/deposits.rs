@@ -66,6 +66,12 @@ impl Deposits {
         Self { pages: Some(RefCell::default()), ..Self::of(provider) }
     }
 
+    /// The same with keys from this number on, where deposits with lower ones exist.
+    pub(crate) fn beginning_at(self, made: u64) -> Self {
+        self.made.set(made);
+        self
+    }
+
     /// Allows this many more.
     pub(crate) fn allow(&self, more: usize) {
         self.most.set(self.made.get() + more as u64);

@@ -8,6 +8,7 @@ mod drain;
 pub(crate) mod hold;
 mod idle;
 mod latency;
+mod lists;
 pub(crate) mod memory;
 mod methods;
 pub(crate) mod start;
@@ -20,7 +21,7 @@ use crate::{BenchResult, Effort};
 type Figure = fn(Effort) -> BenchResult<Vec<FigureRow>>;
 
 /// Every figure under the name that `--only` takes, in the order of the table.
-pub(crate) const FIGURES: [(&str, Figure); 13] = [
+pub(crate) const FIGURES: [(&str, Figure); 14] = [
     ("methods", methods::measure),
     ("deposits", deposits::measure),
     ("stubbed", stubbed::measure),
@@ -30,6 +31,7 @@ pub(crate) const FIGURES: [(&str, Figure); 13] = [
     ("memory", memory::measure),
     ("hold", hold::measure),
     ("backoffice", backoffice::measure),
+    ("lists", lists::measure),
     ("csv", csv::measure),
     ("start", start::measure),
     ("border", border::measure),
