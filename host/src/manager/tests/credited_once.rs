@@ -19,7 +19,7 @@ fn stated(event: &str, own: &Reference, payment: &str, minor: i64) -> Update {
 }
 
 impl ManagerApi {
-    async fn hears(&self, update: Update) {
+    async fn receives(&self, update: Update) {
         self.env.notice(Some(1), vec![update]).await.unwrap();
         self.env.run_for(1).await;
     }
@@ -36,7 +36,7 @@ impl ManagerApi {
 async fn n2_a_payment_credited_by_resolution_is_not_entered_by_hand() {
     let api = ManagerApi::open().await;
     let (open, reference) = api.pending("k").await;
-    api.hears(stated("e1", &reference, "pay_1", 9_500)).await;
+    api.receives(stated("e1", &reference, "pay_1", 9_500)).await;
     let by_hand = entry(r#""provider_payment_id":"pay_1","force":1"#);
     api.duplicates(DEPOSIT, &by_hand, open).await;
     assert_eq!(api.command("manager", RESOLVE, &resolution(open, "credit", Some("95.0"))).await.0, 200);
@@ -49,7 +49,7 @@ async fn n2_a_payment_credited_by_resolution_is_not_credited_to_the_order_that_c
     let api = ManagerApi::open().await;
     let (first, reference) = api.pending("k1").await;
     let (second, other) = api.pending("k2").await;
-    api.hears(stated("e1", &reference, "pay_1", 9_500)).await;
+    api.receives(stated("e1", &reference, "pay_1", 9_500)).await;
     assert_eq!(api.command("manager", RESOLVE, &resolution(first, "credit", Some("95.0"))).await.0, 200);
     api.confirmed("e2", &other, "pay_1").await;
     let (status, reason) = api.reason(second).await;
@@ -57,7 +57,7 @@ async fn n2_a_payment_credited_by_resolution_is_not_credited_to_the_order_that_c
     assert!(reason.contains(&format!("confirmed transaction {first} before")), "{reason}");
     // What goes back of it is taken from the one that has it, whatever reference comes with it.
     let back = Update { status: ProviderStatus::Chargeback, ..stated("e3", &other, "pay_1", 9_500) };
-    api.hears(back).await;
+    api.receives(back).await;
     assert_eq!((api.reason(first).await.0, api.env.trading.balance()), (8, 0));
 }
 
@@ -66,7 +66,7 @@ async fn n2_a_review_does_not_credit_what_was_confirmed_for_another_order_meanwh
     let api = ManagerApi::open().await;
     let (first, reference) = api.pending("k1").await;
     let (second, other) = api.pending("k2").await;
-    api.hears(stated("e1", &reference, "pay_1", 9_500)).await;
+    api.receives(stated("e1", &reference, "pay_1", 9_500)).await;
     api.confirmed("e2", &other, "pay_1").await;
     assert_eq!((api.reason(first).await.0, api.reason(second).await.0), (9, 3));
     api.duplicates(RESOLVE, &resolution(first, "credit", Some("95.0")), second).await;
@@ -78,7 +78,7 @@ async fn n2_a_review_does_not_credit_what_was_confirmed_for_another_order_meanwh
 async fn n9_a_payment_whose_review_was_refused_is_entered_by_hand_and_comes_once() {
     let api = ManagerApi::open().await;
     let (open, reference) = api.pending("k").await;
-    api.hears(stated("e1", &reference, "pay_1", 9_500)).await;
+    api.receives(stated("e1", &reference, "pay_1", 9_500)).await;
     assert_eq!(api.command("manager", RESOLVE, &resolution(open, "refuse", None)).await.0, 200);
     let manual = api.entered(DEPOSIT, r#""provider_payment_id":"pay_1","force":1,"process_now":1"#).await;
     assert_eq!(api.posted(manual), AMOUNT);
@@ -96,8 +96,8 @@ async fn n9_an_order_that_cannot_be_credited_is_closed_and_its_money_entered_by_
     lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
     api.confirmed("e1", &reference, "pay_1").await;
     assert_eq!(api.reason(open).await.0, 4);
-    let (_, told) = api.command("manager", DEPOSIT, &entry(r#""force":1"#)).await;
-    assert!(told["message"].as_str().unwrap().contains("MngResolveCashierDoubt"), "the way on is named: {told}");
+    let (_, answer) = api.command("manager", DEPOSIT, &entry(r#""force":1"#)).await;
+    assert!(answer["message"].as_str().unwrap().contains("MngResolveCashierDoubt"), "the way on is named: {answer}");
     let credit = api.command("manager", RESOLVE, &resolution(open, "credit", Some("100.0"))).await;
     assert_eq!(credit.0, 409, "a retry credits it, not a review");
     assert_eq!(api.command("manager", RESOLVE, &resolution(open, "refuse", None)).await.0, 200);
@@ -115,7 +115,8 @@ async fn n8_a_manual_deposit_whose_payment_went_back_is_not_processed() {
             let (open, reference) = api.pending("k").await;
             let manual = api.entered(DEPOSIT, more).await;
             api.confirmed("e1", &reference, "pay_1").await;
-            api.hears(Update { payment_id: "pay_1".into(), ..Update { status: back, ..paid("e2", &reference) } }).await;
+            api.receives(Update { payment_id: "pay_1".into(), ..Update { status: back, ..paid("e2", &reference) } })
+                .await;
             api.duplicates(PROCESS, &by_id(manual), open).await;
             assert_eq!(api.command("manager", REJECT, &rejection(manual)).await.0, 200);
             assert_eq!(api.env.trading.balance(), 0, "{more}");
@@ -129,7 +130,7 @@ async fn n10_a_confirmation_after_the_order_ended_is_held_beside_a_manual_deposi
         let api = ManagerApi::open().await;
         let (open, reference) = api.pending("k").await;
         let ended = Update { reference: Some(reference.clone()), ..update("e1", ProviderStatus::Cancelled) };
-        api.hears(ended).await;
+        api.receives(ended).await;
         // Nothing is asked about it any more, and nothing names it.
         api.env.clock.advance(std::time::Duration::from_secs(CLOSED_QUERY_SECONDS.cast_unsigned() + 1));
         let manual = api.entered(DEPOSIT, r#""provider_payment_id":"BANK-7""#).await;
@@ -159,7 +160,7 @@ async fn n10_a_late_confirmation_is_credited_where_no_manual_deposit_came_since(
     let before = api.entered(DEPOSIT, r#""process_now":1"#).await;
     api.env.clock.advance(std::time::Duration::from_secs(60));
     let (open, reference) = api.pending("k").await;
-    api.hears(Update { reference: Some(reference.clone()), ..update("e1", ProviderStatus::Cancelled) }).await;
+    api.receives(Update { reference: Some(reference.clone()), ..update("e1", ProviderStatus::Cancelled) }).await;
     let rejected = api.entered(DEPOSIT, r#""force":1"#).await;
     assert_eq!(api.command("manager", REJECT, &rejection(rejected)).await.0, 200);
     api.confirmed("e2", &reference, "pay_1").await;
