@@ -24,7 +24,7 @@ use crate::transaction::Transaction;
 ///
 /// # Errors
 /// 409: a transaction of the brand carries the payment's id; a deposit of the customer over the same amount is expected to be
-/// paid, or, forced or not, is owed.
+/// paid, or, forced or not, is owed, or was decided about too often to remember one more beside it.
 pub fn check_entry(
     draft: &mut Draft<'_>,
     request: &ManualRequest,
@@ -50,6 +50,11 @@ pub fn check_entry(
         let message =
             format!("transaction {} of the customer is paid and not credited yet: {way}", owing.transaction.id);
         return Err(Refusal::new(RefusalCode::OpenDepositExists, message));
+    }
+    if request.force {
+        // Each of them remembers what was entered beside it.
+        let beside = PersonFact::EnteredBeside { deposit: TransactionId(0) };
+        open.iter().try_for_each(|known| known.transaction.facts.check_decision(&beside, draft.now()))?;
     }
     match open.first() {
         Some(Aggregate { transaction, .. }) if !request.force => {

@@ -29,7 +29,7 @@ pub enum Absence {
 /// status stopped, or with `absence` a posting without an answer.
 ///
 /// # Errors
-/// 409 where nothing is owed, or nothing of it waits for a person.
+/// 409 where nothing is owed, nothing of it waits for a person, or too many decisions were made.
 pub fn retry(known: &Aggregate, absence: Option<&Absence>, at: DecisionContext) -> Result<Vec<Change>, Refusal> {
     let Aggregate { transaction, operations } = known;
     if transaction.facts.is_held() {
@@ -58,7 +58,11 @@ pub fn retry(known: &Aggregate, absence: Option<&Absence>, at: DecisionContext) 
         Change::Transaction(row) => (row.status, row.reason.code) != (transaction.status, transaction.reason.code),
         _ => false,
     });
-    if plans || ends_review { Ok(changes) } else { Err(nothing("nothing is owed that waits for a retry")) }
+    if !plans && !ends_review {
+        return Err(nothing("nothing is owed that waits for a retry"));
+    }
+    transaction.facts.check_decision(&PersonFact::Retried, at.now)?;
+    Ok(changes)
 }
 
 /// Whether a person may state that the posting without an answer was never made.
@@ -86,6 +90,7 @@ fn confirm_absent(known: &Aggregate, absence: &Absence, at: DecisionContext) -> 
     if changes.is_empty() {
         return Err(nothing("the connection that carried its posting is not closed for long enough"));
     }
+    known.transaction.facts.check_decision(&PersonFact::Retried, at.now)?;
     Ok(changes)
 }
 
@@ -102,7 +107,7 @@ pub enum Resolution {
 /// provider contradicts, is released with it.
 ///
 /// # Errors
-/// 409 where nothing is under review, nor refused and to be closed; 400 for more than the provider stated.
+/// 409 where nothing is under review, nor refused and to be closed, or too many decisions were made; 400 for more than the provider stated.
 pub fn resolve(known: &Aggregate, resolution: Resolution, at: DecisionContext) -> Result<Vec<Change>, Refusal> {
     let transaction = &known.transaction;
     if transaction.nature() != Nature::ProviderDeposit {
@@ -134,10 +139,11 @@ pub fn resolve(known: &Aggregate, resolution: Resolution, at: DecisionContext) -
         return Err(Refusal::new(RefusalCode::AmountOutOfRange, format!("amount: the provider stated at most {most}")));
     }
     let mut released = known.clone();
-    if transaction.facts.is_held() {
-        released.transaction.facts.record_person(at.seq, at.now, PersonFact::Released);
+    let facts = &mut released.transaction.facts;
+    if facts.is_held() {
+        facts.take_decision(at.seq, at.now, PersonFact::Released)?;
     }
-    released.transaction.facts.record_person(at.seq, at.now, PersonFact::Resolved { minor });
+    facts.take_decision(at.seq, at.now, PersonFact::Resolved { minor })?;
     Ok(released.settled(known, at))
 }
 
@@ -186,27 +192,28 @@ pub struct Correction {
 /// Writes a status, a reason or texts by hand. No money moves: a written status stops it until a person permits it again.
 ///
 /// # Errors
-/// 409 where 1 or 2 would release what is not held; 409 for texts of an order that may still be sent to its provider again.
+/// 409 where 1 or 2 would release what is not held, or too many decisions were made; 409 for texts of an order that may still
+/// be sent to its provider again.
 pub fn correct(known: &Aggregate, correction: &Correction, at: DecisionContext) -> Result<Vec<Change>, Refusal> {
     let mut next = known.clone();
     let row = &mut next.transaction;
     match correction.status {
         Some(TransactionStatus::PendingPayment | TransactionStatus::ProviderConfirmed) if row.facts.is_held() => {
-            row.facts.record_person(at.seq, at.now, PersonFact::Released);
+            row.facts.take_decision(at.seq, at.now, PersonFact::Released)?;
         }
         // A client that sends a row back whole writes no status.
         Some(status) if status == row.status => {}
         Some(TransactionStatus::PendingPayment | TransactionStatus::ProviderConfirmed) => {
             return Err(nothing("no written status is there to be released: 1 and 2 follow from what is known"));
         }
-        Some(status) => row.facts.record_person(at.seq, at.now, PersonFact::Held(status)),
+        Some(status) => row.facts.take_decision(at.seq, at.now, PersonFact::Held(status))?,
         None => {}
     }
     if let Some(words) = &correction.failure_reason
         && row.facts.written_reason().unwrap_or_default() != &**words
         && *row.reason.to_string() != **words
     {
-        row.facts.record_person(at.seq, at.now, PersonFact::Explained { words: words.clone() });
+        row.facts.take_decision(at.seq, at.now, PersonFact::Explained { words: words.clone() })?;
     }
     if let Some((texts, before)) = &correction.texts {
         if may_be_sent_again(row) {

@@ -3,12 +3,14 @@
 //! enums, the row codec of the books and the stored JSON of the host are made from its tables, so that a new fact is one
 //! entry here. `standing` derives status and owed amount from the facts.
 
+mod decision_limits;
 mod names;
 mod open;
 mod payments;
 mod refunds;
 mod reversed;
 
+pub use self::decision_limits::{DECISION_PAUSE_SECONDS, DECISIONS_MAX, DECISIONS_WITH_REVIEWS_MAX};
 pub use self::refunds::{ManagerRefund, RefundPhase, RefundSending, RefusedBy};
 use crate::ids::{ManagerId, Seq, TransactionId};
 use crate::reason::ReasonCode;

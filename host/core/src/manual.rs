@@ -105,7 +105,7 @@ pub fn open(
 /// Approves: what was asked is owed from now on.
 ///
 /// # Errors
-/// 400 for a transaction of a provider; 409 where it was decided already; 403 where two persons are needed and this one
+/// 400 for a transaction of a provider; 409 where it was decided already or too often; 403 where two persons are needed and this one
 /// entered it.
 pub fn process(
     known: &Aggregate,
@@ -121,7 +121,7 @@ pub fn process(
     let mut next = known.clone();
     next.transaction.approved_by = by;
     next.transaction.approved_time = at.now;
-    next.transaction.facts.record_person(at.seq, at.now, PersonFact::Approved);
+    next.transaction.facts.take_decision(at.seq, at.now, PersonFact::Approved)?;
     Ok(next.settled(known, at))
 }
 
@@ -133,7 +133,7 @@ pub fn reject(known: &Aggregate, reason: &str, at: DecisionContext) -> Result<Ve
     check_undecided(known)?;
     let mut next = known.clone();
     next.transaction.reject_reason = reason.into();
-    next.transaction.facts.record_person(at.seq, at.now, PersonFact::Rejected);
+    next.transaction.facts.take_decision(at.seq, at.now, PersonFact::Rejected)?;
     Ok(next.settled(known, at))
 }
 

@@ -58,6 +58,8 @@ codes! {
     RefundUnderWay = 409 "REFUND_UNDER_WAY",
     /// The transaction is at a status that does not permit it.
     WrongStatus = 409 "WRONG_STATUS",
+    /// Persons decided about the transaction as often as may be.
+    TooManyDecisions = 409 "TOO_MANY_DECISIONS",
     BodyTooLarge = 413 "BODY_TOO_LARGE",
     Frequent = 429 "RET_ERR_FREQUENT",
     Internal = 500 "INTERNAL_ERROR",

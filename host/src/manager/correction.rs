@@ -17,7 +17,12 @@ pub const UPDATE: Command = Command {
     name: "MngUpdateCashierTransaction",
     may: Role::may_manage_cashier,
     effect: Effect::Changes,
-    errors: &[RefusalCode::NotFound, RefusalCode::Duplicate, RefusalCode::TransactionChanged],
+    errors: &[
+        RefusalCode::NotFound,
+        RefusalCode::Duplicate,
+        RefusalCode::TransactionChanged,
+        RefusalCode::TooManyDecisions,
+    ],
     request: CorrectionBody::schema,
     answer: TransactionAnswer::schema,
     run: |call| Box::pin(update(call)),

@@ -14,7 +14,7 @@ const LIST: &str = "MngGetCashierApprovalsByFilter";
 const REPLACEMENT: &str = r#"{"id":1,"webhook_secret":"CANARY-of-the-dealer"}"#;
 
 impl ManagerApi {
-    fn webhook_secret(&self) -> String {
+    pub(super) fn webhook_secret(&self) -> String {
         let snapshot = self.env.cashier.snapshot();
         snapshot.config(cashier_core::ids::ConfigId(1)).unwrap().config.webhook_secret.expose().to_owned()
     }

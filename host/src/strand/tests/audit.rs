@@ -7,7 +7,7 @@ use cashier_core::provider_config::Secret;
 use cashier_core::session::Role;
 use rusqlite::Connection;
 
-use super::super::audit::verify;
+use super::super::audit::{sole_manager, verify};
 use super::super::reseal::ResealCursor;
 use super::super::sqlite::Sqlite;
 use super::super::writing::Store;
@@ -282,4 +282,26 @@ fn the_newest_record_is_known_once_it_is_durable_and_after_a_start() {
     let mut store = Sqlite::open(&path, sealing(RING)).unwrap();
     store.load().unwrap();
     assert_eq!(store.newest_audit().load_full().map(|newest| newest.hash.to_string()), stored(&path).pop());
+}
+
+#[test]
+fn the_one_manager_alone_is_found_among_customers_and_the_cashier_itself_and_a_second_one_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cashier.db");
+    let mut store = Sqlite::open(&path, sealing(RING)).unwrap();
+    let mut seq = 0;
+    for (id, role, expected) in [
+        (0, Role::System, None),
+        (5, Role::Customer, None),
+        (7, Role::Manager, Some(ManagerId(7))),
+        (7, Role::CrmAdmin, Some(ManagerId(7))),
+        (6, Role::Customer, Some(ManagerId(7))),
+        (8, Role::Admin, None),
+    ] {
+        seq += 1;
+        let Body::Audit(made) = record(1, "") else { unreachable!("a record is one") };
+        let made = AuditRecord { manager_id: ManagerId(id), role, ..*made };
+        write_all(&mut store, &[commit(seq, Vec::new(), vec![Body::Audit(Box::new(made))])]);
+        assert_eq!(sole_manager(&Connection::open(&path).unwrap()).unwrap(), expected, "{id} {role:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! States of transactions in which a command about money is refused.
 
-use cashier_core::facts::PersonFact;
+use cashier_core::facts::{DECISIONS_WITH_REVIEWS_MAX, PersonFact};
 use cashier_core::ids::{ConfigId, Reference, TransactionId};
 use cashier_core::notice::Update;
 use cashier_core::reason::ReasonCode;
@@ -36,6 +36,14 @@ async fn paid_as(api: &ManagerApi, payment: &str, reference: &Reference) {
     api.env.notice(Some(1), vec![stated]).await.unwrap();
 }
 
+/// The same, with as many decisions of persons as there may be.
+pub(super) async fn decided(made: Prepared) -> Prepared {
+    for number in 0..DECISIONS_WITH_REVIEWS_MAX {
+        made.api.env.decide(ID, PersonFact::Explained { words: format!("call {number}").into() }).await;
+    }
+    made
+}
+
 pub(super) async fn credited(data: &str) -> Prepared {
     let (api, reference) = opened().await;
     paid_as(&api, "pay_1", &reference).await;
@@ -58,6 +66,13 @@ pub(super) async fn entered_of_the_payment(name: &'static str) -> Prepared {
 pub(super) async fn processed(data: &str) -> Prepared {
     let api = ManagerApi::open().await;
     assert_eq!(api.entered(WITHDRAWAL, r#""process_now":1"#).await, 1);
+    prepared(api, data)
+}
+
+/// A withdrawal that waits for a person.
+pub(super) async fn waiting(data: &str) -> Prepared {
+    let api = ManagerApi::open().await;
+    assert_eq!(api.entered(WITHDRAWAL, "").await, 1);
     prepared(api, data)
 }
 
