@@ -164,7 +164,7 @@ pub fn may_repeat_create(transaction: &Transaction, window_seconds: i64, now: Un
 }
 
 /// Owed differs from posted, may be posted or waits for a person, and no operation is planned for it: a person must retry a
-/// refused one, a withheld one is planned again.
+/// refused one, a withheld one is planned again. So does a payment under review that a written status hides.
 fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Duty> {
     use TransactionStatus as S;
     // Nearly every row is decided here, without deriving its standing: credited in full, or never confirmed.
@@ -180,6 +180,9 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Du
     }
     let posted = operation::posted(transaction, operations);
     let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
+    if standing.hides_review {
+        return Some(Duty::AwaitRetry);
+    }
     if standing.owed_minor == posted.minor {
         return None;
     }

@@ -49,6 +49,9 @@ pub struct Standing {
     pub may_post: bool,
     /// More is posted than owed, and the config under which it was made wants a person to permit each reversal.
     pub reversal_waits: bool,
+    /// A provider's payment is under review, and a status that a person wrote says something else. A written 3 says that the
+    /// payment was settled outside.
+    pub hides_review: bool,
 }
 
 /// Derives the standing of a transaction of `amount` (API.md section 5, the status table, first line that fits).
@@ -82,9 +85,12 @@ pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> S
             ..derived
         };
     }
+    let hides_review = nature == Nature::ProviderDeposit
+        && derived.status == TransactionStatus::ManualReview
+        && ![TransactionStatus::ManualReview, TransactionStatus::Credited].contains(&held.fact);
     // The derived reason explains the derived status only.
     let reason = if held.fact == derived.status { derived.reason } else { Reason::default() };
-    Standing { status: held.fact, reason, may_post: false, reversal_waits: false, ..derived }
+    Standing { status: held.fact, reason, may_post: false, reversal_waits: false, hides_review, ..derived }
 }
 
 /// Why the operations need a review, until a person decides after it. Imported postings need none once a confirmation is
@@ -131,7 +137,14 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         && posted.minor > owed_minor.max(owed_as_stated)
         && provider.newest_reversal > persons.reversals_permitted;
     let settles = persons.money_released && persons.rejected.is_none() && !reversal_waits;
-    let standing = |status, reason, may_post| Standing { status, reason, owed_minor, may_post, reversal_waits };
+    let standing = |status, reason, may_post| Standing {
+        status,
+        reason,
+        owed_minor,
+        may_post,
+        reversal_waits,
+        hides_review: false,
+    };
 
     let money = |minor| Money::new(minor, ordered.currency);
     let waiting = reversal_waits.then(|| {
@@ -215,6 +228,7 @@ fn manual(owed_when_approved: i64, persons: &PersonSummary, posted: Posted) -> S
         owed_minor,
         may_post,
         reversal_waits: false,
+        hides_review: false,
     };
     let approved = persons.approved.is_some_and(|seq| persons.rejected.is_none_or(|rejected| seq > rejected));
     let settles = persons.money_released;

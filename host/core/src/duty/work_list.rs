@@ -48,7 +48,7 @@ numbered! {
         GatewayBroken = 16 "gateway_broken",
         /// A manager's refund is to be sent, or its end is not known.
         Refund = 17 "refund",
-        /// A written status that holds stops what is owed.
+        /// A written status that holds stops what is owed, or hides the review of a payment.
         PostingStopped = 18 "posting_stopped",
     }
     /// Whom it waits for, with the wire name.
@@ -161,7 +161,7 @@ impl WorkItem {
                 "The trading server refused what is owed; it is posted again when a person asks."
             }
             WorkKind::PostingStopped => {
-                "A status that a person wrote stops what is owed; it is released, then retried."
+                "A status that a person wrote stops what is owed or hides a review: it is released first."
             }
             WorkKind::ReversalWaits => "Money went back at the provider; a person permits that the account is debited.",
             WorkKind::Posting => "A posting waits for the trading server.",

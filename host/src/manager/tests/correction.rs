@@ -1,6 +1,6 @@
 //! What a manager writes by hand: statuses that hold, reasons, comments and metadata; no money moves.
 
-use cashier_core::notice::Update;
+use cashier_core::notice::{StatedAmount, Update};
 use cashier_core::status::ProviderStatus;
 
 use super::manual::by_id;
@@ -215,4 +215,24 @@ async fn what_a_person_states_as_settled_outside_is_no_work() {
     let only = r#"{"where":[["kind","=","posting_stopped"]]}"#;
     let (_, listed) = api.command("manager", "MngGetCashierDutiesByFilter", only).await;
     assert_eq!((listed["count"].as_u64(), api.posted(1)), (Some(0), 0), "{listed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_written_status_hides_no_payment_that_is_under_review() {
+    const DUTIES: &str = "MngGetCashierDutiesByFilter";
+    for (status, listed) in [(6, true), (5, true), (0, true), (3, false)] {
+        let api = ManagerApi::open().await;
+        let reference = api.env.deposit("k").await.unwrap().transaction.reference;
+        let other = Some(StatedAmount::Exact(usd(9_500)));
+        api.env.notice(Some(1), vec![Update { amount: other, ..paid("e", &reference) }]).await.unwrap();
+        api.env.run_for(1).await;
+        api.written(&format!(r#""status":{status}"#)).await;
+        let stopped = r#"{"where":[["kind","=","posting_stopped"]]}"#;
+        let (_, data) = api.command("manager", DUTIES, stopped).await;
+        assert_eq!(data["count"], json!(i32::from(listed)), "{status}: {data}");
+        if listed {
+            assert_eq!(data["rows"][0]["command"], UPDATE);
+            assert_eq!(api.written(r#""status":1"#).await["status"], json!(9), "the review is back");
+        }
+    }
 }
