@@ -130,11 +130,16 @@ impl Aggregate {
         (moved, next.settled(self, at))
     }
 
-    /// Records a fact that the cashier established itself, such as an expiry.
+    /// Records a fact that the cashier established itself, such as an expiry. A review that is not stored is one all the same.
     pub fn establish(&self, fact: ProviderFact, at: DecisionContext) -> Vec<Change> {
         let mut next = self.clone();
+        let is_review = matches!(fact, ProviderFact::ReviewHold(_));
         match next.transaction.facts.record(at.seq, at.now, fact) {
             Recording::Added => next.settled(self, at),
+            Recording::Full if is_review => {
+                next.transaction.facts.record(at.seq, at.now, ProviderFact::ReviewHold(ReviewHold::NotStored));
+                next.settled(self, at)
+            }
             Recording::Duplicate | Recording::Full => Vec::new(),
         }
     }

@@ -37,19 +37,23 @@ pub fn check_entry(
     if request.kind != TransactionType::Deposit {
         return Ok(Vec::new());
     }
-    let like = draft.deposits_like(Source::Provider, account.customer.customer_id, request.amount, may_come);
+    let like = draft.deposits_like(Source::Provider, account.customer.customer_id, request.amount, |_| true);
     let own = like.into_iter().filter(|known| known.transaction.brand == *brand);
-    let is_open = |known: &Aggregate| is_expected(known, draft.now()) && !is_closed_by_person(known);
-    let open: Vec<Aggregate> = own.filter(is_open).collect();
-    if let Some(owing) = open.iter().find(|known| known.owes()) {
-        let way = if owing.operations.iter().any(BalanceOperation::is_unsettled) {
-            "its posting has not ended"
-        } else {
-            "MngRetryCashierCredit posts it, MngResolveCashierDoubt with action refuse closes it"
+    let may_be_paid = |known: &Aggregate| known.owes() || is_expected(known, draft.now());
+    let open: Vec<Aggregate> = own.filter(|known| may_be_paid(known) && !is_closed_by_person(known)).collect();
+    let refused = |message| Err(Refusal::new(RefusalCode::OpenDepositExists, message));
+    if let Some(known) = open.iter().find(|known| !is_settled_outside(known) && (known.credits() || went_back(known))) {
+        let how = match known.transaction.facts.is_held() {
+            true if known.owes() => {
+                "is paid and not credited yet: MngUpdateCashierTransaction releases its written status"
+            }
+            _ if known.operations.iter().any(BalanceOperation::is_unsettled) => "is paid: its posting has not ended",
+            _ if known.owes() => {
+                "is paid and not credited yet: MngRetryCashierCredit posts it, MngResolveCashierDoubt with action refuse closes it"
+            }
+            _ => "is paid, or was, and under review: MngResolveCashierDoubt ends it",
         };
-        let message =
-            format!("transaction {} of the customer is paid and not credited yet: {way}", owing.transaction.id);
-        return Err(Refusal::new(RefusalCode::OpenDepositExists, message));
+        return refused(format!("transaction {} of the customer {how}", known.transaction.id));
     }
     if request.force {
         // Each of them remembers what was entered beside it.
@@ -57,17 +61,19 @@ pub fn check_entry(
         open.iter().try_for_each(|known| known.transaction.facts.check_decision(&beside, draft.now()))?;
     }
     match open.first() {
-        Some(Aggregate { transaction, .. }) if !request.force => {
-            let how = if transaction.status.is_final() {
-                format!("ended as {}, and its provider may still state that it is paid", transaction.status.name())
-            } else {
-                "is an open deposit".to_owned()
+        Some(known) if !request.force => {
+            let row = &known.transaction;
+            let how = match row.status {
+                _ if is_settled_outside(known) => "is written as settled outside".to_owned(),
+                status if status.is_final() => {
+                    format!("ended as {}, and its provider may still state that it is paid", status.name())
+                }
+                _ => "is an open deposit".to_owned(),
             };
-            let message = format!(
-                "transaction {} of the customer, of {}, {how}: send force 1 to enter it beside that",
-                transaction.id, request.amount
-            );
-            Err(Refusal::new(RefusalCode::OpenDepositExists, message))
+            let (id, amount) = (row.id, request.amount);
+            refused(format!(
+                "transaction {id} of the customer, of {amount}, {how}: send force 1 to enter it beside that"
+            ))
         }
         Some(_) | None => Ok(open.iter().map(|known| known.transaction.id).collect()),
     }
@@ -81,7 +87,12 @@ fn may_come(status: TransactionStatus) -> bool {
 /// It is open, or its provider may still state that it is paid.
 fn is_expected(known: &Aggregate, now: UnixTime) -> bool {
     let row = &known.transaction;
-    !row.status.is_final() || duty::awaited_until(row).is_some_and(|end| end > now)
+    may_come(row.status) && (!row.status.is_final() || duty::awaited_until(row).is_some_and(|end| end > now))
+}
+
+/// A person wrote that it is credited: the manual deposit may be what settles it.
+fn is_settled_outside(known: &Aggregate) -> bool {
+    known.transaction.facts.is_held() && known.transaction.status == TransactionStatus::Credited
 }
 
 /// An order of which a person decided that nothing is credited, and nothing was credited or went back: its payment may be entered
@@ -93,6 +104,7 @@ fn is_closed_by_person(known: &Aggregate) -> bool {
         && is_refused
         && row.status == TransactionStatus::Cancelled
         && row.facts.open_holds().next().is_none()
+        && !known.operations.iter().any(BalanceOperation::is_unsettled)
         && !known.credits()
         && !went_back(known)
 }
@@ -140,17 +152,18 @@ fn check_entered(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
     }))
 }
 
-/// Refuses to credit an order whose payment is credited as another order that no review of this one named.
+/// Refuses to credit an order whose payment is credited as another order that no review of this one named, or that is to be.
 fn check_beside_orders(draft: &Draft<'_>, known: &Aggregate, account: &[ConfigId]) -> Result<(), Refusal> {
     let row = &known.transaction;
     let named: Vec<TransactionId> = reused_of(&row.facts).collect();
     let is_other = |other: &Aggregate| {
         let id = other.transaction.id;
-        id != row.id && !named.contains(&id) && other.credits()
+        id != row.id && other.credits() && (other.owes() || !named.contains(&id))
     };
     for payment in row.facts.paid().collect::<BTreeSet<&str>>() {
         if let Some(other) = draft.other_with_payment(account, payment, is_other) {
-            return Err(already(&format!("payment {payment} is credited as transaction {other}: refuse the review")));
+            let way = "close this one with MngResolveCashierDoubt and action refuse, or close that one first";
+            return Err(already(&format!("payment {payment} is credited, or to be, as transaction {other}: {way}")));
         }
     }
     Ok(())
@@ -162,7 +175,10 @@ fn check_beside_entered(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refu
     let named: Vec<TransactionId> = reused_of(&row.facts).collect();
     let ids: BTreeSet<&str> = row.refs.iter().map(|id| &*id.value).chain(row.facts.paid()).collect();
     let carried = ids.iter().filter_map(|id| entered_with(draft, row, id));
-    let owners = named.iter().copied().chain(entered_beside(&row.facts)).chain(carried).collect::<BTreeSet<_>>();
+    let mut owners = named.iter().copied().chain(entered_beside(&row.facts)).chain(carried).collect::<BTreeSet<_>>();
+    if !row.facts.any(ProviderFact::is_confirmation) {
+        owners.extend(entered_since(draft, row));
+    }
     for owner in owners.into_iter().filter_map(|id| draft.aggregate(id)) {
         let (entered, number) = (&owner.transaction, owner.transaction.id);
         if entered.nature() != Nature::ManualDeposit || entered.is_rejected_manual() {
@@ -205,7 +221,9 @@ pub(crate) fn hold_entered(
     let is_paid = |fact: &ProviderFact| {
         fact.is_confirmation() || matches!(fact, ProviderFact::ReviewHold(ReviewHold::AmountUnstated { .. }))
     };
-    let states_money = facts.iter().any(|fact| is_paid(fact) || fact.is_reversal());
+    // Another amount, currency or mode was paid: a person credits it, who must see the other transaction.
+    let is_other = |fact: &ProviderFact| matches!(fact, ProviderFact::ReviewHold(ReviewHold::Mismatch { .. }));
+    let states_money = facts.iter().any(|fact| is_paid(fact) || is_other(fact) || fact.is_reversal());
     let Some(entered) = entered_by_hand(draft, transaction, update, states_money) else { return };
     let hold = ReviewHold::PaymentReused { payment: update.payment_id.clone(), owner: entered.to_string().into() };
     let reused = ProviderFact::ReviewHold(hold);
@@ -214,14 +232,14 @@ pub(crate) fn hold_entered(
         *fact = reused.clone();
         is_held = false;
     }
-    let goes_back = facts.iter().any(ProviderFact::is_reversal);
-    if (is_held || goes_back) && !facts.contains(&reused) {
+    let is_named = facts.iter().any(|fact| fact.is_reversal() || (is_other(fact) && is_new(fact)));
+    if (is_held || is_named) && !facts.contains(&reused) {
         facts.push(reused);
     }
 }
 
 /// The manual deposit that may be the same money: a person entered it with an id of this payment, or beside this order while it
-/// was expected to be paid, or after the order had ended unpaid, and did not reject it.
+/// was expected to be paid, or later than the order when nobody expected that any more, and did not reject it.
 fn entered_by_hand(
     draft: &Draft<'_>,
     transaction: &Transaction,
@@ -231,23 +249,24 @@ fn entered_by_hand(
     let refs = update.refs.iter().chain(transaction.refs.iter()).map(|id| &*id.value);
     let ids = std::iter::once(&*update.payment_id).chain(refs).chain(transaction.facts.paid());
     let mut ids = ids.filter(|id| !id.is_empty());
-    let stands = |row: &Transaction| !row.is_rejected_manual();
     let beside = || {
-        let stands = |id: &TransactionId| draft.aggregate(*id).is_some_and(|known| stands(&known.transaction));
+        let is_rejected = |known: &Aggregate| known.transaction.is_rejected_manual();
+        let stands = |id: &TransactionId| draft.aggregate(*id).is_some_and(|known| !is_rejected(&known));
         entered_beside(&transaction.facts).find(stands)
     };
-    let late = || {
-        let has_ended = matches!(transaction.status, TransactionStatus::Failed | TransactionStatus::Cancelled);
-        if !(has_ended && states_money) {
-            return None;
-        }
-        let like = draft.deposits_like(Source::Manual, transaction.customer_id, transaction.amount, |_| true);
-        let mut rows = like.into_iter().map(|known| known.transaction);
-        // What reconcile recovered is another payment, which nobody entered.
-        let is_since = |row: &Transaction| row.entered_by().is_some() && row.created_time >= transaction.created_time;
-        rows.find(|row| row.brand == transaction.brand && stands(row) && is_since(row)).map(|row| row.id)
-    };
+    // One that is paid was looked at before; a review in between is no payment.
+    let is_late = states_money && !transaction.facts.any(ProviderFact::is_confirmation);
+    let late = || is_late.then(|| entered_since(draft, transaction).next()).flatten();
     ids.find_map(|id| entered_with(draft, transaction, id)).or_else(beside).or_else(late)
+}
+
+/// The manual deposits like this order that were entered later, beside which nobody compared it, the newest first. What reconcile
+/// recovered is another payment, which nobody entered.
+fn entered_since(draft: &Draft<'_>, order: &Transaction) -> impl Iterator<Item = TransactionId> {
+    let like = draft.deposits_like(Source::Manual, order.customer_id, order.amount, |_| true);
+    let is_since = |row: &Transaction| row.entered_by().is_some() && row.id > order.id && row.brand == order.brand;
+    let rows = like.into_iter().map(|known| known.transaction);
+    rows.filter(|row| is_since(row) && !row.is_rejected_manual()).map(|row| row.id).collect::<Vec<_>>().into_iter()
 }
 
 /// The manual deposits that were entered beside an order.

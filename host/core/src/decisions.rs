@@ -114,6 +114,11 @@ pub fn resolve(known: &Aggregate, resolution: Resolution, at: DecisionContext) -
         return Err(nothing("a manual transaction is processed or rejected"));
     }
     match (transaction.status, resolution) {
+        (TransactionStatus::CreditFailed, Resolution::Refuse)
+            if known.operations.iter().any(BalanceOperation::is_unsettled) =>
+        {
+            return Err(nothing("its posting is under way, or got no answer yet"));
+        }
         (TransactionStatus::ManualReview, Resolution::Credit(_) | Resolution::Refuse)
         | (TransactionStatus::CreditFailed, Resolution::Refuse) => {}
         (TransactionStatus::CreditFailed, Resolution::Credit(_)) => {
@@ -161,15 +166,19 @@ pub fn stated_minor(transaction: &Transaction) -> i64 {
                 payment,
                 ..
             }) => (&**payment, *minor),
-            ProviderFact::ReviewHold(
-                hold @ (ReviewHold::AmountUnstated { .. }
-                | ReviewHold::Mismatch { .. }
-                | ReviewHold::PaymentReused { .. }),
-            ) => (hold.payment(), ordered),
+            ProviderFact::ReviewHold(hold @ (ReviewHold::AmountUnstated { .. } | ReviewHold::Mismatch { .. })) => {
+                (hold.payment(), ordered)
+            }
             _ => continue,
         };
         let most = by_payment.entry(payment).or_default();
         *most = minor.max(*most);
+    }
+    // It names the other transaction of a payment; of the amount it says nothing.
+    for known in &transaction.facts.provider {
+        if let ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment, .. }) = &known.fact {
+            by_payment.entry(payment).or_insert(ordered);
+        }
     }
     let unnamed = by_payment.remove("").unwrap_or_default();
     let named = by_payment.into_values().fold(0, i64::saturating_add);

@@ -135,10 +135,12 @@ impl<'a> Draft<'a> {
     }
 
     /// The transaction of these configs that had this payment first: it was confirmed for it, or credited by a person's
-    /// resolution.
+    /// resolution. One that is credited precedes one of which nothing is credited any more.
     pub fn owner_of_payment(&self, configs: &[ConfigId], payment: &str) -> Option<TransactionId> {
         let has = |row: &Transaction| configs.contains(&row.config_id) && row.facts.has_payment(payment);
-        self.other_with_payment(configs, payment, |_| true).or_else(|| self.drafted(has))
+        let credited = self.other_with_payment(configs, payment, Aggregate::credits);
+        let any = || self.other_with_payment(configs, payment, |_| true);
+        credited.or_else(any).or_else(|| self.drafted(has))
     }
 
     /// The first of the committed transactions of these configs that have this payment and pass the test.

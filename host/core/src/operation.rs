@@ -203,6 +203,12 @@ pub fn due_minor(transaction: &Transaction, standing: &Standing, operations: &[B
     Some(standing.owed_minor.saturating_sub(posted(transaction, operations).minor)).filter(|minor| *minor != 0)
 }
 
+/// Whether posting it would lead away from what is owed by now: facts or a person's decision came after it was planned.
+pub fn leads_away(operation: &BalanceOperation, owed_minor: i64, posted_minor: i64) -> bool {
+    let distance = |minor: i64| owed_minor.saturating_sub(minor).unsigned_abs();
+    distance(posted_minor.saturating_add(operation.amount.minor)) > distance(posted_minor)
+}
+
 /// A refused operation is final: the next one needs a person who retries, approves, resolves or requests a refund after
 /// it. A withheld one is not: it is planned again as soon as money may move.
 fn waits_for_retry(transaction: &Transaction, operations: &[BalanceOperation]) -> bool {

@@ -366,7 +366,10 @@ fn hold_late_end(draft: &mut Draft<'_>, known: &Aggregate, refund: &str) {
         RefundPhase::Failed => {
             format!("refund {} of {} did not reach the customer", own.number, Money::new(own.minor, currency))
         }
-        RefundPhase::Requested | RefundPhase::Sent(_) | RefundPhase::Accepted | RefundPhase::Resolved => return,
+        RefundPhase::Resolved => {
+            format!("refund {} of {} was accepted by the provider", own.number, Money::new(own.minor, currency))
+        }
+        RefundPhase::Requested | RefundPhase::Sent(_) | RefundPhase::Accepted => return,
     };
     let status = format!("{end}; a person had resolved the transaction before").into();
     draft.add(known.establish(ProviderFact::ReviewHold(ReviewHold::Requested { status }), draft.context()));

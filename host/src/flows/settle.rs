@@ -222,17 +222,20 @@ async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -
 async fn objection(
     cashier: &Cashier,
     aggregate: &Aggregate,
-    operation: &BalanceOperation,
+    due: &BalanceOperation,
 ) -> Result<Option<ReasonCode>, Fault> {
-    // A held status or a rejection came after it was planned. It is planned again when money may move.
-    if !aggregate.standing().may_post {
+    // A held status, a rejection or what changed the owed amount came after it was planned. What is due is planned again when
+    // money may move.
+    let standing = aggregate.standing();
+    let posted = operation::posted(&aggregate.transaction, &aggregate.operations).minor;
+    if !standing.may_post || operation::leads_away(due, standing.owed_minor, posted) {
         return Ok(Some(ReasonCode::Withheld));
     }
-    let Some(facts) = cashier.trading.account(operation.login).await? else {
+    let Some(facts) = cashier.trading.account(due.login).await? else {
         return Ok(Some(ReasonCode::AccountNotFound));
     };
     let mode = facts.group.account_mode;
-    let differs = only_on(cashier, aggregate, operation).is_some_and(|only| only != mode);
+    let differs = only_on(cashier, aggregate, due).is_some_and(|only| only != mode);
     Ok(differs.then_some(match mode {
         AccountMode::Real => ReasonCode::SandboxOnRealAccount,
         AccountMode::Demo => ReasonCode::LiveOnDemoAccount,

@@ -39,6 +39,7 @@ impl Books {
         let is_like = |row: &Row| {
             row.kind == TransactionType::Deposit.number()
                 && row.source == source.number()
+                && row.amount_minor() == amount.minor
                 && TransactionStatus::from_number(row.status.into()).is_some_and(&test)
         };
         let head = self.customers.get(&customer.0).map(|head| head.newest);

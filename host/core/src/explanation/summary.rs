@@ -119,8 +119,7 @@ pub fn manager_sentence(aggregate: &Aggregate, now: UnixTime) -> (String, &'stat
 }
 
 fn next(aggregate: &Aggregate, now: UnixTime) -> (&'static str, &'static str) {
-    const STOPPED: &str =
-        "The status that a person wrote stops what is owed or hides a review: write 1 or 2 to release it, then do what is named next";
+    const STOPPED: &str = "The status that a person wrote stops what is owed or hides a review: write 1 or 2 to release it, then do what is named next";
     let row = &aggregate.transaction;
     let (what, command) = unless_held(aggregate, now);
     let is_stopped = || duty::due(row, &aggregate.operations, now) == Some(Duty::AwaitRetry);

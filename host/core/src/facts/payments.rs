@@ -1,6 +1,6 @@
 //! Which payments the facts of one transaction name, and which of them it is credited for. It knows no transaction.
 
-use super::{Facts, PersonFact, ProviderFact, ReviewHold};
+use super::{Facts, PersonFact, ProviderFact};
 
 impl ProviderFact {
     /// The payment that it is about, whether that was confirmed, is held for review or went back; empty where it names none.
@@ -41,7 +41,7 @@ impl Facts {
     }
 
     /// Whether the payment of this id is this transaction's: it was confirmed, or a person ended its review with an amount, and
-    /// the review named no other transaction as its owner. Without an id, none is.
+    /// of whatever kind. Without an id, none is.
     pub fn has_payment(&self, id: &str) -> bool {
         self.confirms(id) || (!id.is_empty() && self.credits_by_resolution(id))
     }
@@ -54,9 +54,7 @@ impl Facts {
         });
         let Some((resolved_at, 1..)) = resolutions.max_by_key(|(seq, _)| *seq) else { return false };
         self.provider.iter().any(|known| match &known.fact {
-            ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment } | ReviewHold::Mismatch { payment, .. }) => {
-                **payment == *id && known.seq <= resolved_at
-            }
+            ProviderFact::ReviewHold(hold) => hold.payment() == id && known.seq <= resolved_at,
             _ => false,
         })
     }

@@ -1,6 +1,7 @@
 //! Which transaction an update is about, and what of it concerns a payment that was confirmed for another transaction before.
 //! It changes nothing.
 
+use crate::aggregate::Aggregate;
 use crate::credited_once;
 use crate::draft::Draft;
 use crate::facts::{ProviderFact, ReviewHold};
@@ -94,9 +95,12 @@ pub(super) fn owner_of(
     named: Option<TransactionId>,
     payment: &str,
 ) -> Option<TransactionId> {
-    let has = |id| draft.aggregate(id).is_some_and(|known| known.transaction.facts.has_payment(payment));
     let owner = draft.owner_of_payment(&receiver.merchant_account, payment)?;
-    (named != Some(owner) && !named.is_some_and(has)).then_some(owner)
+    let is_credited = |id| draft.aggregate(id).is_some_and(|known| known.credits());
+    // Where the owner is credited for it and the named one is not any more, a person decided whose it is.
+    let keeps =
+        |known: Aggregate| known.transaction.facts.has_payment(payment) && (known.credits() || !is_credited(owner));
+    (named != Some(owner) && !named.and_then(|id| draft.aggregate(id)).is_some_and(keeps)).then_some(owner)
 }
 
 /// The ids without those of another transaction of the config, and of the one that the payment was confirmed for before.

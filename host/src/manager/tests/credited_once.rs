@@ -166,3 +166,53 @@ async fn n10_a_late_confirmation_is_credited_where_no_manual_deposit_came_since(
     api.confirmed("e2", &reference, "pay_1").await;
     assert_eq!((api.posted(before), api.posted(open), api.reason(open).await.0), (AMOUNT, AMOUNT, 3));
 }
+
+#[tokio::test(start_paused = true)]
+async fn n10_what_else_the_provider_states_before_the_late_confirmation_changes_nothing() {
+    // The same two statements in either order, and one of another amount before the right one.
+    let review = |own: &Reference| Update {
+        amount: None,
+        payment_id: "".into(),
+        status: ProviderStatus::ManualReview,
+        ..paid("review", own)
+    };
+    let half = |own: &Reference| stated("half", own, "pay_1", 5_000);
+    for before in ["nothing", "a review", "half of it"] {
+        let api = ManagerApi::open().await;
+        let (open, reference) = api.pending("k").await;
+        api.receives(Update { reference: Some(reference.clone()), ..update("e1", ProviderStatus::Failed) }).await;
+        api.env.clock.advance(std::time::Duration::from_secs(CLOSED_QUERY_SECONDS.cast_unsigned() + 1));
+        let manual = api.entered(DEPOSIT, r#""process_now":1"#).await;
+        match before {
+            "a review" => api.receives(review(&reference)).await,
+            "half of it" => api.receives(half(&reference)).await,
+            _ => {}
+        }
+        api.confirmed("e2", &reference, "pay_1").await;
+        let (status, reason) = api.reason(open).await;
+        assert_eq!((status, api.env.trading.balance()), (9, AMOUNT), "{before}: {reason}");
+        assert!(reason.contains(&format!("transaction {manual} ")), "{before}: {reason}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn n10_a_late_payment_of_another_amount_names_the_manual_deposit_before_anybody_credits_it() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    api.receives(Update { reference: Some(reference.clone()), ..update("e1", ProviderStatus::Failed) }).await;
+    api.env.clock.advance(std::time::Duration::from_secs(CLOSED_QUERY_SECONDS.cast_unsigned() + 1));
+    let manual = api.entered(DEPOSIT, "").await;
+    api.receives(stated("e2", &reference, "pay_1", 9_500)).await;
+    let (_, reason) = api.reason(open).await;
+    assert!(reason.contains(&format!("transaction {manual} ")), "{reason}");
+    let credit = resolution(open, "credit", Some("95.0"));
+    api.duplicates(RESOLVE, &credit, manual).await;
+    let beyond = api.command("manager", RESOLVE, &resolution(open, "credit", Some("95.01"))).await;
+    assert_eq!(beyond.0, 409);
+    assert_eq!(api.command("manager", REJECT, &rejection(manual)).await.0, 200);
+    let beyond = api.command("manager", RESOLVE, &resolution(open, "credit", Some("95.01"))).await;
+    assert_eq!((beyond.0, beyond.1["error"].as_str()), (400, Some("AMOUNT_OUT_OF_RANGE")));
+    assert_eq!(api.command("manager", RESOLVE, &credit).await.0, 200);
+    assert_eq!(api.env.trading.balance(), 9_500);
+    assert_eq!(api.command("manager", PROCESS, &by_id(manual)).await.0, 409, "it stays rejected");
+}

@@ -307,7 +307,7 @@ async fn beside_a_manual_credit_no_review_of_the_order_ends_with_a_second_credit
         let (open, reference) = api.pending("k").await;
         let manual = api.entered(DEPOSIT, more).await;
         assert_eq!(api.command("manager", PROCESS, &by_id(manual)).await.0, 200);
-        let amount = Some(StatedAmount::Exact(usd(9_500)));
+        let amount = (status == ProviderStatus::Confirmed).then_some(StatedAmount::Exact(usd(9_500)));
         let stated = Update { payment_id: "pay_1".into(), amount, status, ..paid("e1", &reference) };
         api.env.notice(Some(1), vec![stated]).await.unwrap();
         api.env.run_for(1).await;
