@@ -17,6 +17,7 @@ mod refunds;
 mod refunds_approved;
 mod review;
 mod rights;
+mod same_payment;
 mod saving;
 mod sealing;
 mod second_person;

@@ -1,0 +1,173 @@
+//! One payment id stated for several orders, and entries beside what is paid: whoever credits one of them is asked about the others.
+
+use cashier_core::ids::Reference;
+use cashier_core::notice::Update;
+use cashier_core::status::ProviderStatus;
+
+use super::manual::{DEPOSIT, PROCESS, REJECT, by_id, entry, rejection};
+use super::manual_money::resolution;
+use super::review::{RESOLVE, RETRY};
+use super::*;
+use crate::test_cashier::{AMOUNT, OnPost, lock, paid};
+
+const UPDATE: &str = "MngUpdateCashierTransaction";
+
+fn of(event: &str, own: &Reference, status: ProviderStatus) -> Update {
+    Update { payment_id: "pay_1".into(), status, ..paid(event, own) }
+}
+
+impl ManagerApi {
+    async fn states(&self, update: Update) {
+        self.env.notice(Some(1), vec![update]).await.unwrap();
+        self.env.run_for(1).await;
+    }
+
+    /// Orders 1 and 2 for which the provider confirms one payment, the first of them first.
+    async fn one_payment_of_two_orders(&self) -> (Reference, Reference) {
+        let (_, first) = self.pending("k1").await;
+        let (_, second) = self.pending("k2").await;
+        self.confirmed("e1", &first, "pay_1").await;
+        self.confirmed("e2", &second, "pay_1").await;
+        assert_eq!(self.reason(2).await.0, 9);
+        (first, second)
+    }
+
+    async fn answered(&self, command: &str, data: &str) -> u64 {
+        u64::from(self.command("manager", command, data).await.0)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_is_not_credited_from_a_review_while_the_order_that_has_it_is_owed() {
+    let api = ManagerApi::open().await;
+    lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
+    api.one_payment_of_two_orders().await;
+    assert_eq!(api.reason(1).await.0, 4);
+    let credit = resolution(2, "credit", Some("100.0"));
+    assert_eq!(api.answered(RESOLVE, &credit).await, 409, "a retry of the first would credit it too");
+    // Closed, it makes way; then it is not retried any more.
+    assert_eq!(api.answered(RESOLVE, &resolution(1, "refuse", None)).await, 200);
+    assert_eq!(api.answered(RESOLVE, &credit).await, 200);
+    assert_eq!(api.answered(RETRY, &by_id(1)).await, 409);
+    assert_eq!((api.posted(1), api.posted(2)), (0, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_back_of_a_payment_is_taken_from_the_order_that_a_person_credited_for_it() {
+    for named in [1, 2] {
+        let api = ManagerApi::open().await;
+        lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
+        let (first, second) = api.one_payment_of_two_orders().await;
+        assert_eq!(api.answered(RESOLVE, &resolution(1, "refuse", None)).await, 200);
+        assert_eq!(api.answered(RESOLVE, &resolution(2, "credit", Some("100.0"))).await, 200);
+        let reference = if named == 1 { &first } else { &second };
+        api.states(of("e3", reference, ProviderStatus::Chargeback)).await;
+        assert_eq!((api.reason(2).await.0, api.env.trading.balance()), (8, 0), "named {named}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_that_a_person_credited_from_a_review_is_credited_to_no_third_order() {
+    let api = ManagerApi::open().await;
+    let (_, first) = api.pending("k1").await;
+    let manual = api.entered(DEPOSIT, r#""provider_payment_id":"pay_1","force":1"#).await;
+    api.confirmed("e1", &first, "pay_1").await;
+    assert_eq!(api.answered(REJECT, &rejection(manual)).await, 200);
+    assert_eq!(api.answered(RESOLVE, &resolution(1, "credit", Some("100.0"))).await, 200);
+    let (third, reference) = api.pending("k3").await;
+    api.confirmed("e3", &reference, "pay_1").await;
+    assert_eq!((api.reason(third).await.0, api.env.trading.balance()), (9, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_entered_beside_an_order_that_is_credited_and_under_review() {
+    for fields in [r#""force":1,"process_now":1"#, r#""force":1"#] {
+        let api = ManagerApi::open().await;
+        let (open, reference) = api.pending("k").await;
+        api.confirmed("e1", &reference, "pay_1").await;
+        api.states(Update { amount: None, ..of("e2", &reference, ProviderStatus::ManualReview) }).await;
+        assert_eq!((api.reason(open).await.0, api.posted(open)), (9, AMOUNT));
+        let answer = api.error("manager", DEPOSIT, &entry(fields)).await;
+        assert_eq!((answer, api.env.trading.balance()), ((409, "OPEN_DEPOSIT_EXISTS".into()), AMOUNT), "{fields}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_written_status_lets_nothing_be_entered_beside_what_is_owed() {
+    for status in [7, 8, 6, 5] {
+        let api = ManagerApi::open().await;
+        let (open, reference) = api.pending("k").await;
+        lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
+        api.confirmed("e1", &reference, "pay_1").await;
+        assert_eq!(api.answered(UPDATE, &format!(r#"{{"id":{open},"status":{status}}}"#)).await, 200);
+        let answer = api.error("manager", DEPOSIT, &entry(r#""force":1"#)).await;
+        assert_eq!(answer, (409, "OPEN_DEPOSIT_EXISTS".into()), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manual_deposit_settles_an_order_that_is_written_as_settled_outside_and_comes_once() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
+    api.confirmed("e1", &reference, "pay_1").await;
+    assert_eq!(api.answered(UPDATE, &format!(r#"{{"id":{open},"status":3}}"#)).await, 200);
+    let without = api.error("manager", DEPOSIT, &entry("")).await;
+    assert_eq!(without, (409, "OPEN_DEPOSIT_EXISTS".into()), "the person sees beside what it is entered");
+    api.entered(DEPOSIT, r#""force":1,"process_now":1"#).await;
+    assert_eq!(api.answered(UPDATE, &format!(r#"{{"id":{open},"status":2}}"#)).await, 200);
+    assert_eq!(api.answered(RETRY, &by_id(open)).await, 409);
+    assert_eq!((api.posted(open), api.env.trading.balance()), (0, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_is_not_closed_beside_a_posting_without_an_answer() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
+    api.confirmed("e1", &reference, "pay_1").await;
+    lock(&api.env.trading.next_posts).push_back(OnPost::NeverArrives);
+    api.command("manager", RETRY, &by_id(open)).await;
+    assert_eq!(api.env.unsettled_operations(cashier_core::ids::TransactionId(open)), 1);
+    assert_eq!(api.answered(RESOLVE, &resolution(open, "refuse", None)).await, 409);
+    api.env.run_for(120).await;
+    assert_eq!((api.posted(open), api.env.trading.balance()), (AMOUNT, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credit_that_a_person_refused_before_it_arrived_is_not_posted() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    lock(&api.env.trading.next_posts).extend(std::iter::repeat_n(OnPost::NeverArrives, 20));
+    api.states(of("e1", &reference, ProviderStatus::Confirmed)).await;
+    // The provider wants a person to look at it while the posting has no answer.
+    api.states(Update { amount: None, ..of("e2", &reference, ProviderStatus::ManualReview) }).await;
+    assert_eq!(api.reason(open).await.0, 9);
+    assert_eq!(api.env.unsettled_operations(cashier_core::ids::TransactionId(open)), 1);
+    assert_eq!(api.answered(RESOLVE, &resolution(open, "refuse", None)).await, 200);
+    lock(&api.env.trading.next_posts).clear();
+    api.env.run_for(300).await;
+    assert_eq!((api.posted(open), api.env.trading.balance(), api.reason(open).await.0), (0, 0, 6));
+    let posts = api.env.trading.postings().len();
+    assert_eq!(posts, 0, "nothing was posted and taken back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_manual_deposit_that_may_be_a_late_payment_is_asked_about() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    let ended =
+        Update { reference: Some(reference.clone()), amount: None, ..of("e1", &reference, ProviderStatus::Failed) };
+    api.states(ended).await;
+    api.env.clock.advance(std::time::Duration::from_secs(cashier_core::duty::CLOSED_QUERY_SECONDS.cast_unsigned() + 1));
+    let credited = api.entered(DEPOSIT, r#""process_now":1"#).await;
+    let waiting = api.entered(DEPOSIT, "").await;
+    api.states(of("e2", &reference, ProviderStatus::ManualReview)).await;
+    api.states(Update { amount: None, ..of("e3", &reference, ProviderStatus::Confirmed) }).await;
+    assert_eq!(api.answered(REJECT, &rejection(waiting)).await, 200);
+    let (number, data) = api.command("manager", RESOLVE, &resolution(open, "credit", Some("100.0"))).await;
+    assert_eq!(number, 409, "{data}");
+    assert!(data["message"].as_str().unwrap().contains(&format!("transaction {credited} ")), "{data}");
+    assert_eq!(api.answered(PROCESS, &by_id(waiting)).await, 409, "it stays rejected");
+    assert_eq!(api.env.trading.balance(), AMOUNT);
+}
