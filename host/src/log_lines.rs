@@ -145,15 +145,11 @@ impl LogQueue {
                 let (security, ordinary): (Vec<_>, Vec<_>) = in_hand.into_iter().partition(Line::is_security);
                 ordinary.iter().for_each(|line| state.lose(line.kind));
                 let has_file = self.has_file(&state);
-                let mut waits = state.is_file_failing;
-                for line in security.into_iter().filter(|line| !line.is_saved) {
-                    if !has_file || !state.save_instead(&line) {
-                        waits = true;
-                        state.wait_again(line);
-                    }
-                }
+                let unsaved = security.into_iter().filter(|line| !line.is_saved);
+                let waits: Vec<Line> = unsaved.filter(|line| !has_file || !state.save_instead(line)).collect();
+                pause = if waits.is_empty() && !state.is_file_failing { BATCH_PAUSE } else { RETRY_PAUSE };
+                state.wait_again(waits);
                 self.0.file_wanted.notify_all();
-                pause = if waits { RETRY_PAUSE } else { BATCH_PAUSE };
                 reports.into_iter().for_each(|report| state.put_back(report));
             }
             if !state.is_failing {

@@ -71,6 +71,13 @@ pub(super) struct SavingLine {
     pub(super) text: Arc<[u8]>,
 }
 
+impl SavingLine {
+    /// As it waits for the reader.
+    fn to_line(&self) -> Line {
+        Line { kind: LineKind::Security, number: self.number, is_saved: false, text: Arc::clone(&self.text) }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct QueuedLines {
     pub(super) waiting: VecDeque<Line>,
@@ -169,20 +176,24 @@ impl QueuedLines {
     }
 
     /// Security events that wait are to be saved, and those too that are being written: they may have been written in part, and
-    /// evidence twice is better than none. At the end all of them, before it as many as may wait for the file.
+    /// evidence twice is better than none. At the end all of them, before it as many as may wait for the file. One that failed is
+    /// tried with a single line, and gets the others once it took that.
     pub(super) fn move_to_file(&mut self) {
+        let most = if self.is_file_failing && !self.is_ending { 1 } else { usize::MAX };
         let in_hand: Vec<(u64, Arc<[u8]>)> = self
             .in_hand
             .iter()
             .filter(|line| line.is_security() && !line.is_saved)
             .filter(|line| self.saving.iter().all(|saving| saving.number != line.number))
             .map(|line| (line.number, Arc::clone(&line.text)))
+            .take(most.saturating_sub(self.saving.len()))
             .collect();
         for (number, text) in in_hand {
             self.save(SavingLine { number, is_copy: true, text });
         }
         for line in std::mem::take(&mut self.waiting) {
-            if line.is_security() && (self.is_ending || self.may_save(line.text.len())) {
+            let may_move = self.saving.len() < most && (self.is_ending || self.may_save(line.text.len()));
+            if line.is_security() && may_move {
                 self.take_bytes(line.kind, line.text.len());
                 self.save(SavingLine { number: line.number, is_copy: false, text: line.text });
             } else {
@@ -197,23 +208,21 @@ impl QueuedLines {
         let Some(line) = self.saving.pop_front() else { return };
         self.saving_bytes = self.saving_bytes.saturating_sub(line.text.len());
         self.saves += 1;
+        let works_again = is_saved && self.is_file_failing;
         (self.is_file_failing, self.is_file_hung) = (!is_saved, false);
         if is_saved {
             self.overflowed += 1;
             self.in_hand.iter_mut().filter(|known| known.number == line.number).for_each(|known| known.is_saved = true);
+            if works_again && self.is_stalled {
+                self.move_to_file();
+            }
         } else {
-            self.unsaved(line);
+            let mut unsaved = vec![line];
             if !self.is_ending {
                 self.saving_bytes = 0;
-                std::mem::take(&mut self.saving).into_iter().for_each(|line| self.unsaved(line));
+                unsaved.extend(std::mem::take(&mut self.saving));
             }
-        }
-    }
-
-    fn unsaved(&mut self, line: SavingLine) {
-        if !line.is_copy {
-            let SavingLine { number, text, .. } = line;
-            self.wait_again(Line { kind: LineKind::Security, number, is_saved: false, text });
+            self.wait_again(unsaved.into_iter().filter(|line| !line.is_copy).map(|line| line.to_line()).collect());
         }
     }
 
@@ -222,11 +231,12 @@ impl QueuedLines {
         if !self.is_file_hung || self.is_ending {
             return;
         }
+        let mut back = Vec::new();
         for (index, mut line) in std::mem::take(&mut self.saving).into_iter().enumerate() {
             let goes_back = !line.is_copy && self.fits(LineKind::Security, line.text.len());
             if goes_back {
-                let (number, text) = (line.number, Arc::clone(&line.text));
-                self.wait_again(Line { kind: LineKind::Security, number, is_saved: false, text });
+                self.add_bytes(LineKind::Security, line.text.len());
+                back.push(line.to_line());
                 line.is_copy = true;
             }
             if index == 0 || !goes_back {
@@ -235,23 +245,39 @@ impl QueuedLines {
                 self.saving_bytes = self.saving_bytes.saturating_sub(line.text.len());
             }
         }
+        self.insert(back);
     }
 
-    /// A security event waits for the reader again, in its place. Where there are too many, the newest are lost.
-    pub(super) fn wait_again(&mut self, line: Line) {
+    /// Security events wait for the reader again, in their places. Where there are too many, the newest are lost.
+    pub(super) fn wait_again(&mut self, lines: Vec<Line>) {
         if self.is_ending {
-            return self.lose(line.kind);
+            return lines.iter().for_each(|line| self.lose(line.kind));
         }
-        self.add_bytes(line.kind, line.text.len());
-        let place = self.waiting.partition_point(|known| known.number < line.number);
-        self.waiting.insert(place, line);
+        lines.iter().for_each(|line| self.add_bytes(line.kind, line.text.len()));
+        self.insert(lines);
+        let mut others = Vec::new();
         while !self.fits(LineKind::Security, 0)
-            && let Some(newest) = self.waiting.iter().rposition(Line::is_security)
-            && let Some(line) = self.waiting.remove(newest)
+            && let Some(line) = self.waiting.pop_back()
         {
-            self.take_bytes(line.kind, line.text.len());
-            self.lose(line.kind);
+            if line.is_security() {
+                self.take_bytes(line.kind, line.text.len());
+                self.lose(line.kind);
+            } else {
+                others.push(line);
+            }
         }
+        self.waiting.extend(others.into_iter().rev());
+    }
+
+    /// Puts lines into their places, all in one pass: whoever logs waits for it.
+    fn insert(&mut self, lines: Vec<Line>) {
+        let Some(first) = lines.iter().map(|line| line.number).min() else { return };
+        let place = self.waiting.partition_point(|known| known.number < first);
+        let mut later: Vec<Line> = self.waiting.split_off(place).into();
+        later.extend(lines);
+        // Two sorted parts are merged.
+        later.sort_by_key(|line| line.number);
+        self.waiting.extend(later);
     }
 
     pub(super) fn add_bytes(&mut self, kind: LineKind, length: usize) {

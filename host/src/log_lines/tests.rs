@@ -1,5 +1,6 @@
 //! A reader that stalls, comes back or goes away, and what it gets in the end.
 
+mod failing;
 mod hung;
 mod parts;
 
