@@ -175,7 +175,8 @@ async fn run(
     if let Err(refusal) = &answered
         && cashier_core::refused::is_recorded(command.effect == Effect::Changes, refusal.code)
     {
-        let (subject, stated) = refused::of_request(command.name, envelope.data.as_ref());
+        let (named, stated) = refused::of_request(command.name, envelope.data.as_ref());
+        let subject = refused::subject(&manager.cashier, &act.session, named);
         refusals::record(&manager.cashier, &act, subject, refusal.code, stated).await;
     }
     answered

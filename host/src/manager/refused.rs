@@ -3,9 +3,10 @@
 use cashier_core::edit::FieldChange;
 use cashier_core::ids::{ApprovalId, ConfigId, ID_MAX, TransactionId};
 use cashier_core::refused;
+use cashier_core::session::ManagerSession;
 use serde_json::Value;
 
-use crate::flows::AuditSubject;
+use crate::flows::{AuditSubject, Cashier};
 use crate::json_object::{Members, shown};
 use crate::wire::values::AnyJson;
 
@@ -33,6 +34,23 @@ pub(super) fn of_request(command: &str, data: Option<&AnyJson>) -> (AuditSubject
     let subject = noun.zip(named).map(|((_, subject), id)| subject(id));
     let stated = refused::stated(values.iter().map(|(name, value)| (&**name, value.as_deref())));
     (subject.unwrap_or_default(), stated)
+}
+
+/// The named row, where it exists for the session: the record is then shown with it. Of another one, and of a session that may use no
+/// command at all, the record has the id as it was sent, and nobody writes into what happened to a row that they do not see.
+pub(super) fn subject(cashier: &Cashier, session: &ManagerSession, named: AuditSubject) -> AuditSubject {
+    let AuditSubject { config, transaction, approval } = named;
+    let snapshot = cashier.snapshot();
+    let is_seen = |brand: &str| session.role().may_manage_cashier() && session.sees(brand);
+    let has_config = snapshot.config(config).is_some_and(|known| is_seen(&known.config.brand));
+    let has_approval = snapshot.approval(approval).is_some_and(|known| is_seen(&known.brand));
+    let known = cashier.ledger.peek(|books| books.transaction(transaction));
+    let has_transaction = known.is_ok_and(|known| known.is_some_and(|row| is_seen(&row.brand)));
+    AuditSubject {
+        config: if has_config { config } else { ConfigId(0) },
+        transaction: if has_transaction { transaction } else { TransactionId(0) },
+        approval: if has_approval { approval } else { ApprovalId(0) },
+    }
 }
 
 /// The name of a command that does not exist, as it was sent.

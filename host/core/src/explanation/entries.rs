@@ -10,6 +10,7 @@ use crate::inbox;
 use crate::notice::{ProviderEvent, StatedAmount};
 use crate::operation::{BalanceOperation, OperationKey};
 use crate::provider_call::ProviderCall;
+use crate::session::Role;
 use crate::status::{OperationStatus, ProcessingStatus, SignatureStatus, Source, TransactionType};
 use crate::time::UnixTime;
 use crate::transaction::Transaction;
@@ -151,7 +152,15 @@ fn act(known: &StoredAct) -> ExplainedEntry {
         ("outcome", text(&*known.outcome)),
         ("changes", DetailValue::Changes(known.changes.clone())),
     ];
-    let title = format!("{} by manager {}: {}", known.command, known.manager_id, known.outcome);
+    // A refused command may be anybody's.
+    let who = match known.role {
+        Role::Manager | Role::Dealer | Role::Admin | Role::CrmManager | Role::CrmAdmin => "manager",
+        Role::Customer => "customer",
+        Role::User => "user",
+        Role::System => "system session",
+        Role::Fix => "FIX session",
+    };
+    let title = format!("{} by {who} {}: {}", known.command, known.manager_id, known.outcome);
     entry(known.at, EntryKind::Record, title, details)
 }
 

@@ -76,16 +76,17 @@ fn a_payment_is_explained_in_the_order_of_time_with_what_each_fact_changed() {
     };
     let unverified = |event, is_cut| UnverifiedEvent { event, is_cut };
     let unverified = vec![unverified(forged.clone(), false), unverified(forged, true), unverified(recovered, false)];
-    let acts = vec![StoredAct {
+    let act = |role, outcome: &str| StoredAct {
         seq: cashier_core::ids::Seq(0),
         at: NOW.plus(91),
         manager_id: ManagerId(7),
-        role: Role::Manager,
+        role,
         brand: "".into(),
         command: "MngUpdateCashierTransaction".into(),
-        outcome: "done".into(),
+        outcome: outcome.into(),
         changes: Vec::new(),
-    }];
+    };
+    let acts = vec![act(Role::Manager, "done"), act(Role::Customer, "refused: PERMISSION_DENIED")];
     let history = PaymentHistory { calls, events, more_events: false, unverified, unverified_count: 40, acts };
     let found = explain(refunded, &history, &[], None, NOW.plus(100));
     let expected = [
@@ -101,6 +102,7 @@ fn a_payment_is_explained_in_the_order_of_time_with_what_each_fact_changed() {
         "70 provider_call: query call to api.stripe.com: timed out after 412 ms",
         "90 fact: refunded: 50.0 USD (refund re_1, payment pi_1)",
         "91 record: MngUpdateCashierTransaction by manager 7: done",
+        "91 record: MngUpdateCashierTransaction by customer 7: refused: PERMISSION_DENIED",
         "92 operation: BALANCE_OUT of -50.0 USD: posted by the trading server",
     ];
     assert_eq!(lines(&found.entries), expected);
