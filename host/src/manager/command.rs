@@ -45,8 +45,25 @@ pub enum ListPart {
     Page,
     /// A page alone: CSV shows no count, and counting for each page of an export would take longer with every page.
     UncountedPage,
+    /// The same behind a row of an export: one condition of the request is the host's own.
+    NextPage,
     /// Up to so many rows in the order in which they are found, of a list whose rows have no id to go on behind.
     Rows(u64),
+}
+
+impl ListPart {
+    /// The filter of the request for it, on top of conditions that the command itself sets.
+    pub(super) fn filter<F: Field>(self, data: &[u8], own: FilterBuilder<F>) -> Result<Filter<F>, Refusal> {
+        let mut parameters = Parameters::from_json(data)?;
+        if let Self::Rows(_) = self {
+            parameters.take("limit")?;
+        }
+        let filter = parameters.into_filter_on(own.of_request(usize::from(self == Self::NextPage)))?;
+        Ok(match self {
+            Self::Page => filter,
+            Self::UncountedPage | Self::NextPage | Self::Rows(_) => filter.uncounted(),
+        })
+    }
 }
 
 /// What every command may be answered, whatever it does.
@@ -105,15 +122,7 @@ impl CommandCall {
 
     /// The same on top of conditions that the command itself sets.
     pub fn filter_on<F: Field>(&self, own: FilterBuilder<F>) -> Result<Filter<F>, Refusal> {
-        let mut parameters = Parameters::from_json(self.data())?;
-        if let ListPart::Rows(_) = self.part {
-            parameters.take("limit")?;
-        }
-        let filter = parameters.into_filter_on(own)?;
-        Ok(match self.part {
-            ListPart::Page => filter,
-            ListPart::UncountedPage | ListPart::Rows(_) => filter.uncounted(),
-        })
+        self.part.filter(self.data(), own)
     }
 
     /// Who reads a list of up to so many rows.

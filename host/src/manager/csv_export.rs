@@ -143,7 +143,8 @@ impl CsvExport {
         self.members.insert("limit".to_owned(), json!(self.asked));
         let unwritten = |_| Refusal::new(RefusalCode::Internal, "the request of a page could not be written");
         let data = to_raw_value(&self.members).map_err(unwritten)?;
-        let page = (self.ask)(Some(AnyJson(data)), ListPart::UncountedPage).await?;
+        let part = if self.last_id.is_some() { ListPart::NextPage } else { ListPart::UncountedPage };
+        let page = (self.ask)(Some(AnyJson(data)), part).await?;
         Ok(CsvPieces::new(page.into_body(), self.columns.clone(), self.last_id.is_none()))
     }
 
@@ -210,6 +211,8 @@ impl Pieces for CsvExport {
 mod tests {
     use std::sync::Mutex;
 
+    use cashier_core::filter::{Clause, EventField, FilterBuilder};
+
     use super::*;
     use crate::test_cashier::TestClock;
 
@@ -255,9 +258,42 @@ mod tests {
         assert_eq!(rows, Ok(25_000));
         let page = |beyond: &str| format!(r#"{{"limit":10000,"orderBy":[["id","desc"]],"where":[{beyond}]}}"#);
         let pages = [page(""), page(r#"["id","<",15001]"#), page(r#"["id","<",5001]"#)];
-        assert_eq!(asked, pages.map(|data| (data, ListPart::UncountedPage)));
+        let parts = [ListPart::UncountedPage, ListPart::NextPage, ListPart::NextPage];
+        assert_eq!(asked, pages.into_iter().zip(parts).collect::<Vec<_>>());
         let (rows, asked) = exported((1..=25_000).rev().collect(), "id", r#"{"limit":50000}"#).await;
         assert_eq!((rows, asked), (Ok(25_000), vec![(r#"{"limit":50000}"#.to_owned(), ListPart::UncountedPage)]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn i10_an_export_with_as_many_conditions_as_a_filter_may_have_goes_to_its_end() {
+        // Like a command that sets the brand of the session itself.
+        let scoped = |list: Ask| -> Ask {
+            Box::new(move |data, part| {
+                let mut own = FilterBuilder::<EventField>::new();
+                own.flat(Clause::Where, &["brand", "=", "ion4"]).unwrap();
+                let sent = data.unwrap();
+                if let Err(refusal) = part.filter(sent.0.get().as_bytes(), own) {
+                    return Box::pin(std::future::ready(Err(refusal)));
+                }
+                let mut request: Value = serde_json::from_str(sent.0.get()).unwrap();
+                request["where"] = request["where"].as_array().unwrap().iter().skip(32).cloned().collect();
+                list(Some(AnyJson(to_raw_value(&request).unwrap())), part)
+            })
+        };
+        let exported = async |conditions: usize| {
+            let wide = vec![json!(["id", ">", 0]); conditions];
+            let data = AnyJson(to_raw_value(&json!({"limit": 60_000, "where": wide})).unwrap());
+            let (columns, clock) = (Columns::Fields(vec!["id".to_owned()]), Arc::new(TestClock::running()));
+            let list = list((1..=25_000).rev().collect(), &Asked::default());
+            let mut pieces = answer(scoped(list), columns, Some(data), clock).await?.into_body().into_pieces();
+            let mut lines = 0;
+            while let Some(piece) = pieces.next().await.map_err(Refusal::invalid)? {
+                lines += piece.iter().filter(|byte| **byte == b'\n').count();
+            }
+            Ok::<_, Refusal>(lines)
+        };
+        assert_eq!(exported(32).await.unwrap(), 25_001);
+        assert_eq!(exported(33).await.unwrap_err().message, "where: more than 32 conditions");
     }
 
     #[tokio::test(start_paused = true)]

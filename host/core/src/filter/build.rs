@@ -43,6 +43,8 @@ pub struct FilterBuilder<F: 'static> {
     /// The fields that may be named.
     fields: &'static [F],
     conditions: Vec<Condition<F>>,
+    /// Conditions of the host's own, which take no place of those that a request may have.
+    own: usize,
     order: Vec<(F, Direction)>,
     listed: usize,
     limit: usize,
@@ -67,6 +69,7 @@ impl<F: Field> FilterBuilder<F> {
         Self {
             fields,
             conditions: Vec::new(),
+            own: 0,
             order: Vec::new(),
             listed: 0,
             limit: LIMIT_DEFAULT,
@@ -79,6 +82,12 @@ impl<F: Field> FilterBuilder<F> {
     #[must_use]
     pub fn oldest_first(self) -> Self {
         Self { direction: Direction::Ascending, ..self }
+    }
+
+    /// From here on the conditions are those of a request, of which so many are the host's own, as all are that are there already.
+    #[must_use]
+    pub fn of_request(self, own: usize) -> Self {
+        Self { own: self.conditions.len() + own, ..self }
     }
 
     /// One element of `where` (`[field, op, value]`) or `whereNot` (`[field, value]`).
@@ -198,7 +207,7 @@ impl<F: Field> FilterBuilder<F> {
     }
 
     fn add(&mut self, clause: Clause, field: F, negated: bool, test: Test) -> Result<(), Refusal> {
-        if self.conditions.len() >= CONDITIONS_MAX {
+        if self.conditions.len() >= CONDITIONS_MAX + self.own {
             return Err(Refusal::invalid(format!("{}: more than {CONDITIONS_MAX} conditions", clause.name())));
         }
         self.conditions.push(Condition { field, negated, test });
