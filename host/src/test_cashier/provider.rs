@@ -123,6 +123,8 @@ pub(crate) struct TestProvider {
     pub(crate) notice_event_id: Mutex<Box<str>>,
     /// Configs whose module does not work.
     pub(crate) not_working: Mutex<Vec<ConfigId>>,
+    /// So many of the next notices are not verified, because their module does not answer in time.
+    pub(crate) stuck_tries: AtomicU64,
     /// Configs whose provider cannot be reached: a call to it ends after half a minute without an answer, and so does
     /// opening the gateway. Their module's health is degraded.
     pub(crate) unreachable: Mutex<Vec<ConfigId>>,
@@ -252,6 +254,7 @@ impl Gateway for TestGateway {
         let acknowledgement = lock(&self.provider.acknowledgement).clone();
         let verdict = match updates {
             _ if lock(&self.provider.not_working).contains(&config) => Verdict::NotWorking("stuck".to_owned()),
+            _ if take_one(&self.provider.stuck_tries) => Verdict::NotWorking("stuck once".to_owned()),
             _ if over_network && offline => Verdict::NeedsNetwork,
             None if signed && body.starts_with("unreadable") => Verdict::Unreadable {
                 notice: UnreadableNotice { reason: "no amount".into(), ..UnreadableNotice::default() },
@@ -506,4 +509,9 @@ pub(super) fn published_configs() -> Vec<ProviderConfig> {
         ..config(id)
     };
     vec![published(1, "ion4", ""), published(2, "", "EUR"), published(3, "other", "")]
+}
+
+/// Whether there was one left.
+fn take_one(left: &AtomicU64) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }

@@ -15,7 +15,7 @@ use cashier_core::time::UnixTime;
 use super::judging::{self, ReplayMode, ReplayedEvent};
 use super::reading::{self, NoticeProof, Reading};
 use super::verdict::ReplayVerdict;
-use super::{no_such_event, raw, unreadable_storage};
+use super::{is_whole, no_such_event, raw, unreadable_storage};
 use crate::flows::Cashier;
 use crate::flows::manager_act::ManagerAct;
 use crate::ledger::storage_unavailable;
@@ -130,7 +130,7 @@ async fn recover(
     };
     if !is_own {
         let stored = cashier.archive.notice(event.notice_id).await.map_err(|fault| unreadable_storage(&fault))?;
-        let Some(stored) = stored else { return Ok(None) };
+        let Some(stored) = stored.filter(is_whole) else { return Ok(None) };
         let read = reading::read(cashier, &act.session, &event, &raw(stored), true).await;
         match read.map(|read| read.reading) {
             Ok(Reading::Understood(notice)) if notice.receivers().any(|own| own.config_id == config) => {}

@@ -167,6 +167,10 @@ pub(super) async fn show(
         tracing::error!(event = %event.id, "stored body of a verified webhook is not the one that was received: its digest is another");
         return without(ReplayVerdict::BodyAltered, NoticeProof::None, Box::default());
     }
+    // Not even where a module verifies it: what it does not sign may be the body, and the rest of that is nowhere.
+    if !is_whole {
+        return without(ReplayVerdict::Rejected, NoticeProof::None, CUT.into());
+    }
     let raw = raw(stored);
     let ReadNotice { reading, proof, calls } = reading::read(cashier, &act.session, event, &raw, dry_run).await?;
     if secret_required && proof == NoticeProof::Record {
@@ -175,7 +179,6 @@ pub(super) async fn show(
     let (verdict, reason) = match &reading {
         Reading::Understood(_) => (ReplayVerdict::Understood, Box::default()),
         Reading::Unreadable(_, notice) => (ReplayVerdict::Unreadable, notice.reason.clone()),
-        Reading::Rejected(_) if !is_whole => return without(ReplayVerdict::Rejected, proof, CUT.into()),
         Reading::Rejected(reason) => return without(ReplayVerdict::Rejected, proof, reason.clone()),
     };
     if verdict == ReplayVerdict::Unreadable && !is_quarantined && !event.is_unread() {

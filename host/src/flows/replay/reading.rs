@@ -90,9 +90,9 @@ async fn read_proven(
     let receiver = cashier.receiver(&*gateway);
     let proof = match gateway.verify(raw, true).await.answer {
         Verdict::Verified { .. } | Verdict::Unreadable { .. } => NoticeProof::Secret,
-        Verdict::Rejected(_) | Verdict::Undetermined(_) | Verdict::NeedsNetwork | Verdict::NotWorking(_) => {
-            NoticeProof::Record
-        }
+        Verdict::Rejected(_) | Verdict::Undetermined(_) | Verdict::NeedsNetwork => NoticeProof::Record,
+        // A module that does not answer says nothing about its secrets.
+        Verdict::NotWorking(reason) => return Err(not_working(&reason)),
     };
     let Called { answer, calls } = gateway.read_proven(raw, offline).await;
     let reading = match answer {

@@ -291,3 +291,40 @@ async fn f4_a_verified_event_whose_stored_body_is_not_the_one_that_came_is_not_r
     api.env.run_for(2).await;
     assert_eq!((api.env.status(ION4), api.env.trading.balance()), (1, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn f4_a_module_that_does_not_answer_once_is_not_taken_for_one_whose_secret_is_gone() {
+    let api = ManagerApi::open().await;
+    let reference = pending(&api).await;
+    api.env.notice(Some(1), vec![confirmed("evt_1", &reference)]).await.unwrap();
+    api.env.notice(Some(1), vec![confirmed("evt_2", &reference)]).await.unwrap();
+    api.env.run_for(2).await;
+    let stuck = || api.env.provider.stuck_tries.store(1, Ordering::SeqCst);
+    for data in [r#"{"id":1,"secret_required":1}"#, r#"{"id":1}"#, r#"{"id":1,"dry_run":1}"#] {
+        stuck();
+        assert_eq!(api.error("manager", REPLAY, data).await, (503, "PROVIDER_UNAVAILABLE".into()), "{data}");
+    }
+    stuck();
+    let all = r#"{"provider_config_id":1,"since":0,"secret_required":1}"#;
+    let (_, turn) = api.command("manager", REPLAY, all).await;
+    let verdicts: Vec<&Value> = turn["outcomes"].as_array().unwrap().iter().map(|one| &one["verdict"]).collect();
+    assert_eq!(verdicts, [&json!("module not working"), &json!("understood")], "{turn}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f4_a_webhook_that_was_cut_in_quarantine_is_recovered_by_no_module_that_does_not_sign_its_body() {
+    let api = ManagerApi::open().await;
+    let reference = pending(&api).await;
+    let body = format!("lost {}", "x".repeat(100_000));
+    let id = rejected(&api, &body).await;
+    // The module verifies what is stored of it, which is not what came.
+    secret_is_right(&api, &body[..16 * 1024], &reference);
+    for data in [format!(r#"{{"id":{id}}}"#), r#"{"provider_config_id":1,"since":0}"#.to_owned()] {
+        let (_, found) = api.command("manager", REPLAY, &data).await;
+        let outcome = &found["outcomes"][0];
+        assert_eq!((&outcome["verdict"], &outcome["proof"]), (&json!("rejected"), &json!("none")), "{found}");
+        assert!(outcome["reason"].as_str().unwrap().contains("was cut"), "{found}");
+    }
+    api.env.run_for(2).await;
+    assert_eq!((api.env.status(ION4), api.env.trading.balance()), (1, 0));
+}
