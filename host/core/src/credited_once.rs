@@ -11,6 +11,7 @@ use crate::duty;
 use crate::facts::{Facts, PersonFact, ProviderFact, ReviewHold};
 use crate::ids::{ConfigId, TransactionId};
 use crate::manual::ManualRequest;
+use crate::money::Money;
 use crate::notice::Update;
 use crate::operation::BalanceOperation;
 use crate::refusal::{Refusal, RefusalCode};
@@ -177,7 +178,7 @@ fn check_beside_entered(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refu
     let carried = ids.iter().filter_map(|id| entered_with(draft, row, id));
     let mut owners = named.iter().copied().chain(entered_beside(&row.facts)).chain(carried).collect::<BTreeSet<_>>();
     if !row.facts.any(ProviderFact::is_confirmation) {
-        owners.extend(entered_since(draft, row));
+        owners.extend(entered_since(draft, row, std::iter::empty()));
     }
     for owner in owners.into_iter().filter_map(|id| draft.aggregate(id)) {
         let (entered, number) = (&owner.transaction, owner.transaction.id);
@@ -218,13 +219,7 @@ pub(crate) fn hold_entered(
     facts: &mut Vec<ProviderFact>,
 ) {
     let is_new = |fact: &ProviderFact| !transaction.facts.any(|known| known == fact);
-    let is_paid = |fact: &ProviderFact| {
-        fact.is_confirmation() || matches!(fact, ProviderFact::ReviewHold(ReviewHold::AmountUnstated { .. }))
-    };
-    // Another amount, currency or mode was paid: a person credits it, who must see the other transaction.
-    let is_other = |fact: &ProviderFact| matches!(fact, ProviderFact::ReviewHold(ReviewHold::Mismatch { .. }));
-    let states_money = facts.iter().any(|fact| is_paid(fact) || is_other(fact) || fact.is_reversal());
-    let Some(entered) = entered_by_hand(draft, transaction, update, states_money) else { return };
+    let Some(entered) = entered_by_hand(draft, transaction, update, facts) else { return };
     let hold = ReviewHold::PaymentReused { payment: update.payment_id.clone(), owner: entered.to_string().into() };
     let reused = ProviderFact::ReviewHold(hold);
     let mut is_held = transaction.facts.any(ProviderFact::is_confirmation);
@@ -238,13 +233,28 @@ pub(crate) fn hold_entered(
     }
 }
 
+/// It would be credited but for what a person entered.
+fn is_paid(fact: &ProviderFact) -> bool {
+    fact.is_confirmation() || matches!(fact, ProviderFact::ReviewHold(ReviewHold::AmountUnstated { .. }))
+}
+
+/// Another amount, currency or mode was paid: a person credits it, who must see the other transaction.
+fn is_other(fact: &ProviderFact) -> bool {
+    matches!(fact, ProviderFact::ReviewHold(ReviewHold::Mismatch { .. }))
+}
+
+/// Something was paid, or went back.
+fn states_payment(fact: &ProviderFact) -> bool {
+    is_paid(fact) || is_other(fact) || fact.is_reversal()
+}
+
 /// The manual deposit that may be the same money: a person entered it with an id of this payment, or beside this order while it
 /// was expected to be paid, or later than the order when nobody expected that any more, and did not reject it.
 fn entered_by_hand(
     draft: &Draft<'_>,
     transaction: &Transaction,
     update: &Update,
-    states_money: bool,
+    facts: &[ProviderFact],
 ) -> Option<TransactionId> {
     let refs = update.refs.iter().chain(transaction.refs.iter()).map(|id| &*id.value);
     let ids = std::iter::once(&*update.payment_id).chain(refs).chain(transaction.facts.paid());
@@ -255,18 +265,23 @@ fn entered_by_hand(
         entered_beside(&transaction.facts).find(stands)
     };
     // One that is paid was looked at before; a review in between is no payment.
-    let is_late = states_money && !transaction.facts.any(ProviderFact::is_confirmation);
-    let late = || is_late.then(|| entered_since(draft, transaction).next()).flatten();
+    let is_late = facts.iter().any(states_payment) && !transaction.facts.any(ProviderFact::is_confirmation);
+    let stated = || facts.iter().filter_map(ProviderFact::other_amount);
+    let late = || entered_since(draft, transaction, stated()).into_iter().next().filter(|_| is_late);
     ids.find_map(|id| entered_with(draft, transaction, id)).or_else(beside).or_else(late)
 }
 
 /// The manual deposits like this order that were entered later, beside which nobody compared it, the newest first. What reconcile
 /// recovered is another payment, which nobody entered.
-fn entered_since(draft: &Draft<'_>, order: &Transaction) -> impl Iterator<Item = TransactionId> {
-    let like = draft.deposits_like(Source::Manual, order.customer_id, order.amount, |_| true);
+fn entered_since(draft: &Draft<'_>, order: &Transaction, stated: impl Iterator<Item = i64>) -> Vec<TransactionId> {
     let is_since = |row: &Transaction| row.entered_by().is_some() && row.id > order.id && row.brand == order.brand;
-    let rows = like.into_iter().map(|known| known.transaction);
-    rows.filter(|row| is_since(row) && !row.is_rejected_manual()).map(|row| row.id).collect::<Vec<_>>().into_iter()
+    let amounts: BTreeSet<i64> = stated.chain(order.facts.other_amounts()).chain([order.amount.minor]).collect();
+    let amounts = amounts.into_iter().map(|minor| Money::new(minor, order.amount.currency));
+    let like = amounts.flat_map(|amount| draft.deposits_like(Source::Manual, order.customer_id, amount, |_| true));
+    let rows = like.map(|known| known.transaction).filter(|row| is_since(row) && !row.is_rejected_manual());
+    let mut ids: Vec<TransactionId> = rows.map(|row| row.id).collect();
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    ids
 }
 
 /// The manual deposits that were entered beside an order.

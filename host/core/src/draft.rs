@@ -165,7 +165,8 @@ impl<'a> Draft<'a> {
         self.books.by_carried(brand, payment, test).filter(|_| !payment.is_empty())
     }
 
-    /// Deposits of the customer from this source, of this amount, whose status passes the test, the newest first.
+    /// Deposits of the customer from this source, of this amount or with a statement that it was paid, whose status passes the
+    /// test, the newest first.
     pub fn deposits_like(
         &self,
         source: Source,

@@ -30,6 +30,8 @@ pub async fn retry(
 ) -> Result<Aggregate, Refusal> {
     let known = transactions::one(cashier, &act.session, id).await?;
     query_once_more(cashier, &known).await?;
+    // Before the trading server is asked to void a key; it is judged again under the lock.
+    act.check_ground(&known.transaction)?;
     let absence = match decisions::unanswered(&known)? {
         Some(operation) if confirmed_absent => Some(absence(cashier, id, operation).await?),
         Some(_) | None => None,

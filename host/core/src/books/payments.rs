@@ -7,6 +7,7 @@ use crate::aggregate::Aggregate;
 use crate::ids::{CustomerId, TransactionId};
 use crate::money::Money;
 use crate::status::{Source, TransactionStatus, TransactionType};
+use crate::transaction::Transaction;
 
 /// How many of a customer's transactions, the newest first, are compared with a manual deposit: they are looked at while the
 /// books are held.
@@ -28,7 +29,8 @@ impl Books {
         self.id_of(self.by_provider_id.find(value, self.row_matching(is_match)))
     }
 
-    /// Deposits of the customer from this source, of this amount, whose status passes the test, the newest first.
+    /// Deposits of the customer from this source, of this amount or with a statement that it was paid, whose status passes the
+    /// test, the newest first.
     pub fn deposits_like(
         &self,
         source: Source,
@@ -39,13 +41,18 @@ impl Books {
         let is_like = |row: &Row| {
             row.kind == TransactionType::Deposit.number()
                 && row.source == source.number()
-                && row.amount_minor() == amount.minor
+                // Another amount is stated of what is, or was, under review, which few rows are.
+                && (row.amount_minor() == amount.minor || row.status == TransactionStatus::ManualReview.number())
                 && TransactionStatus::from_number(row.status.into()).is_some_and(&test)
         };
         let head = self.customers.get(&customer.0).map(|head| head.newest);
         let chain = std::iter::successors(head, |slot| self.rows.get(*slot).map(|row| row.earlier.customer));
         let rows = chain.map_while(|slot| self.rows.get(slot)).take(COMPARED_DEPOSITS_MAX).filter(|row| is_like(row));
         let known = rows.filter_map(|row| row_codec::unpack(row, &self.interner));
-        known.filter(|known| known.transaction.amount == amount).collect()
+        let is_of = |row: &Transaction| {
+            row.amount.currency == amount.currency
+                && (row.amount == amount || row.facts.other_amounts().any(|minor| minor == amount.minor))
+        };
+        known.filter(|known| is_of(&known.transaction)).collect()
     }
 }

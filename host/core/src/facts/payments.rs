@@ -1,6 +1,6 @@
 //! Which payments the facts of one transaction name, and which of them it is credited for. It knows no transaction.
 
-use super::{Facts, PersonFact, ProviderFact};
+use super::{Facts, MismatchKind, PersonFact, ProviderFact, ReviewHold};
 
 impl ProviderFact {
     /// The payment that it is about, whether that was confirmed, is held for review or went back; empty where it names none.
@@ -24,6 +24,16 @@ impl ProviderFact {
     }
 }
 
+impl ProviderFact {
+    /// Another amount than the ordered one that was stated as paid, in minor units of the order's currency.
+    pub fn other_amount(&self) -> Option<i64> {
+        match self {
+            Self::ReviewHold(ReviewHold::Mismatch { what: MismatchKind::Amount, stated_minor, .. }) => *stated_minor,
+            _ => None,
+        }
+    }
+}
+
 impl Facts {
     /// The ids of the payments that were stated as paid, credited or held for review.
     pub fn paid(&self) -> impl Iterator<Item = &str> {
@@ -38,6 +48,11 @@ impl Facts {
     /// The ids of the payments that any fact names: confirmed, held for review, refunded or disputed.
     pub fn payments(&self) -> impl Iterator<Item = &str> {
         self.provider.iter().map(|known| known.fact.payment()).filter(|id| !id.is_empty())
+    }
+
+    /// Other amounts than the ordered one that were stated as paid, in minor units of the order's currency.
+    pub fn other_amounts(&self) -> impl Iterator<Item = i64> {
+        self.provider.iter().filter_map(|known| known.fact.other_amount())
     }
 
     /// Whether the payment of this id is this transaction's: it was confirmed, or a person ended its review with an amount, and

@@ -171,3 +171,34 @@ async fn every_manual_deposit_that_may_be_a_late_payment_is_asked_about() {
     assert_eq!(api.answered(PROCESS, &by_id(waiting)).await, 409, "it stays rejected");
     assert_eq!(api.env.trading.balance(), AMOUNT);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_order_of_which_another_amount_was_paid_is_compared_by_that_amount() {
+    let by_hand = r#"{"login":2000009,"amount":95.0,"currency":"USD"}"#;
+    let forced = r#"{"login":2000009,"amount":95.0,"currency":"USD","force":1,"process_now":1}"#;
+    let less = |own: &Reference| {
+        let amount = Some(cashier_core::notice::StatedAmount::Exact(usd(9_500)));
+        Update { amount, ..of("e1", own, ProviderStatus::Confirmed) }
+    };
+    // Entered after it was stated: beside the order, whose review does not name it.
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    api.states(less(&reference)).await;
+    assert_eq!(api.error("manager", DEPOSIT, by_hand).await, (409, "OPEN_DEPOSIT_EXISTS".into()));
+    assert_eq!(api.answered(DEPOSIT, forced).await, 200);
+    assert_eq!(api.answered(RESOLVE, &resolution(open, "credit", Some("95.0"))).await, 409);
+    assert_eq!(api.env.trading.balance(), 9_500);
+    // Entered before: the review names it, and a person decides.
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    let (number, data) = api.command("manager", DEPOSIT, by_hand).await;
+    assert_eq!(number, 200, "another amount than the order's: {data}");
+    let manual = data["transaction"]["id"].as_u64().unwrap();
+    api.states(less(&reference)).await;
+    let (status, reason) = api.reason(open).await;
+    assert!(status == 9 && reason.contains(&format!("transaction {manual} ")), "{reason}");
+    assert_eq!(api.answered(RESOLVE, &resolution(open, "credit", Some("95.0"))).await, 409, "it is not decided");
+    assert_eq!(api.answered(REJECT, &rejection(manual)).await, 200);
+    assert_eq!(api.answered(RESOLVE, &resolution(open, "credit", Some("95.0"))).await, 200);
+    assert_eq!((api.posted(open), api.env.trading.balance()), (9_500, 9_500));
+}
