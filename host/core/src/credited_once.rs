@@ -11,7 +11,6 @@ use crate::duty;
 use crate::facts::{Facts, PersonFact, ProviderFact, ReviewHold};
 use crate::ids::{ConfigId, TransactionId};
 use crate::manual::ManualRequest;
-use crate::money::Money;
 use crate::notice::Update;
 use crate::operation::BalanceOperation;
 use crate::refusal::{Refusal, RefusalCode};
@@ -274,14 +273,11 @@ fn entered_by_hand(
 /// The manual deposits like this order that were entered later, beside which nobody compared it, the newest first. What reconcile
 /// recovered is another payment, which nobody entered.
 fn entered_since(draft: &Draft<'_>, order: &Transaction, stated: impl Iterator<Item = i64>) -> Vec<TransactionId> {
-    let is_since = |row: &Transaction| row.entered_by().is_some() && row.id > order.id && row.brand == order.brand;
     let amounts: BTreeSet<i64> = stated.chain(order.facts.other_amounts()).chain([order.amount.minor]).collect();
-    let amounts = amounts.into_iter().map(|minor| Money::new(minor, order.amount.currency));
-    let like = amounts.flat_map(|amount| draft.deposits_like(Source::Manual, order.customer_id, amount, |_| true));
-    let rows = like.map(|known| known.transaction).filter(|row| is_since(row) && !row.is_rejected_manual());
-    let mut ids: Vec<TransactionId> = rows.map(|row| row.id).collect();
-    ids.sort_unstable_by(|a, b| b.cmp(a));
-    ids
+    let stands =
+        |row: &Transaction| row.entered_by().is_some() && row.brand == order.brand && !row.is_rejected_manual();
+    let since = draft.manual_deposits_since(order, &amounts).into_iter();
+    since.filter(stands).map(|row| row.id).collect()
 }
 
 /// The manual deposits that were entered beside an order.

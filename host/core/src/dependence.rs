@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 
 use crate::change::{Body, Change, Commit};
-use crate::facts::ProviderFact;
 use crate::ids::{ConfigId, EventId, Seq, TransactionId};
 use crate::lookups::{Lookups, Topic};
 use crate::notice::{ProviderEvent, Update};
+use crate::status::Source;
 use crate::transaction::Transaction;
 
 /// Commits that are refused, in the order of their numbers.
@@ -70,13 +70,13 @@ impl Refusals {
         if self.is_empty() {
             return false;
         }
-        let Lookups { topics, no_event_waits, anything } = &commit.lookups;
+        let Lookups { topics, scanned, no_event_waits, anything } = &commit.lookups;
         let mut same_row = false;
         rows_of(commit, &mut |topic| same_row |= topic.hashed().is_some_and(|topic| self.topics.contains(&topic)));
         *anything
             || same_row
             || (*no_event_waits && self.event_waits)
-            || topics.iter().any(|topic| self.topics.contains(topic))
+            || topics.iter().chain(scanned).any(|topic| self.topics.contains(topic))
     }
 }
 
@@ -138,10 +138,8 @@ fn ids_of(row: &Transaction, see: &mut impl FnMut(Topic<'_>)) {
     see(Topic::IdempotencyKey(row.customer_id, row.key_space.number(), &row.idempotency_key));
     see(Topic::ProviderId(&row.provider_payment_id));
     row.refs.iter().for_each(|id| see(Topic::ProviderId(&id.value)));
-    for known in &row.facts.provider {
-        match &known.fact {
-            ProviderFact::Confirmed { payment, .. } => see(Topic::ProviderId(payment)),
-            reversal => see(Topic::ProviderId(reversal.reversed_payment())),
-        }
+    row.facts.payments().for_each(|payment| see(Topic::ProviderId(payment)));
+    if row.source == Source::Manual {
+        see(Topic::ManualOf(row.customer_id));
     }
 }

@@ -3,6 +3,8 @@
 
 mod changed;
 
+use std::collections::BTreeSet;
+
 use crate::aggregate::{Aggregate, DecisionContext};
 use crate::books::{Books, CustomerUse, PendingSize};
 use crate::change::{Body, Change, Commit, Counters, Stamp};
@@ -175,6 +177,12 @@ impl<'a> Draft<'a> {
         test: impl Fn(TransactionStatus) -> bool,
     ) -> Vec<Aggregate> {
         self.books().deposits_like(source, customer, amount, test)
+    }
+
+    /// Manual deposits of the customer, of one of these amounts, that were made later than this transaction, the newest first.
+    pub fn manual_deposits_since(&self, of: &Transaction, amounts: &BTreeSet<i64>) -> Vec<Transaction> {
+        self.notes.manual_of(of.customer_id);
+        self.books.manual_deposits_since(of, amounts)
     }
 
     /// The first transaction among the changes of this draft that passes the test.

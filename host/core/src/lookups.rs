@@ -15,6 +15,8 @@ pub(crate) enum Topic<'a> {
     IdempotencyKey(CustomerId, u8, &'a str),
     /// A provider's id of a payment, of whatever kind and config.
     ProviderId(&'a str),
+    /// The manual transactions of a customer.
+    ManualOf(CustomerId),
     EventRow(EventId),
     EventKey(ConfigId, &'a str),
     /// Of the kinds that nothing is looked up by: config, override, approval, notice.
@@ -37,6 +39,8 @@ impl Topic<'_> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lookups {
     pub(crate) topics: Vec<u64>,
+    /// What it scanned: it rests on a commit that wrote such a row, and not on one that scanned the same.
+    pub(crate) scanned: Vec<u64>,
     /// It went on because no event waits.
     pub(crate) no_event_waits: bool,
     /// It read the books without saying what.
@@ -70,6 +74,10 @@ impl LookupNotes {
 
     pub(crate) fn provider_id(&self, value: &str) {
         self.note(Topic::ProviderId(value));
+    }
+
+    pub(crate) fn manual_of(&self, customer: CustomerId) {
+        self.0.borrow_mut().scanned.extend(Topic::ManualOf(customer).hashed());
     }
 
     pub(crate) fn event_row(&self, id: EventId) {

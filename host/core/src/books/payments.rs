@@ -1,6 +1,8 @@
 //! Which transactions may be about the same money as one that a person enters: by an id of the payment within a brand, or by
 //! customer and amount.
 
+use std::collections::BTreeSet;
+
 use super::rows::Row;
 use super::{Books, row_codec};
 use crate::aggregate::Aggregate;
@@ -29,6 +31,26 @@ impl Books {
         self.id_of(self.by_provider_id.find(value, self.row_matching(is_match)))
     }
 
+    /// Manual deposits of the customer of a transaction, of one of these amounts in its currency, that were made later than that,
+    /// the newest first. Only what is newer is looked at.
+    pub fn manual_deposits_since(&self, of: &Transaction, amounts: &BTreeSet<i64>) -> Vec<Transaction> {
+        let is_like = |row: &Row| {
+            row.kind == TransactionType::Deposit.number()
+                && row.source == Source::Manual.number()
+                && amounts.contains(&row.amount_minor())
+        };
+        let newer = self.newest_of(of.customer_id).take_while(|row| row.id > of.id.0).take(COMPARED_DEPOSITS_MAX);
+        let known = newer.filter(|row| is_like(row)).filter_map(|row| row_codec::unpack(row, &self.interner));
+        known.map(|known| known.transaction).filter(|row| row.amount.currency == of.amount.currency).collect()
+    }
+
+    /// The rows of a customer, the newest first.
+    fn newest_of(&self, customer: CustomerId) -> impl Iterator<Item = &Row> {
+        let head = self.customers.get(&customer.0).map(|head| head.newest);
+        let chain = std::iter::successors(head, |slot| self.rows.get(*slot).map(|row| row.earlier.customer));
+        chain.map_while(|slot| self.rows.get(slot))
+    }
+
     /// Deposits of the customer from this source, of this amount or with a statement that it was paid, whose status passes the
     /// test, the newest first.
     pub fn deposits_like(
@@ -45,9 +67,7 @@ impl Books {
                 && (row.amount_minor() == amount.minor || row.status == TransactionStatus::ManualReview.number())
                 && TransactionStatus::from_number(row.status.into()).is_some_and(&test)
         };
-        let head = self.customers.get(&customer.0).map(|head| head.newest);
-        let chain = std::iter::successors(head, |slot| self.rows.get(*slot).map(|row| row.earlier.customer));
-        let rows = chain.map_while(|slot| self.rows.get(slot)).take(COMPARED_DEPOSITS_MAX).filter(|row| is_like(row));
+        let rows = self.newest_of(customer).take(COMPARED_DEPOSITS_MAX).filter(|row| is_like(row));
         let known = rows.filter_map(|row| row_codec::unpack(row, &self.interner));
         let is_of = |row: &Transaction| {
             row.amount.currency == amount.currency

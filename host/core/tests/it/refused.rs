@@ -329,3 +329,26 @@ proptest! {
         prop_assert_eq!(seen(&with), seen(&without));
     }
 }
+
+#[test]
+fn a_late_confirmation_rests_on_a_refused_manual_deposit_of_its_customer() {
+    let books = Books::new();
+    let of_customer =
+        |id: u64| Transaction { customer_id: deposit(2).customer_id, ..manual(id, TransactionType::Deposit) };
+    let entered = decided(&books, |draft| draft.add([row(of_customer(1))]));
+    let confirmed = |customer: u64| {
+        decided(&books, |draft| {
+            let order = Transaction { customer_id: CustomerId(customer), ..deposit(9) };
+            draft.manual_deposits_since(&order, &[10_000].into());
+            draft.add([row(deposit(9))]);
+        })
+    };
+    assert!(refused(&entered).reaches(&confirmed(deposit(2).customer_id.0)));
+    assert!(!refused(&entered).reaches(&confirmed(77)), "another customer's");
+    let first = confirmed(deposit(2).customer_id.0);
+    let other = decided(&books, |draft| {
+        draft.manual_deposits_since(&deposit(8), &[10_000].into());
+        draft.add([row(Transaction { reference: deposit(3).reference, idempotency_key: "k8".into(), ..deposit(8) })]);
+    });
+    assert!(!refused(&first).reaches(&other), "both looked for the same, and neither wrote it");
+}
