@@ -32,12 +32,14 @@ mod bases;
 mod clock;
 mod disk;
 mod provider;
+mod provider_payments;
 mod samples;
 mod trading;
 
 pub(crate) use self::bases::{Bases, wait};
 pub(crate) use self::clock::{TestClock, TestEntropy};
 pub(crate) use self::provider::{OnCreate, OnRefund, TestProvider, WEBHOOK_SECRET, config, receiver, stated_refund};
+pub(crate) use self::provider_payments::{HeldPayment, ProviderPayments, RefundFate};
 pub(crate) use self::samples::{context, deposit_request, own_acknowledgement, paid, update, usd};
 pub(crate) use self::trading::{OnPost, TestTrading};
 

@@ -21,7 +21,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::clock::TestClock;
-use super::lock;
+use super::{ProviderPayments, RefundFate, lock};
 use crate::flows::SMALL_NOTICE_LENGTH_MAX;
 use crate::ports::{
     Acknowledgement, Called, CatalogLine, CreateAnswer, Durable, EndedCalls, Gateway, ModuleDeclaration, ModuleHealth,
@@ -93,6 +93,8 @@ pub(crate) struct TestProvider {
     /// In place of the catalog's one line.
     pub(crate) catalog: Mutex<Option<Vec<CatalogLine>>>,
     pub(crate) next_refunds: Mutex<VecDeque<OnRefund>>,
+    /// What it has of each payment, where the test lets it keep count: queries, cancellations and refunds are answered by that.
+    pub(crate) payments: Mutex<Option<ProviderPayments>>,
     /// The refund calls that were made, repeats included.
     pub(crate) refunds: Mutex<Vec<RefundQuery>>,
     /// Our ids of the refunds that were made.
@@ -297,7 +299,8 @@ impl Gateway for TestGateway {
     fn query(&self, payment: PaymentQuery) -> BoxFuture<'static, Called<QueryAnswer>> {
         self.provider.queries.fetch_add(1, Ordering::SeqCst);
         let provider = Arc::clone(&self.provider);
-        let answer = lock(&self.provider.query_answers).get(&payment.reference).cloned();
+        let counted = lock(&provider.payments).as_ref().map(|payments| payments.query(&payment.reference));
+        let answer = counted.or_else(|| lock(&provider.query_answers).get(&payment.reference).cloned());
         let unreachable = lock(&self.provider.unreachable).contains(&self.receiver.config_id);
         let (took, answer) =
             if unreachable { (UNREACHABLE_MS, Some(QueryAnswer::NoAnswer("timed out".into()))) } else { (15, answer) };
@@ -313,9 +316,10 @@ impl Gateway for TestGateway {
         Box::pin(ready(self.provider.called(CallPurpose::Advance, answer)))
     }
 
-    fn cancel(&self, _payment: Durable<PaymentQuery>) -> BoxFuture<'static, Called<QueryAnswer>> {
+    fn cancel(&self, payment: Durable<PaymentQuery>) -> BoxFuture<'static, Called<QueryAnswer>> {
         self.provider.cancels.fetch_add(1, Ordering::SeqCst);
-        let answer = lock(&self.provider.cancel_answer).clone().unwrap_or(QueryAnswer::Unsupported);
+        let counted = lock(&self.provider.payments).as_mut().map(|payments| payments.cancel(&payment.get().reference));
+        let answer = counted.or_else(|| lock(&self.provider.cancel_answer).clone()).unwrap_or(QueryAnswer::Unsupported);
         Box::pin(ready(self.provider.called(CallPurpose::Cancel, answer)))
     }
 
@@ -328,6 +332,15 @@ impl Gateway for TestGateway {
         let order = refund.into_inner();
         lock(&self.provider.refunds).push(order.clone());
         let next = lock(&self.provider.next_refunds).pop_front().unwrap_or(OnRefund::Done);
+        if let Some(payments) = &mut *lock(&self.provider.payments) {
+            let fate = payments.refund(&next, &order);
+            let answer = self.provider.called(CallPurpose::Refund, refund_answer(&next, fate, &order));
+            let seconds = match next {
+                OnRefund::Slow(seconds) | OnRefund::DeclineSlowly(seconds) => seconds,
+                _ => 0,
+            };
+            return Box::pin(tokio::time::sleep(Duration::from_secs(seconds)).map(|()| answer));
+        }
         let mut refunded = lock(&self.provider.refunded);
         let known = refunded.iter().position(|id| *id == order.refund.id);
         let is_made = matches!(
@@ -354,6 +367,23 @@ impl Gateway for TestGateway {
         let answer = self.provider.called(CallPurpose::Refund, answer);
         Box::pin(tokio::time::sleep(Duration::from_millis(wait)).map(|()| answer))
     }
+}
+
+/// The answer to a refund call of which this became.
+fn refund_answer(next: &OnRefund, fate: Option<(RefundFate, usize)>, order: &RefundQuery) -> RefundAnswer {
+    let Some((fate, number)) = fate else {
+        return match next {
+            OnRefund::NotSent => RefundAnswer::NotSent("connection refused".into()),
+            _ => RefundAnswer::NoAnswer("timed out".into()),
+        };
+    };
+    let status = match fate {
+        RefundFate::Done => ProviderStatus::Refunded,
+        RefundFate::Accepted => ProviderStatus::Pending,
+        RefundFate::Failed => ProviderStatus::RefundFailed,
+        RefundFate::Declined => return RefundAnswer::Declined("charge_disputed".into()),
+    };
+    RefundAnswer::Stated(Box::new(stated_refund(order, number, status)))
 }
 
 /// The refund that this provider states of a request of ours.

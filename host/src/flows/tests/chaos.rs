@@ -4,6 +4,7 @@
 //! was given, each payment is credited exactly once, nothing else is credited, and nothing stays pending. `restores` has
 //! the same runs over real databases that are put back meanwhile.
 
+mod managers;
 mod payments;
 mod replay;
 mod restores;
@@ -206,8 +207,8 @@ impl Run {
         self.env.run_for(5).await;
     }
 
-    /// Disk and servers recover, the provider sends every event again, and hours pass.
-    async fn recover(&mut self) {
+    /// Disk, clock and servers recover.
+    async fn heal(&mut self) {
         self.mend_the_disk().await;
         self.env.clock.set_right();
         // A start took a clock for right that was days ahead: an operator accepts the right one, and the days pass.
@@ -222,21 +223,30 @@ impl Run {
         lock(&self.env.provider.next_creates).clear();
         self.env.run_for(60).await;
         self.drain().await;
-        let references = self.env.provider.references();
-        for reference in &references {
-            self.payments.entry(reference.clone()).or_default();
+        for reference in self.env.provider.references() {
+            self.payments.entry(reference).or_default();
         }
+    }
+
+    /// The provider sends every event again, the newest first.
+    async fn state_everything_again(&mut self) {
+        let events: Vec<Update> = self.payments.values().flat_map(|payment| payment.events.clone()).collect();
+        for event in events.into_iter().rev() {
+            self.send(Some(1), vec![event]);
+        }
+        assert_eq!(self.drain().await, Vec::<String>::new(), "a healthy cashier accepts every notice");
+    }
+
+    /// Disk and servers recover, the provider sends every event again, and hours pass.
+    async fn recover(&mut self) {
+        self.heal().await;
         for (reference, payment) in &self.payments {
             if !payment.paid {
                 let open = Update { reference: Some(reference.clone()), ..update("", ProviderStatus::Pending) };
                 self.env.on_query(reference, QueryAnswer::Stated(Box::new(open)));
             }
         }
-        let events: Vec<Update> = self.payments.values().flat_map(|payment| payment.events.clone()).collect();
-        for event in events.into_iter().rev() {
-            self.send(Some(1), vec![event]);
-        }
-        assert_eq!(self.drain().await, Vec::<String>::new(), "a healthy cashier accepts every notice");
+        self.state_everything_again().await;
         self.env.run_for(3600).await;
         self.persons_decide().await;
         self.env.run_for(15 * 3600).await;
