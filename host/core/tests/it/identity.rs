@@ -1,6 +1,7 @@
 //! Which event and transaction a statement is about: ids of events that cannot collide, and early events of several configs.
 
 mod answers;
+mod beside;
 mod early;
 mod misdirected;
 mod other_orders;

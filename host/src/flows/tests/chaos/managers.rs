@@ -110,6 +110,8 @@ impl History {
         if let Some(payments) = &mut *lock(&self.run.env.provider.payments) {
             (payments.is_silent, payments.refuses_cancel) = (false, false);
         }
+        // So that what was not refunded is certain an hour after the call.
+        self.run.env.provider.window_seconds.store(0, Ordering::SeqCst);
         self.run.heal().await;
         self.check_step();
         self.end_what_was_accepted();

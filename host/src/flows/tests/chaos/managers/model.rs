@@ -147,7 +147,20 @@ impl History {
             let Some(order) = all.iter().find(|known| known.transaction.reference == reference) else { continue };
             let payment = format!("pay_{reference}");
             let by_payment = |known: &&Aggregate| *known.transaction.provider_payment_id == *payment;
-            let own = std::iter::once(order).chain(all.iter().filter(by_payment));
+            // An order that a person credited before any statement named its payment is reviewed once one does.
+            let names = |fact: &ProviderFact| match fact {
+                ProviderFact::Confirmed { payment: own, .. } => **own == *payment,
+                ProviderFact::ReviewHold(hold) => *hold.payment() == *payment,
+                _ => false,
+            };
+            let naming = order.transaction.facts.provider.iter().filter(|known| names(&known.fact));
+            let named = naming.map(|known| known.seq).min();
+            let credits = |fact: &PersonFact| matches!(fact, PersonFact::Resolved { minor: 1.. });
+            let credited_before = |named: Seq| {
+                order.transaction.facts.persons.iter().any(|known| known.seq < named && credits(&known.fact))
+            };
+            let order_of = Some(order).filter(|_| named.is_some_and(|named| !credited_before(named)));
+            let own = order_of.into_iter().chain(all.iter().filter(by_payment));
             let credited: Vec<_> = own.filter(|known| self.posted(known) > 0).collect();
             if credited.len() > 1 {
                 self.fail(&format!("payment {payment} is credited twice: {credited:?}"));
