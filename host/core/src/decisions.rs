@@ -166,19 +166,15 @@ pub fn stated_minor(transaction: &Transaction) -> i64 {
                 payment,
                 ..
             }) => (&**payment, *minor),
-            ProviderFact::ReviewHold(hold @ (ReviewHold::AmountUnstated { .. } | ReviewHold::Mismatch { .. })) => {
-                (hold.payment(), ordered)
-            }
+            ProviderFact::ReviewHold(
+                hold @ (ReviewHold::AmountUnstated { .. }
+                | ReviewHold::Mismatch { .. }
+                | ReviewHold::PaymentReused { .. }),
+            ) => (hold.payment(), ordered),
             _ => continue,
         };
         let most = by_payment.entry(payment).or_default();
         *most = minor.max(*most);
-    }
-    // It names the other transaction of a payment; of the amount it says nothing.
-    for known in &transaction.facts.provider {
-        if let ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment, .. }) = &known.fact {
-            by_payment.entry(payment).or_insert(ordered);
-        }
     }
     let unnamed = by_payment.remove("").unwrap_or_default();
     let named = by_payment.into_values().fold(0, i64::saturating_add);
