@@ -110,16 +110,22 @@ fn is_closed_by_person(known: &Aggregate) -> bool {
 }
 
 /// Refuses to make money postable that is, or may be, credited as another transaction. To be asked by every command that makes
-/// money postable, under the lock of the decision. `account`: the configs of the order's merchant account.
+/// money postable, under the lock of the decision. `account`: the configs of the order's merchant account. `credit_minor`: what a
+/// person would credit, in minor units.
 ///
 /// # Errors
 /// 409 naming the other transaction and the way on.
-pub fn check_once(draft: &Draft<'_>, known: &Aggregate, account: &[ConfigId]) -> Result<(), Refusal> {
+pub fn check_once(
+    draft: &Draft<'_>,
+    known: &Aggregate,
+    account: &[ConfigId],
+    credit_minor: Option<i64>,
+) -> Result<(), Refusal> {
     match known.transaction.nature() {
         Nature::ManualDeposit => check_entered(draft, known),
         Nature::ProviderDeposit => {
             check_beside_orders(draft, known, account)?;
-            check_beside_entered(draft, known)
+            check_beside_entered(draft, known, credit_minor)
         }
         Nature::ManualWithdrawal => Ok(()),
     }
@@ -170,14 +176,14 @@ fn check_beside_orders(draft: &Draft<'_>, known: &Aggregate, account: &[ConfigId
 }
 
 /// Refuses to credit an order whose payment a person entered by hand, or may have entered.
-fn check_beside_entered(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
+fn check_beside_entered(draft: &Draft<'_>, known: &Aggregate, credit_minor: Option<i64>) -> Result<(), Refusal> {
     let row = &known.transaction;
     let named: Vec<TransactionId> = reused_of(&row.facts).collect();
     let ids: BTreeSet<&str> = row.refs.iter().map(|id| &*id.value).chain(row.facts.paid()).collect();
     let carried = ids.iter().filter_map(|id| entered_with(draft, row, id));
     let mut owners = named.iter().copied().chain(entered_beside(&row.facts)).chain(carried).collect::<BTreeSet<_>>();
     if !row.facts.any(ProviderFact::is_confirmation) {
-        owners.extend(entered_since(draft, row, std::iter::empty()));
+        owners.extend(entered_since(draft, row, credit_minor.into_iter()));
     }
     for owner in owners.into_iter().filter_map(|id| draft.aggregate(id)) {
         let (entered, number) = (&owner.transaction, owner.transaction.id);
@@ -218,19 +224,30 @@ pub(crate) fn hold_entered(
     facts: &mut Vec<ProviderFact>,
 ) {
     let is_new = |fact: &ProviderFact| !transaction.facts.any(|known| known == fact);
-    let Some(entered) = entered_by_hand(draft, transaction, update, facts) else { return };
-    let hold = ReviewHold::PaymentReused { payment: update.payment_id.clone(), owner: entered.to_string().into() };
-    let reused = ProviderFact::ReviewHold(hold);
+    let entered = entered_by_hand(draft, transaction, update, facts);
+    let reused = |owner: &TransactionId| {
+        let payment = update.payment_id.clone();
+        ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment, owner: owner.to_string().into() })
+    };
+    let mut holds = entered.iter().take(NAMED_MAX).map(reused);
+    let Some(first) = holds.next() else { return };
     let mut is_held = transaction.facts.any(ProviderFact::is_confirmation);
     for fact in facts.iter_mut().filter(|fact| is_paid(fact) && is_new(fact)) {
-        *fact = reused.clone();
+        *fact = first.clone();
         is_held = false;
     }
     let is_named = facts.iter().any(|fact| fact.is_reversal() || (is_other(fact) && is_new(fact)));
-    if (is_held || is_named) && !facts.contains(&reused) {
-        facts.push(reused);
+    if (is_held || is_named) && !facts.contains(&first) {
+        facts.push(first.clone());
+    }
+    if facts.contains(&first) {
+        facts.extend(holds);
     }
 }
+
+/// So many manual deposits that may be the same money are named by one review. Of one customer, with one amount, later than an
+/// order that is still unpaid, there are hardly two.
+const NAMED_MAX: usize = 8;
 
 /// It would be credited but for what a person entered.
 fn is_paid(fact: &ProviderFact) -> bool {
@@ -247,14 +264,14 @@ fn states_payment(fact: &ProviderFact) -> bool {
     is_paid(fact) || is_other(fact) || fact.is_reversal()
 }
 
-/// The manual deposit that may be the same money: a person entered it with an id of this payment, or beside this order while it
+/// The manual deposits that may be the same money: a person entered it with an id of this payment, or beside this order while it
 /// was expected to be paid, or later than the order when nobody expected that any more, and did not reject it.
 fn entered_by_hand(
     draft: &Draft<'_>,
     transaction: &Transaction,
     update: &Update,
     facts: &[ProviderFact],
-) -> Option<TransactionId> {
+) -> Vec<TransactionId> {
     let refs = update.refs.iter().chain(transaction.refs.iter()).map(|id| &*id.value);
     let ids = std::iter::once(&*update.payment_id).chain(refs).chain(transaction.facts.paid());
     let mut ids = ids.filter(|id| !id.is_empty());
@@ -263,19 +280,28 @@ fn entered_by_hand(
         let stands = |id: &TransactionId| draft.aggregate(*id).is_some_and(|known| !is_rejected(&known));
         entered_beside(&transaction.facts).find(stands)
     };
+    if let Some(linked) = ids.find_map(|id| entered_with(draft, transaction, id)).or_else(beside) {
+        return vec![linked];
+    }
     // One that is paid was looked at before; a review in between is no payment.
-    let is_late = facts.iter().any(states_payment) && !transaction.facts.any(ProviderFact::is_confirmation);
-    let stated = || facts.iter().filter_map(ProviderFact::other_amount);
-    let late = || entered_since(draft, transaction, stated()).into_iter().next().filter(|_| is_late);
-    ids.find_map(|id| entered_with(draft, transaction, id)).or_else(beside).or_else(late)
+    if !facts.iter().any(states_payment) || transaction.facts.any(ProviderFact::is_confirmation) {
+        return Vec::new();
+    }
+    entered_since(draft, transaction, facts.iter().filter_map(ProviderFact::other_amount))
 }
 
 /// The manual deposits like this order that were entered later, beside which nobody compared it, the newest first. What reconcile
 /// recovered is another payment, which nobody entered.
 fn entered_since(draft: &Draft<'_>, order: &Transaction, stated: impl Iterator<Item = i64>) -> Vec<TransactionId> {
     let amounts: BTreeSet<i64> = stated.chain(order.facts.other_amounts()).chain([order.amount.minor]).collect();
-    let stands =
-        |row: &Transaction| row.entered_by().is_some() && row.brand == order.brand && !row.is_rejected_manual();
+    // What was entered after a person had credited the order is other money.
+    let credited = order.facts.credited_by_person();
+    let entered = |row: &Transaction| {
+        let facts = row.facts.persons.iter();
+        facts.filter(|known| matches!(known.fact, PersonFact::Entered { .. })).map(|known| known.seq).min()
+    };
+    let is_before = |row: &Transaction| entered(row).is_some_and(|seq| credited.is_none_or(|credited| seq < credited));
+    let stands = |row: &Transaction| is_before(row) && row.brand == order.brand && !row.is_rejected_manual();
     let since = draft.manual_deposits_since(order, &amounts).into_iter();
     since.filter(stands).map(|row| row.id).collect()
 }

@@ -140,9 +140,11 @@ impl<'a> Draft<'a> {
     /// resolution. One that is credited precedes one of which nothing is credited any more.
     pub fn owner_of_payment(&self, configs: &[ConfigId], payment: &str) -> Option<TransactionId> {
         let has = |row: &Transaction| configs.contains(&row.config_id) && row.facts.has_payment(payment);
-        let credited = self.other_with_payment(configs, payment, Aggregate::credits);
+        let confirmed = |known: &Aggregate| known.transaction.facts.confirms(payment) && known.credits();
+        let confirmed = self.other_with_payment(configs, payment, confirmed);
+        let credited = || self.other_with_payment(configs, payment, Aggregate::credits);
         let any = || self.other_with_payment(configs, payment, |_| true);
-        credited.or_else(any).or_else(|| self.drafted(has))
+        confirmed.or_else(credited).or_else(any).or_else(|| self.drafted(has))
     }
 
     /// The first of the committed transactions of these configs that have this payment and pass the test.

@@ -103,7 +103,7 @@ pub async fn process(cashier: &Arc<Cashier>, act: &ManagerAct, id: TransactionId
     let mut judged = None;
     let second_person = cashier.rules.second_person.manual;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
-        credited_once::check_once(draft, known, &[])?;
+        credited_once::check_once(draft, known, &[], None)?;
         let changes = manual::process(known, act.session.manager_id(), second_person, draft.context())?;
         draft.add(changes);
         judged = Some(known.clone());

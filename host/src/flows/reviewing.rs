@@ -40,7 +40,7 @@ pub async fn retry(
     let mut judged = None;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
         if known.owes() {
-            credited_once::check_once(draft, known, &account)?;
+            credited_once::check_once(draft, known, &account, None)?;
         }
         let changes = decisions::retry(known, absence.as_ref(), draft.context())?;
         draft.add(changes);
@@ -102,8 +102,10 @@ pub async fn resolve(
     let account = cashier.snapshot().merchant_account(known.transaction.config_id);
     let needs_second = act.approval.is_none() && cashier.rules.second_person.resolving;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
-        if matches!(resolution, Resolution::Credit(amount) if amount.minor > 0) {
-            credited_once::check_once(draft, known, &account)?;
+        if let Resolution::Credit(amount) = resolution
+            && amount.minor > 0
+        {
+            credited_once::check_once(draft, known, &account, Some(amount.minor))?;
         }
         let changes = decisions::resolve(known, resolution, draft.context())?;
         if needs_second {

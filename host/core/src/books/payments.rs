@@ -15,6 +15,13 @@ use crate::transaction::Transaction;
 /// books are held.
 pub const COMPARED_DEPOSITS_MAX: usize = 10_000;
 
+/// Whether another amount than the ordered one may be owed, under review or taken back: few rows are at these statuses.
+fn may_be_of_another_amount(status: u8) -> bool {
+    use TransactionStatus as S;
+    let those = [S::ProviderConfirmed, S::CreditFailed, S::Refunded, S::Chargeback, S::ManualReview];
+    those.iter().any(|known| known.number() == status)
+}
+
 impl Books {
     /// The first transaction of this brand that carries this id of a payment, of any kind and config.
     pub fn by_payment_id(&self, brand: &str, value: &str) -> Option<TransactionId> {
@@ -63,8 +70,7 @@ impl Books {
         let is_like = |row: &Row| {
             row.kind == TransactionType::Deposit.number()
                 && row.source == source.number()
-                // Another amount is stated of what is, or was, under review, which few rows are.
-                && (row.amount_minor() == amount.minor || row.status == TransactionStatus::ManualReview.number())
+                && (row.amount_minor() == amount.minor || may_be_of_another_amount(row.status))
                 && TransactionStatus::from_number(row.status.into()).is_some_and(&test)
         };
         let rows = self.newest_of(customer).take(COMPARED_DEPOSITS_MAX).filter(|row| is_like(row));

@@ -13,9 +13,16 @@ impl Facts {
         });
         let (resolved_at, resolved) = resolved.max_by_key(|(seq, _)| *seq).unwrap_or((Seq(0), 0));
         let went_back = resolved == 0 && self.went_back_since(resolved_at);
+        // Beside another payment of the order, what goes back of this one leaves the credit of the other.
+        let beside = resolved > 0 && self.any(ProviderFact::is_confirmation);
+        let of_it = move |payment: &str| {
+            let is_of = |fact: &ProviderFact| fact.is_reversal() && fact.reversed_payment() == payment;
+            self.provider.iter().any(|known| known.seq > resolved_at && is_of(&known.fact))
+        };
         self.provider.iter().filter_map(move |known| match &known.fact {
             ProviderFact::ReviewHold(hold) => {
-                let again = went_back && matches!(hold, ReviewHold::PaymentReused { .. });
+                let again = matches!(hold, ReviewHold::PaymentReused { .. })
+                    && (went_back || (beside && !hold.payment().is_empty() && of_it(hold.payment())));
                 ((known.seq > resolved_at || again) && !self.end(hold)).then_some(hold)
             }
             _ => None,

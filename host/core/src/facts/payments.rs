@@ -1,6 +1,9 @@
 //! Which payments the facts of one transaction name, and which of them it is credited for. It knows no transaction.
 
-use super::{Facts, MismatchKind, PersonFact, ProviderFact, ReviewHold};
+use std::collections::BTreeMap;
+
+use super::{Facts, MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
+use crate::ids::Seq;
 
 impl ProviderFact {
     /// The payment that it is about, whether that was confirmed, is held for review or went back; empty where it names none.
@@ -50,9 +53,21 @@ impl Facts {
         self.provider.iter().map(|known| known.fact.payment()).filter(|id| !id.is_empty())
     }
 
-    /// Other amounts than the ordered one that were stated as paid, in minor units of the order's currency.
+    /// Other amounts than the ordered one that were stated as paid, or that a person credited, in minor units of the order's
+    /// currency.
     pub fn other_amounts(&self) -> impl Iterator<Item = i64> {
-        self.provider.iter().filter_map(|known| known.fact.other_amount())
+        let stated = self.provider.iter().filter_map(|known| known.fact.other_amount());
+        let credited = self.persons.iter().filter_map(|known| match known.fact {
+            PersonFact::Resolved { minor: minor @ 1.. } => Some(minor),
+            _ => None,
+        });
+        stated.chain(credited)
+    }
+
+    /// When a person first credited something by ending a review.
+    pub fn credited_by_person(&self) -> Option<Seq> {
+        let credited = |fact: &PersonFact| matches!(fact, PersonFact::Resolved { minor: 1.. });
+        self.persons.iter().filter(|known| credited(&known.fact)).map(|known| known.seq).min()
     }
 
     /// Whether the payment of this id is this transaction's: it was confirmed, or a person ended its review with an amount, and
@@ -61,16 +76,27 @@ impl Facts {
         self.confirms(id) || (!id.is_empty() && self.credits_by_resolution(id))
     }
 
-    /// Whether the newest resolution credits something and came after a hold of this payment. Nearly no row has one.
+    /// Whether the newest resolution came after a hold of this payment, and credits more than the other payments that were
+    /// confirmed. Nearly no row has one.
     fn credits_by_resolution(&self, id: &str) -> bool {
         let resolutions = self.persons.iter().filter_map(|known| match known.fact {
             PersonFact::Resolved { minor } => Some((known.seq, minor)),
             _ => None,
         });
-        let Some((resolved_at, 1..)) = resolutions.max_by_key(|(seq, _)| *seq) else { return false };
-        self.provider.iter().any(|known| match &known.fact {
+        let Some((resolved_at, minor @ 1..)) = resolutions.max_by_key(|(seq, _)| *seq) else { return false };
+        let others: BTreeMap<&str, i64> = self
+            .provider
+            .iter()
+            .filter(|known| known.seq <= resolved_at)
+            .filter_map(|known| match &known.fact {
+                ProviderFact::Confirmed { payment, minor } if **payment != *id => Some((&**payment, *minor)),
+                _ => None,
+            })
+            .collect();
+        let is_held = |known: &Recorded<ProviderFact>| match &known.fact {
             ProviderFact::ReviewHold(hold) => hold.payment() == id && known.seq <= resolved_at,
             _ => false,
-        })
+        };
+        minor > others.into_values().fold(0, i64::saturating_add) && self.provider.iter().any(is_held)
     }
 }

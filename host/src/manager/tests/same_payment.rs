@@ -164,10 +164,10 @@ async fn every_manual_deposit_that_may_be_a_late_payment_is_asked_about() {
     let waiting = api.entered(DEPOSIT, "").await;
     api.states(of("e2", &reference, ProviderStatus::ManualReview)).await;
     api.states(Update { amount: None, ..of("e3", &reference, ProviderStatus::Confirmed) }).await;
+    let reason = api.reason(open).await.1;
+    assert!([credited, waiting].iter().all(|id| reason.contains(&format!("transaction {id} "))), "{reason}");
+    assert_eq!(api.answered(RESOLVE, &resolution(open, "credit", Some("100.0"))).await, 409, "one is not decided");
     assert_eq!(api.answered(REJECT, &rejection(waiting)).await, 200);
-    let (number, data) = api.command("manager", RESOLVE, &resolution(open, "credit", Some("100.0"))).await;
-    assert_eq!(number, 409, "{data}");
-    assert!(data["message"].as_str().unwrap().contains(&format!("transaction {credited} ")), "{data}");
     assert_eq!(api.answered(PROCESS, &by_id(waiting)).await, 409, "it stays rejected");
     assert_eq!(api.env.trading.balance(), AMOUNT);
 }
@@ -201,4 +201,83 @@ async fn an_order_of_which_another_amount_was_paid_is_compared_by_that_amount() 
     assert_eq!(api.answered(REJECT, &rejection(manual)).await, 200);
     assert_eq!(api.answered(RESOLVE, &resolution(open, "credit", Some("95.0"))).await, 200);
     assert_eq!((api.posted(open), api.env.trading.balance()), (9_500, 9_500));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_a_person_keeps_at_its_own_payment_does_not_have_the_one_its_review_names() {
+    for named in [1, 2] {
+        let api = ManagerApi::open().await;
+        let (_, first) = api.pending("k1").await;
+        let (_, second) = api.pending("k2").await;
+        api.confirmed("e1", &second, "pay_1").await;
+        api.confirmed("e2", &first, "pay_own").await;
+        // The other order's payment is stated for this one too, and a person leaves both as they are.
+        api.confirmed("e3", &first, "pay_1").await;
+        assert_eq!(api.reason(1).await.0, 9);
+        assert_eq!(api.answered(RESOLVE, &resolution(1, "credit", Some("100.0"))).await, 200);
+        let reference = if named == 1 { &first } else { &second };
+        api.states(of("e4", reference, ProviderStatus::Chargeback)).await;
+        assert_eq!((api.posted(1), api.posted(2)), (AMOUNT, 0), "it is taken from the order that has it: {named}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_what_a_person_credits_of_a_payment_its_amount_is_compared_while_it_is_owed() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    let amount = Some(cashier_core::notice::StatedAmount::Exact(usd(9_500)));
+    api.states(Update { amount, ..of("e1", &reference, ProviderStatus::Confirmed) }).await;
+    lock(&api.env.trading.next_posts).extend(std::iter::repeat_n(OnPost::NeverArrives, 40));
+    api.command("manager", RESOLVE, &resolution(open, "credit", Some("95.0"))).await;
+    assert_eq!(api.reason(open).await.0, 2);
+    let by_hand = r#"{"login":2000009,"amount":95.0,"currency":"USD","force":1,"process_now":1}"#;
+    assert_eq!(api.error("manager", DEPOSIT, by_hand).await, (409, "OPEN_DEPOSIT_EXISTS".into()));
+    lock(&api.env.trading.next_posts).clear();
+    api.env.run_for(600).await;
+    assert_eq!(api.env.trading.balance(), 9_500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_amount_that_a_person_would_credit_is_compared_with_what_was_entered_since() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    let by_hand = r#"{"login":2000009,"amount":97.0,"currency":"USD","process_now":1}"#;
+    assert_eq!(api.answered(DEPOSIT, by_hand).await, 200);
+    let euros = cashier_core::money::Currency::from_code("EUR").unwrap();
+    let amount = Some(cashier_core::notice::StatedAmount::Exact(cashier_core::money::Money::new(9_000, euros)));
+    api.states(Update { amount, ..of("e1", &reference, ProviderStatus::Confirmed) }).await;
+    assert_eq!(api.reason(open).await.0, 9);
+    assert_eq!(api.answered(RESOLVE, &resolution(open, "credit", Some("97.0"))).await, 409);
+    assert_eq!(api.env.trading.balance(), 9_700);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_entered_after_a_person_credited_the_order_is_other_money() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    api.states(Update { amount: None, ..of("e1", &reference, ProviderStatus::Confirmed) }).await;
+    assert_eq!(api.answered(RESOLVE, &resolution(open, "credit", Some("100.0"))).await, 200);
+    assert_eq!(api.answered(DEPOSIT, &entry(r#""process_now":1"#)).await, 200);
+    assert_eq!(api.env.trading.balance(), 2 * AMOUNT);
+    // A later review of the order ends as it is.
+    api.states(Update { amount: None, ..of("e2", &reference, ProviderStatus::ManualReview) }).await;
+    assert_eq!(api.reason(open).await.0, 9);
+    assert_eq!(api.answered(RESOLVE, &resolution(open, "credit", Some("100.0"))).await, 200);
+    api.states(of("e3", &reference, ProviderStatus::Chargeback)).await;
+    assert_eq!((api.reason(open).await.0, api.env.trading.balance()), (8, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_payment_beside_two_manual_deposits_names_both_and_a_person_decides() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    api.states(Update { amount: None, ..of("e1", &reference, ProviderStatus::Failed) }).await;
+    api.env.clock.advance(std::time::Duration::from_secs(cashier_core::duty::CLOSED_QUERY_SECONDS.cast_unsigned() + 1));
+    for _ in 0..2 {
+        assert_eq!(api.answered(DEPOSIT, &entry(r#""process_now":1"#)).await, 200);
+    }
+    api.states(of("e2", &reference, ProviderStatus::Confirmed)).await;
+    let (status, reason) = api.reason(open).await;
+    assert!(status == 9 && reason.contains("transaction 2 ") && reason.contains("transaction 3 "), "{reason}");
+    assert_eq!(api.answered(RESOLVE, &resolution(open, "credit", Some("100.0"))).await, 200, "a third payment");
 }

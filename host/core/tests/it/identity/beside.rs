@@ -183,7 +183,7 @@ impl Ledger {
                 Ok(())
             }),
             Step::Process(id) => self.about(id, |draft, known| {
-                credited_once::check_once(draft, known, &[ConfigId(1), ConfigId(2)])?;
+                credited_once::check_once(draft, known, &[ConfigId(1), ConfigId(2)], None)?;
                 let changes = manual::process(known, ManagerId(3), false, draft.context())?;
                 draft.add(changes);
                 Ok(())
@@ -198,7 +198,7 @@ impl Ledger {
                 let outcome = PostingOutcome::Refused { reason: ReasonCode::Withheld.name().into() };
                 let absence = unanswered.map(|operation| Absence::Voided { operation, outcome });
                 if known.owes() {
-                    credited_once::check_once(draft, known, &[ConfigId(1), ConfigId(2)])?;
+                    credited_once::check_once(draft, known, &[ConfigId(1), ConfigId(2)], None)?;
                 }
                 let changes = decisions::retry(known, absence.as_ref(), draft.context())?;
                 draft.add(changes);
@@ -206,7 +206,7 @@ impl Ledger {
             }),
             Step::Resolve(id, minor) => self.about(id, |draft, known| {
                 if minor > 0 {
-                    credited_once::check_once(draft, known, &[ConfigId(1), ConfigId(2)])?;
+                    credited_once::check_once(draft, known, &[ConfigId(1), ConfigId(2)], None)?;
                 }
                 let amount = Money::new(minor, known.transaction.amount.currency);
                 let end = if minor > 0 { Resolution::Credit(amount) } else { Resolution::Refuse };
