@@ -249,10 +249,14 @@ fn examine(books: &Books, at: &WorkCursor, now: UnixTime, found: &mut FoundWork<
 fn of_configuration(snapshot: &Snapshot, now: UnixTime, found: &mut FoundWork<'_>) {
     let open = |approval: &&Approval| approval.state_at(now) == ApprovalState::Open;
     for approval in snapshot.approvals().filter(open) {
+        let of_config = snapshot.config(approval.config_id);
         found.take(WorkItem {
+            transaction_id: approval.transaction_id,
             approval_id: approval.id,
             config_id: approval.config_id,
             brand: approval.brand.clone(),
+            provider: of_config.map(|known| known.config.provider.clone()).unwrap_or_default(),
+            amount: approval.amount,
             reason: format!("{}: {}", approval.command, approval.fields).into(),
             due_time: approval.expires_time,
             ..WorkItem::new(WorkKind::ConfigApproval, approval.asked_time)
