@@ -73,12 +73,7 @@ fn named(books: &Books, session: &ManagerSession, name: &PaymentName) -> Vec<Tra
 async fn one(cashier: &Cashier, session: &ManagerSession, id: TransactionId) -> Result<Explanation, Refusal> {
     let aggregate = transactions::one(cashier, session, id).await?;
     let row = &aggregate.transaction;
-    let mut names: Vec<Box<str>> = row.ids().into_iter().map(|id| id.value).collect();
-    names.push(row.provider_payment_id.clone());
-    names.retain(|name| !name.is_empty());
-    names.sort_unstable();
-    names.dedup();
-    names.truncate(TRACES_MAX);
+    let names = searched_names(&row.provider_payment_id, row.ids().into_iter().map(|id| id.value).collect());
     let (reference, brand) = (row.reference.clone(), session.brand().map(Into::into));
     let traces = PaymentTraces { id, reference, names, created_time: row.created_time, brand };
     let history = within_list_time(cashier, cashier.archive.payment_history(traces)).await?;
@@ -101,4 +96,28 @@ async fn one(cashier: &Cashier, session: &ManagerSession, id: TransactionId) -> 
     let approvals = snapshot.approvals().filter(waits).filter(|row| session.sees(&row.brand));
     let approvals: Vec<Approval> = approvals.cloned().collect();
     Ok(explanation::explain(aggregate, &history, &approvals, tried, now))
+}
+
+/// The ids at the provider by which others name a payment: the one that it is known by, then as many of the others as are searched for.
+fn searched_names(payment_id: &str, mut others: Vec<Box<str>>) -> Vec<Box<str>> {
+    others.sort_unstable();
+    others.dedup();
+    let others = others.into_iter().filter(|name| **name != *payment_id);
+    let names = std::iter::once(Box::<str>::from(payment_id)).chain(others).filter(|name| !name.is_empty());
+    names.take(TRACES_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_that_a_payment_is_known_by_is_searched_for_however_many_others_it_has() {
+        let others: Vec<Box<str>> = (10..40).rev().map(|number| format!("ch_{number}").into()).collect();
+        let names = searched_names("pi_1", [others, vec!["pi_1".into(), "ch_10".into(), "".into()]].concat());
+        let expected: Vec<Box<str>> =
+            ["pi_1".into()].into_iter().chain((10..25).map(|of| format!("ch_{of}").into())).collect();
+        assert_eq!(names, expected);
+        assert_eq!(searched_names("", vec!["".into(), "ch_1".into()]), ["ch_1".into()]);
+    }
 }

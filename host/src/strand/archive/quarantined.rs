@@ -92,8 +92,42 @@ impl SoughtNames {
         };
         has(&self.reference, <[u8]>::eq_ignore_ascii_case)
             || words(bytes).any(|word| self.words.contains(word))
-            || self.texts.iter().any(|text| has(text, |part, text| part == text))
+            || self.has_text(bytes)
     }
+
+    /// An id with other characters, as it is or as JSON and URLs write it.
+    fn has_text(&self, bytes: &[u8]) -> bool {
+        let is_in = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
+        !self.texts.is_empty() && {
+            let plain = unescaped(bytes);
+            self.texts.iter().any(|text| is_in(bytes, text) || is_in(&plain, text))
+        }
+    }
+}
+
+/// The bytes without the escapes of URLs, and without the backslash that JSON may have before a slash.
+fn unescaped(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut left = bytes;
+    while let Some((first, rest)) = left.split_first() {
+        let escape = rest.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = escape.filter(|digits| is_escape(digits.as_bytes()));
+        if let Some(byte) = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            plain.push(byte);
+            left = rest.get(2..).unwrap_or_default();
+            continue;
+        }
+        if *first != b'\\' || rest.first() != Some(&b'/') {
+            plain.push(*first);
+        }
+        left = rest;
+    }
+    plain
+}
+
+/// Two digits behind `%`.
+fn is_escape(digits: &[u8]) -> bool {
+    digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// Characters of ids that providers give.
@@ -103,10 +137,16 @@ fn is_of_word(byte: &u8) -> bool {
 
 /// The words of a body or a query. Behind `%` a word begins with two digits of an escape; it is shown with and without them.
 fn words(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let words = bytes.split(|byte| !is_of_word(byte)).filter(|word| word.len() >= NAME_SEARCHED_LENGTH_MIN);
-    words.flat_map(|word| {
-        let is_escape = word.get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        [Some(word), word.get(2..).filter(|_| is_escape)].into_iter().flatten()
+    let mut next = 0_usize;
+    let words = bytes.split(|byte| !is_of_word(byte)).map(move |word| {
+        let begin = next;
+        next += word.len() + 1;
+        (word, begin.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'%'))
+    });
+    let words = words.filter(|(word, _)| word.len() >= NAME_SEARCHED_LENGTH_MIN);
+    words.flat_map(|(word, is_behind_percent)| {
+        let has_escape = is_behind_percent && word.get(..2).is_some_and(is_escape);
+        [Some(word), word.get(2..).filter(|_| has_escape)].into_iter().flatten()
     })
 }
 
@@ -120,7 +160,7 @@ mod tests {
     #[test]
     fn a_payment_is_named_by_its_reference_in_any_case_and_by_a_whole_id() {
         let reference = Reference::from_random(7);
-        let names = ["pi_123456", "order:77/12", "12", "payment"].map(Into::into).to_vec();
+        let names = ["pi_123456", "order:77/12", "12345678", "12", "payment"].map(Into::into).to_vec();
         let traces = PaymentTraces { id: TransactionId(1), reference, names, created_time: UnixTime(0), brand: None };
         let (sought, reference) = (SoughtNames::of(&traces), traces.reference.as_str());
         let named = [
@@ -131,12 +171,18 @@ mod tests {
             "q=id%3Api_123456%20".to_owned(),
             "pi_123456".to_owned(),
             "<id>order:77/12</id>".to_owned(),
+            r#"{"id":"order:77\/12"}"#.to_owned(),
+            "id=order%3A77%2F12&a=b%".to_owned(),
+            "id=order%3a77/12".to_owned(),
+            "q=%2012345678".to_owned(),
         ];
         for body in &named {
             assert!(sought.are_in(body.as_bytes()), "{body}");
         }
         // A longer id, a part of one, an id that is too short, and one that is a plain word.
-        for body in ["pi_1234567", "xpi_123456", "pi_12345", "12", "payment", "order:77", ""] {
+        let others =
+            ["pi_1234567", "xpi_123456", "pi_12345", "12", "payment", "order:77", "", "9912345678", "a=9912345678"];
+        for body in others {
             assert!(!sought.are_in(body.as_bytes()), "{body}");
         }
     }
