@@ -174,7 +174,7 @@ impl WorkItem {
             WorkKind::UnmatchedPayment => "A provider reports money that belongs to no transaction.",
             WorkKind::UnreadableNotice => "An authentic webhook that no build of its module has understood.",
             WorkKind::EventWaiting => "An event waits for its transaction and is given up after a day.",
-            WorkKind::ConfigApproval => "A change of a config waits for a second person.",
+            WorkKind::ConfigApproval => "A change waits for a second person.",
             WorkKind::ConfigUnreadable => "Sealed columns of the config do not open; it serves nothing until they do.",
             WorkKind::Refund => "A refund is to be sent to the provider, or its end is not known.",
             WorkKind::GatewayBroken => "The module did not open the config; it serves nothing until it does.",
