@@ -1,10 +1,10 @@
 //! Lists of audit records, read off the strand's thread. It never writes.
 
-use cashier_core::filter::{AuditField, Filter, RowPage};
+use cashier_core::filter::{AuditField, Filter, FilterValue, RowPage};
 use rusqlite::{Connection, params_from_iter};
 
 use super::columns::{ColumnReader, for_each_row, sql_fault};
-use super::filter_sql::{self, Parameter};
+use super::filter_sql::{self, Columns, Parameter};
 use crate::ports::{AuditRow, Fault};
 
 /// Bytes of changes in one page: some hundred records of the largest rosters, or 50,000 usual ones.
@@ -14,6 +14,11 @@ const TABLE: &str = "audit_record";
 
 const COLUMNS: &str = "id, at, manager_id, role, brand, address, request_id, command, config_id, transaction_id, \
                        approval_id, outcome, changes_json, hash";
+
+/// The table that says how many records there are of each kind.
+const COUNTS: &str = "audit_record_count";
+
+const FIELDS: Columns<AuditField> = Columns { name: column, usual };
 
 fn column(field: AuditField) -> &'static str {
     match field {
@@ -35,17 +40,50 @@ fn field_name(field: AuditField) -> &'static str {
     cashier_core::filter::Field::name(field)
 }
 
+/// Most records are about no transaction, config or approval.
+fn usual(field: AuditField) -> Option<FilterValue<'static>> {
+    match field {
+        AuditField::TransactionId | AuditField::ProviderConfigId | AuditField::ApprovalId => Some(FilterValue::Int(0)),
+        AuditField::Id
+        | AuditField::ManagerId
+        | AuditField::Role
+        | AuditField::Brand
+        | AuditField::Command
+        | AuditField::Outcome
+        | AuditField::RequestId
+        | AuditField::CreatedTime => None,
+    }
+}
+
+/// Whether records are counted by this field.
+fn is_counted_by(field: AuditField) -> bool {
+    match field {
+        AuditField::Brand | AuditField::Command | AuditField::Role | AuditField::Outcome => true,
+        AuditField::Id
+        | AuditField::ManagerId
+        | AuditField::TransactionId
+        | AuditField::ProviderConfigId
+        | AuditField::ApprovalId
+        | AuditField::RequestId
+        | AuditField::CreatedTime => false,
+    }
+}
+
 /// The statements that count the records and read a page of them, with the constants of each.
 pub(super) fn statements(filter: &Filter<AuditField>, brand: Option<&str>) -> ([String; 2], [Vec<Parameter>; 2]) {
     let mut parameters = Vec::new();
-    let mut conditions = filter_sql::conditions(filter, column, &mut parameters);
+    let mut conditions = filter_sql::conditions(filter, &FIELDS, &mut parameters);
     if let Some(brand) = brand {
         conditions += if filter.goes_on() { " AND +brand = ?" } else { " AND brand = ?" };
         parameters.push(Parameter::Text(brand.into()));
     }
-    let counting = format!("SELECT COUNT(*) FROM {TABLE} WHERE {conditions}");
+    let counting = if filter.conditions().iter().all(|condition| is_counted_by(condition.field)) {
+        format!("SELECT coalesce(sum(rows), 0) FROM {COUNTS} WHERE {conditions}")
+    } else {
+        format!("SELECT count(*) FROM {TABLE} WHERE {conditions}")
+    };
     let of_count = parameters.clone();
-    let order = filter_sql::order(filter, column);
+    let order = filter_sql::order(filter, &FIELDS);
     let limit = filter_sql::page(filter, &mut parameters);
     let reading = format!("SELECT {COLUMNS} FROM {TABLE} WHERE {conditions} ORDER BY {order} {limit}");
     ([counting, reading], [of_count, parameters])

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use cashier_core::filter::{Comparison, Condition, Constant, Direction, Field, Filter, Pattern, Test, Values};
+use cashier_core::filter::{
+    Comparison, Condition, Constant, Direction, Field, Filter, FilterValue, Pattern, Test, Values,
+};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Error, ToSql};
@@ -61,28 +63,64 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), Fault> {
     made.map_err(sql_fault("preparing for filters"))
 }
 
+/// A table as a filter reads it.
+pub(super) struct Columns<F> {
+    /// A field's column, or a constant that all rows of the table have.
+    pub(super) name: fn(F) -> &'static str,
+    /// The value by which most rows are left out of an index on this column (`… WHERE column <> value`), if there is such an index.
+    pub(super) usual: fn(F) -> Option<FilterValue<'static>>,
+}
+
 /// The conditions for a WHERE clause, `TRUE` where there are none; their constants are added to `parameters` in the order of
-/// their marks. `column` names a field's column, or gives a constant that all rows of the table have.
+/// their marks.
 pub(super) fn conditions<F: Field>(
     filter: &Filter<F>,
-    column: impl Fn(F) -> &'static str,
+    columns: &Columns<F>,
     parameters: &mut Vec<Parameter>,
 ) -> String {
-    let written: Vec<String> = filter
-        .conditions()
-        .iter()
-        .map(|Condition { field, negated, test }| {
+    conditions_on(filter, columns, |_| true, parameters)
+}
+
+/// Those of the conditions that are on some of the fields.
+pub(super) fn conditions_on<F: Field>(
+    filter: &Filter<F>,
+    columns: &Columns<F>,
+    is_meant: impl Fn(F) -> bool,
+    parameters: &mut Vec<Parameter>,
+) -> String {
+    let meant = filter.conditions().iter().filter(|known| is_meant(known.field));
+    let written: Vec<String> = meant
+        .map(|known| {
+            let Condition { field, negated, test } = known;
+            let name = (columns.name)(*field);
             // Of a page that goes on behind an id, no other index is used: SQLite takes none of a column with a sign.
             let sign = if filter.goes_on() && *field != F::ID { "+" } else { "" };
-            let text = condition(&format!("{sign}{}", column(*field)), test, *negated, parameters);
-            if *negated { format!("NOT ({text})") } else { text }
+            let text = condition(&format!("{sign}{name}"), test, *negated, parameters);
+            let text = if *negated { format!("NOT ({text})") } else { text };
+            match (columns.usual)(*field) {
+                // An index without the usual rows serves a statement that itself says, as the index does, that it wants none of them.
+                Some(usual) if sign.is_empty() && !known.holds(usual) => {
+                    format!("{name} <> {} AND {text}", literal(usual))
+                }
+                Some(_) | None => text,
+            }
         })
         .collect();
     if written.is_empty() { "TRUE".to_owned() } else { written.join(" AND ") }
 }
 
+/// A value as a schema file writes it.
+fn literal(value: FilterValue<'_>) -> String {
+    match value {
+        FilterValue::Int(number) => number.to_string(),
+        FilterValue::Decimal(units) => units.to_string(),
+        FilterValue::Text(text) => format!("'{}'", text.replace('\'', "''")),
+    }
+}
+
 /// The sort keys for an ORDER BY clause; the last one is the id, so that the order is total.
-pub(super) fn order<F: Field>(filter: &Filter<F>, column: impl Fn(F) -> &'static str) -> String {
+pub(super) fn order<F: Field>(filter: &Filter<F>, columns: &Columns<F>) -> String {
+    let column = columns.name;
     let keys = filter.order().iter().map(|(field, direction)| match direction {
         Direction::Ascending => column(*field).to_owned(),
         Direction::Descending => format!("{} DESC", column(*field)),
@@ -102,22 +140,15 @@ fn condition(column: &str, test: &Test, negated: bool, parameters: &mut Vec<Para
     match test {
         Test::OneOf(values) => {
             let count = values.len();
-            let mut guard = String::new();
             match values {
-                Values::Ints(numbers) => {
-                    // An index of the rows whose column is not 0 serves a statement that says so itself alone.
-                    if !negated && !numbers.contains(&0) {
-                        guard = format!("{column} <> 0 AND ");
-                    }
-                    numbers.iter().for_each(|number| bind(Parameter::Int(*number)));
-                }
+                Values::Ints(numbers) => numbers.iter().for_each(|number| bind(Parameter::Int(*number))),
                 Values::Texts(texts) => texts.iter().for_each(|text| bind(Parameter::Text(text.clone()))),
                 Values::Decimals(numbers) => numbers.iter().for_each(|units| bind(units_of(*units))),
             }
             match count {
                 0 => "FALSE".to_owned(),
-                1 => format!("{guard}{column} = ?"),
-                _ => format!("{guard}{column} IN ({})", vec!["?"; count].join(",")),
+                1 => format!("{column} = ?"),
+                _ => format!("{column} IN ({})", vec!["?"; count].join(",")),
             }
         }
         Test::Compare(comparison, constant) => {

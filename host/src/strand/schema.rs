@@ -25,6 +25,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("schema/0015_event_lists.sql"),
     include_str!("schema/0016_transaction_approvals.sql"),
     include_str!("schema/0017_provider_calls.sql"),
+    include_str!("schema/0018_list_counts.sql"),
 ];
 
 /// 'CASH', as schema 0001 writes it into the file's header.

@@ -227,7 +227,8 @@ impl<F: Field> Filter<F> {
 }
 
 impl<F> Condition<F> {
-    pub(crate) fn holds(&self, value: FilterValue<'_>) -> bool {
+    /// Whether a row with this value of the field passes.
+    pub fn holds(&self, value: FilterValue<'_>) -> bool {
         self.test.holds(value) != self.negated
     }
 }

@@ -1,31 +1,47 @@
 //! A page of events by a filter, verified and quarantined ones together: what is counted and what is shown are of one moment. Its
 //! queries are those of docs/decisions/0023.
 
-use cashier_core::filter::{EventField, Field, Filter};
+use cashier_core::filter::{EventField, Field, Filter, FilterValue};
 use cashier_core::notice::ProviderEvent;
-use rusqlite::{Connection, params_from_iter};
+use cashier_core::status::ProcessingStatus;
+use rusqlite::{Connection, Error, params_from_iter};
 
 use crate::ports::{EventPage, Fault};
 use crate::strand::columns::{for_each_row, sql_fault};
-use crate::strand::filter_sql::{Parameter, conditions, order, page};
+use crate::strand::filter_sql::{self, Columns, Parameter};
 use crate::strand::rows::event;
 
+/// Events of a brand or provider that has at most so many are read by its configs and sorted; of one that has more, one in a few
+/// hundred rows is its own, and the rows are read in the order of time until the page is full.
+const FEW: u64 = 10_000;
+
+/// In the table of verified events every row has signature status 1: a filter for others does not visit one.
+const VERIFIED: Columns<EventField> =
+    Columns { name: |field| if field == EventField::SignatureStatus { "1" } else { column(field) }, usual };
+
+/// Quarantined events are few, and have no index.
+const QUARANTINED: Columns<EventField> = Columns { name: column, usual: |_| None };
+
 /// The matching events, as far as their rows take no more than so many bytes.
-pub(super) fn read(connection: &Connection, filter: &Filter<EventField>, bytes_max: usize) -> Result<EventPage, Fault> {
+pub(in crate::strand) fn read(
+    connection: &Connection,
+    filter: &Filter<EventField>,
+    bytes_max: usize,
+) -> Result<EventPage, Fault> {
     let fault = sql_fault("reading events");
     // No row changes between the statements. Nothing is written, so that it ends however this function does.
     let _moment = connection.unchecked_transaction().map_err(&fault)?;
-    let query = EventQuery::new(filter);
     let mut count = 0;
     if filter.is_counted() {
-        let counted: Result<i64, _> = connection
-            .prepare(&query.count)
-            .and_then(|mut statement| statement.query_row(params_from_iter(&query.parameters), |row| row.get(0)));
-        count = counted.map_err(&fault)?.cast_unsigned();
+        count = Statement::that_counts(filter).number(connection).map_err(&fault)?;
     }
     let (mut rows, mut bytes) = (Vec::new(), 0_usize);
     if !filter.is_counted() || filter.offset() < count {
-        for id in query.ids(connection, filter).map_err(&fault)? {
+        let of_configs = match Statement::that_counts_configs(filter) {
+            Some(statement) => statement.number(connection).map_err(&fault)? <= FEW,
+            None => false,
+        };
+        for id in Statement::of_page(filter, of_configs).ids(connection).map_err(&fault)? {
             for_each_row(connection, event::READ_LISTED, [id], event::TABLE, |columns| {
                 let row: ProviderEvent = event::read(columns)?;
                 bytes = bytes.saturating_add(EventPage::row_bytes(&row));
@@ -39,42 +55,96 @@ pub(super) fn read(connection: &Connection, filter: &Filter<EventField>, bytes_m
     Ok(if bytes <= bytes_max { EventPage::Found { rows, count } } else { EventPage::TooLarge(bytes) })
 }
 
-/// The statements for a filter. The constants of its conditions are bound once for each table.
-pub(in crate::strand) struct EventQuery {
-    pub(in crate::strand) count: String,
-    pub(in crate::strand) page: String,
+/// A statement with its constants. Those of a filter's conditions are bound once for each table.
+pub(in crate::strand) struct Statement {
+    pub(in crate::strand) sql: String,
     pub(in crate::strand) parameters: Vec<Parameter>,
 }
 
-impl EventQuery {
-    pub(in crate::strand) fn new(filter: &Filter<EventField>) -> Self {
+impl Statement {
+    /// How many events match. Where all conditions are on what events are counted by, the counts are added up.
+    pub(in crate::strand) fn that_counts(filter: &Filter<EventField>) -> Self {
         let mut parameters = Vec::new();
-        let verified = conditions(filter, verified_column, &mut parameters);
-        let quarantined = conditions(filter, column, &mut parameters);
+        let verified = filter_sql::conditions(filter, &VERIFIED, &mut parameters);
+        let quarantined = filter_sql::conditions(filter, &QUARANTINED, &mut parameters);
+        let is_counted = filter.conditions().iter().all(|known| is_counted_by(known.field));
+        let counted = match is_counted {
+            true => format!("SELECT coalesce(sum(rows), 0) FROM provider_event_count WHERE {verified}"),
+            false => format!("SELECT count(*) FROM provider_event WHERE {verified}{}", by_key(filter)),
+        };
+        let sql = format!("SELECT ({counted}) + (SELECT count(*) FROM unproven_event WHERE {quarantined})");
+        Self { sql, parameters }
+    }
+
+    /// How many events the configs have that match the conditions on brand and provider; `None` where no condition is on these, or
+    /// an index serves another condition better.
+    pub(in crate::strand) fn that_counts_configs(filter: &Filter<EventField>) -> Option<Self> {
+        let is_narrow = [
+            EventField::Id,
+            EventField::EventId,
+            EventField::TransactionId,
+            EventField::ProviderPaymentId,
+            EventField::ProviderConfigId,
+        ];
+        let is_meant = filter.conditions().iter().any(|known| is_of_config(known.field))
+            && !filter.goes_on()
+            && is_narrow.iter().all(|field| filter.pinned(*field).is_none());
+        if !is_meant {
+            return None;
+        }
+        let mut parameters = Vec::new();
+        let configs = of_configs(filter, &mut parameters);
+        let sql = format!("SELECT coalesce(sum(rows), 0) FROM provider_event_count WHERE {configs}");
+        Some(Self { sql, parameters })
+    }
+
+    /// The ids of the page; read by way of the configs whose events they can be, where these have few.
+    pub(in crate::strand) fn of_page(filter: &Filter<EventField>, by_configs: bool) -> Self {
+        let mut parameters = Vec::new();
+        let mut verified = filter_sql::conditions(filter, &VERIFIED, &mut parameters) + by_key(filter);
+        let mut way = "";
+        if by_configs {
+            verified = format!("{verified} AND {}", of_configs(filter, &mut parameters));
+            way = " INDEXED BY provider_event_by_config";
+        }
+        let quarantined = filter_sql::conditions(filter, &QUARANTINED, &mut parameters);
         let keys: String = filter
             .order()
             .iter()
             .map(|(field, _)| column(*field))
             .fold(String::new(), |keys, key| if key == column(EventField::ID) { keys } else { keys + ", " + key });
-        let order = order(filter, column);
-        Self {
-            count: format!(
-                "SELECT (SELECT count(*) FROM provider_event WHERE {verified}) + \
-                 (SELECT count(*) FROM unproven_event WHERE {quarantined})"
-            ),
-            page: format!(
-                "SELECT id{keys} FROM provider_event WHERE {verified} UNION ALL \
-                 SELECT id{keys} FROM unproven_event WHERE {quarantined} ORDER BY {order}"
-            ),
-            parameters,
-        }
+        let order = filter_sql::order(filter, &QUARANTINED);
+        let page = filter_sql::page(filter, &mut parameters);
+        let sql = format!(
+            "SELECT id{keys} FROM provider_event{way} WHERE {verified} UNION ALL \
+             SELECT id{keys} FROM unproven_event WHERE {quarantined} ORDER BY {order} {page}"
+        );
+        Self { sql, parameters }
     }
 
-    fn ids(mut self, connection: &Connection, filter: &Filter<EventField>) -> Result<Vec<i64>, rusqlite::Error> {
-        let page = page(filter, &mut self.parameters);
-        let mut statement = connection.prepare(&format!("{} {page}", self.page))?;
+    fn number(&self, connection: &Connection) -> Result<u64, Error> {
+        let mut statement = connection.prepare(&self.sql)?;
+        statement.query_row(params_from_iter(&self.parameters), |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+    }
+
+    fn ids(&self, connection: &Connection) -> Result<Vec<i64>, Error> {
+        let mut statement = connection.prepare(&self.sql)?;
         statement.query_map(params_from_iter(&self.parameters), |row| row.get(0))?.collect()
     }
+}
+
+/// An event id is found in the index of deduplication under each config that has events.
+fn by_key(filter: &Filter<EventField>) -> &'static str {
+    match filter.pinned(EventField::EventId) {
+        Some(_) if !filter.goes_on() => " AND config_id IN (SELECT config_id FROM provider_event_count)",
+        Some(_) | None => "",
+    }
+}
+
+/// That an event is of a config which has events of the brands and providers that are asked for.
+fn of_configs(filter: &Filter<EventField>, parameters: &mut Vec<Parameter>) -> String {
+    let conditions = filter_sql::conditions_on(filter, &VERIFIED, is_of_config, parameters);
+    format!("config_id IN (SELECT config_id FROM provider_event_count WHERE {conditions})")
 }
 
 fn column(field: EventField) -> &'static str {
@@ -94,7 +164,42 @@ fn column(field: EventField) -> &'static str {
     }
 }
 
-/// In the table of verified events every row has signature status 1: a filter for others does not visit one.
-fn verified_column(field: EventField) -> &'static str {
-    if field == EventField::SignatureStatus { "1" } else { column(field) }
+/// Most verified events are processed, and have no reason.
+fn usual(field: EventField) -> Option<FilterValue<'static>> {
+    match field {
+        EventField::ProcessingStatus => Some(FilterValue::Int(ProcessingStatus::Processed as i64)),
+        EventField::FailureReason => Some(FilterValue::Text("")),
+        EventField::Id
+        | EventField::Provider
+        | EventField::EventId
+        | EventField::TransactionId
+        | EventField::ProviderPaymentId
+        | EventField::SignatureStatus
+        | EventField::CreatedTime
+        | EventField::ProcessedTime
+        | EventField::Brand
+        | EventField::ProviderConfigId => None,
+    }
+}
+
+/// Whether verified events are counted by this field; all of them have one signature status.
+fn is_counted_by(field: EventField) -> bool {
+    is_of_config(field)
+        || match field {
+            EventField::ProviderConfigId | EventField::ProcessingStatus | EventField::SignatureStatus => true,
+            EventField::Id
+            | EventField::Provider
+            | EventField::EventId
+            | EventField::TransactionId
+            | EventField::ProviderPaymentId
+            | EventField::CreatedTime
+            | EventField::ProcessedTime
+            | EventField::Brand
+            | EventField::FailureReason => false,
+        }
+}
+
+/// Whether all events of a config have one value of this field, as long as nobody changes the config's.
+fn is_of_config(field: EventField) -> bool {
+    matches!(field, EventField::Brand | EventField::Provider)
 }

@@ -45,6 +45,9 @@ fn records_are_read_newest_first_with_their_count_and_by_the_brand_of_the_sessio
     assert_eq!(ids(&[["provider_config_id", "=", "3"]], "9", None), (vec![3], 1));
     assert_eq!(ids(&[["outcome", "like", "refused%"]], "9", Some("ion4")), (vec![2], 1));
     assert_eq!(ids(&[["brand", "=", "other"]], "9", Some("ion4")), (vec![], 0));
+    // Counted row by row as well as by kind.
+    assert_eq!(ids(&[["outcome", "!=", "saved"], ["id", ">", "2"]], "9", None), (vec![4], 1));
+    assert_eq!(ids(&[["command", "like", "Mng%"]], "9", Some("ion4")).1, 2);
     let page = audit_list::page(&connection, &filtered(&[], "1"), None).unwrap().unwrap();
     let [field, before, after] = &page.rows[0].changes[0];
     assert_eq!((&**field, &**before, after.starts_with("fingerprint k1:")), ("webhook_secret", "", true));
@@ -73,10 +76,24 @@ fn records_about_one_row_are_found_by_its_index() {
         ("transaction_id", "audit_by_transaction (transaction_id=?"),
         ("provider_config_id", "audit_by_config (config_id=?"),
         ("approval_id", "audit_by_approval (approval_id=?"),
+        ("manager_id", "audit_by_manager (manager_id=?"),
     ] {
         for sql in audit_list::statements(&filtered(&[[field, "=", "5"]], "9"), Some("ion4")).0 {
             assert!(plan(&sql).contains(index), "{sql}: {}", plan(&sql));
         }
+    }
+    // What many records have in common is counted beside them, and a page is read in the order of time.
+    let refused: &[[&str; 3]] = &[["outcome", "like", "refused%"]];
+    let of_command: &[[&str; 3]] = &[["command", "=", "MngRefundCashierTransaction"]];
+    for (conditions, brand, expected) in [
+        (&[][..], None, "audit_by_time"),
+        (&[], Some("ion4"), "audit_by_brand (brand=?"),
+        (refused, None, "audit_by_outcome (outcome>? AND outcome<?"),
+        (of_command, None, "audit_by_command (command=?"),
+    ] {
+        let [count, page] = audit_list::statements(&filtered(conditions, "9"), brand).0.map(|sql| plan(&sql));
+        assert!(count.contains("audit_record_count") && page.contains(expected), "{conditions:?}: {count}; {page}");
+        assert!(conditions == refused || !page.contains("TEMP B-TREE"), "{conditions:?}: {page}");
     }
     // A page of an export is read in the order of ids, whatever it is filtered by.
     for field in ["transaction_id", "provider_config_id", "approval_id", "manager_id", "created_time"] {

@@ -8,7 +8,7 @@ use cashier_core::status::{ProcessingStatus, SignatureStatus};
 use rusqlite::params_from_iter;
 
 use super::super::archive::ArchiveReader;
-use super::super::archive::events::EventQuery;
+use super::super::archive::events::Statement;
 use super::super::connection::connect_read_only;
 use super::*;
 use crate::ports::{Archive, EventPage, Recorder};
@@ -125,14 +125,16 @@ fn f2_a_list_that_takes_more_bytes_than_it_may_says_how_many() {
     assert_eq!(rows.iter().map(EventPage::row_bytes).sum::<usize>(), bytes);
 }
 
-/// How SQLite finds the page and counts, step by step.
+/// How SQLite carries out a statement, step by step.
+fn plan(connection: &rusqlite::Connection, statement: &Statement) -> String {
+    let mut prepared = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql)).unwrap();
+    let steps = prepared.query_map(params_from_iter(&statement.parameters), |row| row.get::<_, String>(3)).unwrap();
+    steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+}
+
+/// How it finds the page of a filter, and counts.
 fn plans(connection: &rusqlite::Connection, filter: &Filter<EventField>) -> [String; 2] {
-    let query = EventQuery::new(filter);
-    [&query.page, &query.count].map(|sql| {
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let steps = statement.query_map(params_from_iter(&query.parameters), |row| row.get::<_, String>(3)).unwrap();
-        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
-    })
+    [Statement::of_page(filter, false), Statement::that_counts(filter)].map(|statement| plan(connection, &statement))
 }
 
 #[test]
@@ -142,37 +144,136 @@ fn f2_typical_lists_are_found_and_counted_by_an_index() {
     let connection = connect_read_only(strand.path()).unwrap();
     super::super::filter_sql::prepare(&connection).unwrap();
     let by_time = "provider_event USING COVERING INDEX provider_event_by_time";
+    let of_time = "SEARCH provider_event USING COVERING INDEX provider_event_by_time (created_time>?";
+    let counts = "provider_event_count";
     let today = [("created_time", ">=", "1779235200"), ("created_time", "<", "1779321600")];
     let by_transaction = "SEARCH provider_event USING INDEX provider_event_by_transaction (transaction_id=?)";
     let by_payment = "SEARCH provider_event USING INDEX provider_event_by_payment (provider_payment_id=?)";
+    let by_config = "SEARCH provider_event USING INDEX provider_event_by_config (config_id=?";
+    let by_key = "SEARCH provider_event USING INDEX provider_event_key (config_id=? AND event_id=?)";
+    let unprocessed = "SEARCH provider_event USING INDEX provider_event_unprocessed (processing_status=?";
+    let by_reason = "SEARCH provider_event USING INDEX provider_event_by_reason (failure_reason>?";
     let one = "SEARCH provider_event USING INTEGER PRIMARY KEY (rowid=?)";
-    type Typical<'t> = (Vec<(&'t str, &'t str, &'t str)>, &'t str);
-    let table: [Typical<'_>; 9] = [
-        (vec![], by_time),
-        (vec![("brand", "=", "ion4")], by_time),
-        (today.to_vec(), "SEARCH provider_event USING COVERING INDEX provider_event_by_time (created_time>?"),
-        ([&today[..], &[("provider", "=", "stripe"), ("brand", "=", "ion4")]].concat(), by_time),
-        (vec![("transaction_id", "=", "15")], by_transaction),
-        (vec![("transaction_id", "=", "15"), ("brand", "=", "ion4")], by_transaction),
-        (vec![("provider_payment_id", "=", "pi_1")], by_payment),
-        (vec![("processing_status", "=", "0")], "provider_event_by_status (processing_status=?)"),
-        (vec![("id", "=", "9")], one),
+    let (brand, status) = (("brand", "=", "ion4"), ("processing_status", "=", "1"));
+    type Typical<'t> = (Vec<(&'t str, &'t str, &'t str)>, [&'t str; 2]);
+    let table: [Typical<'_>; 19] = [
+        (vec![], [by_time, counts]),
+        (vec![brand], [by_time, counts]),
+        (vec![brand, ("provider", "=", "stripe")], [by_time, counts]),
+        (vec![status], [by_time, counts]),
+        (vec![("provider_config_id", "=", "3")], [by_config, counts]),
+        (vec![("provider_config_id", "=", "3"), status], [by_config, counts]),
+        (today.to_vec(), [of_time, of_time]),
+        ([&today[..], &[("provider", "=", "stripe"), brand]].concat(), [of_time, of_time]),
+        (vec![("transaction_id", "=", "15")], [by_transaction; 2]),
+        (vec![("transaction_id", "=", "15"), brand, status], [by_transaction; 2]),
+        (vec![("transaction_id", "=", "15"), ("provider_config_id", "=", "3")], [by_transaction; 2]),
+        (vec![("provider_payment_id", "=", "pi_1")], [by_payment; 2]),
+        (vec![("provider_payment_id", "=", "pi_1"), ("provider_config_id", "=", "3"), status], [by_payment; 2]),
+        (vec![("event_id", "=", "evt_1")], [by_key; 2]),
+        (vec![("event_id", "=", "evt_1"), brand], [by_key; 2]),
+        (vec![("processing_status", "=", "0")], [unprocessed, counts]),
+        (vec![("processing_status", "=", "2"), today[0]], [unprocessed; 2]),
+        (vec![("failure_reason", "like", "UNREADABLE%")], [by_reason; 2]),
+        (vec![("id", "=", "9")], [one; 2]),
     ];
     for (conditions, expected) in table {
-        let [page, count] = plans(&connection, &filter(&conditions, None));
-        if conditions.is_empty() {
-            assert!(count.contains("SCAN provider_event USING COVERING INDEX"), "{count}");
-            continue;
+        for (plan, expected) in plans(&connection, &filter(&conditions, None)).into_iter().zip(expected) {
+            let covering = expected.replace("USING INDEX", "USING COVERING INDEX");
+            assert!(plan.contains(expected) || plan.contains(&covering), "{conditions:?}: {plan}");
         }
-        let index = expected.replace("USING INDEX", "USING COVERING INDEX");
-        assert!(page.contains(expected) || page.contains(&index), "{conditions:?}: {page}");
-        assert!(count.contains(expected) || count.contains(&index), "{conditions:?}: {count}");
     }
-    // The newest page is read in the order of the index: of the large table nothing is sorted.
-    let [page, _] = plans(&connection, &Filter::default());
-    let (verified, quarantined) = page.split_once("unproven_event").unwrap();
-    assert!(verified.contains(by_time) && !verified.contains("TEMP B-TREE"), "{page}");
-    assert!(quarantined.contains("TEMP B-TREE"), "{page}");
+    // The newest page is read in the order of the index: of the large table nothing is sorted. A config's likewise.
+    for conditions in [&[][..], &[brand], &[("provider_config_id", "=", "3")]] {
+        let [page, _] = plans(&connection, &filter(conditions, None));
+        let (verified, quarantined) = page.split_once("unproven_event").unwrap();
+        assert!(!verified.contains("TEMP B-TREE"), "{page}");
+        assert!(quarantined.contains("TEMP B-TREE"), "{page}");
+    }
+    // What a brand of few events has is read by way of its configs.
+    let page = plan(&connection, &Statement::of_page(&filter(&[brand], None), true));
+    assert!(page.contains(by_config), "{page}");
+    assert!(Statement::that_counts_configs(&filter(&[brand], None)).is_some());
+    for elsewhere in [("transaction_id", "=", "15"), ("provider_config_id", "=", "3"), ("event_id", "=", "evt_1")] {
+        assert!(Statement::that_counts_configs(&filter(&[brand, elsewhere], None)).is_none(), "{elsewhere:?}");
+    }
+}
+
+#[test]
+fn i10_events_are_counted_by_their_kind_whatever_becomes_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    let reader = ArchiveReader::open(strand.path()).unwrap();
+    let submit = |seq: u64, rows: &[ProviderEvent]| {
+        strand.submit(commit(seq, rows.iter().map(|row| Change::Event(Box::new(row.clone()))).collect(), Vec::new()));
+        listener.wait_for_synced(seq);
+    };
+    let mut rows: Vec<ProviderEvent> = (1..=60).map(event).collect();
+    submit(1, &rows);
+    // Filed again as it is, processed, and of another config.
+    for (place, row) in rows.iter_mut().enumerate().filter(|(_, row)| row.signature_status == SignatureStatus::Valid) {
+        match place % 3 {
+            0 => row.processing_status = ProcessingStatus::Processed,
+            1 => row.config_id = ConfigId(9),
+            _ => {}
+        }
+    }
+    submit(2, &rows);
+    let fields = [EventField::ProviderConfigId, EventField::ProcessingStatus];
+    for (field, value) in fields.into_iter().flat_map(|field| (0..=9).map(move |value| (field, value))) {
+        let filter = filter(&[(field.name(), "=", &format!("{value}"))], None);
+        let EventPage::Found { rows: found, count } = block_on(reader.events(filter.clone(), usize::MAX)).unwrap()
+        else {
+            panic!("they are few")
+        };
+        let expected = filter.page(&rows);
+        assert_eq!((found.len(), count), (expected.rows.len(), expected.count), "{field:?} = {value}");
+    }
+    let writing = rusqlite::Connection::open(strand.path()).unwrap();
+    let counted = || {
+        let sql = "SELECT sum(rows), (SELECT count(*) FROM provider_event) FROM provider_event_count";
+        writing.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap()
+    };
+    let (before, _) = counted();
+    writing.execute("DELETE FROM provider_event WHERE processing_status = 1", []).unwrap();
+    let (after, stored) = counted();
+    assert!(after < before && after == stored, "{before} {after} {stored}");
+}
+
+/// So many events of a large brand, and a few of a small one, which come first.
+#[test]
+fn i10_the_events_of_a_small_brand_are_found_without_a_look_at_those_of_a_large_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (strand, listener) = opened(folder.path());
+    let of_brand = |id: u64| {
+        let (brand, config) = if id <= 5 { ("small", 2) } else { ("large", 1) };
+        ProviderEvent { brand: brand.into(), config_id: ConfigId(config), ..plain::confirmation(id) }
+    };
+    let rows = (1..=12_000).map(|id| Change::Event(Box::new(of_brand(id)))).collect();
+    strand.submit(commit(1, rows, Vec::new()));
+    listener.wait_for_synced(1);
+    let mut connection = connect_read_only(strand.path()).unwrap();
+    super::super::filter_sql::prepare(&connection).unwrap();
+    let steps = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let counted = Arc::clone(&steps);
+    let count = move || {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        false
+    };
+    connection.progress_handler(100, Some(count)).unwrap();
+    let read = |conditions: &[(&str, &str, &str)]| {
+        let before = steps.load(std::sync::atomic::Ordering::Relaxed);
+        let page = super::super::archive::events::read(&connection, &filter(conditions, None), usize::MAX).unwrap();
+        let EventPage::Found { rows, count } = page else { panic!("they are few") };
+        (rows.len(), count, steps.load(std::sync::atomic::Ordering::Relaxed) - before)
+    };
+    let (rows, count, took) = read(&[("brand", "=", "small")]);
+    assert_eq!((rows, count), (5, 5));
+    // 12,000 rows take a step for each condition and more: more than 120 hundreds.
+    assert!(took < 20, "{took}");
+    let (rows, count, took) = read(&[("brand", "=", "large")]);
+    assert_eq!((rows, count), (100, 11_995));
+    assert!(took < 120, "a page is read as far as it goes: {took}");
 }
 
 #[test]
@@ -217,9 +318,10 @@ fn f2_a_list_of_invalid_signatures_visits_no_verified_event() {
     };
     connection.progress_handler(100, Some(count)).unwrap();
     let cost = |status: &str| {
-        let query = EventQuery::new(&filter(&[("signature_status", "=", status), ("processed_time", ">", "-1")], None));
+        let query =
+            Statement::that_counts(&filter(&[("signature_status", "=", status), ("processed_time", ">", "-1")], None));
         let before = steps.load(std::sync::atomic::Ordering::Relaxed);
-        connection.query_row(&query.count, params_from_iter(&query.parameters), |row| row.get::<_, i64>(0)).unwrap();
+        connection.query_row(&query.sql, params_from_iter(&query.parameters), |row| row.get::<_, i64>(0)).unwrap();
         steps.load(std::sync::atomic::Ordering::Relaxed) - before
     };
     let [invalid, valid] = [cost("2"), cost("1")];

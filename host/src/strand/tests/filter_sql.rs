@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use rusqlite::{Connection, params_from_iter};
 
-use super::super::filter_sql;
+use super::super::filter_sql::{self, Columns};
 
 /// The fields of a table whose column for `group` is named otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,16 @@ impl Field for NoteField {
         }
     }
 }
+
+/// Most notes have the number 1 and no group.
+const COLUMNS: Columns<NoteField> = Columns {
+    name: column,
+    usual: |field| match field {
+        NoteField::Number => Some(FilterValue::Int(1)),
+        NoteField::Group => Some(FilterValue::Text("")),
+        NoteField::Id | NoteField::Name | NoteField::Created => None,
+    },
+};
 
 fn column(field: NoteField) -> &'static str {
     match field {
@@ -88,10 +98,10 @@ fn stored(notes: &[Note]) -> Connection {
 
 fn found(connection: &Connection, filter: &Filter<NoteField>) -> (Vec<i64>, u64) {
     let mut parameters = Vec::new();
-    let conditions = filter_sql::conditions(filter, column, &mut parameters);
+    let conditions = filter_sql::conditions(filter, &COLUMNS, &mut parameters);
     let sql = format!("SELECT count(*) FROM note WHERE {conditions}");
     let count: i64 = connection.query_row(&sql, params_from_iter(&parameters), |row| row.get(0)).unwrap();
-    let order = filter_sql::order(filter, column);
+    let order = filter_sql::order(filter, &COLUMNS);
     let page = filter_sql::page(filter, &mut parameters);
     let sql = format!("SELECT id FROM note WHERE {conditions} ORDER BY {order} {page}");
     let mut statement = connection.prepare(&sql).unwrap();
@@ -210,9 +220,10 @@ fn f1_no_constant_of_a_filter_becomes_part_of_a_statement() {
     builder.flat(Clause::Where, &["group", "like", hostile]).unwrap();
     builder.listed(Clause::WhereNotIn, "name", &[hostile, "y"]).unwrap();
     let (filter, mut parameters) = (builder.build(), Vec::new());
-    let conditions = filter_sql::conditions(&filter, column, &mut parameters);
-    let expected =
-        "name = ? AND in_group >= ? AND in_group < ? AND matches_pattern(in_group, ?) AND NOT (name IN (?,?))";
+    let conditions = filter_sql::conditions(&filter, &COLUMNS, &mut parameters);
+    // The text that most rows have is of the table and not of the filter.
+    let expected = "name = ? AND in_group <> '' AND in_group >= ? AND in_group < ? \
+                    AND matches_pattern(in_group, ?) AND NOT (name IN (?,?))";
     assert_eq!((conditions.as_str(), parameters.len()), (expected, 6));
     assert_eq!(found(&stored(&[]), &filter), (Vec::new(), 0));
 }
@@ -224,7 +235,7 @@ fn f1_what_a_pattern_begins_with_is_found_by_an_index() {
         let mut builder = FilterBuilder::<NoteField>::new();
         builder.flat(Clause::Where, &["name", "like", pattern]).unwrap();
         let mut parameters = Vec::new();
-        let conditions = filter_sql::conditions(&builder.build(), column, &mut parameters);
+        let conditions = filter_sql::conditions(&builder.build(), &COLUMNS, &mut parameters);
         let sql = format!("EXPLAIN QUERY PLAN SELECT id FROM note WHERE {conditions}");
         connection.query_row(&sql, params_from_iter(&parameters), |row| row.get::<_, String>(3)).unwrap()
     };
@@ -258,7 +269,7 @@ fn i10_a_pattern_is_asked_about_the_rows_alone_that_begin_as_it_does() {
     // No index has this column.
     builder.flat(Clause::Where, &["group", "like", "refused%"]).unwrap();
     let mut parameters = Vec::new();
-    let conditions = filter_sql::conditions(&builder.build(), column, &mut parameters);
+    let conditions = filter_sql::conditions(&builder.build(), &COLUMNS, &mut parameters);
     let sql = format!("SELECT count(*) FROM note WHERE {conditions}");
     let found: i64 = connection.query_row(&sql, params_from_iter(&parameters), |row| row.get(0)).unwrap();
     assert_eq!((found, asked.load(Ordering::Relaxed)), (10, 10));

@@ -164,6 +164,33 @@ fn another_programs_file_is_refused_and_stays_untouched() {
 }
 
 #[test]
+fn i10_what_was_stored_under_an_earlier_version_is_counted() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    STEPS.iter().take(17).for_each(|step| connection.execute_batch(step).unwrap());
+    connection.pragma_update(None, "user_version", 17).unwrap();
+    for (id, status) in [(1, 1), (2, 1), (3, 2)] {
+        let event = format!(
+            "INSERT INTO provider_event (id, notice_id, config_id, provider, brand, event_id, transaction_id,
+               provider_payment_id, signature_status, processing_status, failure_reason, update_json, module_hash,
+               created_time, processed_time)
+             VALUES ({id}, {id}, 7, 'stripe', 'ion4', 'evt_{id}', 5, 'pi_1', 1, {status}, '', '', '', 1700000000, 0);
+             INSERT INTO audit_record (id, at, manager_id, role, brand, address, request_id, command, config_id, approval_id,
+               outcome, changes_json, previous_hash, hash)
+             VALUES ({id}, 0, 77, 1, 'ion4', '', '', 'MngRetryCashierCredit', 0, 0, 'saved', '[]', x'', x'')"
+        );
+        connection.execute_batch(&event).unwrap();
+    }
+    super::super::schema::bring_up_to_date(&mut connection).unwrap();
+    let counted = |sql: &str| -> Vec<(i64, i64)> {
+        let mut statement = connection.prepare(sql).unwrap();
+        statement.query_map([], |row| row.try_into()).unwrap().map(Result::unwrap).collect()
+    };
+    let events = "SELECT processing_status, rows FROM provider_event_count WHERE config_id = 7 AND brand = 'ion4'";
+    assert_eq!(counted(events), [(1, 2), (2, 1)]);
+    assert_eq!(counted("SELECT role, rows FROM audit_record_count WHERE outcome = 'saved'"), [(1, 3)]);
+}
+
+#[test]
 fn only_the_tables_that_lists_are_read_from_have_more_than_one_index() {
     let folder = tempfile::tempdir().unwrap();
     drop(opened(folder.path()));
@@ -173,7 +200,7 @@ fn only_the_tables_that_lists_are_read_from_have_more_than_one_index() {
     let read = |row: &rusqlite::Row<'_>| <(String, i64)>::try_from(row);
     let indexes: Vec<_> = indexes.query_map([], read).unwrap().collect::<Result<_, _>>().unwrap();
     // Each costs every commit to its table: docs/decisions/0023 says what they are for.
-    assert_eq!(indexes, [("audit_record".to_owned(), 5), ("provider_event".to_owned(), 5)]);
+    assert_eq!(indexes, [("audit_record".to_owned(), 8), ("provider_event".to_owned(), 7)]);
 }
 
 #[test]
