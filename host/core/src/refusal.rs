@@ -75,16 +75,23 @@ pub struct Refusal {
     pub message: String,
     /// When a repetition may succeed, where that is known; 0 is as soon as can be.
     pub retry_after_seconds: u64,
+    /// The rows of the page take more bytes than they may: a page of fewer may have an answer.
+    pub fewer_rows: bool,
 }
 
 impl Refusal {
     pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retry_after_seconds: 0 }
+        Self { code, message: message.into(), retry_after_seconds: 0, fewer_rows: false }
     }
 
     /// 400 INVALID_DATA naming the field that is wrong.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(RefusalCode::InvalidData, message)
+    }
+
+    /// 400 INVALID_DATA for a page whose rows take too many bytes.
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self { fewer_rows: true, ..Self::invalid(message) }
     }
 }
 

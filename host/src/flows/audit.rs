@@ -23,5 +23,5 @@ pub async fn list(
         tracing::error!(%fault, "reading audit records failed");
         storage_unavailable()
     })?;
-    read.ok_or_else(|| Refusal::invalid("the page is too large: ask for fewer records with limit"))
+    read.ok_or_else(|| Refusal::too_large("the page is too large: ask for fewer records with limit"))
 }

@@ -106,7 +106,7 @@ pub async fn list(
                 return Ok(EventRows { cashier, rows, count, bytes, time, permit });
             }
             EventPage::TooLarge(bytes) if bytes > EVENT_ROWS_BYTES_MAX => {
-                return Err(Refusal::invalid("limit: the rows take more than 32 MiB, ask for fewer"));
+                return Err(Refusal::too_large("limit: the rows take more than 32 MiB, ask for fewer"));
             }
             // A little more than what was found, as rows are added meanwhile.
             EventPage::TooLarge(bytes) => capacity = bytes.saturating_add(bytes / 16),

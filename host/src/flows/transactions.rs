@@ -124,7 +124,9 @@ pub async fn list(
                 permit.hold(capacity).await?;
                 resume = Some(scan);
             }
-            Progress::TooLarge => return Err(Refusal::invalid("limit: the rows take more than 32 MiB, ask for fewer")),
+            Progress::TooLarge => {
+                return Err(Refusal::too_large("limit: the rows take more than 32 MiB, ask for fewer"));
+            }
             Progress::Restless => return Err(storage_unavailable()),
         }
         if time.is_over() {

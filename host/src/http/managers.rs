@@ -141,6 +141,35 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn i10_a_list_is_csv_for_who_accepts_it_and_a_refusal_is_json() {
+        let env = TestCashier::published().await;
+        let keys = Arc::new(SessionKeys::new(vec![SessionKey::new("k", &[7; 32]).unwrap()]).unwrap());
+        let listener = TestListener::open(routes(&env.cashier, &keys), env.clock.clone()).await;
+        let token = issue_token(&keys, Role::Manager, 7, None, 60, env.cashier.clock.now()).unwrap();
+        let list = |data: &str| format!(r#"{{"command":"MngGetCashierProviderConfigsByFilter","data":{data}}}"#);
+        let (csv, json) = ("text/csv; charset=utf-8; header=present", "application/json");
+        let configs = env.cashier.snapshot().configs().count();
+        let table = [
+            ("text/csv", list("{}"), 200, csv),
+            ("text/csv", list(r#"{"limit":5000000}"#), 200, csv),
+            ("text/csv", list(r#"{"limit":5000001}"#), 400, json),
+            ("text/csv", list(r#"{"limit":60000,"offset":"x"}"#), 400, json),
+            ("application/json", list("{}"), 200, json),
+            ("application/json", list(r#"{"limit":60000}"#), 400, json),
+        ];
+        for (accepted, message, status, sent_as) in table {
+            let head = format!("authorization: {token}\r\naccept: {accepted}\r\n");
+            let response = listener.send("POST /manager", &head, &message).await;
+            let shown = (response.status, response.header("content-type"));
+            assert_eq!(shown, (status, Some(sent_as)), "{message}: {}", response.body);
+            if sent_as == csv {
+                assert!(response.body.starts_with("id,provider,"), "{}", response.body);
+                assert!(configs > 0 && response.body.matches("\r\n").count() == configs + 1, "{}", response.body);
+            }
+        }
+    }
+
     #[test]
     fn b6_a_token_of_a_role_that_no_command_takes_makes_no_address_a_managers() {
         let keys = Arc::new(SessionKeys::new(vec![SessionKey::new("k", &[7; 32]).unwrap()]).unwrap());

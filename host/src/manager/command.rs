@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cashier_core::approval::Approval;
 use cashier_core::filter::{Field, Filter, FilterBuilder};
+use cashier_core::ids::ManagerId;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 use futures_util::future::BoxFuture;
@@ -45,24 +46,30 @@ pub enum ListPart {
     Page,
     /// A page alone: CSV shows no count, and counting for each page of an export would take longer with every page.
     UncountedPage,
-    /// The same behind a row of an export: one condition of the request is the host's own.
-    NextPage,
-    /// Up to so many rows in the order in which they are found, of a list whose rows have no id to go on behind.
+    /// So many rows of an export in the order of ids, from the first one or behind the one with this id.
+    ExportPage { rows: usize, behind: Option<u64> },
+    /// An export of up to so many rows in the order in which they are found, of a list whose rows have no id to go on behind.
     Rows(u64),
 }
 
 impl ListPart {
     /// The filter of the request for it, on top of conditions that the command itself sets.
     pub(super) fn filter<F: Field>(self, data: &[u8], own: FilterBuilder<F>) -> Result<Filter<F>, Refusal> {
-        let mut parameters = Parameters::from_json(data)?;
-        if let Self::Rows(_) = self {
-            parameters.take("limit")?;
+        let (parameters, own) = (Parameters::from_json(data)?, own.of_request());
+        match self {
+            Self::Page => parameters.into_filter_on(own),
+            Self::UncountedPage => Ok(parameters.into_filter_on(own)?.uncounted()),
+            Self::ExportPage { rows, behind } => parameters.into_export_on(own)?.export_page(rows, behind),
+            Self::Rows(_) => parameters.into_export_on(own)?.export_as_found(),
         }
-        let filter = parameters.into_filter_on(own.of_request(usize::from(self == Self::NextPage)))?;
-        Ok(match self {
-            Self::Page => filter,
-            Self::UncountedPage | Self::NextPage | Self::Rows(_) => filter.uncounted(),
-        })
+    }
+
+    /// Who reads a list of up to so many rows: every page of an export counts as one of the manager's exports.
+    pub(super) fn reader(self, manager: ManagerId, limit: usize) -> ListReader {
+        match self {
+            Self::Page | Self::UncountedPage if limit < EXPORT_ROWS_MIN => ListReader::Manager(manager),
+            Self::Page | Self::UncountedPage | Self::ExportPage { .. } | Self::Rows(_) => ListReader::Export(manager),
+        }
     }
 }
 
@@ -127,8 +134,7 @@ impl CommandCall {
 
     /// Who reads a list of up to so many rows.
     pub fn list_reader(&self, limit: usize) -> ListReader {
-        let manager = self.session.manager_id();
-        if limit >= EXPORT_ROWS_MIN { ListReader::Export(manager) } else { ListReader::Manager(manager) }
+        self.part.reader(self.session.manager_id(), limit)
     }
 
     /// Who calls which command, for what it changes.

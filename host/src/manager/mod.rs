@@ -34,7 +34,7 @@ use cashier_core::time::UnixTime;
 
 use self::command::{Command, CommandCall, Effect, ListPart};
 use self::csv_export::Ask;
-use crate::flows::{AuditSubject, Cashier, ListReader, ManagerAct, RequestContext, refusals};
+use crate::flows::{AuditSubject, Cashier, ManagerAct, RequestContext, refusals};
 use crate::json_object::shown;
 use crate::wire::csv::Columns;
 use crate::wire::envelope::{self, CommandAnswer, CommandResult, Envelope};
@@ -193,11 +193,12 @@ async fn perform_as_csv(
         return perform(cashier, command, act, data, ListPart::Page).await;
     };
     let (cashier, act, clock) = (Arc::clone(cashier), act.clone(), Arc::clone(&cashier.clock));
-    let ask: Ask = Box::new(move |data, part| {
-        let (cashier, act) = (Arc::clone(&cashier), act.clone());
-        Box::pin(async move { perform(&cashier, command, &act, data.as_ref(), part).await })
+    let asked = data.map(|data| Arc::new(AnyJson(data.0.clone())));
+    let ask: Ask = Box::new(move |part| {
+        let (cashier, act, data) = (Arc::clone(&cashier), act.clone(), asked.clone());
+        Box::pin(async move { perform(&cashier, command, &act, data.as_deref(), part).await })
     });
-    csv_export::answer(ask, columns, data.map(|data| AnyJson(data.0.clone())), clock).await
+    csv_export::answer(ask, columns, data.map_or(b"{}", |data| data.0.get().as_bytes()), clock).await
 }
 
 async fn perform(
@@ -213,7 +214,8 @@ async fn perform(
     }
     // A list of transactions has a permit of its own kind.
     let mut permit = match LISTS.contains(&command.name) {
-        true => Some(cashier.list_permit(ListReader::Manager(act.session.manager_id())).await?),
+        // Its number of rows is not known yet.
+        true => Some(cashier.list_permit(part.reader(act.session.manager_id(), 0)).await?),
         false => None,
     };
     let call = CommandCall {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use cashier_core::filter::{Clause, Field, Filter, FilterBuilder, LIMIT_MAX, OFFSET_MAX};
+use cashier_core::filter::{CSV_ROWS_MAX, Clause, Field, Filter, FilterBuilder, LIMIT_MAX, OFFSET_MAX};
 use cashier_core::refusal::Refusal;
 use serde_json::Value;
 
@@ -63,6 +63,27 @@ impl Parameters {
         if let Some(limit) = self.take("limit")? {
             builder.limit(&limit)?;
         }
+        Ok(self.read_on(builder)?.build())
+    }
+
+    /// An export's filter in the making: its limit is that of all its pages together.
+    pub fn into_export_on<F: Field>(mut self, builder: FilterBuilder<F>) -> Result<FilterBuilder<F>, Refusal> {
+        if let Some(limit) = self.take("limit")? {
+            FilterBuilder::<F>::export_limit(&limit)?;
+        }
+        self.read_on(builder)
+    }
+
+    /// How many rows are asked for, where that is a number.
+    pub fn limit(&self) -> Option<u64> {
+        match self.0.get("limit") {
+            Some(Node::Text(text)) => text.parse().ok(),
+            Some(Node::List(_)) | None => None,
+        }
+    }
+
+    /// Everything but the limit.
+    fn read_on<F: Field>(mut self, mut builder: FilterBuilder<F>) -> Result<FilterBuilder<F>, Refusal> {
         if let Some(offset) = self.take("offset")? {
             builder.offset(&offset)?;
         }
@@ -75,20 +96,25 @@ impl Parameters {
             read_order(&mut builder, &node)?;
         }
         self.finish()?;
-        Ok(builder.build())
+        Ok(builder)
     }
 }
 
 /// The operators of `where`.
 pub const OPERATORS: [&str; 8] = ["=", "==", "!=", ">", "<", ">=", "<=", "like"];
 
-/// The JSON form as a schema, with the fields by which one table may be filtered.
+/// The JSON form as a schema, with the fields by which a manager may filter one table. As CSV he gets more rows than on a page.
 pub fn schema<F: Field>() -> Schema {
-    schema_of(F::ALL)
+    let rows = "rows of the page; 100 by default, and up to 50000 unless the answer is wanted as CSV";
+    described(F::ALL, CSV_ROWS_MAX, rows)
 }
 
 /// The same for those who may name these fields alone.
 pub fn schema_of<F: Field>(fields: &[F]) -> Schema {
+    described(fields, LIMIT_MAX as u64, "rows of the page; 100 by default")
+}
+
+fn described<F: Field>(fields: &[F], limit_max: u64, rows: &str) -> Schema {
     let field = one_of(fields.iter().map(|field| field.name()));
     let value = with("{}", "type", ["string", "number"]);
     let clause = |clause: &Clause| {
@@ -111,7 +137,7 @@ pub fn schema_of<F: Field>(fields: &[F]) -> Schema {
     };
     let page = [
         ("orderBy", either(&list(&key), &key), "the sort keys; by default the newest first", true),
-        ("limit", number(1, LIMIT_MAX as u64), "rows of the page; 100 by default", true),
+        ("limit", number(1, limit_max), rows, true),
         ("offset", number(0, OFFSET_MAX), "rows before the page", true),
     ];
     object("Filter", "Conditions that must all hold, an order and a page.", Clause::ALL.iter().map(clause).chain(page))
@@ -220,6 +246,21 @@ mod tests {
         assert_eq!(flat.order(), filter(r#"{"orderBy":[["login","asc"]]}"#).unwrap().order());
         assert_eq!(filter("{}").unwrap(), Filter::default());
         assert_eq!(filter(r#"{"where":[],"orderBy":[],"limit":null}"#).unwrap(), Filter::default());
+    }
+
+    #[test]
+    fn i10_the_schema_allows_the_limits_that_are_accepted() {
+        let most = |schema: Schema| {
+            let schema: Value = serde_json::from_str(&schema).unwrap();
+            schema["properties"]["limit"]["maximum"].as_u64().unwrap()
+        };
+        let accepted = |limit: u64| Parameters::from_json(format!(r#"{{"limit":{limit}}}"#).as_bytes()).unwrap();
+        let of_managers = most(schema::<TransactionField>());
+        let export = |limit| accepted(limit).into_export_on(FilterBuilder::<TransactionField>::new());
+        assert_eq!((export(of_managers).is_ok(), export(of_managers + 1).is_ok()), (true, false));
+        let of_customers = most(schema_of(TransactionField::PUBLISHED));
+        let page = |limit| accepted(limit).into_filter::<TransactionField>();
+        assert_eq!((page(of_customers).is_ok(), page(of_customers + 1).is_ok()), (true, false));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use super::like::{PATTERN_LENGTH_MAX, Pattern};
 use super::model::{
-    CONDITIONS_MAX, Comparison, Condition, Constant, Direction, Field, Filter, Kind, LIMIT_DEFAULT, LIMIT_MAX,
-    LIST_VALUES_MAX, OFFSET_MAX, Test, Values,
+    CONDITIONS_MAX, CSV_ROWS_MAX, Comparison, Condition, Constant, Direction, Field, Filter, Kind, LIMIT_DEFAULT,
+    LIMIT_MAX, LIST_VALUES_MAX, OFFSET_MAX, Test, Values,
 };
 use crate::money;
 use crate::refusal::Refusal;
@@ -84,10 +84,10 @@ impl<F: Field> FilterBuilder<F> {
         Self { direction: Direction::Ascending, ..self }
     }
 
-    /// From here on the conditions are those of a request, of which so many are the host's own, as all are that are there already.
+    /// From here on the conditions are those of a request; those that are there already are the host's own.
     #[must_use]
-    pub fn of_request(self, own: usize) -> Self {
-        Self { own: self.conditions.len() + own, ..self }
+    pub fn of_request(self) -> Self {
+        Self { own: self.conditions.len(), ..self }
     }
 
     /// One element of `where` (`[field, op, value]`) or `whereNot` (`[field, value]`).
@@ -183,6 +183,57 @@ impl<F: Field> FilterBuilder<F> {
             offset: self.offset,
             is_counted: true,
         }
+    }
+
+    /// Checks how many rows an export asks for, all pages together.
+    pub fn export_limit(text: &str) -> Result<(), Refusal> {
+        let is_within = text.parse().is_ok_and(|rows: u64| (1..=CSV_ROWS_MAX).contains(&rows));
+        is_within.then_some(()).ok_or_else(|| {
+            Refusal::invalid(format!("limit: a CSV export has at most {CSV_ROWS_MAX} rows; go on behind the last id"))
+        })
+    }
+
+    /// A page of an export: rows in the order of ids, from the first one or behind the last that was sent.
+    pub fn export_page(mut self, rows: usize, behind: Option<u64>) -> Result<Filter<F>, Refusal> {
+        self.begins_with_the_first()?;
+        let direction = match self.order.as_slice() {
+            [] => Direction::Descending,
+            [(field, direction)] if *field == F::ID => *direction,
+            [_, ..] => {
+                let message = "orderBy: an export of more than 50000 rows is sorted by id, or by nothing";
+                return Err(Refusal::invalid(message));
+            }
+        };
+        let beyond = match direction {
+            Direction::Ascending => Comparison::Greater,
+            Direction::Descending => Comparison::Less,
+        };
+        self.order = vec![(F::ID, direction)];
+        self.limit = rows;
+        self.conditions.extend(behind.map(|id| {
+            let last = Constant::Int(i64::try_from(id).unwrap_or(i64::MAX));
+            Condition { field: F::ID, negated: false, test: Test::Compare(beyond, last) }
+        }));
+        Ok(self.build().uncounted())
+    }
+
+    /// An export of rows that have no id: as they are found, from the first one.
+    pub fn export_as_found(self) -> Result<Filter<F>, Refusal> {
+        self.begins_with_the_first()?;
+        if !self.order.is_empty() {
+            return Err(Refusal::invalid(
+                "orderBy: an export of more than 50000 rows of this list has them as they are found; leave it out",
+            ));
+        }
+        Ok(self.build().uncounted())
+    }
+
+    fn begins_with_the_first(&self) -> Result<(), Refusal> {
+        if self.offset > 0 {
+            let message = "offset: an export of more than 50000 rows begins with the first; name an id";
+            return Err(Refusal::invalid(message));
+        }
+        Ok(())
     }
 
     fn compared(&mut self, field: &str, op: &str, value: &str) -> Result<(), Refusal> {

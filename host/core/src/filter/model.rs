@@ -13,6 +13,8 @@ pub const LIST_VALUES_MAX: usize = 1000;
 pub const LIMIT_DEFAULT: usize = 100;
 /// Rows of the largest page (API.md sections 3 and 4).
 pub const LIMIT_MAX: usize = 50_000;
+/// Rows of one export as CSV: what a spreadsheet or a script takes at once. Go on behind the last id (docs/api/conventions.md).
+pub const CSV_ROWS_MAX: u64 = 5_000_000;
 /// The largest offset; ids stay below it, so no table has more rows.
 pub const OFFSET_MAX: u64 = crate::ids::ID_MAX;
 

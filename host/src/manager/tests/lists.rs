@@ -1,5 +1,7 @@
 //! Lists as managers ask for them: the fields of their filters, and brand scope in rows and counts.
 
+use cashier_core::refs::{ProviderRef, Refs};
+
 use super::*;
 use crate::wire::csv::Columns;
 
@@ -116,6 +118,11 @@ async fn i10_what_is_refused_or_no_list_is_json_whatever_was_asked_for() {
 
 /// So many open deposits of one customer.
 async fn with_deposits(api: &ManagerApi, count: usize) {
+    with_deposits_of(api, count, &Refs::default()).await;
+}
+
+/// The same with these ids at the provider.
+async fn with_deposits_of(api: &ManagerApi, count: usize, refs: &Refs) {
     api.deposit().await;
     let row = api.env.aggregate(cashier_core::ids::TransactionId(1)).transaction;
     let stamp = cashier_core::change::Stamp {
@@ -128,7 +135,7 @@ async fn with_deposits(api: &ManagerApi, count: usize) {
             let id = cashier_core::ids::TransactionId(id);
             let reference = cashier_core::ids::Reference::from_random(id.0.into());
             // Of no payment and no key: an index has as many rows of one id as have it.
-            let (none, refs) = (Box::<str>::default(), cashier_core::refs::Refs::default());
+            let (none, refs) = (Box::<str>::default(), refs.clone());
             let row = cashier_core::transaction::Transaction {
                 id,
                 reference,
@@ -149,7 +156,9 @@ async fn i10_an_export_goes_on_from_page_to_page_and_has_each_row_once_while_row
     let api = ManagerApi::open().await;
     with_deposits(&api, ROWS).await;
     for (order, first, last) in [("desc", ROWS, 1), ("asc", 1, ROWS)] {
-        let data = format!(r#"{{"limit":60000,"where":[["customer_id","=",5]],"orderBy":["id","{order}"]}}"#);
+        // As many conditions as a filter may have: where the last page ended is none of them.
+        let conditions = vec![json!(["customer_id", "=", 5]); 32];
+        let data = json!({"limit": 60_000, "where": conditions, "orderBy": ["id", order]}).to_string();
         let (form, _, text) = as_csv(&api, "manager", TRANSACTIONS, &data).await;
         let ids: Vec<usize> =
             text.lines().skip(1).map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
@@ -158,6 +167,61 @@ async fn i10_an_export_goes_on_from_page_to_page_and_has_each_row_once_while_row
         assert_eq!((ids.first(), ids.last()), (Some(&first), Some(&last)));
     }
     assert_eq!(api.env.cashier.list_bytes_held(), 0, "an export gives back what its pages held");
+}
+
+#[tokio::test(start_paused = true)]
+async fn i10_an_export_of_rows_that_no_page_holds_goes_to_its_end_in_shorter_pages() {
+    const ROWS: usize = 2_500;
+    let api = ManagerApi::open().await;
+    let refs = (0..64).map(|n| ProviderRef::new("charge", &format!("{n:0>250}"))).collect();
+    with_deposits_of(&api, ROWS, &refs).await;
+    let (form, _, text) = as_csv(&api, "manager", TRANSACTIONS, r#"{"limit":2500}"#).await;
+    assert!(form == AnswerForm::Json && text.contains("more than 32 MiB, ask for fewer"), "{text}");
+    let (form, number, text) = as_csv(&api, "manager", TRANSACTIONS, r#"{"limit":60000}"#).await;
+    assert_eq!((form, number), (AnswerForm::Csv, 200), "{text}");
+    let ids: Vec<usize> = text.lines().skip(1).map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
+    assert!(ids.iter().copied().eq((1..=ROWS).rev()), "{} rows", ids.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn i10_the_request_of_an_export_is_read_as_that_of_a_page_is() {
+    let api = with_a_row_in_every_list().await;
+    let right = ["", r#","orderBy":null,"where":null,"offset":null"#, r#","orderBy":[],"where":[],"offset":"0""#];
+    let wrong = [
+        (r#","where":[["brand","=","ion4"]],"where":[]"#, "where is given twice"),
+        (r#","limit":60000"#, "limit is given twice"),
+        (r#","offset":0,"offset":0"#, "offset is given twice"),
+        (r#","offset":"x""#, "offset \"x\" is not a row number"),
+        (r#","offset":-1"#, "offset \"-1\" is not a row number"),
+        (r#","offset":[1]"#, "offset must be a single value"),
+        (r#","offset":1"#, "offset: an export of more than 50000 rows begins with the first"),
+        (r#","orderBy":[["id","asc",7]]"#, "orderBy must be"),
+        (r#","orderBy":["id","asc","brand"]"#, "orderBy must be"),
+        (r#","orderBy":"id""#, "orderBy must be"),
+        (r#","orderBy":[["brand","asc"]]"#, "orderBy: an export of more than 50000 rows"),
+        (r#","where":7"#, "where must be a list of conditions"),
+        (r#","color":1"#, "color is not a known parameter"),
+    ];
+    let lists: Vec<_> = COMMANDS.iter().filter(|command| command.name.ends_with("ByFilter")).collect();
+    assert!(lists.len() >= 7, "{} lists", lists.len());
+    for (command, limit) in lists.iter().flat_map(|command| [(command, "60000"), (command, "\"60000\"")]) {
+        let (_, shown) = api.command("manager", command.name, "{}").await;
+        let rows = shown["rows"].as_array().unwrap().len();
+        for more in right {
+            let (form, number, text) =
+                as_csv(&api, "manager", command.name, &format!("{{\"limit\":{limit}{more}}}")).await;
+            assert_eq!((form, number), (AnswerForm::Csv, 200), "{} {more}: {text}", command.name);
+            assert_eq!(text.matches("\r\n").count(), rows + 1, "{} {more}: {text}", command.name);
+        }
+        for (more, why) in wrong {
+            let data = format!("{{\"limit\":{limit}{more}}}");
+            let (form, number, text) = as_csv(&api, "manager", command.name, &data).await;
+            assert_eq!((form, number), (AnswerForm::Json, 400), "{} {more}: {text}", command.name);
+            let answer: Value = serde_json::from_str(&text).unwrap();
+            assert!(answer["data"]["message"].as_str().unwrap().starts_with(why), "{} {more}: {text}", command.name);
+            assert_eq!(as_csv(&api, "user", command.name, &data).await.1, 403, "rights come first");
+        }
+    }
 }
 
 const DUTIES: &str = "MngGetCashierDutiesByFilter";
