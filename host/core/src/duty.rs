@@ -5,6 +5,7 @@ pub(crate) mod next_command;
 mod unconfirmed;
 mod work_list;
 
+pub use self::next_command::REVIEW_ANSWER_SECONDS;
 pub(crate) use self::unconfirmed::wants_advance;
 pub use self::unconfirmed::{CLOSED_QUERY_SECONDS, ENDING_SECONDS, is_expired};
 use self::unconfirmed::{asks_provider, end_of_queries, is_unstated, may_be_paid_late, went_back_unconfirmed};

@@ -88,8 +88,11 @@ pub async fn list(
     let (now, epoch) = (cashier.clock.now(), cashier.ledger.epoch());
     let wanted = usize::try_from(filter.offset()).unwrap_or(usize::MAX).saturating_add(filter.limit());
     let mut found = FoundWork::new(filter, session, wanted);
-    of_configuration(&cashier.snapshot(), now, &mut found);
-    let (mut cursor, mut newest) = (WorkCursor::Transactions(TransactionId(0)), Seq(0));
+    let (of_configuration, mut newest) = of_configuration(cashier, now).await?;
+    of_configuration.into_iter().for_each(|item| {
+        found.take(item);
+    });
+    let mut cursor = WorkCursor::Transactions(TransactionId(0));
     loop {
         let (next, touched) = cashier.ledger.peek(|books| examine(books, &cursor, now, &mut found))?;
         newest = newest.max(touched);
@@ -138,8 +141,12 @@ pub async fn export(
 ) -> Result<WorkExport, Refusal> {
     let permit = cashier.list_permit(ListReader::Export(session.manager_id())).await?;
     let (now, epoch) = (cashier.clock.now(), cashier.ledger.epoch());
+    let (of_configuration, newest) = of_configuration(cashier, now).await?;
+    cashier.ledger.read(|_| ((), newest))?.durable().await?;
     let mut found = FoundWork::new(&filter, session, usize::MAX);
-    of_configuration(&cashier.snapshot(), now, &mut found);
+    of_configuration.into_iter().for_each(|item| {
+        found.take(item);
+    });
     let of_configuration = found.items;
     Ok(WorkExport {
         cashier: Arc::clone(cashier),
@@ -246,11 +253,33 @@ fn examine(books: &Books, at: &WorkCursor, now: UnixTime, found: &mut FoundWork<
     (next, seq)
 }
 
-fn of_configuration(snapshot: &Snapshot, now: UnixTime, found: &mut FoundWork<'_>) {
+/// What the configuration waits for, with what the books know of the transactions that approvals are about, and the newest commit
+/// of these.
+async fn of_configuration(cashier: &Cashier, now: UnixTime) -> Result<(Vec<WorkItem>, Seq), Refusal> {
+    let mut newest = Seq(0);
+    let mut items = of_snapshot(&cashier.snapshot(), now);
+    for piece in items.chunks_mut(WORK_PER_HOLD) {
+        let touched = cashier.ledger.peek(|books| {
+            let of_piece = piece.iter_mut().filter(|item| item.transaction_id != TransactionId(0));
+            let touched = of_piece.filter_map(|item| {
+                let row = books.transaction(item.transaction_id)?;
+                *item = item.clone().about(&row);
+                Some(books.touched(row.id))
+            });
+            touched.max()
+        })?;
+        newest = newest.max(touched.unwrap_or_default());
+        tokio::task::yield_now().await;
+    }
+    Ok((items, newest))
+}
+
+fn of_snapshot(snapshot: &Snapshot, now: UnixTime) -> Vec<WorkItem> {
+    let mut items = Vec::new();
     let open = |approval: &&Approval| approval.state_at(now) == ApprovalState::Open;
     for approval in snapshot.approvals().filter(open) {
         let of_config = snapshot.config(approval.config_id);
-        found.take(WorkItem {
+        items.push(WorkItem {
             transaction_id: approval.transaction_id,
             approval_id: approval.id,
             config_id: approval.config_id,
@@ -265,7 +294,7 @@ fn of_configuration(snapshot: &Snapshot, now: UnixTime, found: &mut FoundWork<'_
     for served in snapshot.configs() {
         if let Some((kind, reason)) = unserved(served) {
             let config = &served.config;
-            found.take(WorkItem {
+            items.push(WorkItem {
                 config_id: config.id,
                 brand: config.brand.clone(),
                 provider: config.provider.clone(),
@@ -274,6 +303,7 @@ fn of_configuration(snapshot: &Snapshot, now: UnixTime, found: &mut FoundWork<'_
             });
         }
     }
+    items
 }
 
 /// Why a config cannot serve what it is to serve.

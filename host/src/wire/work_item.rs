@@ -14,7 +14,7 @@ answer! {
     /// Something that waits for a person, for somebody's answer or for time.
     pub struct WorkRecord<'a>(item: &'a WorkItem, now: UnixTime) {
         kind: &'static str = item.kind.name(), "what waits";
-        waits_for: &'static str = item.kind.waits_for().name(), "person, provider, trading_server or time";
+        waits_for: &'static str = item.waits_for().name(), "person, provider, trading_server or time";
         transaction_id: Id = Id(item.transaction_id.0), "transaction that it is about; 0 for none";
         provider_event_id: Id = Id(item.event_id.0), "event that it is about; 0 for none";
         approval_id: Id = Id(item.approval_id.0), "approval that it is about; 0 for none";

@@ -1,7 +1,9 @@
 //! Which command a manager runs next about a transaction that waits for a person: one rule for the work list and for the
 //! explanation. A command is named where it is accepted; what stands behind it is decided elsewhere.
 
+use super::unconfirmed::held_since;
 use crate::reason::ReasonCode;
+use crate::time::UnixTime;
 use crate::transaction::Transaction;
 
 pub(crate) const PROCESS: &str = "MngProcessManualCashierTransaction";
@@ -10,9 +12,14 @@ pub(crate) const RESOLVE: &str = "MngResolveCashierDoubt";
 pub(crate) const RETRY: &str = "MngRetryCashierCredit";
 pub(crate) const UPDATE: &str = "MngUpdateCashierTransaction";
 
-/// The command that ends a review.
-pub(crate) fn of_review(row: &Transaction) -> &'static str {
+/// How long a provider is asked to state what a review waits for before a person is: nearly all state it within a day.
+pub const REVIEW_ANSWER_SECONDS: i64 = 24 * 60 * 60;
+
+/// The command that ends a review; empty while the provider is expected to end it.
+pub(crate) fn of_review(row: &Transaction, now: UnixTime) -> &'static str {
+    let is_recent = || held_since(row).is_some_and(|since| now < since.plus(REVIEW_ANSWER_SECONDS));
     let command = match row.reason.code {
+        ReasonCode::AmountUnstated | ReasonCode::ProviderInReview if !row.facts.is_held() && is_recent() => "",
         ReasonCode::OperationKeyConflict
         | ReasonCode::PostingLost
         | ReasonCode::ReversalWaits

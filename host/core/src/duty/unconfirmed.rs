@@ -85,6 +85,16 @@ pub(super) fn is_unstated(transaction: &Transaction) -> bool {
     has_open_hold(transaction, |hold| matches!(hold, ReviewHold::AmountUnstated { .. }))
 }
 
+/// Since when a review hold of it is open.
+pub(super) fn held_since(transaction: &Transaction) -> Option<UnixTime> {
+    let open: Vec<_> = transaction.facts.open_holds().collect();
+    let is_open = |known: &&Recorded<ProviderFact>| match &known.fact {
+        ProviderFact::ReviewHold(hold) => open.contains(&hold),
+        _ => false,
+    };
+    transaction.facts.provider.iter().filter(is_open).map(|known| known.at).min()
+}
+
 fn has_open_hold(transaction: &Transaction, test: impl Fn(&ReviewHold) -> bool) -> bool {
     transaction.status == TransactionStatus::ManualReview && transaction.facts.open_holds().any(test)
 }

@@ -2,11 +2,10 @@
 //! what ends it. Derived from state by the rules of `duty` and `standing`, so that nothing waits which is not listed.
 
 use super::next_command::{self, PROCESS, REPLAY, RESOLVE, RETRY, UPDATE};
-use super::unconfirmed::end_of_queries;
+use super::unconfirmed::{end_of_queries, held_since};
 use super::{Duty, ProviderDuty, QUIET_SECONDS, due, is_refund_due, owes, provider_duty};
 use crate::aggregate::Aggregate;
 use crate::approval::ground;
-use crate::facts::{ProviderFact, Recorded};
 use crate::ids::{ApprovalId, ConfigId, CustomerId, EventId, Login, TransactionId};
 use crate::money::Money;
 use crate::notice::{ProviderEvent, StatedAmount};
@@ -86,6 +85,7 @@ pub struct WorkItem {
 }
 
 impl WorkKind {
+    /// Whom such an item waits for; of one item see [`WorkItem::waits_for`].
     pub const fn waits_for(self) -> WaitsFor {
         match self {
             Self::Review
@@ -127,6 +127,14 @@ impl WorkKind {
 }
 
 impl WorkItem {
+    /// Whom it waits for: a review that nobody ends by a command ends with what the provider states.
+    pub fn waits_for(&self) -> WaitsFor {
+        match self.kind {
+            WorkKind::Review if self.command.is_empty() => WaitsFor::Provider,
+            kind => kind.waits_for(),
+        }
+    }
+
     /// An item without a subject.
     pub fn new(kind: WorkKind, since: UnixTime) -> Self {
         Self {
@@ -147,6 +155,12 @@ impl WorkItem {
             due_time: UnixTime::UNSET,
             ground: None,
         }
+    }
+
+    /// Of an item that names this transaction by its id: whose it is, and what is known of it.
+    #[must_use]
+    pub fn about(self, row: &Transaction) -> Self {
+        Self { customer_id: row.customer_id, login: row.login, ground: Some(ground(&row.facts)), ..self }
     }
 
     /// One sentence for the person who reads the list.
@@ -181,30 +195,27 @@ impl WorkItem {
         }
     }
 
-    fn of(kind: WorkKind, row: &Transaction, since: UnixTime) -> Self {
+    fn of(kind: WorkKind, row: &Transaction, since: UnixTime, now: UnixTime) -> Self {
         Self {
             transaction_id: row.id,
             config_id: row.config_id,
             brand: row.brand.clone(),
             provider: row.provider.clone(),
-            customer_id: row.customer_id,
-            login: row.login,
             amount: Some(row.amount),
             code: row.reason.code,
             reason: row.reason.to_string().into(),
-            command: command(kind, row),
-            ground: Some(ground(&row.facts)),
-            ..Self::new(kind, since)
+            command: command(kind, row, now),
+            ..Self::new(kind, since).about(row)
         }
     }
 }
 
 /// The command that ends an item of this transaction.
-fn command(kind: WorkKind, row: &Transaction) -> &'static str {
+fn command(kind: WorkKind, row: &Transaction, now: UnixTime) -> &'static str {
     match kind.command() {
-        _ if kind == WorkKind::Review => next_command::of_review(row),
+        _ if kind == WorkKind::Review => next_command::of_review(row, now),
         // A retry takes no imported posting back.
-        RETRY if row.reason.code == ReasonCode::PostingImported => next_command::of_review(row),
+        RETRY if row.reason.code == ReasonCode::PostingImported => next_command::of_review(row, now),
         command => next_command::after_release(command, row),
     }
 }
@@ -222,12 +233,12 @@ pub fn of_transaction(known: &Aggregate, now: UnixTime) -> Vec<WorkItem> {
             false => WorkKind::PostingRefused,
         };
         let refused = operations.last().filter(|_| kind == WorkKind::PostingRefused);
-        items.push(WorkItem::of(kind, row, refused.map_or(row.updated_time, |known| known.updated_time)));
+        items.push(WorkItem::of(kind, row, refused.map_or(row.updated_time, |known| known.updated_time), now));
     }
     if let Some((kind, since)) = review(row, operations) {
-        items.push(WorkItem::of(kind, row, since));
+        items.push(WorkItem::of(kind, row, since, now));
     }
-    let own = |kind, since, due_time| WorkItem { due_time, ..WorkItem::of(kind, row, since) };
+    let own = |kind, since, due_time| WorkItem { due_time, ..WorkItem::of(kind, row, since, now) };
     let quiet = row.updated_time.plus(QUIET_SECONDS);
     if unsettled.is_none() && is_refund_due(row, operations, UnixTime(i64::MAX)) {
         let pending = row.facts.refunds().into_iter().rfind(|refund| refund.phase.is_pending());
@@ -286,14 +297,8 @@ fn review(row: &Transaction, operations: &[BalanceOperation]) -> Option<(WorkKin
     if !row.facts.is_held() && (has_own_item || row.source == Source::Manual) {
         return None;
     }
-    let open: Vec<_> = row.facts.open_holds().collect();
-    let is_open = |known: &&Recorded<ProviderFact>| match &known.fact {
-        ProviderFact::ReviewHold(hold) => open.contains(&hold),
-        _ => false,
-    };
-    let held = row.facts.provider.iter().filter(is_open).map(|known| known.at).min();
     let newest = || row.facts.provider.iter().map(|known| known.at).max();
-    let since = if row.facts.is_held() { None } else { held.or_else(newest) };
+    let since = if row.facts.is_held() { None } else { held_since(row).or_else(newest) };
     Some((WorkKind::Review, since.unwrap_or(row.updated_time)))
 }
 

@@ -97,9 +97,6 @@ fn withdrawal(status: S, code: R) -> &'static str {
     }
 }
 
-/// Reviews that end by themselves.
-const ENDS_BY_ITSELF: &[R] = &[R::AmountUnstated, R::ProviderInReview];
-
 const REFUND: &str = "MngRefundCashierTransaction";
 
 /// What a manager does next, and with which command; empty where the cashier goes on by itself.
@@ -147,10 +144,8 @@ fn unless_held(aggregate: &Aggregate, now: UnixTime) -> (&'static str, &'static 
         S::ManualReview if row.source == Source::Manual => {
             ("Remove the cause of the refusal and process it again, or reject it", PROCESS)
         }
-        S::ManualReview if ENDS_BY_ITSELF.contains(&code) && by_itself.is_some() => {
-            ("The provider is queried until it states what is missing; nothing to do", "")
-        }
-        S::ManualReview => match next_command::of_review(row) {
+        S::ManualReview => match next_command::of_review(row, now) {
+            "" => ("The provider is queried until it states what is missing; nothing to do", ""),
             RETRY => ("Compare the operation with the trading server, then retry the posting", RETRY),
             command => ("Compare with the provider's dashboard, then resolve the review", command),
         },

@@ -258,7 +258,7 @@ impl FilterRow<WorkField> for WorkItem {
         match field {
             F::Id => FilterValue::id(self.transaction_id.0),
             F::Kind => FilterValue::Text(self.kind.name()),
-            F::WaitsFor => FilterValue::Text(self.kind.waits_for().name()),
+            F::WaitsFor => FilterValue::Text(self.waits_for().name()),
             F::EventId => FilterValue::id(self.event_id.0),
             F::ApprovalId => FilterValue::id(self.approval_id.0),
             F::ProviderConfigId => FilterValue::id(self.config_id.0),

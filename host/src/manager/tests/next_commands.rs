@@ -3,6 +3,7 @@
 
 mod states;
 
+use cashier_core::duty::REVIEW_ANSWER_SECONDS;
 use cashier_core::facts::PersonFact;
 use cashier_core::ids::TransactionId;
 use cashier_core::reason::{ReasonCode as R, ReasonScope};
@@ -46,6 +47,11 @@ async fn named(api: &ManagerApi, id: u64) -> (String, Vec<String>, Value) {
     let listed = api.ran(DUTIES, &json!({"where": [["transaction_id", "=", id]]}).to_string()).await;
     let commands = listed["rows"].as_array().unwrap().iter().map(|row| row["command"].as_str().unwrap().to_owned());
     let summary = explained["summary"].clone();
+    for review in listed["rows"].as_array().unwrap().iter().filter(|row| row["kind"] == "review") {
+        let by_nobody = review["command"] == "";
+        assert_eq!(review["command"], summary["command"], "the list and the explanation name one command: {summary}");
+        assert_eq!(review["waits_for"], if by_nobody { "provider" } else { "person" }, "{review}");
+    }
     (summary["command"].as_str().unwrap().to_owned(), commands.collect(), summary)
 }
 
@@ -74,6 +80,35 @@ async fn refused(what: &str, make: impl AsyncFn() -> (ManagerApi, u64)) -> Vec<S
 fn reasons() -> impl Iterator<Item = R> {
     let all = [R::None].into_iter().chain(R::ALL.iter().copied());
     all.filter(|code| code.scope() == ReasonScope::Transaction)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_review_that_the_provider_ends_waits_for_no_person() {
+    for (code, command, waits_for) in [
+        (R::AmountUnstated, "", "provider"),
+        (R::ProviderInReview, "", "provider"),
+        (R::OutcomeUnknown, RESOLVE, "person"),
+    ] {
+        let (api, id) = in_state(code).await;
+        let (named, listed, summary) = named(&api, id).await;
+        assert_eq!(
+            (named.as_str(), listed.iter().any(|name| !name.is_empty())),
+            (command, !command.is_empty()),
+            "{summary}"
+        );
+        let count = async |waits_for: &str| {
+            let conditions = json!({"where": [["kind", "=", "review"], ["waits_for", "=", waits_for]]}).to_string();
+            api.ran(DUTIES, &conditions).await["count"].clone()
+        };
+        assert_eq!(count(waits_for).await, 1, "{code:?}");
+        api.env.clock.advance(std::time::Duration::from_secs(REVIEW_ANSWER_SECONDS.cast_unsigned()));
+        let (named, listed, summary) = self::named(&api, id).await;
+        assert!(
+            named == RESOLVE && listed.iter().any(|name| name == RESOLVE),
+            "after a day a person is asked: {summary}"
+        );
+        assert_eq!(count("person").await, 1, "{code:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,6 +61,25 @@ async fn a_refund_above_the_limit_waits_and_one_made_in_parts_waits_as_well() {
     let shown = ["approval_id", "amount", "currency", "provider", "command"].map(|name| &found["rows"][0][name]);
     let approval = &answer["approval"]["id"];
     assert_eq!(json!([found["count"], shown]), json!([1, [approval, 100.0, "USD", "stripe", APPROVE]]), "{found}");
+    let (_, explained) = api.command("manager", "MngExplainCashierTransaction", r#"{"id":1}"#).await;
+    let of_payment = ["customer_id", "login", "ground"].map(|name| &found["rows"][0][name]);
+    assert_eq!(json!(of_payment), json!([5, 2_000_009, explained["ground"]]), "{found}");
+    for (condition, count) in
+        [(r#"["customer_id","=",5]"#, 1), (r#"["login","=",2000009]"#, 1), (r#"["login","=",0]"#, 0)]
+    {
+        let data = format!(r#"{{"where":[["kind","=","config_approval"],{condition}],"limit":1}}"#);
+        for (limit, form) in [("1", AnswerForm::Json), ("60000", AnswerForm::Csv)] {
+            let data = data.replace("\"limit\":1", &format!("\"limit\":{limit}"));
+            let message = format!(r#"{{"command":"MngGetCashierDutiesByFilter","data":{data},"__token":"manager"}}"#);
+            let answer = answer_as(form, &api.context, message.as_bytes(), None, context()).await;
+            let text = String::from_utf8(answer.body.collected().await).unwrap();
+            assert_eq!(
+                (answer.number, text.matches("config_approval").count() > 0),
+                (200, count > 0),
+                "{data}: {text}"
+            );
+        }
+    }
     // Together with what was refunded it is more than the limit.
     let part = asked(&api, "dealer#7", r#"{"id":1,"amount":0.01,"reason":"x"}"#).await;
     let (_, listed) = api.command("manager", LIST, r#"{"where":[["transaction_id","=",1]]}"#).await;
