@@ -26,7 +26,7 @@ use cashier_core::explanation::PaymentHistory;
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, Reference, Seq, TransactionId};
 use cashier_core::money::Money;
-use cashier_core::notice::{ProviderEvent, ReceivingConfig, UnreadableNotice, Update};
+use cashier_core::notice::{ProviderEvent, ReceivingConfig, StatedAmount, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::printable::Printable;
 use cashier_core::provider_call::ProviderCall;
@@ -222,7 +222,7 @@ pub const TRACES_MAX: usize = 16;
 /// The texts that were found, each with its transaction.
 pub type FoundTexts = Vec<(TransactionId, Arc<Texts>)>;
 
-/// A page of events, which are without their normalized updates.
+/// A page of events. Of their normalized updates they have what a list shows: [`Update::shown`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventPage {
     /// The rows and the count are of one moment.
@@ -232,11 +232,15 @@ pub enum EventPage {
 }
 
 impl EventPage {
-    /// Bytes that a row takes, its update aside.
+    /// Bytes that a row takes with what is shown of its update.
     pub fn row_bytes(row: &ProviderEvent) -> usize {
         let texts = [&row.provider, &row.brand, &row.event_id, &row.provider_payment_id, &row.failure_reason];
         let texts = texts.into_iter().chain([&row.module_hash]).map(|text| text.len()).sum::<usize>();
-        size_of::<ProviderEvent>() + texts + size_of_val(&*row.also_verified_by)
+        let shown = row.update.as_ref().map_or(0, |update| match &update.amount {
+            Some(StatedAmount::Unreadable(stated)) => update.raw_status.len() + stated.len(),
+            Some(StatedAmount::Exact(_)) | None => update.raw_status.len(),
+        });
+        size_of::<ProviderEvent>() + texts + shown + size_of_val(&*row.also_verified_by)
     }
 }
 

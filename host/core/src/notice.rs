@@ -2,6 +2,7 @@
 //! applies them.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::ids::{ConfigId, EventId, NoticeId, Reference, TransactionId};
@@ -17,6 +18,15 @@ pub enum StatedAmount {
     Exact(Money),
     /// Text that is no amount of a known currency: always a mismatch.
     Unreadable(Box<str>),
+}
+
+impl fmt::Display for StatedAmount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(money) => money.fmt(f),
+            Self::Unreadable(stated) => f.write_str(stated),
+        }
+    }
 }
 
 /// Whether a refund statement is one refund or the sum so far.
@@ -109,6 +119,27 @@ impl Update {
             | ProviderStatus::Cancelled
             | ProviderStatus::ManualReview
             | ProviderStatus::InReview => false,
+        }
+    }
+
+    /// What a list shows of it: the normalized status, the provider's own and the amount. Nothing can be matched or applied by the rest.
+    #[must_use]
+    pub fn shown(self) -> Self {
+        let Self { status, raw_status, amount, .. } = self;
+        Self {
+            event_id: Box::default(),
+            reference: None,
+            refs: Vec::new(),
+            status,
+            payment_id: Box::default(),
+            amount,
+            refund: None,
+            dispute: None,
+            raw_status,
+            reason: Box::default(),
+            sandbox: None,
+            mode_conflict: false,
+            advance: false,
         }
     }
 

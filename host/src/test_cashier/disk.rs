@@ -14,7 +14,7 @@ use cashier_core::edit::AuditedValue;
 use cashier_core::explanation::{PaymentHistory, StoredAct};
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{ConfigId, EventId, ManagerId, NoticeId, Seq, TransactionId};
-use cashier_core::notice::ProviderEvent;
+use cashier_core::notice::{ProviderEvent, Update};
 use cashier_core::provider_call;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::status::SignatureStatus;
@@ -367,7 +367,8 @@ impl Archive for TestDisk {
         let mut events: BTreeMap<EventId, ProviderEvent> = BTreeMap::new();
         for change in lock(&self.durable).iter().flat_map(|commit| &commit.changes) {
             if let Change::Event(row) = change {
-                events.insert(row.id, ProviderEvent { update: None, ..(**row).clone() });
+                let update = row.update.clone().map(Update::shown);
+                events.insert(row.id, ProviderEvent { update, ..(**row).clone() });
             }
         }
         let page = filter.page(events.values());

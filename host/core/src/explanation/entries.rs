@@ -123,10 +123,7 @@ fn unverified(known: &UnverifiedEvent) -> ExplainedEntry {
 
 fn event_details(known: &ProviderEvent) -> Details {
     let update = known.update.as_ref();
-    let amount = update.and_then(|update| update.amount.as_ref()).map(|amount| match amount {
-        StatedAmount::Exact(money) => money.to_string(),
-        StatedAmount::Unreadable(stated) => stated.to_string(),
-    });
+    let amount = update.and_then(|update| update.amount.as_ref()).map(StatedAmount::to_string);
     let status = update.map_or("", |update| update.status.name());
     vec![
         ("event", number(known.id.0)),

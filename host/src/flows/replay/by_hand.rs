@@ -124,7 +124,7 @@ async fn recover(
         return Ok(None);
     }
     let id = listed.id;
-    // A list has no updates.
+    // A list has parts of the updates.
     let Some(event) = cashier.archive.event(id).await.map_err(|fault| unreadable_storage(&fault))? else {
         return Ok(None);
     };

@@ -47,6 +47,9 @@ async fn f3_events_are_listed_with_body_and_masked_headers_quarantined_ones_too(
         (&json!("forged"), &json!("evt_1"), &json!(1))
     );
     assert_eq!(paid["payload_json"], "0", "the body as the provider sent it");
+    let read = |row: &Value| json!(["provider_status", "raw_status", "stated_amount"].map(|name| row.get(name)));
+    assert_eq!(read(paid), json!(["confirmed", "confirmed", "100.0 USD"]), "what the module read in it");
+    assert_eq!(read(forged), json!([null, null, null]), "nothing reads what was not verified");
     let headers = paid["headers_json"].as_str().unwrap();
     assert!(headers.contains(r#"["authorization","***"]"#) && headers.contains("x-signature"), "{headers}");
     let table = [

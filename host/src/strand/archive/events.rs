@@ -2,7 +2,7 @@
 //! queries are those of docs/decisions/0023.
 
 use cashier_core::filter::{EventField, Field, Filter, FilterValue};
-use cashier_core::notice::ProviderEvent;
+use cashier_core::notice::{ProviderEvent, Update};
 use cashier_core::status::ProcessingStatus;
 use rusqlite::{Connection, Error, params_from_iter};
 
@@ -42,8 +42,9 @@ pub(in crate::strand) fn read(
             None => false,
         };
         for id in Statement::of_page(filter, of_configs).ids(connection).map_err(&fault)? {
-            for_each_row(connection, event::READ_LISTED, [id], event::TABLE, |columns| {
-                let row: ProviderEvent = event::read(columns)?;
+            for_each_row(connection, event::READ_ONE, [id], event::TABLE, |columns| {
+                let mut row: ProviderEvent = event::read(columns)?;
+                row.update = row.update.map(Update::shown);
                 bytes = bytes.saturating_add(EventPage::row_bytes(&row));
                 if bytes <= bytes_max {
                     rows.push(row);

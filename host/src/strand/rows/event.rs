@@ -51,14 +51,6 @@ pub(in crate::strand) const READ_ONE: &str = concat!(
     " FROM unproven_event WHERE id = ?1"
 );
 
-/// The same without the update, which no list shows; its columns are those of [`read`].
-pub(in crate::strand) const READ_LISTED: &str = "SELECT id, notice_id, config_id, provider, brand, event_id, transaction_id, provider_payment_id, \
-     signature_status, processing_status, failure_reason, '' AS update_json, module_hash, also_verified_by, \
-     created_time, processed_time FROM provider_event WHERE id = ?1 UNION ALL \
-     SELECT id, notice_id, config_id, provider, brand, event_id, transaction_id, provider_payment_id, \
-     signature_status, processing_status, failure_reason, '' AS update_json, module_hash, also_verified_by, \
-     created_time, processed_time FROM unproven_event WHERE id = ?1";
-
 /// Events below an id, newest first.
 pub(in crate::strand) const READ_BEFORE: &str = concat!(
     "SELECT ",

@@ -3,7 +3,7 @@
 use cashier_core::change::Change;
 use cashier_core::filter::{Clause, EventField, Field, Filter, FilterBuilder};
 use cashier_core::ids::{ConfigId, NoticeId, TransactionId};
-use cashier_core::notice::ProviderEvent;
+use cashier_core::notice::{ProviderEvent, Update};
 use cashier_core::status::{ProcessingStatus, SignatureStatus};
 use rusqlite::params_from_iter;
 
@@ -63,7 +63,10 @@ fn f2_a_list_from_the_disk_is_the_list_in_memory_for_every_field_and_order() {
     let rows: Vec<ProviderEvent> = (1..=200).map(event).collect();
     strand.submit(commit(1, rows.iter().map(|row| Change::Event(Box::new(row.clone()))).collect(), Vec::new()));
     listener.wait_for_synced(1);
-    let listed: Vec<ProviderEvent> = rows.into_iter().map(|row| ProviderEvent { update: None, ..row }).collect();
+    let shown = |row: ProviderEvent| ProviderEvent { update: row.update.map(Update::shown), ..row };
+    let listed: Vec<ProviderEvent> = rows.into_iter().map(shown).collect();
+    let stated = listed.iter().filter_map(|row| row.update.as_ref()).filter(|update| update.amount.is_some());
+    assert!(stated.count() > 50, "what a module read in a webhook is shown");
     let values = |field: EventField| match field {
         EventField::Provider => ["stripe", "sandbox"],
         EventField::EventId => ["evt_1PqX0000000000000007", "evt_1PqX0000000000000100"],
