@@ -4,7 +4,7 @@ use cashier_core::filter::{AuditField, Filter, FilterValue, RowPage};
 use rusqlite::{Connection, params_from_iter};
 
 use super::columns::{ColumnReader, for_each_row, sql_fault};
-use super::filter_sql::{self, Columns, Parameter};
+use super::filter_sql::{self, FieldColumns, Parameter};
 use crate::ports::{AuditRow, Fault};
 
 /// Bytes of changes in one page: some hundred records of the largest rosters, or 50,000 usual ones.
@@ -18,7 +18,7 @@ const COLUMNS: &str = "id, at, manager_id, role, brand, address, request_id, com
 /// The table that says how many records there are of each kind.
 const COUNTS: &str = "audit_record_count";
 
-const FIELDS: Columns<AuditField> = Columns { name: column, usual };
+const FIELDS: FieldColumns<AuditField> = FieldColumns { name: column, usual };
 
 fn column(field: AuditField) -> &'static str {
     match field {

@@ -64,7 +64,7 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), Fault> {
 }
 
 /// A table as a filter reads it.
-pub(super) struct Columns<F> {
+pub(super) struct FieldColumns<F> {
     /// A field's column, or a constant that all rows of the table have.
     pub(super) name: fn(F) -> &'static str,
     /// The value by which most rows are left out of an index on this column (`… WHERE column <> value`), if there is such an index.
@@ -75,7 +75,7 @@ pub(super) struct Columns<F> {
 /// their marks.
 pub(super) fn conditions<F: Field>(
     filter: &Filter<F>,
-    columns: &Columns<F>,
+    columns: &FieldColumns<F>,
     parameters: &mut Vec<Parameter>,
 ) -> String {
     conditions_on(filter, columns, |_| true, parameters)
@@ -84,7 +84,7 @@ pub(super) fn conditions<F: Field>(
 /// Those of the conditions that are on some of the fields.
 pub(super) fn conditions_on<F: Field>(
     filter: &Filter<F>,
-    columns: &Columns<F>,
+    columns: &FieldColumns<F>,
     is_meant: impl Fn(F) -> bool,
     parameters: &mut Vec<Parameter>,
 ) -> String {
@@ -119,7 +119,7 @@ fn literal(value: FilterValue<'_>) -> String {
 }
 
 /// The sort keys for an ORDER BY clause; the last one is the id, so that the order is total.
-pub(super) fn order<F: Field>(filter: &Filter<F>, columns: &Columns<F>) -> String {
+pub(super) fn order<F: Field>(filter: &Filter<F>, columns: &FieldColumns<F>) -> String {
     let column = columns.name;
     let keys = filter.order().iter().map(|(field, direction)| match direction {
         Direction::Ascending => column(*field).to_owned(),

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Error, params_from_iter};
 
 use crate::ports::{EventPage, Fault};
 use crate::strand::columns::{for_each_row, sql_fault};
-use crate::strand::filter_sql::{self, Columns, Parameter};
+use crate::strand::filter_sql::{self, FieldColumns, Parameter};
 use crate::strand::rows::event;
 
 /// Events of a brand or provider that has at most so many are read by its configs and sorted; of one that has more, one in a few
@@ -16,11 +16,11 @@ use crate::strand::rows::event;
 const FEW: u64 = 10_000;
 
 /// In the table of verified events every row has signature status 1: a filter for others does not visit one.
-const VERIFIED: Columns<EventField> =
-    Columns { name: |field| if field == EventField::SignatureStatus { "1" } else { column(field) }, usual };
+const VERIFIED: FieldColumns<EventField> =
+    FieldColumns { name: |field| if field == EventField::SignatureStatus { "1" } else { column(field) }, usual };
 
 /// Quarantined events are few, and have no index.
-const QUARANTINED: Columns<EventField> = Columns { name: column, usual: |_| None };
+const QUARANTINED: FieldColumns<EventField> = FieldColumns { name: column, usual: |_| None };
 
 /// The matching events, as far as their rows take no more than so many bytes.
 pub(in crate::strand) fn read(

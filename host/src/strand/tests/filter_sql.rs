@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use rusqlite::{Connection, params_from_iter};
 
-use super::super::filter_sql::{self, Columns};
+use super::super::filter_sql::{self, FieldColumns};
 
 /// The fields of a table whose column for `group` is named otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Field for NoteField {
 }
 
 /// Most notes have the number 1 and no group.
-const COLUMNS: Columns<NoteField> = Columns {
+const COLUMNS: FieldColumns<NoteField> = FieldColumns {
     name: column,
     usual: |field| match field {
         NoteField::Number => Some(FilterValue::Int(1)),
