@@ -42,7 +42,7 @@ fn snapshot(books: &Books) -> BooksSnapshot {
         let key = |space| books.by_key(it.customer_id, space, &it.idempotency_key);
         let mut found = vec![books.by_reference(&it.reference), key(KeySpace::Customer), key(KeySpace::Manager)];
         found.extend(it.refs.iter().map(|id| books.by_provider_ref(it.config_id, id)));
-        found.extend(it.refs.iter().map(|id| books.by_payment_id(&it.brand, &id.value)));
+        found.extend(it.refs.iter().map(|id| books.by_carried(&it.brand, &id.value, |_| true)));
         (format!("{known:?}"), found)
     });
     BooksSnapshot {

@@ -10,11 +10,10 @@ use crate::books::{Books, CustomerUse, PendingSize};
 use crate::change::{Body, Change, Commit, Counters, Stamp};
 use crate::ids::{ConfigId, CustomerId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
 use crate::lookups::LookupNotes;
-use crate::money::Money;
 use crate::notice::{ProviderEvent, Update};
 use crate::provider_call::ProviderCall;
 use crate::refs::ProviderRef;
-use crate::status::{ProcessingStatus, Source, TransactionStatus};
+use crate::status::ProcessingStatus;
 use crate::texts::Texts;
 use crate::time::UnixTime;
 use crate::transaction::{KeySpace, Transaction};
@@ -167,18 +166,6 @@ impl<'a> Draft<'a> {
     ) -> Option<TransactionId> {
         self.notes.provider_id(payment);
         self.books.by_carried(brand, payment, test).filter(|_| !payment.is_empty())
-    }
-
-    /// Deposits of the customer from this source, of this amount or with a statement that it was paid, whose status passes the
-    /// test, the newest first.
-    pub fn deposits_like(
-        &self,
-        source: Source,
-        customer: CustomerId,
-        amount: Money,
-        test: impl Fn(TransactionStatus) -> bool,
-    ) -> Vec<Aggregate> {
-        self.books().deposits_like(source, customer, amount, test)
     }
 
     /// Manual deposits of the customer, of one of these amounts, that were made later than this transaction, the newest first.

@@ -132,7 +132,7 @@ macro_rules! person_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         10 "entered" Entered { by: ManagerId };
         /// The customer took the own withdrawal request back.
         11 "cancelled" CancelledByCustomer;
-        /// A manager entered the manual deposit of this id although this order was open: it may be the same money.
+        /// A manager entered the manual deposit of this id beside this order: it may be the same money.
         12 "entered_beside" EnteredBeside { deposit: TransactionId };
         /// Why, in a manager's own words; empty takes earlier ones back.
         13 "explained" Explained { words: Box<str> };

@@ -6,28 +6,17 @@ use std::collections::BTreeSet;
 use super::rows::Row;
 use super::{Books, row_codec};
 use crate::aggregate::Aggregate;
+use crate::facts::Facts;
 use crate::ids::{CustomerId, TransactionId};
 use crate::money::Money;
-use crate::status::{Source, TransactionStatus, TransactionType};
+use crate::status::{Source, TransactionType};
 use crate::transaction::Transaction;
 
 /// How many of a customer's transactions, the newest first, are compared with a manual deposit: they are looked at while the
 /// books are held.
 pub const COMPARED_DEPOSITS_MAX: usize = 10_000;
 
-/// Whether another amount than the ordered one may be owed, under review or taken back: few rows are at these statuses.
-fn may_be_of_another_amount(status: u8) -> bool {
-    use TransactionStatus as S;
-    let those = [S::ProviderConfirmed, S::CreditFailed, S::Refunded, S::Chargeback, S::ManualReview];
-    those.iter().any(|known| known.number() == status)
-}
-
 impl Books {
-    /// The first transaction of this brand that carries this id of a payment, of any kind and config.
-    pub fn by_payment_id(&self, brand: &str, value: &str) -> Option<TransactionId> {
-        self.by_carried(brand, value, |_| true)
-    }
-
     /// A transaction of this brand that carries this id of a payment and passes the test.
     pub fn by_carried(&self, brand: &str, value: &str, test: impl Fn(&Aggregate) -> bool) -> Option<TransactionId> {
         let is_match = |row: &Row| {
@@ -58,27 +47,20 @@ impl Books {
         chain.map_while(|slot| self.rows.get(slot))
     }
 
-    /// Deposits of the customer from this source, of this amount or with a statement that it was paid, whose status passes the
-    /// test, the newest first.
-    pub fn deposits_like(
+    /// The provider deposits of a customer whose amount and facts pass the test, the newest first.
+    pub fn provider_deposits_where(
         &self,
-        source: Source,
         customer: CustomerId,
-        amount: Money,
-        test: impl Fn(TransactionStatus) -> bool,
+        test: impl Fn(Money, &Facts) -> bool,
     ) -> Vec<Aggregate> {
-        let is_like = |row: &Row| {
+        let is_meant = |row: &Row| {
+            let currency = self.interner.currency(row.currency);
+            let amount = currency.map(|currency| Money::new(row.amount_minor(), *currency));
             row.kind == TransactionType::Deposit.number()
-                && row.source == source.number()
-                && (row.amount_minor() == amount.minor || may_be_of_another_amount(row.status))
-                && TransactionStatus::from_number(row.status.into()).is_some_and(&test)
+                && row.source == Source::Provider.number()
+                && amount.zip(row_codec::unpack_facts(row)).is_some_and(|(amount, facts)| test(amount, &facts))
         };
-        let rows = self.newest_of(customer).take(COMPARED_DEPOSITS_MAX).filter(|row| is_like(row));
-        let known = rows.filter_map(|row| row_codec::unpack(row, &self.interner));
-        let is_of = |row: &Transaction| {
-            row.amount.currency == amount.currency
-                && (row.amount == amount || row.facts.other_amounts().any(|minor| minor == amount.minor))
-        };
-        known.filter(|known| is_of(&known.transaction)).collect()
+        let rows = self.newest_of(customer).take(COMPARED_DEPOSITS_MAX).filter(|row| is_meant(row));
+        rows.filter_map(|row| row_codec::unpack(row, &self.interner)).collect()
     }
 }

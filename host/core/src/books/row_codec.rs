@@ -7,6 +7,7 @@ use super::hash_index::short_hash;
 use super::interner::Interner;
 use super::rows::{Chain, LARGE_AMOUNT, NO_SLOT, Row};
 use crate::aggregate::Aggregate;
+use crate::facts::Facts;
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, OperationId, Reference, Seq, TransactionId};
 use crate::money::Money;
 use crate::operation::BalanceOperation;
@@ -194,6 +195,24 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
     let count = r.number()?;
     let operations = (0..count).map(|_| read_operation(&mut r, &transaction, interner)).collect::<Option<Vec<_>>>()?;
     Some(Aggregate { transaction, operations })
+}
+
+/// The facts of a row alone, for searches that look at many rows. The fields before them are skipped as [`unpack`] reads them.
+pub(super) fn unpack_facts(row: &Row) -> Option<Facts> {
+    let mut r = Reader::new(&row.packed);
+    r.fixed()?;
+    (0..NUMBERS).try_for_each(|_| r.skip_number())?;
+    read_front(&mut r)?;
+    (0..2).try_for_each(|_| r.skip_number())?;
+    r.text()?;
+    r.byte()?;
+    (0..2).try_for_each(|_| r.skip_number())?;
+    r.text()?;
+    r.skip_number()?;
+    r.byte()?;
+    let refs = r.number()?;
+    (0..refs).try_for_each(|_| r.skip_number().and_then(|()| r.text().map(drop)))?;
+    read_facts(&mut r, row.created_time)
 }
 
 fn write_operation(w: &mut Writer, operation: &BalanceOperation, of: &Transaction, interner: &mut Interner) {

@@ -134,7 +134,7 @@ pub fn of_person(fact: &PersonFact, facts: &Facts, currency: Currency) -> String
         PersonFact::ReversalsWait => "each reversal waits for a person, as the config says".into(),
         PersonFact::Entered { by } => format!("entered by manager {by}"),
         PersonFact::CancelledByCustomer => "cancelled by the customer".into(),
-        PersonFact::EnteredBeside { deposit } => format!("manual deposit {deposit} entered while this order was open"),
+        PersonFact::EnteredBeside { deposit } => format!("manual deposit {deposit} entered beside this order"),
         PersonFact::Explained { words } if words.is_empty() => "written reason taken back".into(),
         PersonFact::Explained { words } => format!("reason written by hand: {}", line(words)),
         PersonFact::RefundReason { id, reason, .. } => {

@@ -1,6 +1,6 @@
 //! Which payments the facts of one transaction name, and which of them it is credited for. It knows no transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Facts, MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
 use crate::ids::Seq;
@@ -46,6 +46,45 @@ impl Facts {
             _ => None,
         });
         paid.filter(|id| !id.is_empty())
+    }
+
+    /// The payments that were stated as paid, whether they are credited or under review, each with the commit of each statement;
+    /// empty ids are of payments that were not named.
+    pub fn stated_as_paid(&self) -> impl Iterator<Item = (&str, Seq)> {
+        self.provider.iter().filter_map(|known| match &known.fact {
+            ProviderFact::Confirmed { payment, .. } => Some((&**payment, known.seq)),
+            ProviderFact::ReviewHold(
+                hold @ (ReviewHold::AmountUnstated { .. }
+                | ReviewHold::Mismatch { .. }
+                | ReviewHold::PaymentReused { .. }),
+            ) => Some((hold.payment(), known.seq)),
+            _ => None,
+        })
+    }
+
+    /// When the newest of the payments that are stated as paid and not confirmed was stated first; 0 where there is none.
+    pub fn unconfirmed_since(&self) -> Seq {
+        let mut first: BTreeMap<&str, Seq> = BTreeMap::new();
+        for (payment, seq) in self.stated_as_paid().filter(|(payment, _)| !self.confirms(payment)) {
+            let known = first.entry(payment).or_insert(seq);
+            *known = seq.min(*known);
+        }
+        first.into_values().max().unwrap_or_default()
+    }
+
+    /// The payments that so much is credited for: those that were confirmed, where they cover it, else all that were stated as
+    /// paid.
+    pub fn paid_for(&self, minor: i64) -> BTreeSet<&str> {
+        let confirmed: BTreeMap<&str, i64> = self
+            .provider
+            .iter()
+            .filter_map(|known| match &known.fact {
+                ProviderFact::Confirmed { payment, minor } if !payment.is_empty() => Some((&**payment, *minor)),
+                _ => None,
+            })
+            .collect();
+        let covers = confirmed.values().copied().fold(0, i64::saturating_add) >= minor;
+        if covers && !confirmed.is_empty() { confirmed.into_keys().collect() } else { self.paid().collect() }
     }
 
     /// The ids of the payments that any fact names: confirmed, held for review, refunded or disputed.

@@ -147,13 +147,16 @@ pub(super) fn stated(
     let mut facts = own.map_or_else(|| Ok(Vec::new()), |own| verify(transaction, receiver, &own))?;
     let hold = ReviewHold::PaymentReused { payment: update.payment_id.clone(), owner: owner.to_string().into() };
     let reused = ProviderFact::ReviewHold(hold);
+    // Whoever credits another amount that was paid sees whose payment it is, too.
+    let mut is_shown = reversal.is_some();
     for fact in &mut facts {
         let unstated = matches!(fact, ProviderFact::ReviewHold(ReviewHold::AmountUnstated { .. }));
         if fact.is_confirmation() || unstated {
             *fact = reused.clone();
         }
+        is_shown |= matches!(fact, ProviderFact::ReviewHold(ReviewHold::Mismatch { .. }));
     }
-    if reversal.is_some() && !facts.contains(&reused) {
+    if is_shown && !facts.contains(&reused) {
         facts.push(reused);
     }
     Ok(Stated { facts, elsewhere: reversal.map(|reversal| (owner, reversal)) })

@@ -82,9 +82,9 @@ fn references_and_provider_ids_find_their_transaction() {
     assert_eq!(of(1, "charge", "ch_1"), Some(TransactionId(1)));
     assert_eq!(of(1, "charge", "pi_1"), None, "only equal kinds are compared");
     assert_eq!(of(3, "payment_intent", "pi_1"), None);
-    assert_eq!(books.by_payment_id("ion4", "bank-7"), Some(TransactionId(3)));
-    assert_eq!(books.by_payment_id("ion4", "ch_1"), Some(TransactionId(1)));
-    assert_eq!(books.by_payment_id("other", "ch_1"), None);
+    assert_eq!(books.by_carried("ion4", "bank-7", |_| true), Some(TransactionId(3)));
+    assert_eq!(books.by_carried("ion4", "ch_1", |_| true), Some(TransactionId(1)));
+    assert_eq!(books.by_carried("other", "ch_1", |_| true), None);
     assert_eq!(books.of_customer(CustomerId(5)).collect::<Vec<_>>(), [3, 2, 1].map(TransactionId));
 }
 

@@ -113,7 +113,7 @@ fn person_facts() -> Vec<(PersonFact, &'static str)> {
         (PersonFact::ReversalsWait, "each reversal waits for a person, as the config says"),
         (PersonFact::Entered { by: ManagerId(7) }, "entered by manager 7"),
         (PersonFact::CancelledByCustomer, "cancelled by the customer"),
-        (PersonFact::EnteredBeside { deposit: TransactionId(4) }, "manual deposit 4 entered while this order was open"),
+        (PersonFact::EnteredBeside { deposit: TransactionId(4) }, "manual deposit 4 entered beside this order"),
         (PersonFact::Explained { words: "as\u{202e} asked".into() }, "reason written by hand: as\\u{202e} asked"),
         (PersonFact::Explained { words: "".into() }, "written reason taken back"),
         (

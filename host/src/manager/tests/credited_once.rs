@@ -1,6 +1,9 @@
 //! A payment that a person credited by ending a review is that transaction's, and money that went back at its provider is credited
 //! by no other: what the review, the retry and the processing of another transaction ask before they credit.
 
+mod beside;
+mod further;
+
 use cashier_core::duty::CLOSED_QUERY_SECONDS;
 use cashier_core::ids::Reference;
 use cashier_core::notice::{StatedAmount, Update};

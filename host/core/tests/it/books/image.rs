@@ -117,7 +117,7 @@ fn answers(books: &Books, last: u64) -> Vec<String> {
         let found = (
             books.by_reference(&row.reference),
             books.by_key(row.customer_id, KeySpace::Customer, &row.idempotency_key),
-            books.by_payment_id("ion4", &format!("pi_{}", id.0)),
+            books.by_carried("ion4", &format!("pi_{}", id.0), |_| true),
             books.owner_of_payment(&[row.config_id], &format!("pay_{}", id.0), |_| true),
             row.refs.iter().map(|known| books.by_provider_ref(row.config_id, known)).collect::<Vec<_>>(),
         );
