@@ -8,10 +8,12 @@ mod names;
 mod open;
 mod payments;
 mod refunds;
+mod resolved;
 mod reversed;
 
 pub use self::decision_limits::{DECISION_PAUSE_SECONDS, DECISIONS_MAX, DECISIONS_WITH_REVIEWS_MAX};
 pub use self::refunds::{ManagerRefund, RefundPhase, RefundSending, RefusedBy};
+pub(crate) use self::resolved::ResolvedCredit;
 use crate::ids::{ManagerId, Seq, TransactionId};
 use crate::reason::ReasonCode;
 use crate::status::TransactionStatus;

@@ -122,11 +122,12 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
     let (resolved_at, resolved) = persons.resolved.unzip();
     // What a person resolved is owed whatever was taken back before it.
     let (in_all, before) = Taken::around(&provider, persons, amount, resolved_at.unwrap_or_default());
-    let taken = in_all.since(before);
+    // Where nothing says which payments a person credited, what goes back moves no money: a person looks at it again.
+    let taken = if provider.credit.is_unclear { Taken::default() } else { in_all.since(before) };
     let basis = resolved.unwrap_or(amount);
     let confirmed = if resolved.is_none() && provider.payments.is_empty() { 0 } else { basis };
     // Reversals take back first what was paid beyond what is owed.
-    let paid = amount.saturating_mul(provider.payment_count() as i64);
+    let paid = provider.paid_minor(amount);
     let surplus = paid.saturating_sub(before.all).saturating_sub(basis).max(0);
     let reversed = taken.all.saturating_sub(surplus).max(0);
     let owed_minor = confirmed.saturating_sub(reversed).max(0);
@@ -170,10 +171,14 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         return standing(S::Refunded, Reason::default(), settles);
     }
     if let Some((at, resolved)) = persons.resolved
-        && paid > resolved
+        && provider.confirmed_minor(amount) > resolved
         && provider.payment_count() > provider.payment_count_until(at)
     {
-        let detail = format!("a person resolved {}, the provider confirmed {}", money(resolved), money(paid));
+        let detail = format!(
+            "a person resolved {}, the provider confirmed {}",
+            money(resolved),
+            money(provider.confirmed_minor(amount))
+        );
 
         return standing(S::ManualReview, Reason::new(R::ConfirmedButRejected, detail), settles);
     }

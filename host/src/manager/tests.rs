@@ -8,6 +8,7 @@ mod errors;
 mod events;
 mod explain;
 mod explain_methods;
+mod gone_back;
 mod ground;
 mod lists;
 mod manual;

@@ -7,13 +7,10 @@ use crate::ids::Seq;
 impl Facts {
     /// The review holds that neither other facts nor a person have ended. Several may be open; one of them is shown.
     pub fn open_holds(&self) -> impl Iterator<Item = &ReviewHold> {
-        let resolved = self.persons.iter().filter_map(|known| match known.fact {
-            PersonFact::Resolved { minor } => Some((known.seq, minor)),
-            _ => None,
-        });
-        let (resolved_at, resolved) = resolved.max_by_key(|(seq, _)| *seq).unwrap_or((Seq(0), 0));
-        let went_back = resolved == 0 && self.went_back_since(resolved_at);
-        // Beside another payment of the order, what goes back of this one leaves the credit of the other.
+        let (resolved_at, resolved) = self.newest_resolution().unwrap_or((Seq(0), 0));
+        let went_back = self.went_back_since(resolved_at);
+        let credit = self.resolved_credit();
+        // Where a person credited none of it, what goes back of this one leaves the credit of the order's other payment.
         let beside = resolved > 0 && self.any(ProviderFact::is_confirmation);
         let of_it = move |payment: &str| {
             let is_of = |fact: &ProviderFact| fact.is_reversal() && fact.reversed_payment() == payment;
@@ -21,8 +18,13 @@ impl Facts {
         };
         self.provider.iter().filter_map(move |known| match &known.fact {
             ProviderFact::ReviewHold(hold) => {
-                let again = matches!(hold, ReviewHold::PaymentReused { .. })
-                    && (went_back || (beside && !hold.payment().is_empty() && of_it(hold.payment())));
+                let payment = hold.payment();
+                let is_credited = credit.held.contains_key(payment);
+                let is_unclear = credit.is_unclear && is_credited && went_back;
+                let again = is_unclear
+                    || matches!(hold, ReviewHold::PaymentReused { .. })
+                        && ((resolved == 0 && went_back)
+                            || (beside && !is_credited && !payment.is_empty() && of_it(payment)));
                 ((known.seq > resolved_at || again) && !self.end(hold)).then_some(hold)
             }
             _ => None,

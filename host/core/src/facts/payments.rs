@@ -116,13 +116,16 @@ impl Facts {
     }
 
     /// Whether the newest resolution came after a hold of this payment, and credits more than the other payments that were
-    /// confirmed. Nearly no row has one.
+    /// confirmed, or anything at all where one of those went back. Nearly no row has one.
     fn credits_by_resolution(&self, id: &str) -> bool {
-        let resolutions = self.persons.iter().filter_map(|known| match known.fact {
-            PersonFact::Resolved { minor } => Some((known.seq, minor)),
-            _ => None,
-        });
-        let Some((resolved_at, minor @ 1..)) = resolutions.max_by_key(|(seq, _)| *seq) else { return false };
+        let Some((resolved_at, minor @ 1..)) = self.newest_resolution() else { return false };
+        let is_held = |known: &Recorded<ProviderFact>| match &known.fact {
+            ProviderFact::ReviewHold(hold) => hold.payment() == id && known.seq <= resolved_at,
+            _ => false,
+        };
+        if !self.provider.iter().any(is_held) {
+            return false;
+        }
         let others: BTreeMap<&str, i64> = self
             .provider
             .iter()
@@ -132,10 +135,7 @@ impl Facts {
                 _ => None,
             })
             .collect();
-        let is_held = |known: &Recorded<ProviderFact>| match &known.fact {
-            ProviderFact::ReviewHold(hold) => hold.payment() == id && known.seq <= resolved_at,
-            _ => false,
-        };
-        minor > others.into_values().fold(0, i64::saturating_add) && self.provider.iter().any(is_held)
+        minor > others.into_values().fold(0, i64::saturating_add)
+            || self.went_back_beside(resolved_at, |payment| payment == id)
     }
 }

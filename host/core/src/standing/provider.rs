@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::reversals::{Attribution, ByPayment, Disputes};
-use crate::facts::{Facts, ProviderFact, ReviewHold};
+use crate::facts::{Facts, ProviderFact, ResolvedCredit, ReviewHold};
 use crate::ids::Seq;
 use crate::reason::ReasonCode;
 
@@ -18,6 +18,8 @@ pub(super) struct ProviderSummary<'a> {
     pub(super) cancelled: Option<ReasonCode>,
     /// Every payment that is named, also those that are not credited, and the seq it was first recorded at.
     pub(super) known: BTreeMap<&'a str, Seq>,
+    /// What the newest resolution credits of those.
+    pub(super) credit: ResolvedCredit<'a>,
     pub(super) attribution: Attribution<'a>,
     pub(super) reversals: ByPayment<'a>,
     /// Our id of a requested refund, and the provider's id of it.
@@ -34,7 +36,7 @@ pub(super) struct ProviderSummary<'a> {
 
 impl<'a> ProviderSummary<'a> {
     pub(super) fn read(facts: &'a Facts) -> Self {
-        let mut read = Self { holds: facts.open_holds().collect(), ..Self::default() };
+        let mut read = Self { holds: facts.open_holds().collect(), credit: facts.resolved_credit(), ..Self::default() };
         let mut reversing = Vec::new();
         for known in &facts.provider {
             match &known.fact {
@@ -77,7 +79,7 @@ impl<'a> ProviderSummary<'a> {
         let ids: BTreeSet<&str> = read.known.keys().copied().collect();
         let confirmed: BTreeSet<&str> = read.named_payments().map(|(id, _)| id).collect();
         let apart = if read.payments.contains_key("") { confirmed.clone() } else { ids.clone() };
-        let is_split = !confirmed.is_empty() && apart.len() > 1;
+        let is_split = (!confirmed.is_empty() || !read.credit.held.is_empty()) && apart.len() > 1;
         let several = if is_split { apart } else { BTreeSet::new() };
         read.attribution = Attribution::new(reversing, several, ids);
         read.reversals = read.attribution.until(Seq(u64::MAX));
@@ -87,6 +89,24 @@ impl<'a> ProviderSummary<'a> {
     /// The ids of the payments that are named.
     pub(super) fn named_payments(&self) -> impl Iterator<Item = (&'a str, Seq)> + Clone {
         self.payments.iter().filter(|(id, _)| !id.is_empty()).map(|(id, seq)| (*id, *seq))
+    }
+
+    /// What may go back of a payment at most: what was paid of one that is credited, `amount` of a confirmed one, and nothing of
+    /// one that is not credited.
+    pub(super) fn credited_minor(&self, payment: &str, amount: i64) -> i64 {
+        if self.payments.contains_key(payment) {
+            return amount;
+        }
+        self.credit.held.get(payment).copied().unwrap_or_default()
+    }
+
+    /// What was paid of an order of `amount`, also where a person credited it.
+    pub(super) fn paid_minor(&self, amount: i64) -> i64 {
+        self.confirmed_minor(amount).saturating_add(self.credit.paid_minor)
+    }
+
+    pub(super) fn confirmed_minor(&self, amount: i64) -> i64 {
+        amount.saturating_mul(self.payment_count() as i64)
     }
 
     /// How many payments of the ordered amount were confirmed. One without an id may be any of the named.

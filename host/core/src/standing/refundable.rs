@@ -23,8 +23,9 @@ pub fn refundable(ordered: Money, facts: &Facts) -> Refundable {
     let (persons, provider) = (PersonSummary::read(facts.persons.iter()), ProviderSummary::read(facts));
     let (resolved_at, resolved) = persons.resolved.unzip();
     let (all, before) = Taken::around(&provider, &persons, ordered.minor, resolved_at.unwrap_or_default());
-    let paid = if provider.payments.is_empty() { 0 } else { ordered.minor };
-    let basis = resolved.unwrap_or(paid);
+    let confirmed = if provider.payments.is_empty() { 0 } else { ordered.minor };
+    let basis = resolved.unwrap_or(confirmed);
+    let paid = confirmed.saturating_add(provider.credit.paid_minor);
     let surplus = paid.saturating_sub(before.all).saturating_sub(basis).max(0);
     let left_minor = basis.saturating_add(surplus).saturating_sub(all.since(before).all).max(0);
     Refundable { payments: provider.known.len(), left_minor, refunded_minor: all.all.saturating_sub(all.charged_back) }

@@ -133,6 +133,14 @@ impl<'a> Attribution<'a> {
     }
 }
 
+impl Reversals<'_> {
+    /// The larger of the sum of single refunds and the largest total.
+    pub(super) fn refunded(&self) -> i64 {
+        let singles = self.refunds.values().copied().fold(0, i64::saturating_add);
+        self.totals.iter().map(|(_, total)| *total).fold(singles, i64::max)
+    }
+}
+
 impl<'a> Disputes<'a> {
     pub(super) fn open(&self) -> impl Iterator<Item = (&'a str, i64)> {
         self.opened.iter().filter(|(id, _)| !self.reversed.contains(*id)).map(|(id, minor)| (*id, *minor))

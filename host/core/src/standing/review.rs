@@ -82,6 +82,14 @@ impl<'a> ProviderSummary<'a> {
         if refunded_minor > 0 {
             stated.push(format!("refunded {}", money(refunded_minor)));
         }
+        for (id, of_one) in &self.reversals {
+            let is_beside = self.attribution.several.contains(id) && self.credited_minor(id, amount.minor) == 0;
+            if let minor @ 1.. = of_one.refunded()
+                && is_beside
+            {
+                stated.push(named(&format!("refunded {}", money(minor)), id));
+            }
+        }
         if reason != ReasonCode::RefundFailed {
             stated.extend(self.attribution.failed.keys().map(|id| named("refund failed", id)));
         }

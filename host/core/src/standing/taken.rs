@@ -63,9 +63,9 @@ impl Taken {
         }
     }
 
-    /// Each of several payments gives back at most the `amount` that it paid, and one that is not credited nothing. What
-    /// names none of them counts beside that, and a total that names none may be the total of each. Of one payment
-    /// everything counts, also beyond what it paid.
+    /// Each of several payments gives back at most what it paid, and one that is not credited nothing. What names none of them
+    /// counts beside that, and a total that names none may be the total of each. Of one payment everything counts, also beyond
+    /// what it paid.
     fn read(
         provider: &ProviderSummary<'_>,
         reversals: &ByPayment<'_>,
@@ -91,17 +91,18 @@ impl Taken {
         }
         // With the totals that name no payment, and without them.
         let (mut taken, mut apart) = (Self::default(), Self::default());
-        for payment in several.iter().filter(|payment| provider.payments.contains_key(*payment)) {
+        let credited = several.iter().map(|payment| (payment, provider.credited_minor(payment, amount)));
+        for (payment, paid) in credited.filter(|(_, paid)| *paid > 0) {
             let own = of(payment);
             let charged_back = own.disputes.charged_back();
             let requests = || requests.iter().copied().filter(|request| request.payment == *payment);
             let any_total: Vec<(Seq, i64)> = own.totals.iter().chain(&unnamed.totals).copied().collect();
             for (sum, totals) in [(&mut taken, &any_total), (&mut apart, &own.totals)] {
                 let refunds = Refunded::of(&own.refunds, totals, requests());
-                sum.beyond_one |= refunds.stated.saturating_add(charged_back) > amount;
-                sum.refunded = sum.refunded.saturating_add(refunds.stated.min(amount));
-                sum.charged_back = sum.charged_back.saturating_add(charged_back.min(amount));
-                sum.all = sum.all.saturating_add(refunds.with_requested.saturating_add(charged_back).min(amount));
+                sum.beyond_one |= refunds.stated.saturating_add(charged_back) > paid;
+                sum.refunded = sum.refunded.saturating_add(refunds.stated.min(paid));
+                sum.charged_back = sum.charged_back.saturating_add(charged_back.min(paid));
+                sum.all = sum.all.saturating_add(refunds.with_requested.saturating_add(charged_back).min(paid));
             }
         }
         let rest = Refunded::of(&unnamed.refunds, &[], unnamed_requests());
@@ -114,12 +115,17 @@ impl Taken {
     }
 }
 
-/// A request that names no payment is of the only one that was confirmed when it was made.
+/// A request that names no payment is of the only one that was confirmed when it was made, or, where none was, of the only one
+/// that was known.
 fn requests<'a>(provider: &ProviderSummary<'a>, persons: &'a PersonSummary<'a>) -> Vec<CountedRequest<'a>> {
     let several = &provider.attribution.several;
     let only_one = |made: Seq| {
-        let mut confirmed = provider.named_payments().filter(|(_, seq)| *seq <= made).map(|(payment, _)| payment);
-        confirmed.next().filter(|_| confirmed.next().is_none())
+        let mut then: Vec<&str> =
+            provider.named_payments().filter(|(_, seq)| *seq <= made).map(|(payment, _)| payment).collect();
+        if then.is_empty() && !provider.payments.contains_key("") {
+            then = provider.known.iter().filter(|(_, seq)| **seq <= made).map(|(payment, _)| *payment).collect();
+        }
+        if let [only] = then[..] { Some(only) } else { None }
     };
     let mut requests = Vec::new();
     for (own_id, refund) in &persons.refunds {

@@ -5,6 +5,7 @@ mod answers;
 mod payments;
 mod person_facts;
 mod provider_facts;
+mod resolved;
 mod reviews;
 
 use std::fmt::Write as _;

@@ -4,16 +4,16 @@ use cashier_core::facts::MismatchKind;
 
 use super::*;
 
-fn paid(payment: &str) -> Step {
+pub(super) fn paid(payment: &str) -> Step {
     Provider(ProviderFact::Confirmed { payment: payment.into(), minor: 10_000 })
 }
 
-fn unstated(payment: &str) -> Step {
+pub(super) fn unstated(payment: &str) -> Step {
     Provider(ProviderFact::ReviewHold(ReviewHold::AmountUnstated { payment: payment.into() }))
 }
 
 /// Another amount than the ordered one was confirmed.
-fn mismatch(payment: &str, minor: i64) -> Step {
+pub(super) fn mismatch(payment: &str, minor: i64) -> Step {
     Provider(ProviderFact::ReviewHold(ReviewHold::Mismatch {
         what: MismatchKind::Amount,
         expected: "100.0 USD".into(),
@@ -24,23 +24,23 @@ fn mismatch(payment: &str, minor: i64) -> Step {
 }
 
 /// The payment was credited to another transaction before.
-fn reused(payment: &str) -> Step {
+pub(super) fn reused(payment: &str) -> Step {
     Provider(ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment: payment.into(), owner: "1".into() }))
 }
 
-fn refund_of(payment: &str, id: &str, minor: i64) -> Step {
+pub(super) fn refund_of(payment: &str, id: &str, minor: i64) -> Step {
     Provider(ProviderFact::Refund { id: id.into(), payment: payment.into(), minor })
 }
 
-fn total_of(payment: &str, minor: i64) -> Step {
+pub(super) fn total_of(payment: &str, minor: i64) -> Step {
     Provider(ProviderFact::RefundedTotal { payment: payment.into(), minor })
 }
 
-fn failed_of(payment: &str, id: &str, minor: i64) -> Step {
+pub(super) fn failed_of(payment: &str, id: &str, minor: i64) -> Step {
     Provider(ProviderFact::RefundFailed { id: id.into(), payment: payment.into(), minor })
 }
 
-fn dispute_of(payment: &str, id: &str, minor: i64) -> Step {
+pub(super) fn dispute_of(payment: &str, id: &str, minor: i64) -> Step {
     Provider(ProviderFact::Chargeback { id: id.into(), payment: payment.into(), minor })
 }
 
@@ -48,11 +48,11 @@ fn lifted(id: &str) -> Step {
     Provider(ProviderFact::ChargebackReversed { id: id.into(), payment: "pi_1".into() })
 }
 
-fn resolved(minor: i64) -> Step {
+pub(super) fn resolved(minor: i64) -> Step {
     Person(PersonFact::Resolved { minor })
 }
 
-fn requested(payment: &str, minor: i64) -> Step {
+pub(super) fn requested(payment: &str, minor: i64) -> Step {
     Person(PersonFact::RefundRequested { id: "own".into(), payment: payment.into(), minor })
 }
 
@@ -62,20 +62,20 @@ fn done() -> Step {
 
 /// Posts whatever is due and returns what is posted, and the status.
 #[track_caller]
-fn end(mut steps: Vec<Step>) -> (i64, TransactionStatus, String) {
+pub(super) fn end(mut steps: Vec<Step>) -> (i64, TransactionStatus, String) {
     steps.extend([Post, Post, Post]);
     let (end, lines) = lines_of(deposit(15), steps);
     (cashier_core::operation::posted(&end.transaction, &end.operations).minor, end.transaction.status, lines)
 }
 
 #[track_caller]
-fn ends(steps: Vec<Step>, expected: i64) {
+pub(super) fn ends(steps: Vec<Step>, expected: i64) {
     let (posted, _, lines) = end(steps);
     assert_eq!(posted, expected, "\n{lines}");
 }
 
 #[track_caller]
-fn ends_at(steps: Vec<Step>, expected: i64, expected_status: TransactionStatus) {
+pub(super) fn ends_at(steps: Vec<Step>, expected: i64, expected_status: TransactionStatus) {
     let (posted, status, lines) = end(steps);
     assert_eq!((posted, status), (expected, expected_status), "\n{lines}");
 }

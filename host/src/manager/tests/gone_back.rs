@@ -1,0 +1,90 @@
+//! What goes back of payments that a person credited from a review: it is taken, or listed as work that the command it names ends.
+
+use cashier_core::ids::Reference;
+use cashier_core::notice::{Reach, RefundStatement, StatedAmount, Update};
+use cashier_core::status::ProviderStatus;
+
+use super::manual_money::resolution;
+use super::review::RESOLVE;
+use super::*;
+use crate::test_cashier::{AMOUNT, paid};
+
+const WORK: &str = "MngGetCashierDutiesByFilter";
+
+/// Of this payment another amount than the ordered one is confirmed.
+fn of_another_amount(own: &Reference, payment: &str, minor: i64) -> Update {
+    let amount = Some(StatedAmount::Exact(usd(minor)));
+    Update { amount, payment_id: payment.into(), ..paid(&format!("paid {payment}"), own) }
+}
+
+fn refund(own: &Reference, payment: &str, minor: i64) -> Update {
+    let id = format!("re_{payment}");
+    let amount = StatedAmount::Exact(usd(minor));
+    Update {
+        status: ProviderStatus::Refunded,
+        payment_id: payment.into(),
+        amount: None,
+        refund: Some(RefundStatement { id: id.into(), amount, reach: Reach::Delta, requested: Box::default() }),
+        ..paid(&format!("refund of {payment}"), own)
+    }
+}
+
+impl ManagerApi {
+    async fn received(&self, update: Update) {
+        self.env.notice(Some(1), vec![update]).await.unwrap();
+        self.env.run_for(1).await;
+    }
+
+    async fn resolved(&self, id: u64, amount: &str) {
+        let (number, data) = self.command("manager", RESOLVE, &resolution(id, "credit", Some(amount))).await;
+        assert_eq!(number, 200, "{data}");
+        self.env.run_for(1).await;
+    }
+
+    /// The kinds of work about a transaction, each with the command that it names.
+    async fn work(&self, id: u64) -> Vec<String> {
+        let (number, data) = self.command("manager", WORK, "{}").await;
+        assert_eq!(number, 200, "{data}");
+        let rows = data["rows"].as_array().unwrap().iter().filter(|row| row["transaction_id"] == id);
+        rows.map(|row| format!("{} {}", row["kind"].as_str().unwrap(), row["command"].as_str().unwrap())).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_back_of_a_second_payment_of_another_amount_that_a_person_credited_is_taken() {
+    for status in [ProviderStatus::Refunded, ProviderStatus::Chargeback] {
+        let api = ManagerApi::open().await;
+        let (open, reference) = api.pending("k").await;
+        api.confirmed("e1", &reference, "pay_1").await;
+        api.received(of_another_amount(&reference, "pay_2", 9_500)).await;
+        api.resolved(open, "195.0").await;
+        assert_eq!(api.env.trading.balance(), AMOUNT + 9_500);
+        let back = Update { status, ..refund(&reference, "pay_2", 9_500) };
+        let amount = Some(StatedAmount::Exact(usd(9_500)));
+        let back = if status == ProviderStatus::Chargeback { Update { refund: None, amount, ..back } } else { back };
+        api.received(back).await;
+        assert_eq!((api.posted(open), api.env.trading.balance()), (AMOUNT, AMOUNT), "{status:?}");
+        assert_eq!(api.work(open).await, [""; 0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_back_where_nothing_says_of_which_payment_the_credit_was_is_listed_and_a_person_ends_it() {
+    for (payment, minor) in [("pay_2", 5_000), ("pay_1", 9_500)] {
+        let api = ManagerApi::open().await;
+        let (open, reference) = api.pending("k").await;
+        api.received(of_another_amount(&reference, "pay_1", 9_500)).await;
+        api.received(of_another_amount(&reference, "pay_2", 5_000)).await;
+        api.resolved(open, "95.0").await;
+        assert_eq!((api.env.trading.balance(), api.work(open).await), (9_500, Vec::new()));
+        api.received(refund(&reference, payment, minor)).await;
+        let (status, reason) = api.reason(open).await;
+        assert!(status == 9 && reason.contains(&format!("refunded {minor}", minor = minor / 100)), "{reason}");
+        let work = api.work(open).await;
+        assert!(work.contains(&format!("review {RESOLVE}")), "{work:?}");
+        assert_eq!(api.env.trading.balance(), 9_500);
+        let left = if payment == "pay_2" { "95.0" } else { "50.0" };
+        api.resolved(open, left).await;
+        assert_eq!((api.reason(open).await.0, api.work(open).await), (3, Vec::new()));
+    }
+}
