@@ -97,7 +97,11 @@ pub(super) fn close(event: &mut ProviderEvent, now: UnixTime, outcome: Result<&U
             event.failure_reason = ignored(&update.reason);
             ProcessingStatus::Ignored
         }
-        Ok(_) => ProcessingStatus::Processed,
+        // It may have been given up before.
+        Ok(_) => {
+            event.failure_reason = Box::default();
+            ProcessingStatus::Processed
+        }
         Err(reason) => {
             event.failure_reason = reason.to_string().into();
             ProcessingStatus::Failed

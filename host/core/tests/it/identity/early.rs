@@ -3,6 +3,22 @@
 
 use super::*;
 
+#[test]
+fn a_payment_that_was_given_up_and_whose_transaction_appears_then_has_no_reason_of_a_failure() {
+    let mut ledger = Ledger::with(&[1]);
+    let early = with_ref(Update { reference: None, ..paid("e1", 1, "pi_1") }, "pi_1");
+    ledger.file(1, vec![early.clone()]);
+    ledger.decide(|draft| inbox::give_up(draft, [EventId(1)]));
+    let event = ledger.events().remove(0);
+    assert_eq!((event.processing_status, &*event.failure_reason), (ProcessingStatus::Failed, "TRANSACTION_NOT_FOUND"));
+    let ending = CreateEnding::Accepted(NextAction::Redirect);
+    let stated = CreateAnswerStated { ending: &ending, update: None, refs: &early.refs };
+    ledger.decide(|draft| inbox::end_create(draft, &gateway(1), TransactionId(1), &stated)).unwrap();
+    let event = ledger.events().remove(0);
+    assert_eq!((event.processing_status, &*event.failure_reason), (ProcessingStatus::Processed, ""));
+    assert_eq!(ledger.standing(1), (2, 10_000, ReasonCode::None));
+}
+
 fn owed(ledger: &Ledger, id: u64) -> i64 {
     ledger.aggregate(id).standing().owed_minor
 }
