@@ -31,6 +31,7 @@ use crate::snapshot::MoneyModes;
 mod bases;
 mod clock;
 mod disk;
+mod log_interest;
 mod provider;
 mod provider_payments;
 mod samples;
@@ -38,6 +39,7 @@ mod trading;
 
 pub(crate) use self::bases::{Bases, wait};
 pub(crate) use self::clock::{TestClock, TestEntropy};
+pub(crate) use self::log_interest::ask_each_thread;
 pub(crate) use self::provider::{OnCreate, OnRefund, TestProvider, WEBHOOK_SECRET, config, receiver, stated_refund};
 pub(crate) use self::provider_payments::{HeldPayment, ProviderPayments, RefundFate};
 pub(crate) use self::samples::{context, deposit_request, own_acknowledgement, paid, update, usd};

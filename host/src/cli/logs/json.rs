@@ -132,6 +132,7 @@ mod tests {
             .fmt_fields(JsonFields)
             .with_writer(move || writer.clone())
             .finish();
+        crate::test_cashier::ask_each_thread();
         tracing::subscriber::with_default(subscriber, log);
         captured.text()
     }

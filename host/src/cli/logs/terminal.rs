@@ -59,6 +59,7 @@ mod tests {
             .with_writer(move || writer.clone())
             .finish();
         let nasty = "a\u{1b}[31m\u{9b}1m\u{202e}b\nc\u{2066}é";
+        crate::test_cashier::ask_each_thread();
         tracing::subscriber::with_default(subscriber, || {
             let _span = tracing::info_span!("request", id = %nasty).entered();
             tracing::warn!(target: "t", given = nasty, shown = %nasty, order = %"4111111111111111", n = 7, "{nasty}");

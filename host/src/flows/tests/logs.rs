@@ -12,7 +12,7 @@ use tracing::subscriber::DefaultGuard;
 
 use super::config_edits::{first, save};
 use crate::ports::{OrderCheck, QueryAnswer};
-use crate::test_cashier::{OnPost, TestCashier, lock, paid, usd};
+use crate::test_cashier::{OnPost, TestCashier, ask_each_thread, lock, paid, usd};
 
 #[derive(Clone, Default)]
 pub(super) struct LogBuffer(Arc<Mutex<Vec<u8>>>);
@@ -35,6 +35,7 @@ impl LogBuffer {
         let writer = log.clone();
         let lines = tracing_subscriber::fmt().with_ansi(false).without_time().with_target(false);
         let subscriber = lines.with_max_level(tracing::Level::INFO).with_writer(move || writer.clone()).finish();
+        ask_each_thread();
         (log, tracing::subscriber::set_default(subscriber))
     }
 

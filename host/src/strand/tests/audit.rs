@@ -76,6 +76,7 @@ fn logged(write: impl FnOnce()) -> Vec<String> {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    crate::test_cashier::ask_each_thread();
     tracing::subscriber::with_default(subscriber, write);
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let recorded = text.lines().filter(|line| line.contains("audit_recorded"));
@@ -243,6 +244,7 @@ fn b6_a_lost_key_of_fingerprints_is_logged_once() {
     let log = folder.path().join("log");
     let writer = Arc::new(std::fs::File::create(&log).unwrap());
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+    crate::test_cashier::ask_each_thread();
     tracing::subscriber::with_default(subscriber, || {
         let mut store = Sqlite::open(&path, sealing(ONE)).unwrap();
         write_all(&mut store, &[commit(1, Vec::new(), vec![record(1, "secret")])]);

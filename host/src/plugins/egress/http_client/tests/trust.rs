@@ -115,6 +115,7 @@ async fn no_secret_reaches_a_log_or_an_error() {
         move || log.clone()
     };
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(writer).finish();
+    crate::test_cashier::ask_each_thread();
     let _guard = tracing::subscriber::set_default(subscriber);
     let behaviour: [Behaviour; 3] = [
         |connection| ends_with(connection, "HTTP/1.1 200 canary\r\nx-token: canary\r\ncontent-length: 6\r\n\r\ncanary"),
