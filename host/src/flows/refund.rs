@@ -97,14 +97,14 @@ pub async fn refund(
 /// What the module that serves a config can do.
 ///
 /// # Errors
-/// 503 where the config is disabled, or no module works for it.
+/// 409 where the config is disabled or deleted: trying later changes nothing. 503 where no module works for it.
 pub(super) fn abilities(cashier: &Cashier, config: ConfigId) -> Result<PaymentAbilities, Refusal> {
     let unavailable = |message: &str| Refusal::new(RefusalCode::ProviderUnavailable, message);
     let snapshot = cashier.snapshot();
-    let served =
-        snapshot.config(config).ok_or_else(|| unavailable("the transaction's config does not exist any more"))?;
+    let wrong = |message: &str| Refusal::new(RefusalCode::WrongStatus, message);
+    let served = snapshot.config(config).ok_or_else(|| wrong("the transaction's config does not exist any more"))?;
     if !served.config.enabled {
-        return Err(unavailable("the transaction's config is disabled"));
+        return Err(wrong("the transaction's config is disabled: MngUpdateCashierProviderConfig enables it"));
     }
     let is_available = snapshot.module(&served.config.provider).is_some_and(|line| line.available);
     match &served.gateway {

@@ -120,9 +120,25 @@ async fn a_refund_under_a_disabled_config_records_nothing() {
     let disabled = api.command("manager", "MngUpdateCashierProviderConfig", r#"{"id":1,"enabled":0}"#).await;
     assert_eq!(disabled.0, 200);
     let refused = api.error("manager", REFUND, r#"{"id":1,"reason":"r"}"#).await;
-    assert_eq!(refused, (503, "PROVIDER_UNAVAILABLE".into()));
+    assert_eq!(refused, (409, "WRONG_STATUS".into()), "trying later changes nothing");
     assert!(api.env.aggregate(TransactionId(1)).transaction.facts.refunds().is_empty());
     assert!(api.env.cashier.snapshot().config(ConfigId(1)).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_under_a_disabled_config_is_sent_once_that_is_enabled() {
+    let api = ManagerApi::open().await;
+    api.env.deposit("k").await.unwrap();
+    *lock(&api.env.provider.cancel_answer) = Some(QueryAnswer::Stated(Box::new(update("", ProviderStatus::Cancelled))));
+    let enable = |enabled: u8| format!(r#"{{"id":1,"enabled":{enabled}}}"#);
+    assert_eq!(api.command("manager", "MngUpdateCashierProviderConfig", &enable(0)).await.0, 200);
+    let (number, answer) = api.command("manager", CANCEL, r#"{"id":1,"reason":"r"}"#).await;
+    assert_eq!((number, answer["error"].as_str()), (409, Some("WRONG_STATUS")), "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("MngUpdateCashierProviderConfig"), "{answer}");
+    assert_eq!((api.env.provider.cancels.load(Ordering::SeqCst), api.env.status(TransactionId(1))), (0, 1));
+    assert_eq!(api.command("manager", "MngUpdateCashierProviderConfig", &enable(1)).await.0, 200);
+    let (number, shown) = api.command("manager", CANCEL, r#"{"id":1,"reason":"r"}"#).await;
+    assert_eq!((number, &shown["transaction"]["status"]), (200, &json!(6)), "{shown}");
 }
 
 #[tokio::test(start_paused = true)]
