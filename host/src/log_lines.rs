@@ -107,12 +107,13 @@ impl LogQueue {
         let fits = !state.is_ending && state.fits(kind, line.len());
         // Behind those that the file did not take it waits with them, so that they stay in their order.
         let is_next = state.is_stalled && !state.is_file_hung && state.security_bytes == 0;
-        let wants_file = kind == LineKind::Security && (!fits || is_next);
+        let is_taken = !(state.is_ending && state.is_file_hung);
+        let wants_file = kind == LineKind::Security && (!fits || is_next) && is_taken;
         if wants_file && self.has_file(&state) && state.may_save(line.len()) {
             state.push_saving(line);
             self.0.file_wanted.notify_all();
             if state.is_ending {
-                self.await_saved(state, Instant::now() + END_TIME_MAX);
+                self.await_saved(state, Instant::now() + END_TIME_MAX).lose_unsaved();
             }
             return;
         }
@@ -128,6 +129,20 @@ impl LogQueue {
 
     fn state(&self) -> StateGuard<'_> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until everything is written, as long as the reader takes something until `over`.
+    fn await_written<'s>(&'s self, mut state: StateGuard<'s>, over: Instant) -> StateGuard<'s> {
+        while state.is_busy() {
+            let seen = state.written;
+            self.0.wanted.notify_all();
+            let wait = END_TIME_MAX.min(over.saturating_duration_since(Instant::now()));
+            state = self.0.progress.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+            if state.written == seen || Instant::now() >= over {
+                break;
+            }
+        }
+        state
     }
 
     fn write_lines(&self, out: &mut impl Write) {
@@ -214,22 +229,22 @@ impl Drop for LogGuard {
     fn drop(&mut self) {
         let queue = &self.0;
         let over = Instant::now() + END_TOTAL_MAX;
-        let mut state = queue.state();
-        while state.is_busy() {
-            let seen = state.written;
-            queue.0.wanted.notify_all();
-            let wait = END_TIME_MAX.min(over.saturating_duration_since(Instant::now()));
-            state = queue.0.progress.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
-            if state.written == seen || Instant::now() >= over {
+        let at_least = || over.max(Instant::now() + END_TIME_MAX);
+        let mut state = queue.await_written(queue.state(), over);
+        // What waits for the file, and is not taken there, goes to a reader that takes lines.
+        while !state.saving.is_empty() && state.has_reader() && Instant::now() < over {
+            state = queue.await_saved(state, at_least());
+            state.take_back();
+            if !state.is_busy() {
                 break;
             }
+            state = queue.await_written(state, at_least());
         }
         state.is_ending = true;
         queue.0.wanted.notify_all();
         queue.0.ended.notify_all();
-        queue.save_rest(state, over.max(Instant::now() + END_TIME_MAX));
-        let mut state = queue.state();
-        std::mem::take(&mut state.waiting).iter().for_each(|line| state.lose(line.kind));
+        queue.save_rest(state, at_least());
+        queue.state().lose_rest();
     }
 }
 

@@ -308,6 +308,38 @@ impl QueuedLines {
         !self.waiting.is_empty() || !self.in_hand.is_empty() || !self.reports_in_hand.is_empty() || reports
     }
 
+    /// Whether the reader took everything that it was given.
+    pub(super) fn has_reader(&self) -> bool {
+        !self.is_busy() && !self.is_failing
+    }
+
+    /// After the end nobody waits for the reader or the file any more: what neither took is lost. What is being written may be
+    /// taken in part, which is no evidence.
+    pub(super) fn lose_rest(&mut self) {
+        std::mem::take(&mut self.waiting).iter().for_each(|line| self.lose(line.kind));
+        for at in 0..self.in_hand.len() {
+            if let Some(line) = self.in_hand.get_mut(at).filter(|line| line.is_security() && !line.is_saved) {
+                line.is_saved = true;
+                self.lose(LineKind::Security);
+            }
+        }
+        self.lose_unsaved();
+    }
+
+    /// What the file did not take is lost. The first is being appended, perhaps for ever, and keeps its place.
+    pub(super) fn lose_unsaved(&mut self) {
+        for (index, line) in std::mem::take(&mut self.saving).into_iter().enumerate() {
+            if !line.is_copy {
+                self.lose(LineKind::Security);
+            }
+            if index == 0 {
+                self.saving.push_back(SavingLine { is_copy: true, ..line });
+            } else {
+                self.saving_bytes = self.saving_bytes.saturating_sub(line.text.len());
+            }
+        }
+    }
+
     pub(super) fn take_reports(&mut self) -> impl Iterator<Item = Report> + use<> {
         let counted = |count: &mut u64, report: fn(u64) -> Report| {
             let lines = std::mem::take(count);

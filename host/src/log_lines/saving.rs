@@ -69,11 +69,11 @@ impl LogQueue {
                 state = self.append(state, &text);
             }
         }
-        self.await_saved(state, over);
+        drop(self.await_saved(state, over));
     }
 
     /// Waits until everything is saved, as long as the file takes something until `over`.
-    pub(super) fn await_saved<'s>(&'s self, mut state: StateGuard<'s>, over: Instant) {
+    pub(super) fn await_saved<'s>(&'s self, mut state: StateGuard<'s>, over: Instant) -> StateGuard<'s> {
         while !state.saving.is_empty() && !state.is_file_hung {
             let seen = state.saves;
             let wait = END_TIME_MAX.min(over.saturating_duration_since(Instant::now()));
@@ -82,5 +82,6 @@ impl LogQueue {
             // Nobody waits for it again.
             state.is_file_hung = state.saves == seen;
         }
+        state
     }
 }

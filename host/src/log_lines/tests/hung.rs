@@ -2,9 +2,12 @@
 
 use super::*;
 
-/// A file whose disk answers once the test opens it, and takes each line then.
+/// A file whose disk answers once the test opens it, and takes each line then, or none.
 #[derive(Clone, Default)]
-struct HungFile(Arc<(Mutex<FileState>, Condvar)>);
+struct HungFile {
+    disk: Arc<(Mutex<FileState>, Condvar)>,
+    fails: bool,
+}
 
 #[derive(Default)]
 struct FileState {
@@ -21,30 +24,32 @@ impl EventFile for HungFile {
     }
 
     fn append(&self, line: &[u8]) -> bool {
-        let (state, changed) = &*self.0;
+        let (state, changed) = &*self.disk;
         let mut state = state.lock().unwrap();
         state.is_entered = true;
         changed.notify_all();
         state = changed.wait_while(state, |state| !state.is_open).unwrap();
-        state.taken.push_str(std::str::from_utf8(line).unwrap());
-        true
+        if !self.fails {
+            state.taken.push_str(std::str::from_utf8(line).unwrap());
+        }
+        !self.fails
     }
 }
 
 impl HungFile {
     /// Waits until a line is being appended.
     fn entered(&self) {
-        let (state, changed) = &*self.0;
+        let (state, changed) = &*self.disk;
         drop(changed.wait_while(state.lock().unwrap(), |state| !state.is_entered).unwrap());
     }
 
     fn open(&self) {
-        self.0.0.lock().unwrap().is_open = true;
-        self.0.1.notify_all();
+        self.disk.0.lock().unwrap().is_open = true;
+        self.disk.1.notify_all();
     }
 
     fn text(&self) -> String {
-        self.0.0.lock().unwrap().taken.clone()
+        self.disk.0.lock().unwrap().taken.clone()
     }
 }
 
@@ -125,4 +130,67 @@ fn r9_events_beyond_what_may_wait_for_reader_and_file_are_lost_and_counted() {
     saved(&queue);
     drop(guard);
     assert_eq!(file.text().lines().count(), of_reader + of_file + 1, "and the one in hand");
+}
+
+/// Security events beyond what may wait for the reader, `more` of which wait for the file.
+fn fill(queue: &LogQueue, more: usize) -> usize {
+    let line = |number: usize| format!("security {number} {}\n", "x".repeat(SECURITY_BYTES_MAX / 8));
+    let mut sent = 0;
+    while queue.state().saving.len() < more {
+        queue.put(line(sent).as_bytes(), LineKind::Security);
+        sent += 1;
+    }
+    sent
+}
+
+#[test]
+fn r9_at_the_end_what_waits_for_a_file_that_does_not_answer_goes_to_a_reader_that_does() {
+    let file = HungFile::default();
+    let (gate, queue, guard) = Gate::stalled_beside(Box::new(file.clone()), Duration::from_secs(3_600));
+    let sent = fill(&queue, 3);
+    gate.open();
+    drop(guard);
+    let text = gate.text();
+    let numbers: Vec<String> = text.lines().filter_map(|line| Some(line.split(' ').nth(1)?.to_owned())).collect();
+    let expected: Vec<String> = std::iter::once("first".to_owned()).chain((0..sent).map(|n| n.to_string())).collect();
+    assert_eq!(numbers, expected, "each once, in order");
+    assert_eq!((file.text().as_str(), queue.state().security_lost), ("", 0));
+}
+
+#[test]
+fn r9_what_neither_the_reader_nor_the_file_took_at_the_end_is_counted_and_so_is_what_comes_later() {
+    let file = HungFile::default();
+    let (_unopened, queue, guard) = Gate::stalled_beside(Box::new(file.clone()), Duration::from_secs(3_600));
+    let (before, sent) = (lost(), fill(&queue, 3) as u64);
+    drop(guard);
+    let counted = |queue: &LogQueue| {
+        let state = queue.state();
+        (state.security_lost, state.waiting.len(), state.saving.len())
+    };
+    assert_eq!(counted(&queue), (sent + 1, 0, 1), "with the one in hand; the first of the file is being appended");
+    queue.put(b"security later\n", LineKind::Security);
+    assert_eq!(counted(&queue), (sent + 2, 0, 1));
+    assert!(lost() - before >= sent as usize + 2, "for the metric too");
+    // Once the disk answers, what comes is appended again.
+    file.open();
+    saved(&queue);
+    queue.put(b"security last\n", LineKind::Security);
+    assert!(file.text().ends_with("\nsecurity last\n") && queue.state().security_lost == sent + 2);
+}
+
+#[test]
+fn r9_a_file_that_fails_at_the_end_leaves_its_events_to_a_reader_that_takes_them() {
+    let file = HungFile { fails: true, ..HungFile::default() };
+    let (gate, queue, guard) = Gate::stalled_beside(Box::new(file.clone()), Duration::from_secs(3_600));
+    let sent = fill(&queue, 2);
+    gate.open();
+    while queue.state().is_busy() {
+        thread::sleep(BATCH_PAUSE);
+    }
+    let ends = thread::spawn(move || drop(guard));
+    // Most likely it waits for the file by then; where it does not yet, the same holds.
+    thread::sleep(BATCH_PAUSE * 10);
+    file.open();
+    ends.join().unwrap();
+    assert_eq!((gate.text().lines().count(), queue.state().security_lost), (sent + 1, 0));
 }
