@@ -37,7 +37,7 @@ const DEMO_STEPS: [(&str, &[&str]); 12] = [
         "10. A manager refunds 30 USD of the first deposit.",
         &[
             "MngRefundCashierTransaction",
-            "- provider_call: ",
+            "- provider_call: refund call to ",
             "- event: ",
             "To the customer: ",
             "Account 2000009 now holds 170.0 USD.",
@@ -47,7 +47,7 @@ const DEMO_STEPS: [(&str, &[&str]); 12] = [
         "11. Nothing was received about the second deposit for a minute",
         &[
             "ok: the payment without a webhook is credited",
-            "- provider_call: ",
+            "- provider_call: query call to ",
             "To the customer: ",
             "Account 2000009 now holds 290.0 USD.",
         ],

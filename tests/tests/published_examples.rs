@@ -382,6 +382,8 @@ async fn the_manager_page_names_who_may_use_its_methods() {
     let commands = [
         ("MngGetCashierTransactionsByFilter", json!({})),
         ("MngGetCashierTransaction", json!({"id": 15})),
+        ("MngUpdateCashierTransaction", json!({"id": 15, "comment": "seen"})),
+        ("MngGetCashierProviderEventsByFilter", json!({})),
         ("MngGetCashierProviders", json!({})),
         ("MngUpdateCashierProviderConfig", json!({"id": 1, "sort_index": 1})),
         ("MngUpdateCashierCustomerProviderOverride", json!({"customer_id": 5, "brand": "ion4", "provider": "x"})),

@@ -5,13 +5,26 @@ use cashier_core::filter::{
     ApprovalField, AuditField, ConfigField, EventField, Field, OverrideField, TransactionField, WorkField,
 };
 use cashier_host::json_object::{FieldLine, Object, Record};
+use cashier_host::manager::audit::{AuditEntry, AuditedField};
 use cashier_host::manager::module::{ModuleRecord, SettingRecord, WebhookSetup};
+use cashier_host::manager::provider_event::{ReplayAnswer, ReplayBody, ReplayedRecord, ReplayedTransactionRecord};
+use cashier_host::wire::approval::ApprovalRecord;
 use cashier_host::wire::config::{ConfigBody, ConfigRecord};
+use cashier_host::wire::correction::CorrectionBody;
 use cashier_host::wire::customer_override::{OverrideBody, OverrideRecord};
 use cashier_host::wire::deposit::{DepositAnswer, DepositBody};
 use cashier_host::wire::event::EventRecord;
+use cashier_host::wire::explanation::{
+    ChangedField, ExplanationEntry, NextStepRecord, PaymentExplained, PaymentNameBody,
+};
+use cashier_host::wire::manual::{ManualApproval, ManualBody, ManualRejection};
 use cashier_host::wire::method::MethodRecord;
+use cashier_host::wire::method_explanation::{
+    CheckLine, ExplainedAccount, HidingRule, MethodsExplained, MethodsQuestionBody,
+};
 use cashier_host::wire::operation::OperationRecord;
+use cashier_host::wire::refund::{DepositCancelBody, RefundBody};
+use cashier_host::wire::review::{ResolveBody, RetryBody};
 use cashier_host::wire::transaction::TransactionRecord;
 use cashier_host::wire::withdrawal::WithdrawalBody;
 use cashier_host::wire::work_item::WorkRecord;
@@ -89,6 +102,45 @@ fn the_pages_list_the_fields_of_records_requests_and_filters_in_their_order() {
         (configs, "the fields of a module", without_state),
         (configs, "the fields of a setting that a module declares", names(SettingRecord::FIELDS)),
         (configs, "the fields of a webhook's setup", names(WebhookSetup::FIELDS)),
+    ];
+    let found = missing(&lists);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn the_pages_list_the_fields_of_decisions_replays_explanations_and_records() {
+    let [transactions, explanations, approvals, events] = [
+        "docs/api/manager-transactions.md",
+        "docs/api/manager-explanations.md",
+        "docs/api/manager-approvals.md",
+        "docs/api/manager-events.md",
+    ];
+    let lists = [
+        (transactions, "the fields of a correction", request(CorrectionBody::FIELDS)),
+        (transactions, "the fields of a manual deposit", request(ManualBody::FIELDS)),
+        (transactions, "the fields of an approval of a manual transaction", request(ManualApproval::FIELDS)),
+        (transactions, "the fields of a rejection of one", request(ManualRejection::FIELDS)),
+        (transactions, "the fields of a retry", request(RetryBody::FIELDS)),
+        (transactions, "the fields of a resolution", request(ResolveBody::FIELDS)),
+        (transactions, "the fields of a refund", request(RefundBody::FIELDS)),
+        (transactions, "the fields of a cancellation", request(DepositCancelBody::FIELDS)),
+        (explanations, "the names of a payment", request(PaymentNameBody::FIELDS)),
+        (explanations, "the fields of an explained payment", names(PaymentExplained::FIELDS)),
+        (explanations, "the fields of an entry", names(ExplanationEntry::FIELDS)),
+        (explanations, "the fields of a next step", names(NextStepRecord::FIELDS)),
+        (explanations, "the fields of a change", names(ChangedField::FIELDS)),
+        (explanations, "the fields of a question about methods", request(MethodsQuestionBody::FIELDS)),
+        (explanations, "the fields of explained methods", names(MethodsExplained::FIELDS)),
+        (explanations, "the fields of the account", names(ExplainedAccount::FIELDS)),
+        (explanations, "the fields of a rule that hides", names(HidingRule::FIELDS)),
+        (explanations, "the fields of a check", names(CheckLine::FIELDS)),
+        (approvals, "the fields of an approval", names(ApprovalRecord::FIELDS)),
+        (approvals, "the fields of a record", names(AuditEntry::FIELDS)),
+        (approvals, "the fields of a recorded change", names(AuditedField::FIELDS)),
+        (events, "the fields of a replay", request(ReplayBody::FIELDS)),
+        (events, "the fields of its answer", names(ReplayAnswer::FIELDS)),
+        (events, "the fields of an outcome", names(ReplayedRecord::FIELDS)),
+        (events, "the fields of a transaction in it", names(ReplayedTransactionRecord::FIELDS)),
     ];
     let found = missing(&lists);
     assert!(found.is_empty(), "{}", found.join("\n"));

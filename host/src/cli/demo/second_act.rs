@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::{DemoClient, DemoRequest};
 use super::environment::DemoEnvironment;
-use super::walkthrough::{check, is_credited};
+use super::walkthrough::{check, is_credited, status_now};
 use crate::cli::terminal::{CliError, print_queued};
 
 /// The cashier queries a provider that said nothing for a minute, in rounds of five seconds; how often, and how long, that is
@@ -46,8 +46,10 @@ impl Act<'_> {
         let page = deposit.pointer("/redirect_url").and_then(Value::as_str).unwrap_or_default();
         let paid = self.client.show(DemoRequest::post(&format!("{page}/pay"), None, "{}")).await?;
         check("the provider has the money", &paid, "/status", &json!("confirmed"))?;
-        check("the cashier does not know it yet", &deposit, "/transaction/status", &json!(1))?;
-        Ok(deposit.pointer("/transaction/id").cloned().unwrap_or_default())
+        let id = deposit.pointer("/transaction/id").cloned().unwrap_or_default();
+        let status = status_now(&self.client, &self.list_of(&id), self.customer_token()).await?;
+        check("the cashier does not know it yet", &status, "", &json!(1))?;
+        Ok(id)
     }
 
     async fn approve_withdrawal(&self) -> Result<(), CliError> {
@@ -80,8 +82,7 @@ impl Act<'_> {
         print_queued(
             "\n11. Nothing was received about the second deposit for a minute: the cashier asks the provider by itself. (Waiting for that.)",
         );
-        let list = format!("{}/cashier/transactions?where[0][0]=id&where[0][1]==&where[0][2]={lost}", self.customer);
-        let token = Some(("customer token", &*self.environment.customer_token));
+        let (list, token) = (self.list_of(lost), self.customer_token());
         let mut found = false;
         for _ in 0..JANITOR_CHECKS_MAX {
             found = is_credited(&self.client, &list, token).await?;
@@ -116,8 +117,17 @@ impl Act<'_> {
     }
 
     async fn as_customer(&self, path: &str, body: &str) -> Result<Value, CliError> {
-        let token = Some(("customer token", &*self.environment.customer_token));
-        self.client.show(DemoRequest::post(&format!("{}{path}", self.customer), token, body)).await
+        let url = format!("{}{path}", self.customer);
+        self.client.show(DemoRequest::post(&url, self.customer_token(), body)).await
+    }
+
+    /// The customer's list of this transaction alone.
+    fn list_of(&self, id: &Value) -> String {
+        format!("{}/cashier/transactions?where[0][0]=id&where[0][1]==&where[0][2]={id}", self.customer)
+    }
+
+    fn customer_token(&self) -> Option<(&str, &str)> {
+        Some(("customer token", &*self.environment.customer_token))
     }
 
     /// A command of BackOffice, printed.

@@ -100,9 +100,18 @@ pub(super) async fn is_credited(
     list: &str,
     token: Option<(&str, &str)>,
 ) -> Result<bool, CliError> {
+    Ok(status_now(client, list, token).await? == json!(3))
+}
+
+/// The status of the transaction that this list has first; null where it has none.
+pub(super) async fn status_now(
+    client: &DemoClient,
+    list: &str,
+    token: Option<(&str, &str)>,
+) -> Result<Value, CliError> {
     let (_, response) = client.send(&DemoRequest::get(list, token)).await?;
     let rows: Value = serde_json::from_slice(&response).unwrap_or_default();
-    Ok(rows.pointer("/rows/0/status") == Some(&json!(3)))
+    Ok(rows.pointer("/rows/0/status").cloned().unwrap_or_default())
 }
 
 /// Checks the value at a JSON pointer of a response.

@@ -135,7 +135,32 @@ async fn m14_also_an_endpoint_an_enabling_and_the_other_form_of_a_secret_wait_an
     let fields = json!(["enabled", "provider", "brand", "secret_key", "webhook_secret"]);
     assert_eq!((number, &asked["approval"]["fields"]), (202, &fields), "all that is put into service");
     assert_eq!(api.command("dealer#7", "MngDeleteCashierProviderConfig", r#"{"id":1}"#).await.0, 200);
-    assert_eq!(api.command("dealer#7", UPDATE, r#"{"id":2,"enabled":0,"revoke_previous":1}"#).await.0, 200);
+    assert_eq!(api.command("dealer#7", UPDATE, r#"{"id":2,"enabled":0}"#).await.0, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replaced_secret_of_an_enabled_config_is_revoked_and_the_config_disabled_by_one_person() {
+    for classes in [&["credentials"][..], &["endpoints"], &["enabling"], &["credentials", "endpoints", "enabling"]] {
+        let api = ManagerApi::with_second_person_for(classes).await;
+        let (number, asked) = api.command("dealer#7", UPDATE, REPLACEMENT).await;
+        if number == 202 {
+            let by_id = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
+            assert_eq!(api.command("manager#8", APPROVE, &by_id).await.0, 200);
+        }
+        let state = || {
+            let snapshot = api.env.cashier.snapshot();
+            let config = &snapshot.config(cashier_core::ids::ConfigId(1)).unwrap().config;
+            (config.enabled, config.replaced_webhook_secrets.len())
+        };
+        assert_eq!(state(), (true, 1), "{classes:?}");
+        let (number, revoked) = api.command("dealer#7", UPDATE, r#"{"id":1,"revoke_previous":1}"#).await;
+        assert_eq!((number, state()), (200, (true, 0)), "{classes:?}: {revoked}");
+        let (number, disabled) = api.command("dealer#7", UPDATE, r#"{"id":1,"enabled":0}"#).await;
+        assert_eq!((number, state()), (200, (false, 0)), "{classes:?}: {disabled}");
+        // With a new secret it is a replacement, and waits as one.
+        let both = r#"{"id":1,"webhook_secret":"CANARY-of-another","revoke_previous":1,"enabled":1}"#;
+        assert_eq!(api.command("dealer#7", UPDATE, both).await.0, if classes == ["endpoints"] { 200 } else { 202 });
+    }
 }
 
 #[tokio::test(start_paused = true)]

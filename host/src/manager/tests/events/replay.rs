@@ -198,11 +198,14 @@ async fn f4_all_events_of_a_config_since_a_time_are_recovered_in_turns_oldest_fi
 #[tokio::test(start_paused = true)]
 async fn f4_another_brand_and_another_role_replay_nothing() {
     let api = ManagerApi::open().await;
-    pending(&api).await;
+    let reference = pending(&api).await;
     let id = rejected(&api, "lost 1").await;
-    let commits = api.env.disk.commits();
-    let one = format!(r#"{{"id":{id},"dry_run":1}}"#);
-    let all = r#"{"provider_config_id":1,"since":0,"dry_run":1}"#;
+    secret_is_right(&api, "lost 1", &reference);
+    let event = format!(r#"{{"where":[["id","=",{id}]]}}"#);
+    let stored = async || api.command("manager", super::LIST, &event).await.1["rows"][0].clone();
+    let before = stored().await;
+    let one = format!(r#"{{"id":{id}}}"#);
+    let all = r#"{"provider_config_id":1,"since":0}"#;
     for data in [&*one, all] {
         assert_eq!(api.error("manager@other", REPLAY, data).await, (404, "RET_ERR_NOTFOUND".into()), "{data}");
         assert_eq!(api.error("customer", REPLAY, data).await, (403, "PERMISSION_DENIED".into()), "{data}");
@@ -210,7 +213,13 @@ async fn f4_another_brand_and_another_role_replay_nothing() {
     for data in [r#"{"id":99}"#, r#"{"provider_config_id":99,"since":0}"#] {
         assert_eq!(api.error("manager", REPLAY, data).await, (404, "RET_ERR_NOTFOUND".into()), "{data}");
     }
-    assert!(api.env.disk.commits() >= commits && api.env.status(ION4) == 1);
+    api.env.run_for(2).await;
+    assert_eq!((stored().await, api.env.status(ION4), api.env.trading.balance()), (before.clone(), 1, 0));
+    // What they were refused would have changed something.
+    let (number, replayed) = api.command("manager@ion4", REPLAY, &one).await;
+    api.env.run_for(2).await;
+    assert_eq!((number, &replayed["changed"], api.env.status(ION4)), (200, &json!(1), 3), "{replayed}");
+    assert_ne!(stored().await, before);
 }
 
 #[tokio::test(start_paused = true)]
