@@ -11,8 +11,8 @@ use crate::strand::columns::{for_each_row, sql_fault};
 use crate::strand::filter_sql::{self, FieldColumns, Parameter};
 use crate::strand::rows::event;
 
-/// Events of a brand or provider that has at most so many are read by its configs and sorted; of one that has more, one in a few
-/// hundred rows is its own, and the rows are read in the order of time until the page is full.
+/// Configs that have at most so many events together are read by themselves and sorted; of those that have more, one in a few hundred
+/// rows is theirs, and the rows are read in the order of time until the page is full.
 const FEW: u64 = 10_000;
 
 /// In the table of verified events every row has signature status 1: a filter for others does not visit one.
@@ -200,7 +200,7 @@ fn is_counted_by(field: EventField) -> bool {
         }
 }
 
-/// Whether all events of a config have one value of this field, as long as nobody changes the config's.
+/// Whether the events of a config mostly have one value of this field.
 fn is_of_config(field: EventField) -> bool {
     matches!(field, EventField::Brand | EventField::Provider)
 }

@@ -39,8 +39,9 @@ BEGIN
     ON CONFLICT DO UPDATE SET rows = rows + 1;
 END;
 
--- The events of one config, newest last.
-CREATE INDEX provider_event_by_config ON provider_event (config_id, created_time);
+-- The events of one config, and of one brand, newest last; counted by the other columns without visiting a row.
+CREATE INDEX provider_event_by_config ON provider_event (config_id, created_time, id, processing_status);
+CREATE INDEX provider_event_by_brand ON provider_event (brand, created_time, id, provider, processing_status);
 -- Those that are not processed, and those with a reason, are few.
 DROP INDEX provider_event_by_status;
 CREATE INDEX provider_event_unprocessed ON provider_event (processing_status, created_time) WHERE processing_status <> 1;
@@ -77,7 +78,8 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
   ('provider_event', 'provider_event_by_time', '3000000 2 1 1 1 1 1 1'),
   ('provider_event', 'provider_event_by_transaction', '3000000 3'),
   ('provider_event', 'provider_event_by_payment', '3000000 3'),
-  ('provider_event', 'provider_event_by_config', '3000000 100000 2'),
+  ('provider_event', 'provider_event_by_config', '3000000 100000 2 1 1'),
+  ('provider_event', 'provider_event_by_brand', '3000000 300000 2 1 1 1'),
   ('provider_event', 'provider_event_unprocessed', '10000 3000 2'),
   ('provider_event', 'provider_event_by_reason', '10000 100 2'),
   ('audit_record', 'audit_by_time', '1000000 2 1'),

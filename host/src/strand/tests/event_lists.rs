@@ -153,21 +153,26 @@ fn f2_typical_lists_are_found_and_counted_by_an_index() {
     let by_transaction = "SEARCH provider_event USING INDEX provider_event_by_transaction (transaction_id=?)";
     let by_payment = "SEARCH provider_event USING INDEX provider_event_by_payment (provider_payment_id=?)";
     let by_config = "SEARCH provider_event USING INDEX provider_event_by_config (config_id=?";
+    let of_brand_and_time =
+        "SEARCH provider_event USING COVERING INDEX provider_event_by_brand (brand=? AND created_time>?";
+    let by_brand = "SEARCH provider_event USING INDEX provider_event_by_brand (brand=?";
     let by_key = "SEARCH provider_event USING INDEX provider_event_key (config_id=? AND event_id=?)";
     let unprocessed = "SEARCH provider_event USING INDEX provider_event_unprocessed (processing_status=?";
     let by_reason = "SEARCH provider_event USING INDEX provider_event_by_reason (failure_reason>?";
     let one = "SEARCH provider_event USING INTEGER PRIMARY KEY (rowid=?)";
     let (brand, status) = (("brand", "=", "ion4"), ("processing_status", "=", "1"));
     type Typical<'t> = (Vec<(&'t str, &'t str, &'t str)>, [&'t str; 2]);
-    let table: [Typical<'_>; 19] = [
+    let table: [Typical<'_>; 21] = [
         (vec![], [by_time, counts]),
-        (vec![brand], [by_time, counts]),
-        (vec![brand, ("provider", "=", "stripe")], [by_time, counts]),
+        (vec![brand], [by_brand, counts]),
+        (vec![brand, ("provider", "=", "stripe")], [by_brand, counts]),
+        (vec![("provider", "=", "stripe")], [by_time, counts]),
         (vec![status], [by_time, counts]),
         (vec![("provider_config_id", "=", "3")], [by_config, counts]),
         (vec![("provider_config_id", "=", "3"), status], [by_config, counts]),
         (today.to_vec(), [of_time, of_time]),
-        ([&today[..], &[("provider", "=", "stripe"), brand]].concat(), [of_time, of_time]),
+        ([&today[..], &[("provider", "=", "stripe"), brand]].concat(), [of_brand_and_time; 2]),
+        ([&today[..], &[("provider", "=", "stripe")]].concat(), [of_time; 2]),
         (vec![("transaction_id", "=", "15")], [by_transaction; 2]),
         (vec![("transaction_id", "=", "15"), brand, status], [by_transaction; 2]),
         (vec![("transaction_id", "=", "15"), ("provider_config_id", "=", "3")], [by_transaction; 2]),
@@ -243,14 +248,23 @@ fn i10_events_are_counted_by_their_kind_whatever_becomes_of_them() {
     assert!(after < before && after == stored, "{before} {after} {stored}");
 }
 
-/// So many events of a large brand, and a few of a small one, which come first.
+/// A small brand shares a config with a large one, which has a small config of its own beside it; both come first.
 #[test]
-fn i10_the_events_of_a_small_brand_are_found_without_a_look_at_those_of_a_large_one() {
+fn i10_the_events_of_a_small_brand_or_provider_are_found_without_a_look_at_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let (strand, listener) = opened(folder.path());
     let of_brand = |id: u64| {
-        let (brand, config) = if id <= 5 { ("small", 2) } else { ("large", 1) };
-        ProviderEvent { brand: brand.into(), config_id: ConfigId(config), ..plain::confirmation(id) }
+        let (brand, provider, config) = match id {
+            1..=5 => ("small", "stripe", 1),
+            6..=12 => ("large", "rare", 2),
+            _ => ("large", "stripe", 1),
+        };
+        ProviderEvent {
+            brand: brand.into(),
+            provider: provider.into(),
+            config_id: ConfigId(config),
+            ..plain::confirmation(id)
+        }
     };
     let rows = (1..=12_000).map(|id| Change::Event(Box::new(of_brand(id)))).collect();
     strand.submit(commit(1, rows, Vec::new()));
@@ -270,10 +284,18 @@ fn i10_the_events_of_a_small_brand_are_found_without_a_look_at_those_of_a_large_
         let EventPage::Found { rows, count } = page else { panic!("they are few") };
         (rows.len(), count, steps.load(std::sync::atomic::Ordering::Relaxed) - before)
     };
-    let (rows, count, took) = read(&[("brand", "=", "small")]);
-    assert_eq!((rows, count), (5, 5));
-    // 12,000 rows take a step for each condition and more: more than 120 hundreds.
-    assert!(took < 20, "{took}");
+    let (small, rare) = (("brand", "=", "small"), ("provider", "=", "rare"));
+    for (conditions, expected) in [
+        (&[small][..], 5),
+        (&[small, ("provider", "=", "stripe")], 5),
+        (&[rare], 7),
+        (&[("brand", "=", "large"), rare], 7),
+    ] {
+        let (rows, count, took) = read(conditions);
+        assert_eq!((rows, count), (expected, expected as u64), "{conditions:?}");
+        // 12,000 rows take a step for each condition and more: more than 120 hundreds.
+        assert!(took < 20, "{conditions:?}: {took}");
+    }
     let (rows, count, took) = read(&[("brand", "=", "large")]);
     assert_eq!((rows, count), (100, 11_995));
     assert!(took < 120, "a page is read as far as it goes: {took}");

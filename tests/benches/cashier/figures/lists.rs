@@ -29,7 +29,7 @@ use crate::{BenchResult, Effort, load, rows};
 const FEW: u64 = 1_000;
 /// Transactions under review, in both.
 const WAITING: u64 = 300;
-/// Transactions whose events are of another brand, in both: the oldest.
+/// Transactions whose events are of another brand under the same config, in both: the oldest.
 const OF_SMALL_BRAND: u64 = 20;
 /// Runs of a list, the median of which counts.
 const RUNS: usize = 9;
@@ -236,10 +236,9 @@ fn provider_event(event: u64, transaction: u64, count: u64) -> ProviderEvent {
         false => (ProcessingStatus::Processed, ""),
     };
     let is_webhook = event % EVENTS_MAX == 1;
-    let (brand, config) = if transaction <= OF_SMALL_BRAND { ("small", 2) } else { ("ion4", 1) };
+    let brand = if transaction <= OF_SMALL_BRAND { "small" } else { "ion4" };
     ProviderEvent {
         id: EventId(event),
-        config_id: ConfigId(config),
         brand: brand.into(),
         notice_id: if is_webhook { NoticeId(transaction) } else { NoticeId(0) },
         event_id: rows::event_id(event).into(),
