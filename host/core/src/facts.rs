@@ -210,6 +210,14 @@ impl Facts {
         }
     }
 
+    /// Those that were known when this commit was made.
+    pub(crate) fn until(&self, seq: Seq) -> Self {
+        Self {
+            provider: self.provider.iter().filter(|known| known.seq <= seq).cloned().collect(),
+            persons: self.persons.iter().filter(|known| known.seq <= seq).cloned().collect(),
+        }
+    }
+
     /// Adds a person's decision.
     pub fn record_person(&mut self, seq: Seq, at: UnixTime, fact: PersonFact) {
         self.persons.push(Recorded { seq, at, fact });

@@ -12,7 +12,7 @@ use self::persons::PersonSummary;
 use self::provider::ProviderSummary;
 pub use self::refundable::{Refundable, refundable, refunded_before, taken_minor};
 use self::taken::Taken;
-use crate::facts::{Facts, ProviderFact};
+use crate::facts::{Facts, ProviderFact, Recorded};
 use crate::ids::Seq;
 use crate::money::Money;
 use crate::reason::{Reason, ReasonCode as R};
@@ -75,8 +75,15 @@ pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> S
     let Some(held) = persons.held else { return derived };
     let contradicts = facts.provider.iter().any(|known| known.seq > held.seq && known.fact.is_definite())
         && !agrees(held.fact, derived.status);
-    if contradicts {
-        let detail = format!("a person set {}, the provider reports {}", held.fact.name(), derived.status.name());
+    let returned = returned_since(&held, amount, facts, derived.owed_minor.saturating_sub(posted.minor));
+    if contradicts || returned > 0 {
+        let detail = match returned {
+            0 => format!("a person set {}, the provider reports {}", held.fact.name(), derived.status.name()),
+            returned => {
+                let returned = Money::new(returned, amount.currency);
+                format!("a person set {}, {returned} that had gone back before is owed again", held.fact.name())
+            }
+        };
         return Standing {
             status: TransactionStatus::ManualReview,
             reason: Reason::new(R::HeldButHeard, detail),
@@ -91,6 +98,16 @@ pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> S
     // The derived reason explains the derived status only.
     let reason = if held.fact == derived.status { derived.reason } else { Reason::default() };
     Standing { status: held.fact, reason, may_post: false, reversal_waits: false, hides_review, ..derived }
+}
+
+/// What had gone back when a person wrote that it is credited, is owed again since, and is not posted. A written 3 says that what
+/// was paid is settled outside; a refund that is refused or fails, and a dispute that is lifted, come to what was settled before.
+fn returned_since(held: &Recorded<TransactionStatus>, ordered: Money, facts: &Facts, open_minor: i64) -> i64 {
+    if held.fact != TransactionStatus::Credited || open_minor <= 0 {
+        return 0;
+    }
+    let then = facts.until(held.seq);
+    taken_minor(ordered, &then).saturating_sub(taken_minor(ordered, facts)).clamp(0, open_minor)
 }
 
 /// Why the operations need a review, until a person decides after it. Imported postings need none once a confirmation is

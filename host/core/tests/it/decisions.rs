@@ -92,6 +92,68 @@ fn what_is_posted_beyond_a_refund_is_listed_under_a_written_3() {
 }
 
 #[test]
+fn what_is_owed_again_beside_a_written_3_is_reviewed() {
+    let held = |seq| (seq, PersonFact::Held(S::Credited));
+    let requested = PersonFact::RefundRequested { id: "own".into(), payment: "".into(), minor: 3_000 };
+    let refused = PersonFact::RefundRefused { id: "own".into() };
+    let failed = ProviderFact::RefundFailed { id: "re_1".into(), payment: "".into(), minor: 3_000 };
+    let paid = (1, confirmed("pi_1"));
+    type Told = (&'static str, Vec<(u64, ProviderFact)>, Vec<(u64, PersonFact)>, i64, (S, R));
+    let outside = (S::Credited, R::None);
+    let again = (S::ManualReview, R::HeldButHeard);
+    let table: [Told; 7] = [
+        (
+            "a refund of ours, refused",
+            vec![paid.clone()],
+            vec![(2, requested.clone()), held(3), (4, refused.clone())],
+            7_000,
+            again,
+        ),
+        (
+            "asked for later",
+            vec![paid.clone()],
+            vec![held(2), (3, requested.clone()), (4, refused.clone())],
+            0,
+            outside,
+        ),
+        (
+            "refused, and nothing was debited",
+            vec![paid.clone()],
+            vec![(2, requested.clone()), held(3), (4, refused.clone())],
+            10_000,
+            (S::Credited, R::RefundRefused),
+        ),
+        (
+            "a refund that failed",
+            vec![paid.clone(), (2, refund("re_1", 3_000)), (4, failed)],
+            vec![held(3)],
+            7_000,
+            again,
+        ),
+        (
+            "a dispute that was won",
+            vec![paid.clone(), (2, chargeback("dp_1")), (4, reversed("dp_1"))],
+            vec![held(3)],
+            0,
+            again,
+        ),
+        (
+            "written again since",
+            vec![paid.clone(), (2, chargeback("dp_1")), (4, reversed("dp_1"))],
+            vec![held(3), held(5)],
+            0,
+            outside,
+        ),
+        ("paid since", vec![(4, confirmed("pi_1"))], vec![held(3)], 0, outside),
+    ];
+    for (what, provider, persons, posted, expected) in table {
+        let known = deposited(&facts(&provider, &persons), posted);
+        assert_eq!((known.status, known.reason.code), expected, "{what}");
+        assert!(!known.may_post, "{what}");
+    }
+}
+
+#[test]
 fn a_statement_in_the_commit_of_a_decision_is_no_news_and_one_after_it_is() {
     let resolved = |minor| PersonFact::Resolved { minor };
     let declined = ProviderFact::Declined { reason: "no".into() };

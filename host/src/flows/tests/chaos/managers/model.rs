@@ -116,8 +116,10 @@ impl History {
                 self.fail(&format!("{id} has {items:?}, and the index says otherwise: {known:?}"));
             }
             let (posted, owed) = (recorded(known), known.standing().owed_minor);
-            // A written 3 states that what is owed was settled outside.
-            let settled_outside = posted < owed && held(known) == Some(TransactionStatus::Credited);
+            // A written 3 states that what was paid is settled outside; it says nothing of what had gone back and is owed again.
+            let settled_outside = posted < owed
+                && row.status == TransactionStatus::Credited
+                && held(known) == Some(TransactionStatus::Credited);
             if posted != owed && items.is_empty() && !settled_outside {
                 self.fail(&format!("{id}: posted {posted}, owed {owed}, and not listed: {known:?}"));
             }
