@@ -130,6 +130,13 @@ impl Aggregate {
         (moved, next.settled(self, at))
     }
 
+    /// Gives up what went back of a payment, and keeps the ids that came with it.
+    pub(crate) fn lose_reversals(&self, payment: &str, at: DecisionContext) -> (Vec<ProviderFact>, Vec<Change>) {
+        let mut next = self.clone();
+        let moved = next.transaction.facts.take_reversals(payment);
+        (moved, next.settled(self, at))
+    }
+
     /// Records a fact that the cashier established itself, such as an expiry. A review that is not stored is one all the same.
     pub fn establish(&self, fact: ProviderFact, at: DecisionContext) -> Vec<Change> {
         let mut next = self.clone();

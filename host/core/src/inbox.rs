@@ -26,6 +26,7 @@ use crate::transaction::{FirstAnswer, Transaction};
 
 pub use self::again::{file_again, is_recovered, recovered};
 use self::claim::claim;
+pub use self::claim::{claim_held, misplaced_reversals};
 pub use self::filed::{Filed, FiledEvent};
 use self::filed::{blank_event, close, ignored};
 pub use self::identity::event_ids;

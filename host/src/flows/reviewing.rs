@@ -9,6 +9,7 @@ use cashier_core::credited_once;
 use cashier_core::decisions::{self, Absence, Resolution};
 use cashier_core::duty::{ProviderQuery, QueryOutcome};
 use cashier_core::ids::TransactionId;
+use cashier_core::inbox;
 use cashier_core::money::{Currency, Money};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::Source;
@@ -85,7 +86,7 @@ pub enum ReviewOutcome {
 ///
 /// # Errors
 /// 404 where it does not exist for the session; what [`decisions::resolve`] refuses; 409 with the trading server's reason where
-/// that refused the posting; 503 where the provider does not answer.
+/// that refused the posting, or because what went back of the payment is shown from now on; 503 where the provider does not answer.
 pub async fn resolve(
     cashier: &Arc<Cashier>,
     act: &ManagerAct,
@@ -98,7 +99,7 @@ pub async fn resolve(
         None => Resolution::Refuse,
     };
     query_once_more(cashier, &known).await?;
-    let (mut judged, mut waits) = (None, None);
+    let (mut judged, mut waits, mut is_misplaced) = (None, None, false);
     let account = cashier.snapshot().merchant_account(known.transaction.config_id);
     let needs_second = act.approval.is_none() && cashier.rules.second_person.resolving;
     let after = decide_and_settle(cashier, act, id, |draft, known| {
@@ -108,6 +109,16 @@ pub async fn resolve(
             credited_once::check_once(draft, known, &account, Some(amount.minor))?;
         }
         let changes = decisions::resolve(known, resolution, draft.context())?;
+        if matches!(resolution, Resolution::Credit(_))
+            && let Some((other, payment)) = inbox::misplaced_reversals(draft, known).first()
+        {
+            is_misplaced = true;
+            let message = format!(
+                "money of payment {payment} went back, as was stated with transaction {other}: it is shown here now, look \
+                 at it again"
+            );
+            return Err(Refusal::new(RefusalCode::TransactionChanged, message));
+        }
         if needs_second {
             waits = Some(ground(&known.transaction.facts));
             return Err(Refusal::new(RefusalCode::PermissionDenied, "the end of a review needs a second person"));
@@ -121,6 +132,12 @@ pub async fn resolve(
         Ok(Decision { stated: vec![decided, recorded("reason", "", end.reason.clone())], ..Decision::default() })
     })
     .await;
+    if is_misplaced {
+        let claimed = cashier.ledger.decide(&act.stamp(cashier), |draft| inbox::claim_held(draft, id));
+        for other in claimed?.durable().await?.into_inner() {
+            settle::within_patience(cashier, other).await;
+        }
+    }
     if let Some(ground) = waits {
         let amount = match resolution {
             Resolution::Credit(amount) => Some(amount),

@@ -1,9 +1,11 @@
 //! What went back of a payment before it was confirmed, and came with the reference of another transaction: once the payment
 //! is confirmed it moves to the transaction that has it, so that the order of the two shows nowhere (case 93).
 
+use std::collections::BTreeSet;
+
 use crate::aggregate::Aggregate;
 use crate::draft::Draft;
-use crate::facts::{MismatchKind, ProviderFact, ReviewHold};
+use crate::facts::{MismatchKind, PROVIDER_FACTS_MAX, ProviderFact, ReviewHold};
 use crate::ids::TransactionId;
 use crate::notice::{ReceivingConfig, Update};
 use crate::refs::ProviderRef;
@@ -61,4 +63,44 @@ pub(super) fn claim(
         }
     }
     claimed
+}
+
+/// The other orders of the config under which something was stated that went back of a payment that this one is under review for,
+/// with the payment. One of which a payment without an id was confirmed keeps it: that may be its own. So does each where this one
+/// cannot store all of it.
+pub fn misplaced_reversals(draft: &Draft<'_>, own: &Aggregate) -> Vec<(TransactionId, Box<str>)> {
+    let row = &own.transaction;
+    let held: BTreeSet<&str> = row.facts.paid().filter(|payment| !row.facts.has_payment(payment)).collect();
+    let is_unnamed =
+        |fact: &ProviderFact| matches!(fact, ProviderFact::Confirmed { payment, .. } if payment.is_empty());
+    let (mut found, mut stored) = (Vec::new(), row.facts.provider.len());
+    for payment in held {
+        for other in draft.by_reversed_payment(&[row.config_id], payment) {
+            let Some(Aggregate { transaction, .. }) = draft.aggregate(other).filter(|_| other != row.id) else {
+                continue;
+            };
+            let facts = &transaction.facts;
+            let count = facts.provider.iter().filter(|known| known.fact.reversed_payment() == payment).count();
+            if count > 0 && transaction.amount.currency == row.amount.currency && !facts.any(is_unnamed) {
+                stored += count;
+                found.push((other, payment.into()));
+            }
+        }
+    }
+    if stored > PROVIDER_FACTS_MAX { Vec::new() } else { found }
+}
+
+/// Moves those statements to this order: whoever credits it sees first what went back. Returns the orders that they came from.
+pub fn claim_held(draft: &mut Draft<'_>, id: TransactionId) -> BTreeSet<TransactionId> {
+    let misplaced = draft.aggregate(id).map(|own| misplaced_reversals(draft, &own)).unwrap_or_default();
+    for (other, payment) in &misplaced {
+        let Some(known) = draft.aggregate(*other) else { continue };
+        let (moved, changes) = known.lose_reversals(payment, draft.context());
+        draft.add(changes);
+        for fact in moved {
+            let established = draft.aggregate(id).map(|own| own.establish(fact, draft.context()));
+            draft.add(established.into_iter().flatten());
+        }
+    }
+    misplaced.into_iter().map(|(other, _)| other).collect()
 }

@@ -35,6 +35,12 @@ impl ManagerApi {
         self.env.run_for(1).await;
     }
 
+    async fn resolves(&self, id: u64, action: &str, amount: Option<&str>) -> (u16, Value) {
+        let answer = self.command("manager", RESOLVE, &resolution(id, action, amount)).await;
+        self.env.run_for(10).await;
+        answer
+    }
+
     async fn resolved(&self, id: u64, amount: &str) {
         let (number, data) = self.command("manager", RESOLVE, &resolution(id, "credit", Some(amount))).await;
         assert_eq!(number, 200, "{data}");
@@ -87,4 +93,43 @@ async fn what_goes_back_where_nothing_says_of_which_payment_the_credit_was_is_li
         api.resolved(open, left).await;
         assert_eq!((api.reason(open).await.0, api.work(open).await), (3, Vec::new()));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_went_back_under_another_reference_is_shown_before_a_person_credits_the_payment() {
+    for (is_first, status) in [(true, ProviderStatus::Refunded), (false, ProviderStatus::Chargeback)] {
+        let api = ManagerApi::open().await;
+        let (open, reference) = api.pending("k1").await;
+        let (other, of_other) = api.pending("k2").await;
+        api.confirmed("e1", &of_other, "pay_1").await;
+        let amount = Some(StatedAmount::Exact(usd(9_500)));
+        let back = Update { status, ..refund(&of_other, "pay_2", 9_500) };
+        let back = if is_first { back } else { Update { refund: None, amount, ..back } };
+        let held = of_another_amount(&reference, "pay_2", 9_500);
+        for update in if is_first { [back, held] } else { [held, back] } {
+            api.received(update).await;
+        }
+        assert_eq!(api.posted(other), AMOUNT - 9_500, "the reference leads until then");
+        let (number, answer) = api.resolves(open, "credit", Some("95.0")).await;
+        assert_eq!((number, answer["error"].as_str()), (409, Some("TRANSACTION_CHANGED")), "{answer}");
+        assert_eq!((api.posted(open), api.posted(other)), (0, AMOUNT), "{is_first}");
+        let (status, reason) = api.reason(open).await;
+        assert!(status == 9 && (reason.contains("refunded 95") || reason.contains("disputed 95")), "{reason}");
+        let work = api.work(open).await;
+        assert!(work.contains(&format!("review {RESOLVE}")), "{work:?}");
+        assert_eq!(api.resolves(open, "refuse", None).await.0, 200);
+        assert_eq!((api.posted(open), api.env.trading.balance()), (0, AMOUNT));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_went_back_of_an_order_whose_payment_has_no_id_stays_its_own() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k1").await;
+    let (other, of_other) = api.pending("k2").await;
+    api.confirmed("e1", &of_other, "").await;
+    api.received(of_another_amount(&reference, "pay_2", 9_500)).await;
+    api.received(refund(&of_other, "pay_2", 9_500)).await;
+    api.resolved(open, "95.0").await;
+    assert_eq!((api.posted(open), api.posted(other)), (9_500, AMOUNT - 9_500));
 }

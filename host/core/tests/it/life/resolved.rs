@@ -194,6 +194,23 @@ fn in_any_order_no_debit_is_lost_and_no_right_money_is_taken() {
     }
 }
 
+#[test]
+fn a_dispute_that_was_lifted_takes_nothing_in_any_order() {
+    for ((hold, paid_2), payment) in holds().into_iter().flat_map(|hold| [(hold.clone(), "pi_1"), (hold, "pi_2")]) {
+        for minor in [5_000, 9_500, 10_000, 10_000 + paid_2] {
+            let of = if payment == "pi_1" { 10_000 } else { paid_2 };
+            let lifted = ProviderFact::ChargebackReversed { id: "d".into(), payment: payment.into() };
+            let all = [paid("pi_1"), hold.clone(), resolved(minor), dispute_of(payment, "d", of), Provider(lifted)];
+            for order in orders(&[0, 1, 2, 3, 4]) {
+                let place = |of: usize| order.iter().position(|known| *known == of).unwrap_or_default();
+                let steps: Vec<Step> = order.iter().map(|at| all[*at].clone()).collect();
+                let (left, _, lines) = end(posted(&steps));
+                assert!(place(2) < place(0).min(place(1)) || left == minor, "{left} of {minor}\n{lines}");
+            }
+        }
+    }
+}
+
 fn orders(places: &[usize]) -> Vec<Vec<usize>> {
     let [] = places else {
         let rest_of = |place: &usize| places.iter().copied().filter(|other| other != place).collect::<Vec<_>>();
