@@ -98,10 +98,10 @@ fn what_is_owed_again_beside_a_written_3_is_reviewed() {
     let refused = PersonFact::RefundRefused { id: "own".into() };
     let failed = ProviderFact::RefundFailed { id: "re_1".into(), payment: "".into(), minor: 3_000 };
     let paid = (1, confirmed("pi_1"));
-    type Told = (&'static str, Vec<(u64, ProviderFact)>, Vec<(u64, PersonFact)>, i64, (S, R));
+    type Row = (&'static str, Vec<(u64, ProviderFact)>, Vec<(u64, PersonFact)>, i64, (S, R));
     let outside = (S::Credited, R::None);
     let again = (S::ManualReview, R::HeldButHeard);
-    let table: [Told; 7] = [
+    let table: [Row; 7] = [
         (
             "a refund of ours, refused",
             vec![paid.clone()],
