@@ -2,7 +2,7 @@
 //! needed beside them, and which of them remember it.
 
 use super::links::{
-    already, has_unsettled, is_closed_by_person, is_refused_by_person, is_settled_outside, standing_beside, went_back,
+    already, is_closed_by_person, is_refused_by_person, is_settled_outside, standing_beside, went_back,
 };
 use crate::account::AccountFacts;
 use crate::aggregate::Aggregate;
@@ -105,10 +105,12 @@ fn beside(known: &Aggregate, now: UnixTime) -> Option<Beside> {
     if is_settled_outside(known) {
         return Some(Beside::Asked("is written as settled outside".to_owned()));
     }
+    if known.operations.iter().any(|known| known.is_unsettled() && known.amount.minor > 0) {
+        return Some(Beside::Paid("is paid, or was: its posting has not ended"));
+    }
     if known.owes() {
         return Some(Beside::Paid(match row.status {
             _ if is_held => "is paid and not credited yet: MngUpdateCashierTransaction releases its written status",
-            _ if has_unsettled(known) => "is paid: its posting has not ended",
             TransactionStatus::ManualReview => "is paid and under review: MngResolveCashierDoubt ends it",
             _ => {
                 "is paid and not credited yet: MngRetryCashierCredit posts it, MngResolveCashierDoubt with action refuse closes it"

@@ -38,7 +38,8 @@ pub(crate) fn hold_entered(
         is_named |= (fact.is_reversal() && (is_new(fact) || !carried.is_empty())) || (is_other(fact) && is_new(fact));
     }
     // Of an order that is credited, what carries this payment, not another of its payments.
-    is_named |= transaction.facts.any(ProviderFact::is_confirmation)
+    is_named |= (transaction.facts.any(ProviderFact::is_confirmation)
+        || transaction.facts.credited_by_person().is_some())
         && own_ids(transaction, update).any(|id| entered_with(draft, transaction, id).is_some());
     // What a person was shown before and decided comes back by itself.
     let waits = || holds.iter().any(|hold| !is_decided(&transaction.facts, hold));

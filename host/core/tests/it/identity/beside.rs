@@ -4,34 +4,43 @@
 use cashier_core::account::AccountFacts;
 use cashier_core::credited_once;
 use cashier_core::decisions::{self, Absence, Correction, Resolution};
-use cashier_core::duty::{self, WorkKind};
-use cashier_core::facts::PersonFact;
 use cashier_core::manual::{self, ManualRequest};
 use cashier_core::money::Money;
-use cashier_core::operation::{PostingOutcome, posted};
+use cashier_core::operation::PostingOutcome;
 use cashier_core::refund::{self, CallGround, ManagerRefundRequest, PaymentAbilities, RefundAnswer, RefundStep};
 use cashier_core::refusal::Refusal;
 use cashier_core::session::CustomerSession;
-use cashier_core::status::{Source, TransactionStatus, TransactionType};
+use cashier_core::status::{TransactionStatus, TransactionType};
 use cashier_core::time::UnixTime;
-use cashier_core::transaction::{Fresh, Transaction};
+use cashier_core::transaction::Fresh;
 use cashier_core::withdrawal::{self, WithdrawalRequest};
 
 use super::*;
+
+mod model;
+
+use self::model::AtEntry;
 
 const ORDERS: u64 = 2;
 
 /// One step; `id` is of a transaction, the newest where there are fewer.
 #[derive(Debug, Clone)]
 enum Step {
-    /// What the provider states of order `id`, in one of several events.
+    /// What the provider states of order `id`, in one of several events that each say it.
     Stated {
         id: u64,
         what: &'static str,
+        event: u8,
+    },
+    /// Order `id` is paid and credited; everything of it went back, where that is said.
+    Credited {
+        id: u64,
+        is_back: bool,
     },
     /// A person enters a deposit with this id of a payment.
     Enter {
         payment: &'static str,
+        minor: i64,
         force: bool,
         process: bool,
     },
@@ -47,14 +56,29 @@ enum Step {
     /// The provider is called about the refund of a transaction.
     Call(u64, RefundAnswer),
     End(u64, PostingOutcome),
+    /// Whatever is under way is posted.
+    Settled,
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     let id = || 1..=6_u64;
     let order = || 1..=ORDERS;
-    let what =
-        ["paid", "paid again", "unstated", "other amount", "linked", "back", "disputed", "won", "declined", "look"];
-    let payment = ["", "pi_1", "pi_2", "ch_1", "ch_2", "bank"];
+    let what = [
+        "paid",
+        "paid again",
+        "unstated",
+        "other amount",
+        "linked",
+        "back",
+        "all back",
+        "failed",
+        "disputed",
+        "won",
+        "declined",
+        "look",
+        "further",
+    ];
+    let payment = ["", "", "pi_1", "pi_2", "ch_1", "ch_2", "bank", "pi_1 further"];
     let outcome = prop_oneof![
         6 => Just(PostingOutcome::Posted { trade_order: 9 }),
         2 => Just(PostingOutcome::Refused { reason: "no".into() }),
@@ -69,26 +93,31 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(RefundAnswer::NoAnswer("down".into())),
     ];
     prop_oneof![
-        6 => (order(), prop::sample::select(what.to_vec())).prop_map(|(id, what)| Step::Stated { id, what }),
-        3 => (prop::sample::select(payment.to_vec()), any::<bool>(), any::<bool>())
-            .prop_map(|(payment, force, process)| Step::Enter { payment, force, process }),
+        8 => (order(), prop::sample::select(what.to_vec()), 0..3_u8)
+            .prop_map(|(id, what, event)| Step::Stated { id, what, event }),
+        2 => (order(), any::<bool>()).prop_map(|(id, is_back)| Step::Credited { id, is_back }),
+        4 => (prop::sample::select(payment.to_vec()), prop::sample::select(vec![10_000_i64, 10_000, 9_500]), any::<bool>(), any::<bool>())
+            .prop_map(|(payment, minor, force, process)| Step::Enter { payment, minor, force, process }),
         1 => Just(Step::Withdraw),
         1 => id().prop_map(Step::Cancel),
         3 => id().prop_map(Step::Process),
         2 => id().prop_map(Step::Reject),
         2 => id().prop_map(Step::Retry),
         1 => id().prop_map(Step::Absent),
-        3 => (id(), prop::sample::select(vec![0_i64, 5_000, 10_000])).prop_map(|(id, minor)| Step::Resolve(id, minor)),
+        3 => (id(), prop::sample::select(vec![0_i64, 5_000, 9_500, 10_000, 20_000])).prop_map(|(id, minor)| Step::Resolve(id, minor)),
         2 => (id(), prop::sample::select(TransactionStatus::ALL)).prop_map(|(id, status)| Step::Write(id, status)),
         1 => (id(), prop::sample::select(vec!["30", "100"])).prop_map(|(id, amount)| Step::Refund(id, amount)),
         2 => (order(), answer).prop_map(|(id, answer)| Step::Call(id, answer)),
-        9 => (id(), outcome).prop_map(|(id, outcome)| Step::End(id, outcome)),
+        3 => (order(), prop::sample::select(vec![0_i64, 10_000, 20_000])).prop_map(|(id, minor)| Step::Resolve(id, minor)),
+        5 => Just(Step::Settled),
+        6 => (id(), outcome).prop_map(|(id, outcome)| Step::End(id, outcome)),
     ]
 }
 
 /// An event about an order; sent again it is the same one.
-fn stated(id: u64, what: &str) -> Update {
-    let (event, payment) = (format!("{what} {id}"), format!("pi_{id}"));
+fn stated(id: u64, what: &str, event: u8) -> Update {
+    let (refund, payment) = (format!("all back {id} {event}"), format!("pi_{id}"));
+    let event = format!("{what} {id} {event}");
     let own = |status| Update { payment_id: payment.clone().into(), ..named(&event, id, status) };
     let dispute = |amount| Some(DisputeStatement { id: format!("dp_{id}").into(), amount });
     match what {
@@ -98,6 +127,9 @@ fn stated(id: u64, what: &str) -> Update {
         "other amount" => Update { amount: Some(StatedAmount::Exact(usd(9_500))), ..own(S::Confirmed) },
         "linked" => with_ref(named(&event, id, S::Pending), &format!("ch_{id}")),
         "back" => Update { refund: refunded(&event, 3_000).refund, amount: None, ..own(S::Refunded) },
+        "all back" => Update { refund: refunded(&refund, 10_000).refund, amount: None, ..own(S::Refunded) },
+        "failed" => Update { refund: refunded(&refund, 10_000).refund, amount: None, ..own(S::RefundFailed) },
+        "further" => Update { payment_id: format!("{payment} further").into(), ..own(S::Confirmed) },
         "disputed" => Update { dispute: dispute(None), ..own(S::Chargeback) },
         "won" => Update { dispute: dispute(None), ..own(S::ChargebackReversed) },
         "declined" => named(&event, id, S::Failed),
@@ -105,11 +137,11 @@ fn stated(id: u64, what: &str) -> Update {
     }
 }
 
-fn request(payment: &str, force: bool) -> ManualRequest {
+fn request(payment: &str, minor: i64, force: bool) -> ManualRequest {
     ManualRequest {
         kind: TransactionType::Deposit,
         login: account().account.login,
-        amount: usd(10_000),
+        amount: usd(minor),
         customer_id: None,
         method: "bank".into(),
         provider_payment_id: payment.into(),
@@ -141,13 +173,12 @@ impl Ledger {
         self.act(|draft| judge(draft, &known));
     }
 
-    fn enter(&mut self, account: &AccountFacts, payment: &str, force: bool, process: bool) {
+    fn enter(&mut self, account: &AccountFacts, request: &ManualRequest, process: bool) {
         self.act(|draft| {
-            let request = request(payment, force);
-            let beside = credited_once::check_entry(draft, &request, account)?;
+            let beside = credited_once::check_entry(draft, request, account)?;
             let id = draft.next_transaction();
             let fresh = Fresh { id, reference: reference(id.0), now: NOW };
-            let opened = manual::open(draft, &request, account, ManagerId(3), fresh, &beside);
+            let opened = manual::open(draft, request, account, ManagerId(3), fresh, &beside);
             if process {
                 let changes = manual::process(&opened, ManagerId(3), false, draft.context())?;
                 draft.add(changes);
@@ -158,8 +189,16 @@ impl Ledger {
 
     fn play(&mut self, step: Step) {
         match step {
-            Step::Stated { id, what } => drop(self.file(1, vec![stated(id, what)])),
-            Step::Enter { payment, force, process } => self.enter(&account(), payment, force, process),
+            Step::Stated { id, what, event } => drop(self.file(1, vec![stated(id, what, event)])),
+            Step::Credited { id, is_back } => {
+                for what in ["paid", "all back"].into_iter().take(1 + usize::from(is_back)) {
+                    drop(self.file(1, vec![stated(id, what, 0)]));
+                    self.play(Step::End(id, PostingOutcome::Posted { trade_order: 9 }));
+                }
+            }
+            Step::Enter { payment, minor, force, process } => {
+                self.enter(&account(), &request(payment, minor, force), process);
+            }
             Step::Withdraw => self.act(|draft| {
                 let id = draft.next_transaction();
                 let asked = WithdrawalRequest {
@@ -206,7 +245,7 @@ impl Ledger {
             }),
             Step::Resolve(id, minor) => self.about(id, |draft, known| {
                 if minor > 0 {
-                    credited_once::check_once(draft, known, &[ConfigId(1), ConfigId(2)], None)?;
+                    credited_once::check_once(draft, known, &[ConfigId(1), ConfigId(2)], Some(minor))?;
                 }
                 let amount = Money::new(minor, known.transaction.amount.currency);
                 let end = if minor > 0 { Resolution::Credit(amount) } else { Resolution::Refuse };
@@ -238,6 +277,11 @@ impl Ledger {
                     self.decide(|draft| refund::answered(draft, id, &order.id, &answer, repeated));
                 }
             }
+            Step::Settled => {
+                for known in self.all() {
+                    self.play(Step::End(known.transaction.id.0, PostingOutcome::Posted { trade_order: 9 }));
+                }
+            }
             Step::End(id, outcome) => self.about(id, |draft, known| {
                 let unsettled = known.operations.iter().find(|known| known.is_unsettled());
                 if let Some(operation) = unsettled {
@@ -253,65 +297,6 @@ impl Ledger {
     }
 }
 
-/// Posted, or on its way.
-fn credited(known: &Aggregate) -> i64 {
-    let under_way = known.operations.iter().filter(|known| known.is_unsettled() && known.amount.minor > 0);
-    posted(&known.transaction, &known.operations).minor + under_way.map(|known| known.amount.minor).sum::<i64>()
-}
-
-fn carries(row: &Transaction, payment: &str) -> bool {
-    row.source == Source::Manual && *row.provider_payment_id == *payment
-}
-
-fn check(all: &[Aggregate], books: &Books) -> Result<(), TestCaseError> {
-    let listed = books.work_after(TransactionId(0), all.len() + 1);
-    for known in all {
-        let items = duty::of_transaction(known, NOW);
-        prop_assert_eq!(!items.is_empty(), listed.contains(&known.transaction.id), "{:?} of {:?}", items, known);
-        let (sum, owed) = (posted(&known.transaction, &known.operations).minor, known.standing().owed_minor);
-        let written = known.transaction.facts.persons.iter().fold(None, |written, known| match known.fact {
-            PersonFact::Held(status) => Some(status),
-            PersonFact::Released => None,
-            _ => written,
-        });
-        let settled_outside = sum < owed && written == Some(TransactionStatus::Credited);
-        prop_assert!(sum == owed || settled_outside || !items.is_empty(), "posted {} owed {}: {:?}", sum, owed, known);
-        let is_reviewed = written.is_none() && known.transaction.facts.open_holds().next().is_some();
-        let is_listed = items.iter().any(|item| item.kind == WorkKind::Review);
-        prop_assert!(!is_reviewed || is_listed, "an open review is not listed: {:?}", known);
-    }
-    for id in 1..=ORDERS {
-        let order = &all[id as usize - 1];
-        let by_payment =
-            |payment: &str| all.iter().filter(|known| carries(&known.transaction, payment)).collect::<Vec<_>>();
-        let entered = by_payment(&format!("pi_{id}"));
-        // An order that a person credited before any statement named its payment is reviewed once one does.
-        let payment = format!("pi_{id}");
-        let naming = order.transaction.facts.provider.iter().filter(|known| match &known.fact {
-            ProviderFact::Confirmed { payment: own, .. } => **own == *payment,
-            ProviderFact::ReviewHold(hold) => *hold.payment() == *payment,
-            _ => false,
-        });
-        let named = naming.map(|known| known.seq).min();
-        let credits = |fact: &PersonFact| matches!(fact, PersonFact::Resolved { minor: 1.. });
-        let credited_before =
-            |named| order.transaction.facts.persons.iter().any(|known| known.seq < named && credits(&known.fact));
-        let own = Some(order).filter(|_| named.is_some_and(|named| !credited_before(named)));
-        let money: Vec<_> = entered.iter().copied().chain(own).filter(|known| credited(known) > 0).collect();
-        prop_assert!(money.len() <= 1, "the payment of order {} is credited twice: {:?}", id, money);
-        // By another id of the payment: from when the order has that id, it is a review that names both.
-        let linked = order.transaction.refs.iter().any(|own| *own.value == *format!("ch_{id}"));
-        for entry in by_payment(&format!("ch_{id}")).into_iter().filter(|known| linked && credited(known) > 0) {
-            let owner = entry.transaction.id.to_string();
-            let names = order.transaction.facts.any(|fact| {
-                matches!(fact, ProviderFact::ReviewHold(ReviewHold::PaymentReused { owner: of, .. }) if **of == owner)
-            });
-            prop_assert!(names || credited(order) == 0, "order {} is credited beside {:?}: {:?}", id, entry, order);
-        }
-    }
-    Ok(())
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
@@ -320,9 +305,17 @@ proptest! {
         steps in prop::collection::vec(any_step(), 1..30),
     ) {
         let mut ledger = Ledger::with(&[1; ORDERS as usize]);
+        let mut at_entry = AtEntry::new();
         for step in steps {
+            let before: Vec<i64> = ledger.all().iter().take(ORDERS as usize).map(model::posted_minor).collect();
+            let newest = ledger.books.transactions() as u64;
             ledger.play(step);
-            check(&ledger.all(), &ledger.books)?;
+            if ledger.books.transactions() as u64 > newest {
+                at_entry.insert(TransactionId(newest + 1), before);
+            }
+            model::check(&ledger.all(), &ledger.books)?;
+            model::check_linked(&ledger.all(), &at_entry)?;
+            model::check_kept(&ledger)?;
         }
     }
 }

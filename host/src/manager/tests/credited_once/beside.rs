@@ -227,3 +227,36 @@ async fn an_order_that_was_never_paid_and_is_written_as_settled_outside_remember
     assert_eq!(api.number(RESOLVE, &resolution(open, "credit", Some("95.0"))).await, 409);
     assert_eq!(api.env.trading.balance(), 9_500);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_credited_before_its_ids_showed_a_manual_deposit_is_reviewed_when_they_do() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    let by_hand = LESS.replace(r#""force":1"#, r#""provider_payment_id":"ch_1""#);
+    let (number, made) = api.command("manager", DEPOSIT, &by_hand).await;
+    assert_eq!(number, 200, "{made}");
+    let manual = made["transaction"]["id"].as_u64().unwrap();
+    api.receives(review("e1", &reference)).await;
+    assert_eq!(api.number(RESOLVE, &resolution(open, "credit", Some("50.0"))).await, 200);
+    let refs = vec![cashier_core::refs::ProviderRef::new("charge", "ch_1")];
+    api.receives(Update { reference: Some(reference), refs, ..update("e2", ProviderStatus::Pending) }).await;
+    api.names(open, manual).await;
+    assert_eq!((api.posted(open), api.posted(manual)), (5_000, 9_500), "what is posted stays until a person decides");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_entered_beside_a_credit_that_is_under_way_and_not_owed_any_more() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k").await;
+    // A trading server that can neither find a posting nor say that it was never made.
+    api.env.trading.unkeyed.store(true, std::sync::atomic::Ordering::SeqCst);
+    lock(&api.env.trading.next_posts).push_back(OnPost::NeverArrives);
+    api.confirmed("e1", &reference, "pay_1").await;
+    api.receives(Update { status: ProviderStatus::Chargeback, ..stated("e2", &reference, "pay_1", AMOUNT) }).await;
+    assert_eq!(api.env.unsettled_operations(cashier_core::ids::TransactionId(open)), 1);
+    api.open_exists(&entry(r#""force":1,"process_now":1"#)).await;
+    *lock(&api.env.trading.closed_for) = Some(std::time::Duration::from_secs(60));
+    assert_eq!(api.number(RETRY, &format!(r#"{{"id":{open},"confirmed_absent":1}}"#)).await, 200);
+    api.entered(DEPOSIT, r#""force":1,"process_now":1"#).await;
+    assert_eq!((api.posted(open), api.env.trading.balance()), (0, AMOUNT));
+}
