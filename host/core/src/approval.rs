@@ -112,6 +112,11 @@ impl Approval {
         }
     }
 
+    /// Whether what it was asked for may still be made on the ground as it is now: otherwise it is rejected and asked for again.
+    pub fn is_grounded(&self, ground: u64) -> bool {
+        ground == self.ground && self.unreadable.is_none()
+    }
+
     /// Whether this session may approve it now, on the ground as it is now. Whoever owns the host may approve alone.
     ///
     /// # Errors

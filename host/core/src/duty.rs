@@ -9,6 +9,7 @@ pub use self::next_command::REVIEW_ANSWER_SECONDS;
 pub(crate) use self::unconfirmed::wants_advance;
 pub use self::unconfirmed::{CLOSED_QUERY_SECONDS, ENDING_SECONDS, is_expired};
 use self::unconfirmed::{asks_provider, end_of_queries, is_unstated, may_be_paid_late, went_back_unconfirmed};
+pub(crate) use self::work_list::why_not_posted;
 pub use self::work_list::{UNKNOWN_EVENT_SECONDS, WaitsFor, WorkItem, WorkKind, of_event, of_transaction};
 use crate::aggregate::Aggregate;
 use crate::facts::{ProviderFact, RefundPhase, ReviewHold};

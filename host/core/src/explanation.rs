@@ -1,6 +1,7 @@
 //! What happened to a payment: one list of entries in the order of time, what is due next, and a sentence for the customer and
 //! one for the manager. It is made of rows that others have read; it reads nothing and decides nothing.
 
+mod customer;
 mod entries;
 mod fact_text;
 mod parts;
@@ -14,9 +15,10 @@ use crate::duty::{self, Duty, ProviderDuty};
 use crate::ids::TransactionId;
 use crate::time::UnixTime;
 
+pub use self::customer::customer_sentence;
 pub use self::parts::{DetailValue, EntryKind, ExplainedEntry, PaymentHistory, StoredAct, UnverifiedEvent};
 pub use self::replay::{StandingChange, replay};
-pub use self::summary::{customer_sentence, manager_sentence};
+pub use self::summary::manager_sentence;
 pub use self::titles::{of_person as title_of_decision, of_provider as title_of_fact};
 
 /// When the janitor tries again, as far as it has tried before.
@@ -64,7 +66,7 @@ pub fn explain(
     let next = next_steps(&aggregate, tried, now);
     let (for_manager, command) = manager_sentence(&aggregate, now);
     Explanation {
-        for_customer: customer_sentence(&aggregate.transaction),
+        for_customer: customer_sentence(&aggregate),
         for_manager,
         command,
         entries,

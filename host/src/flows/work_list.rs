@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cashier_core::approval::{Approval, ApprovalState};
+use cashier_core::approval::{Approval, ApprovalState, ground};
 use cashier_core::books::Books;
 use cashier_core::duty::{self, WorkItem, WorkKind};
 use cashier_core::filter::{Filter, WorkField};
@@ -257,13 +257,17 @@ fn examine(books: &Books, at: &WorkCursor, now: UnixTime, found: &mut FoundWork<
 /// of these.
 async fn of_configuration(cashier: &Cashier, now: UnixTime) -> Result<(Vec<WorkItem>, Seq), Refusal> {
     let mut newest = Seq(0);
-    let mut items = of_snapshot(&cashier.snapshot(), now);
+    let snapshot = Arc::clone(&cashier.snapshot());
+    let mut items = of_snapshot(&snapshot, now);
     for piece in items.chunks_mut(WORK_PER_HOLD) {
         let touched = cashier.ledger.peek(|books| {
             let of_piece = piece.iter_mut().filter(|item| item.transaction_id != TransactionId(0));
             let touched = of_piece.filter_map(|item| {
                 let row = books.transaction(item.transaction_id)?;
                 *item = item.clone().about(&row);
+                if let Some(approval) = snapshot.approval(item.approval_id) {
+                    *item = item.clone().on_ground(approval, ground(&row.facts));
+                }
                 Some(books.touched(row.id))
             });
             touched.max()
@@ -279,7 +283,9 @@ fn of_snapshot(snapshot: &Snapshot, now: UnixTime) -> Vec<WorkItem> {
     let open = |approval: &&Approval| approval.state_at(now) == ApprovalState::Open;
     for approval in snapshot.approvals().filter(open) {
         let of_config = snapshot.config(approval.config_id);
-        items.push(WorkItem {
+        // As it is judged when it is approved: one without a config is to create it.
+        let version = of_config.map_or(0, |known| known.config.version);
+        let item = WorkItem {
             transaction_id: approval.transaction_id,
             approval_id: approval.id,
             config_id: approval.config_id,
@@ -289,7 +295,10 @@ fn of_snapshot(snapshot: &Snapshot, now: UnixTime) -> Vec<WorkItem> {
             reason: format!("{}: {}", approval.command, approval.fields).into(),
             due_time: approval.expires_time,
             ..WorkItem::new(WorkKind::ConfigApproval, approval.asked_time)
-        });
+        };
+        // The ground of one about a transaction is in the books.
+        let is_of_config = approval.transaction_id == TransactionId(0);
+        items.push(if is_of_config { item.on_ground(approval, version) } else { item });
     }
     for served in snapshot.configs() {
         if let Some((kind, reason)) = unserved(served) {

@@ -10,6 +10,9 @@ pub(crate) const PROCESS: &str = "MngProcessManualCashierTransaction";
 pub(crate) const REPLAY: &str = "MngReplayCashierProviderEvent";
 pub(crate) const RESOLVE: &str = "MngResolveCashierDoubt";
 pub(crate) const RETRY: &str = "MngRetryCashierCredit";
+/// Of an approval.
+pub(crate) const APPROVE: &str = "MngApproveCashierChange";
+pub(crate) const REJECT: &str = "MngRejectCashierChange";
 pub(crate) const UPDATE: &str = "MngUpdateCashierTransaction";
 
 /// How long a provider is asked to state what a review waits for before a person is: nearly all state it within a day.

@@ -1,16 +1,16 @@
 //! The work list: what of a transaction or an event waits for a person, for somebody's answer, or for time, since when, and
 //! what ends it. Derived from state by the rules of `duty` and `standing`, so that nothing waits which is not listed.
 
-use super::next_command::{self, PROCESS, REPLAY, RESOLVE, RETRY, UPDATE};
+use super::next_command::{self, APPROVE, PROCESS, REJECT, REPLAY, RESOLVE, RETRY, UPDATE};
 use super::unconfirmed::{end_of_queries, held_since};
 use super::{Duty, ProviderDuty, QUIET_SECONDS, due, is_refund_due, owes, provider_duty};
 use crate::aggregate::Aggregate;
-use crate::approval::ground;
+use crate::approval::{Approval, ground};
 use crate::ids::{ApprovalId, ConfigId, CustomerId, EventId, Login, TransactionId};
 use crate::money::Money;
 use crate::notice::{ProviderEvent, StatedAmount};
 use crate::numbered::numbered;
-use crate::operation::BalanceOperation;
+use crate::operation::{self, BalanceOperation};
 use crate::reason::ReasonCode;
 use crate::status::{OperationStatus, ProcessingStatus, Source, TransactionStatus};
 use crate::time::UnixTime;
@@ -49,6 +49,8 @@ numbered! {
         Refund = 17 "refund",
         /// A written status that holds stops what is owed, or hides the review of a payment.
         PostingStopped = 18 "posting_stopped",
+        /// A written status stopped what is owed, and was released.
+        PostingReleased = 19 "posting_released",
     }
     /// Whom it waits for, with the wire name.
     WaitsFor {
@@ -92,6 +94,7 @@ impl WorkKind {
             | Self::ManualApproval
             | Self::PostingRefused
             | Self::PostingStopped
+            | Self::PostingReleased
             | Self::ReversalWaits
             | Self::UnmatchedPayment
             | Self::UnreadableNotice
@@ -109,10 +112,10 @@ impl WorkKind {
         match self {
             Self::Review => RESOLVE,
             Self::ManualApproval => PROCESS,
-            Self::PostingRefused | Self::ReversalWaits | Self::PostingUnknown => RETRY,
+            Self::PostingRefused | Self::PostingReleased | Self::ReversalWaits | Self::PostingUnknown => RETRY,
             Self::PostingStopped => UPDATE,
             Self::UnmatchedPayment | Self::UnreadableNotice => REPLAY,
-            Self::ConfigApproval => "MngApproveCashierChange",
+            Self::ConfigApproval => APPROVE,
             Self::ConfigUnreadable | Self::GatewayBroken => "MngUpdateCashierProviderConfig",
             Self::Posting
             | Self::CreateUnanswered
@@ -163,8 +166,14 @@ impl WorkItem {
         Self { customer_id: row.customer_id, login: row.login, ground: Some(ground(&row.facts)), ..self }
     }
 
+    /// Of this approval, on the ground as it is now: one whose ground changed can only be rejected, and asked for again.
+    #[must_use]
+    pub fn on_ground(self, approval: &Approval, ground: u64) -> Self {
+        if approval.is_grounded(ground) { self } else { Self { command: REJECT, ..self } }
+    }
+
     /// One sentence for the person who reads the list.
-    pub const fn sentence(&self) -> &'static str {
+    pub fn sentence(&self) -> &'static str {
         match self.kind {
             WorkKind::Review => match self.code {
                 ReasonCode::None => "A person set the status to manual review.",
@@ -177,6 +186,9 @@ impl WorkItem {
             WorkKind::PostingStopped => {
                 "A status that a person wrote stops what is owed or hides a review: it is released first."
             }
+            WorkKind::PostingReleased => {
+                "A status that a person wrote stopped what is owed; it was released, and a person permits the posting."
+            }
             WorkKind::ReversalWaits => "Money went back at the provider; a person permits that the account is debited.",
             WorkKind::Posting => "A posting waits for the trading server.",
             WorkKind::PostingUnknown => "A posting was sent and not answered; it is looked up before it is sent again.",
@@ -188,6 +200,9 @@ impl WorkItem {
             WorkKind::UnmatchedPayment => "A provider reports money that belongs to no transaction.",
             WorkKind::UnreadableNotice => "An authentic webhook that no build of its module has understood.",
             WorkKind::EventWaiting => "An event waits for its transaction and is given up after a day.",
+            WorkKind::ConfigApproval if *self.command == *REJECT => {
+                "A change waits for a second person, and what it is about changed since: it is rejected, and asked for again."
+            }
             WorkKind::ConfigApproval => "A change waits for a second person.",
             WorkKind::ConfigUnreadable => "Sealed columns of the config do not open; it serves nothing until they do.",
             WorkKind::Refund => "A refund is to be sent to the provider, or its end is not known.",
@@ -227,11 +242,7 @@ pub fn of_transaction(known: &Aggregate, now: UnixTime) -> Vec<WorkItem> {
     let mut items = Vec::new();
     let unsettled = operations.iter().find(|known| known.is_unsettled());
     if unsettled.is_none() && owes(row, operations) == Some(Duty::AwaitRetry) {
-        let kind = match known.standing().reversal_waits {
-            true => WorkKind::ReversalWaits,
-            false if row.facts.is_held() => WorkKind::PostingStopped,
-            false => WorkKind::PostingRefused,
-        };
+        let kind = why_not_posted(known);
         let refused = operations.last().filter(|_| kind == WorkKind::PostingRefused);
         items.push(WorkItem::of(kind, row, refused.map_or(row.updated_time, |known| known.updated_time), now));
     }
@@ -274,6 +285,17 @@ pub fn of_transaction(known: &Aggregate, now: UnixTime) -> Vec<WorkItem> {
         }),
     });
     items
+}
+
+/// Why what is owed and not posted waits for a person.
+pub(crate) fn why_not_posted(known: &Aggregate) -> WorkKind {
+    let Aggregate { transaction: row, operations } = known;
+    match known.standing().reversal_waits {
+        true => WorkKind::ReversalWaits,
+        false if row.facts.is_held() => WorkKind::PostingStopped,
+        false if operation::posted(row, operations).refused => WorkKind::PostingRefused,
+        false => WorkKind::PostingReleased,
+    }
 }
 
 /// Since when a person must look at it, where nothing refused or waiting says so itself.

@@ -75,7 +75,7 @@ fn no_status_that_a_person_wrote_hides_money_that_is_owed() {
         };
         assert_eq!(work(&[paid()], &held, false), expected, "{written:?}");
         let released = [held[0].clone(), (4, PersonFact::Released)];
-        assert_eq!(work(&[paid()], &released, false), [WorkKind::PostingRefused], "{written:?} was released");
+        assert_eq!(work(&[paid()], &released, false), [WorkKind::PostingReleased], "{written:?} was released");
         // Held before the payment was stated, then written again: no operation was ever planned.
         let again = [(0, PersonFact::Held(S::Credited)), held[0].clone()];
         assert_eq!(work(&[paid()], &again, false), expected, "{written:?} after a 3");

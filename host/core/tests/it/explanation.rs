@@ -187,7 +187,7 @@ fn every_status_and_reason_has_a_sentence_for_the_customer_and_one_for_the_manag
             for code in [&[ReasonCode::None], ReasonCode::ALL].concat() {
                 let mut row = if kind == TransactionType::Deposit { deposit(1) } else { manual(1, kind) };
                 (row.status, row.reason) = (*status, code.into());
-                let said = customer_sentence(&row);
+                let said = customer_sentence(&aggregate(row.clone()));
                 let shown = format!("{status:?} {code:?}: {said}");
                 assert!(said.starts_with("Your ") && said.ends_with('.') && said.len() > 40, "{shown}");
                 assert!(!internal.iter().any(|word| said.contains(word)), "{shown}");

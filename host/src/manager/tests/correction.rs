@@ -174,6 +174,26 @@ async fn what_a_written_status_stops_is_listed_with_the_commands_that_move_it() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn money_that_a_released_status_stopped_is_not_said_to_be_refused() {
+    const DUTIES: &str = "MngGetCashierDutiesByFilter";
+    let api = ManagerApi::open().await;
+    let reference = api.env.deposit("k").await.unwrap().transaction.reference;
+    api.written(r#""status":4"#).await;
+    api.env.notice(Some(1), vec![paid("e", &reference)]).await.unwrap();
+    api.written(r#""status":1"#).await;
+    let (_, listed) = api.command("manager", DUTIES, r#"{"where":[["waits_for","=","person"]]}"#).await;
+    let row = &listed["rows"][0];
+    assert_eq!((&row["kind"], &row["command"]), (&json!("posting_released"), &json!(RETRY)), "{listed}");
+    let (_, explained) = api.command("manager", "MngExplainCashierTransaction", &by_id(1)).await;
+    let (manager, customer) = (explained["summary"]["manager"].to_string(), &explained["summary"]["customer"]);
+    assert!(manager.contains("was released") && manager.contains(RETRY), "{manager}");
+    assert!(!manager.contains("refused") && !row["sentence"].to_string().contains("refused"), "{manager} {row}");
+    assert!(customer.to_string().contains("our staff are checking it"), "{customer}");
+    assert_eq!(api.command("manager", RETRY, &by_id(1)).await.0, 200);
+    assert_eq!(api.posted(1), AMOUNT);
+}
+
+#[tokio::test(start_paused = true)]
 async fn n6_an_outdated_status_that_is_written_hides_nothing_that_is_due() {
     // A client sends back a row that it read before the payment, or before the money went back.
     let back = Some(ProviderStatus::Chargeback);

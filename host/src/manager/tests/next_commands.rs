@@ -19,12 +19,15 @@ const EXPLAIN: &str = "MngExplainCashierTransaction";
 const DUTIES: &str = "MngGetCashierDutiesByFilter";
 const UPDATE: &str = "MngUpdateCashierTransaction";
 const REFUND: &str = "MngRefundCashierTransaction";
+/// The retry of a posting without an answer, as the list names it.
+const RETRY_UNANSWERED: &str = "MngRetryCashierCredit with confirmed_absent";
 
 /// Requests of a command that its sentence offers; each of them must be accepted.
 fn requests(command: &str, id: u64) -> Vec<(String, String)> {
     let data = match command {
         "" => Vec::new(),
         RETRY | PROCESS => vec!["".to_owned()],
+        RETRY_UNANSWERED => return vec![(RETRY.to_owned(), format!(r#"{{"id":{id},"confirmed_absent":1}}"#))],
         RESOLVE => vec![
             r#","action":"refuse","reason":"r""#.to_owned(),
             r#","action":"credit","amount":100.0,"reason":"r""#.to_owned(),
@@ -45,7 +48,10 @@ fn requests(command: &str, id: u64) -> Vec<(String, String)> {
 async fn named(api: &ManagerApi, id: u64) -> (String, Vec<String>, Value) {
     let explained = api.ran(EXPLAIN, &format!(r#"{{"id":{id}}}"#)).await;
     let listed = api.ran(DUTIES, &json!({"where": [["transaction_id", "=", id]]}).to_string()).await;
-    let commands = listed["rows"].as_array().unwrap().iter().map(|row| row["command"].as_str().unwrap().to_owned());
+    let commands = listed["rows"].as_array().unwrap().iter().map(|row| match row["kind"].as_str().unwrap() {
+        "posting_unknown" if row["command"] == RETRY => RETRY_UNANSWERED.to_owned(),
+        _ => row["command"].as_str().unwrap().to_owned(),
+    });
     let summary = explained["summary"].clone();
     for review in listed["rows"].as_array().unwrap().iter().filter(|row| row["kind"] == "review") {
         let by_nobody = review["command"] == "";
@@ -151,7 +157,7 @@ async fn the_command_that_is_named_next_is_accepted_under_every_status_that_a_pe
 async fn the_command_that_is_named_next_is_accepted_of_manual_transactions() {
     let mut wrong = Vec::new();
     for name in [DEPOSIT, WITHDRAWAL] {
-        for state in ["waits", "refused", "key conflict", "lost", "posted"] {
+        for state in ["waits", "refused", "key conflict", "lost", "posted", "unanswered"] {
             let made = async || {
                 let mut api = ManagerApi::open().await;
                 let now = if state == "waits" { "" } else { r#""process_now":1"# };
@@ -160,6 +166,8 @@ async fn the_command_that_is_named_next_is_accepted_of_manual_transactions() {
                     "key conflict" => {
                         lock(&api.env.trading.next_posts).push_back(OnPost::RefuseFor(R::OperationKeyReused));
                     }
+                    // It does not answer, and nothing arrives.
+                    "unanswered" => lock(&api.env.trading.next_posts).push_back(OnPost::NeverArrives),
                     _ => {}
                 }
                 let id = api.entered(name, now).await;

@@ -55,12 +55,12 @@ async fn a_refund_above_the_limit_waits_and_one_made_in_parts_waits_as_well() {
     assert_eq!((sent(&api), api.env.trading.balance()), (vec![], 10_000), "nothing changed yet");
     assert_eq!(api.command("dealer#7", REFUND, r#"{"id":1,"amount":50,"reason":"x"}"#).await.0, 200, "up to the limit");
     assert_eq!(sent(&api), [5_000]);
-    // It is found with its payment among what waits for a person.
+    // It is found with its payment among what waits for a person; what was refunded meanwhile has made it stale.
     let waiting = r#"{"where":[["transaction_id","=",1],["kind","=","config_approval"]]}"#;
     let (_, found) = api.command("manager", "MngGetCashierDutiesByFilter", waiting).await;
     let shown = ["approval_id", "amount", "currency", "provider", "command"].map(|name| &found["rows"][0][name]);
     let approval = &answer["approval"]["id"];
-    assert_eq!(json!([found["count"], shown]), json!([1, [approval, 100.0, "USD", "stripe", APPROVE]]), "{found}");
+    assert_eq!(json!([found["count"], shown]), json!([1, [approval, 100.0, "USD", "stripe", REJECT]]), "{found}");
     let (_, explained) = api.command("manager", "MngExplainCashierTransaction", r#"{"id":1}"#).await;
     let of_payment = ["customer_id", "login", "ground"].map(|name| &found["rows"][0][name]);
     assert_eq!(json!(of_payment), json!([5, 2_000_009, explained["ground"]]), "{found}");
@@ -119,11 +119,20 @@ async fn approving_makes_the_refund_once_under_the_approvers_scope() {
     assert_eq!(format!(r#"{{"id":{}}}"#, done.approval), by_id);
 }
 
+/// The commands that the work list names for what waits for a second person.
+pub(super) async fn listed(api: &ManagerApi) -> Vec<String> {
+    let waiting = r#"{"where":[["kind","=","config_approval"]]}"#;
+    let (_, found) = api.command("manager", "MngGetCashierDutiesByFilter", waiting).await;
+    found["rows"].as_array().unwrap().iter().map(|row| row["command"].as_str().unwrap().to_owned()).collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_refunded_meanwhile_makes_it_stale_and_a_rejected_one_is_never_made() {
     let api = credited().await;
     let stale = asked(&api, "dealer#7", r#"{"id":1,"reason":"x"}"#).await;
+    assert_eq!(listed(&api).await, [APPROVE]);
     assert_eq!(api.command("manager#9", REFUND, r#"{"id":1,"amount":10,"reason":"y"}"#).await.0, 200);
+    assert_eq!(listed(&api).await, [REJECT], "what would be refused is not named");
     assert_eq!(api.error("manager#8", APPROVE, &stale).await, (409, "APPROVAL_STALE".into()));
     assert_eq!(sent(&api), [1_000], "not what is left instead");
     assert_eq!(api.command("dealer#7", REJECT, &stale).await.1["approval"]["state"], "rejected");

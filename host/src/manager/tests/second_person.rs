@@ -104,7 +104,9 @@ async fn m14_an_approval_is_rejected_or_refused_once_the_config_changed() {
     assert_eq!(api.error("manager#8", APPROVE, &rejected).await, (409, "RET_ERR_DUPLICATE".into()));
     assert_eq!((api.ids_in_state("open").await.len(), api.ids_in_state("rejected").await.len()), (0, 1));
     let stale = ask().await;
+    assert_eq!(refunds_approved::listed(&api).await, [APPROVE]);
     assert_eq!(api.command("manager#8", UPDATE, r#"{"id":1,"sort_index":5}"#).await.0, 200, "needs one person");
+    assert_eq!(refunds_approved::listed(&api).await, [REJECT], "it can only be rejected");
     assert_eq!(api.error("manager#8", APPROVE, &stale).await, (409, "APPROVAL_STALE".into()));
     let old = ask().await;
     api.env.clock.advance(std::time::Duration::from_secs(cashier_core::approval::APPROVAL_SECONDS.cast_unsigned()));

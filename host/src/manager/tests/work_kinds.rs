@@ -55,6 +55,7 @@ fn waiting(kind: WorkKind) -> LocalBoxFuture<'static, Waiting> {
         WorkKind::ManualApproval => manual_approval().boxed_local(),
         WorkKind::PostingRefused => posting_refused().boxed_local(),
         WorkKind::PostingStopped => posting_stopped().boxed_local(),
+        WorkKind::PostingReleased => posting_released().boxed_local(),
         WorkKind::ReversalWaits => reversal_waits().boxed_local(),
         WorkKind::Posting => posting().boxed_local(),
         WorkKind::PostingUnknown => posting_unknown().boxed_local(),
@@ -116,6 +117,16 @@ async fn posting_stopped() -> Waiting {
     later(&api, BEGINS);
     notice(&api, refunded(reference)).await;
     for_a_person(api, 2 * BEGINS, 1, "MngUpdateCashierTransaction")
+}
+
+/// Nothing was ever refused: the payment came while a written status stopped it.
+async fn posting_released() -> Waiting {
+    let (api, reference) = ordered().await;
+    api.env.decide(TransactionId(1), PersonFact::Held(TransactionStatus::CreditFailed)).await;
+    notice(&api, paid("e", &reference)).await;
+    later(&api, BEGINS);
+    api.env.decide(TransactionId(1), PersonFact::Released).await;
+    for_a_person(api, 2 * BEGINS, 1, "MngRetryCashierCredit")
 }
 
 /// A part went back at the provider.
