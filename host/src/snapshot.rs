@@ -150,9 +150,12 @@ impl Snapshot {
         self.approvals.values().map(|known| &**known)
     }
 
-    /// Whether another approval may be asked about a row of this brand.
-    pub fn takes_approvals(&self, brand: &str, now: UnixTime) -> bool {
-        let open = || self.approvals().filter(|known| known.state_at(now) == ApprovalState::Open);
+    /// Whether another approval may be asked about a row of this brand. `unshown`: those that are asked for and, as far as known, not
+    /// shown yet.
+    pub fn takes_approvals(&self, unshown: &[Approval], brand: &str, now: UnixTime) -> bool {
+        let unshown = || unshown.iter().filter(|row| self.approval(row.id).is_none());
+        let all = || self.approvals().chain(unshown());
+        let open = || all().filter(|known| known.state_at(now) == ApprovalState::Open);
         let of_brand = open().filter(|known| *known.brand == *brand).count();
         of_brand < APPROVALS_OF_BRAND_MAX && open().count() < APPROVALS_OPEN_MAX
     }

@@ -73,7 +73,7 @@ pub async fn ask(
     let now = cashier.clock.now();
     let by = act.session.manager_id();
     let _admitted = cashier.ledger.admit(Estimate::single(wanted.request.expose().len() as u64))?;
-    let snapshot = Arc::clone(&cashier.snapshot());
+    let mut asking = cashier.unshown_approvals.begin();
     let ticket = cashier.ledger.decide(&act.stamp(cashier), |draft| {
         let known = draft.aggregate(id).filter(|known| act.session.sees(&known.transaction.brand));
         let known = known.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "there is no such transaction"))?;
@@ -95,13 +95,18 @@ pub async fn ask(
             decided_by: ManagerId(0),
             decided_time: UnixTime::UNSET,
         };
-        if let Some(waiting) = snapshot.approvals().find(|row| row.waits_for_the_same(&asked, now)) {
+        // Those of commits that are not durable yet too: many may be asked for at once.
+        let unshown = cashier.unshown_approvals.rows();
+        let snapshot = cashier.snapshot();
+        let mut waiting = snapshot.approvals().chain(&unshown);
+        if let Some(waiting) = waiting.find(|row| row.waits_for_the_same(&asked, now)) {
             return Ok((waiting.clone(), false));
         }
-        if !snapshot.takes_approvals(&asked.brand, now) {
+        if !snapshot.takes_approvals(&unshown, &asked.brand, now) {
             let message = "too many changes wait for a second person: decide some first";
             return Err(Refusal::new(RefusalCode::Frequent, message));
         }
+        asking.asked(&asked);
         draft.add([Change::Approval(Box::new(asked.clone()))]);
         let subject = AuditSubject { config: asked.config_id, transaction: id, approval: asked.id };
         let changes = asked.amount.map(|amount| recorded("amount", "", amount.to_string())).into_iter().collect();

@@ -5,6 +5,7 @@ use cashier_core::refusal::Refusal;
 use cashier_core::session::ManagerSession;
 
 use super::Cashier;
+use super::list_reader::ManagerReader;
 use super::list_time::within_list_time;
 use crate::ledger::storage_unavailable;
 use crate::ports::AuditRow;
@@ -19,7 +20,7 @@ pub async fn list(
     filter: Filter<AuditField>,
 ) -> Result<RowPage<AuditRow>, Refusal> {
     let reading = cashier.archive.audit(filter, session.brand().map(Into::into));
-    let read = within_list_time(cashier, reading).await?.map_err(|fault| {
+    let read = within_list_time(cashier, &ManagerReader::of(session), reading).await?.map_err(|fault| {
         tracing::error!(%fault, "reading audit records failed");
         storage_unavailable()
     })?;

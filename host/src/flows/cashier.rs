@@ -17,7 +17,9 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::customer_limits::CustomerLimits;
 use super::deciding::Deciding;
-use super::list_limits::{ListLimits, ListPermit, ListReader};
+use super::list_limits::{ListLimits, ListPermit};
+use super::list_reader::ListReader;
+use super::list_turns::ListTurns;
 use super::next_tries::NextTries;
 use super::notice_limits::NoticeRules;
 use super::publication::Publication;
@@ -27,6 +29,7 @@ use super::requeue::Requeue;
 use super::return_hosts::ReturnHosts;
 use super::single_flight::SingleFlight;
 use super::unrecorded_refusals::UnrecordedRefusals;
+use super::unshown_approvals::UnshownApprovals;
 use crate::ledger::Ledger;
 use crate::ports::{Archive, Clock, Entropy, Gateway, Modules, Spawn, TradingServer};
 use crate::security_log::AnonymousLines;
@@ -90,6 +93,8 @@ pub struct Cashier {
     pub(super) limits: RateLimits,
     /// The lists that are answered now.
     pub(super) lists: ListLimits,
+    /// Whose lists are searched on the disk now.
+    pub(super) list_turns: ListTurns,
     /// Create calls under way; requests with the same key wait for them.
     pub(super) creating: SingleFlight,
     /// Transactions whose postings are being performed.
@@ -112,6 +117,8 @@ pub struct Cashier {
     pub(super) rejected_webhooks: AnonymousLines,
     /// Approvals that are being decided.
     pub(super) deciding: Deciding,
+    /// Approvals that are asked for and not shown yet.
+    pub(super) unshown_approvals: UnshownApprovals,
     /// Refused commands that have no record.
     pub(super) unrecorded: UnrecordedRefusals,
     /// The queue of the one publisher of configuration.
@@ -150,6 +157,7 @@ impl Cashier {
             spawn,
             rules,
             lists: ListLimits::default(),
+            list_turns: ListTurns::default(),
             creating: SingleFlight::default(),
             settling: SingleFlight::default(),
             querying: SingleFlight::default(),
@@ -161,6 +169,7 @@ impl Cashier {
             quarantine: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),
             rejected_webhooks: AnonymousLines::default(),
             deciding: Deciding::default(),
+            unshown_approvals: UnshownApprovals::default(),
             unrecorded: UnrecordedRefusals::default(),
             publications,
         });

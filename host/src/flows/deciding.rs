@@ -16,6 +16,11 @@ impl Deciding {
         let is_first = all.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
         is_first.then_some(DecidingOne { all, id })
     }
+
+    /// Whether it is being decided, or was and is not shown so yet.
+    pub(super) fn has(&self, id: ApprovalId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
 }
 
 /// The right to decide one approval, until it is dropped.

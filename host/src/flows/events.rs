@@ -11,7 +11,8 @@ use cashier_core::refusal::Refusal;
 use futures_util::future::{self, Either};
 
 use super::Cashier;
-use super::list_limits::{ListPermit, ListReader};
+use super::list_limits::ListPermit;
+use super::list_reader::ListReader;
 use super::list_time::{LIST_TIME_MAX, ListTime};
 use super::transactions::SIZED_BYTES;
 use crate::ledger::storage_unavailable;
@@ -78,7 +79,8 @@ pub async fn list(
     reader: ListReader,
     filter: Filter<EventField>,
 ) -> Result<EventRows, Refusal> {
-    let time = ListTime::begin(&cashier.clock, reader);
+    let time = ListTime::begin(&cashier.clock, reader.clone());
+    let manager = reader.manager().cloned();
     let mut permit = cashier.list_permit(reader).await?;
     let mut over = cashier.clock.sleep(LIST_TIME_MAX);
     let mut capacity = SIZED_BYTES;
@@ -88,7 +90,14 @@ pub async fn list(
         let epoch = cashier.ledger.epoch();
         cashier.ledger.peek(|_| ())?;
         // Dropped where its time is over: that ends the read.
-        let found = match future::select(cashier.archive.events(filter.clone(), capacity), &mut over).await {
+        let in_turn = Box::pin(async {
+            let _turn = match &manager {
+                Some(manager) => Some(cashier.list_turns.begin(manager).await),
+                None => None,
+            };
+            cashier.archive.events(filter.clone(), capacity).await
+        });
+        let found = match future::select(in_turn, &mut over).await {
             Either::Left((found, _)) => found.map_err(|fault| {
                 tracing::error!(%fault, "reading a list of events failed");
                 storage_unavailable()

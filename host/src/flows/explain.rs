@@ -9,6 +9,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::ManagerSession;
 use cashier_core::transaction::Transaction;
 
+use super::list_reader::ManagerReader;
 use super::list_time::within_list_time;
 use super::{Cashier, transactions};
 use crate::ledger::storage_unavailable;
@@ -76,7 +77,8 @@ async fn one(cashier: &Cashier, session: &ManagerSession, id: TransactionId) -> 
     let names = searched_names(&row.provider_payment_id, row.ids().into_iter().map(|id| id.value).collect());
     let (reference, brand) = (row.reference.clone(), session.brand().map(Into::into));
     let traces = PaymentTraces { id, reference, names, created_time: row.created_time, brand };
-    let history = within_list_time(cashier, cashier.archive.payment_history(traces)).await?;
+    let history =
+        within_list_time(cashier, &ManagerReader::of(session), cashier.archive.payment_history(traces)).await?;
     let mut history = history.map_err(|fault| {
         tracing::error!(%fault, transaction = %id, "reading what is stored about a transaction failed");
         storage_unavailable()

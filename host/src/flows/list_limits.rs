@@ -5,21 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cashier_core::ids::{CustomerId, ManagerId};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use futures_util::future::{self, Either};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::list_reader::ListReader;
 use crate::ports::Clock;
-
-/// Lists of one customer that are answered at one time: an app shows one, and asks for the next while it scrolls.
-pub const CUSTOMER_LISTS_MAX: usize = 2;
-
-/// Lists of one manager that are answered at one time.
-pub const MANAGER_LISTS_MAX: usize = 4;
-
-/// Exports of one manager at one time, beside the lists.
-pub const EXPORTS_MAX: usize = 2;
 
 /// Rows from which on a manager's list is an export: more than a person looks at.
 pub const EXPORT_ROWS_MIN: usize = 5_000;
@@ -35,25 +26,6 @@ const MANAGERS_KIB_MIN: usize = 128 * 1024;
 
 /// How long a list waits for others to end: earlier ones of the same reader, or those that hold the bytes it needs.
 const LIST_WAIT_MAX: Duration = Duration::from_secs(2);
-
-/// Who reads a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ListReader {
-    Customer(CustomerId),
-    Manager(ManagerId),
-    /// A manager whose list has so many rows that it is an export.
-    Export(ManagerId),
-}
-
-impl ListReader {
-    fn at_once(self) -> usize {
-        match self {
-            Self::Customer(_) => CUSTOMER_LISTS_MAX,
-            Self::Manager(_) => MANAGER_LISTS_MAX,
-            Self::Export(_) => EXPORTS_MAX,
-        }
-    }
-}
 
 /// The lists that are answered now.
 pub(super) struct ListLimits {
@@ -174,7 +146,7 @@ impl ListLimits {
     /// # Errors
     /// 429 naming the limit.
     pub(super) async fn begin(&self, reader: ListReader, clock: &Arc<dyn Clock>) -> Result<ListPermit, Refusal> {
-        let (at_once, kib, usage) = self.use_of(reader);
+        let (at_once, kib, usage) = self.use_of(&reader);
         let wait = future::select(Box::pin(at_once.acquire_owned()), clock.sleep(LIST_WAIT_MAX));
         match wait.await {
             Either::Left((Ok(place), _)) => {
@@ -196,15 +168,15 @@ impl ListLimits {
         }
     }
 
-    fn use_of(&self, reader: ListReader) -> (Arc<Semaphore>, Arc<Kilobytes>, Usage) {
+    fn use_of(&self, reader: &ListReader) -> (Arc<Semaphore>, Arc<Kilobytes>, Usage) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = readers.entry(reader).or_insert_with(|| ReaderLists {
+        let known = readers.entry(reader.clone()).or_insert_with(|| ReaderLists {
             at_once: Arc::new(Semaphore::new(reader.at_once())),
             kib: Kilobytes::new(READER_KIB_MAX),
             uses: 0,
         });
         known.uses += 1;
-        let usage = Usage { readers: Arc::clone(&self.readers), reader };
+        let usage = Usage { readers: Arc::clone(&self.readers), reader: reader.clone() };
         (Arc::clone(&known.at_once), Arc::clone(&known.kib), usage)
     }
 
@@ -247,8 +219,21 @@ fn too_many(why: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use cashier_core::ids::{CustomerId, ManagerId};
+    use cashier_core::session::{ManagerSession, Role};
+
+    use super::super::list_reader::{CUSTOMER_LISTS_MAX, EXPORTS_MAX, MANAGER_LISTS_MAX, ManagerReader};
     use super::*;
     use crate::test_cashier::TestClock;
+
+    fn manager(id: u64) -> ListReader {
+        of_brand(id, None)
+    }
+
+    fn of_brand(id: u64, brand: Option<&str>) -> ListReader {
+        let session = ManagerSession::assertion(ManagerId(id), Role::Manager, brand.map(Into::into));
+        ListReader::Manager(ManagerReader::of(&session))
+    }
 
     fn limits() -> (ListLimits, Arc<dyn Clock>) {
         (ListLimits::default(), Arc::new(TestClock::running()))
@@ -258,20 +243,23 @@ mod tests {
     async fn b2_a_reader_has_so_many_lists_at_once_and_gets_another_when_one_ends() {
         let (limits, clock) = limits();
         let (one, other) = (CustomerId(5), CustomerId(6));
+        let ListReader::Manager(exporting) = manager(5) else { panic!("a manager") };
+        let export = ListReader::Export(exporting);
         let readers = [
             (ListReader::Customer(one), CUSTOMER_LISTS_MAX),
-            (ListReader::Manager(ManagerId(5)), MANAGER_LISTS_MAX),
-            (ListReader::Export(ManagerId(5)), EXPORTS_MAX),
+            (manager(5), MANAGER_LISTS_MAX),
+            (of_brand(5, Some("ion4")), MANAGER_LISTS_MAX),
+            (export, EXPORTS_MAX),
         ];
         for (reader, most) in readers {
             let mut held = Vec::new();
             for _ in 0..most {
-                held.push(limits.begin(reader, &clock).await.unwrap());
+                held.push(limits.begin(reader.clone(), &clock).await.unwrap());
             }
-            let refused = limits.begin(reader, &clock).await.err().unwrap();
+            let refused = limits.begin(reader.clone(), &clock).await.err().unwrap();
             assert!(refused.code == RefusalCode::Frequent && refused.message.contains(&most.to_string()), "{refused}");
             assert!(limits.begin(ListReader::Customer(other), &clock).await.is_ok(), "others have their own");
-            let waiting = limits.begin(reader, &clock);
+            let waiting = limits.begin(reader.clone(), &clock);
             let ending = async { drop(held.pop()) };
             assert!(tokio::join!(waiting, ending).0.is_ok(), "it waits for one that ends");
         }
@@ -287,7 +275,7 @@ mod tests {
         for customer in 1..=20 {
             let reader = ListReader::Customer(CustomerId(customer));
             for _ in 0..2 {
-                let mut permit = limits.begin(reader, &clock).await.unwrap();
+                let mut permit = limits.begin(reader.clone(), &clock).await.unwrap();
                 match permit.hold(30 * MIB).await {
                     Ok(()) => held.push(permit),
                     Err(refusal) => refusals.push(refusal.message.to_string()),
@@ -298,7 +286,7 @@ mod tests {
         let of_session = refusals.iter().filter(|why| why.contains("to this session at once in lists takes 48 MiB"));
         assert_eq!((of_session.count(), refusals.len(), limits.held()), (12, 28, (12, 12 * 30 * 1024)));
         assert!(refusals.iter().any(|why| why.contains("all sessions") && why.contains("try again shortly")));
-        let mut managers = limits.begin(ListReader::Manager(ManagerId(1)), &clock).await.unwrap();
+        let mut managers = limits.begin(manager(1), &clock).await.unwrap();
         managers.hold(40 * MIB).await.unwrap();
         // What a permit holds is what was made.
         let [first, ..] = &mut held[..] else { panic!("twelve") };
@@ -323,12 +311,12 @@ mod tests {
         let (limits, clock) = limits();
         let mut held = Vec::new();
         for (manager, mib) in (1..).zip([48; 10].into_iter().chain([10])) {
-            let mut permit = limits.begin(ListReader::Manager(ManagerId(manager)), &clock).await.unwrap();
+            let mut permit = limits.begin(self::manager(manager), &clock).await.unwrap();
             permit.hold(mib * MIB).await.unwrap();
             held.push(permit);
         }
-        let mut large = limits.begin(ListReader::Manager(ManagerId(50)), &clock).await.unwrap();
-        let mut small = limits.begin(ListReader::Manager(ManagerId(51)), &clock).await.unwrap();
+        let mut large = limits.begin(manager(50), &clock).await.unwrap();
+        let mut small = limits.begin(manager(51), &clock).await.unwrap();
         let mut waiting = Box::pin(large.hold(34 * MIB));
         assert!(futures_util::poll!(&mut waiting).is_pending(), "22 MiB are free");
         for mib in [1, 22] {

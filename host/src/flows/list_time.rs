@@ -7,7 +7,7 @@ use cashier_core::refusal::Refusal;
 use futures_util::future::{self, Either};
 
 use super::Cashier;
-use super::list_limits::ListReader;
+use super::list_reader::{ListReader, ManagerReader};
 use crate::ledger::storage_unavailable;
 use crate::ports::Clock;
 
@@ -44,12 +44,17 @@ impl ListTime {
     }
 }
 
-/// What is read in the time of a list; dropped where that is over, which ends the read.
+/// What is read in the time of a list, once it is the manager's turn; dropped where that is over, which ends the read.
 pub(super) async fn within_list_time<T>(
     cashier: &Cashier,
-    reading: impl Future<Output = T> + Unpin,
+    reader: &ManagerReader,
+    reading: impl Future<Output = T>,
 ) -> Result<T, Refusal> {
-    match future::select(reading, cashier.clock.sleep(LIST_TIME_MAX)).await {
+    let in_turn = async {
+        let _turn = cashier.list_turns.begin(reader).await;
+        reading.await
+    };
+    match future::select(Box::pin(in_turn), cashier.clock.sleep(LIST_TIME_MAX)).await {
         Either::Left((found, _)) => Ok(found),
         Either::Right(_) => Err(storage_unavailable()),
     }

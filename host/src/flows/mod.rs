@@ -17,7 +17,9 @@ pub mod explain;
 pub mod explain_methods;
 pub mod janitor;
 mod list_limits;
+mod list_reader;
 mod list_time;
+mod list_turns;
 mod manager_act;
 pub mod manual;
 pub mod methods;
@@ -39,6 +41,7 @@ pub mod settle;
 mod single_flight;
 pub mod transactions;
 mod unrecorded_refusals;
+mod unshown_approvals;
 pub mod webhook;
 pub mod withdrawal;
 pub mod work_list;
@@ -50,9 +53,8 @@ use std::sync::Arc;
 
 pub use self::cashier::{Cashier, Ports, Rules};
 pub use self::customer_limits::CustomerLimits;
-pub use self::list_limits::{
-    CUSTOMER_LISTS_MAX, EXPORT_ROWS_MIN, EXPORTS_MAX, ListPermit, ListReader, MANAGER_LISTS_MAX,
-};
+pub use self::list_limits::{EXPORT_ROWS_MIN, ListPermit};
+pub use self::list_reader::{CUSTOMER_LISTS_MAX, EXPORTS_MAX, ListReader, MANAGER_LISTS_MAX, ManagerReader};
 pub use self::manager_act::{AuditSubject, ManagerAct};
 pub use self::notice_limits::{
     FAILED_NOTICES_PER_PROVIDER_PER_MINUTE, KNOWN_ADDRESS_TIME_MAX, NoticeFailure, NoticeRules, NoticeScope,

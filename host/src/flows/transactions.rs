@@ -16,7 +16,8 @@ use cashier_core::texts::Texts;
 use cashier_core::transaction::Transaction;
 
 use super::Cashier;
-use super::list_limits::{ListPermit, ListReader};
+use super::list_limits::ListPermit;
+use super::list_reader::ListReader;
 use super::list_time::ListTime;
 use crate::ledger::storage_unavailable;
 use crate::ports::{Fault, TEXTS_AT_ONCE_MAX};
@@ -96,7 +97,7 @@ pub async fn list(
     scope: &Scope,
     filter: Filter<TransactionField>,
 ) -> Result<TransactionPage, Refusal> {
-    let time = ListTime::begin(&cashier.clock, reader);
+    let time = ListTime::begin(&cashier.clock, reader.clone());
     let mut permit = cashier.list_permit(reader).await?;
     let mut capacity = SIZED_BYTES;
     permit.hold(capacity).await?;

@@ -14,7 +14,8 @@ use cashier_core::session::ManagerSession;
 use cashier_core::time::UnixTime;
 
 use super::Cashier;
-use super::list_limits::{ListPermit, ListReader};
+use super::list_limits::ListPermit;
+use super::list_reader::{ListReader, ManagerReader};
 use crate::ledger::storage_unavailable;
 use crate::snapshot::{NoGateway, Served, Snapshot};
 
@@ -84,7 +85,7 @@ pub async fn list(
     session: &ManagerSession,
     filter: &Filter<WorkField>,
 ) -> Result<WorkPage, Refusal> {
-    let mut permit = cashier.list_permit(ListReader::Manager(session.manager_id())).await?;
+    let mut permit = cashier.list_permit(ListReader::Manager(ManagerReader::of(session))).await?;
     let (now, epoch) = (cashier.clock.now(), cashier.ledger.epoch());
     let wanted = usize::try_from(filter.offset()).unwrap_or(usize::MAX).saturating_add(filter.limit());
     let mut found = FoundWork::new(filter, session, wanted);
@@ -139,7 +140,7 @@ pub async fn export(
     filter: Filter<WorkField>,
     most: u64,
 ) -> Result<WorkExport, Refusal> {
-    let permit = cashier.list_permit(ListReader::Export(session.manager_id())).await?;
+    let permit = cashier.list_permit(ListReader::Export(ManagerReader::of(session))).await?;
     let (now, epoch) = (cashier.clock.now(), cashier.ledger.epoch());
     let (of_configuration, newest) = of_configuration(cashier, now).await?;
     cashier.ledger.read(|_| ((), newest))?.durable().await?;

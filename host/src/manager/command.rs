@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use cashier_core::approval::Approval;
 use cashier_core::filter::{Field, Filter, FilterBuilder};
-use cashier_core::ids::ManagerId;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 use futures_util::future::BoxFuture;
 
-use crate::flows::{Cashier, EXPORT_ROWS_MIN, ListReader, ManagerAct, RequestContext};
+use crate::flows::{Cashier, EXPORT_ROWS_MIN, ListReader, ManagerAct, ManagerReader, RequestContext};
 use crate::json_object::{RequestBody, Schema, answer, request};
 use crate::wire::envelope::CommandResult;
 use crate::wire::filter::Parameters;
@@ -65,7 +64,8 @@ impl ListPart {
     }
 
     /// Who reads a list of up to so many rows: every page of an export counts as one of the manager's exports.
-    pub(super) fn reader(self, manager: ManagerId, limit: usize) -> ListReader {
+    pub(super) fn reader(self, session: &ManagerSession, limit: usize) -> ListReader {
+        let manager = ManagerReader::of(session);
         match self {
             Self::Page | Self::UncountedPage if limit < EXPORT_ROWS_MIN => ListReader::Manager(manager),
             Self::Page | Self::UncountedPage | Self::ExportPage { .. } | Self::Rows(_) => ListReader::Export(manager),
@@ -134,7 +134,7 @@ impl CommandCall {
 
     /// Who reads a list of up to so many rows.
     pub fn list_reader(&self, limit: usize) -> ListReader {
-        self.part.reader(self.session.manager_id(), limit)
+        self.part.reader(&self.session, limit)
     }
 
     /// Who calls which command, for what it changes.

@@ -215,7 +215,7 @@ async fn perform(
     // A list of transactions has a permit of its own kind.
     let mut permit = match LISTS.contains(&command.name) {
         // Its number of rows is not known yet.
-        true => Some(cashier.list_permit(part.reader(act.session.manager_id(), 0)).await?),
+        true => Some(cashier.list_permit(part.reader(&act.session, 0)).await?),
         false => None,
     };
     let call = CommandCall {

@@ -1,6 +1,7 @@
 //! The manager commands with the test cashier: the published examples, brand scope, and invalid requests.
 
 mod account_changes;
+mod approvals_at_once;
 mod audit;
 mod correction;
 mod credited_once;

@@ -106,11 +106,12 @@ pub(super) async fn ask(
         decided_time: UnixTime::UNSET,
     };
     // Edits are made one after the other, so that what was asked before is shown.
+    let unshown = cashier.unshown_approvals.rows();
     let snapshot = Arc::clone(&cashier.snapshot());
     if let Some(waiting) = snapshot.approvals().find(|row| row.waits_for_the_same(&asked, now)) {
         return Ok(waiting.clone());
     }
-    if !snapshot.takes_approvals(&asked.brand, now) {
+    if !snapshot.takes_approvals(&unshown, &asked.brand, now) {
         let message = "too many changes wait for a second person: decide some first";
         return Err(Refusal::new(RefusalCode::Frequent, message));
     }

@@ -15,6 +15,7 @@ use super::approvals;
 use super::serving::{may_receive, serve, show};
 use crate::flows::Cashier;
 use crate::flows::publication::Publication;
+use crate::ports::Durable;
 use crate::security_log;
 
 /// Request id of commits without a request, and the command of their records.
@@ -73,13 +74,22 @@ pub(super) async fn end_secrets(cashier: &Cashier) {
         show(cashier, serve(&cashier.ledger, &*cashier.modules, wiped, now).await);
     }
     for approval in expired(cashier, now) {
-        let emptied = approval.without_request();
+        let (id, emptied) = (approval.id, approval.without_request());
         let stored = emptied.clone();
         let stamp = cashier.stamp(Actor::System, REQUEST_ID);
-        let ticket = cashier.ledger.decide(&stamp, |drafting| drafting.add([Change::Approval(Box::new(stored))]));
+        // A decision that came just before its end must not be overwritten: it is found again where that came to nothing.
+        let ticket = cashier.ledger.decide(&stamp, |drafting| {
+            let is_decided = cashier.deciding.has(id);
+            if !is_decided {
+                drafting.add([Change::Approval(Box::new(stored))]);
+            }
+            is_decided
+        });
         let Ok(ticket) = ticket else { return };
-        if ticket.durable().await.is_err() {
-            return;
+        match ticket.durable().await.map(Durable::into_inner) {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(_) => return,
         }
         tracing::info!(approval = %approval.id, "request of an expired approval was wiped");
         approvals::show(cashier, emptied);

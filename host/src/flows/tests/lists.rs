@@ -8,13 +8,18 @@ use cashier_core::books::{LIST_BYTES_MAX, Scope};
 use cashier_core::filter::{Filter, FilterBuilder, TransactionField};
 use cashier_core::ids::{CustomerId, ManagerId};
 use cashier_core::refusal::RefusalCode;
+use cashier_core::session::{ManagerSession, Role};
 
 use crate::flows::list_time::LIST_TIME_MAX;
 use crate::flows::transactions::{TransactionPage, list};
-use crate::flows::{CUSTOMER_LISTS_MAX, ListReader};
+use crate::flows::{CUSTOMER_LISTS_MAX, ListReader, ManagerReader};
 use crate::test_cashier::{CUSTOMER, TestCashier};
 
 const READER: ListReader = ListReader::Customer(CUSTOMER);
+
+fn manager() -> ManagerReader {
+    ManagerReader::of(&ManagerSession::assertion(ManagerId(1), Role::Manager, None))
+}
 
 fn filter(limit: usize) -> Filter<TransactionField> {
     let mut builder = FilterBuilder::new();
@@ -45,7 +50,7 @@ async fn b2_forty_lists_of_one_customer_that_are_not_read_hold_a_named_number_of
     assert_eq!((held.len(), codes), (CUSTOMER_LISTS_MAX, vec![RefusalCode::Frequent; 40 - CUSTOMER_LISTS_MAX]));
     let (readers, kib) = env.cashier.lists.held();
     assert!(readers == 1 && kib * 1024 <= 2 * LIST_BYTES_MAX, "{kib} KiB");
-    assert!(page(&env, ListReader::Manager(ManagerId(1))).await.count() == 100, "others are served");
+    assert!(page(&env, ListReader::Manager(manager())).await.count() == 100, "others are served");
     drop(held);
     assert_eq!(env.cashier.lists.held(), (0, 0));
     assert_eq!(page(&env, READER).await.count(), 100);
@@ -59,7 +64,7 @@ async fn b2_the_time_of_a_list_begins_with_its_request_and_an_export_has_a_pace_
     env.disk.held.store(true, Ordering::SeqCst);
     let later = tokio::spawn(env.deposit("later"));
     env.run_for(1).await;
-    let listed = [READER, ListReader::Manager(ManagerId(1)), ListReader::Export(ManagerId(1))].map(|reader| {
+    let listed = [READER, ListReader::Manager(manager()), ListReader::Export(manager())].map(|reader| {
         let cashier = Arc::clone(&env.cashier);
         tokio::spawn(async move { list(&cashier, reader, &Scope::default(), filter(5_000)).await.ok() })
     });
@@ -104,7 +109,7 @@ async fn b2_a_list_holds_what_was_made_of_it_and_asks_for_capacity_before_its_ro
     let another = list(&env.cashier, READER, &Scope::default(), filter(1_500)).await;
     let refusal = another.err().unwrap();
     assert!(refusal.code == RefusalCode::Frequent && refusal.message.contains("all sessions"), "{refusal}");
-    assert_eq!(page(&env, ListReader::Manager(ManagerId(1))).await.count(), 200, "managers have a part of their own");
+    assert_eq!(page(&env, ListReader::Manager(manager())).await.count(), 200, "managers have a part of their own");
 }
 
 #[tokio::test(start_paused = true)]
