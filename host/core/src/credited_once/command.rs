@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use super::links::{
     already, compared_until, entered_at, entered_beside, entered_since, entered_with, has_unsettled,
-    is_settled_outside, posted_minor, reused_of, reused_payments, went_back,
+    is_settled_outside, links_beside, posted_minor, reused_of, reused_payments, went_back,
 };
 use crate::aggregate::Aggregate;
 use crate::draft::Draft;
 use crate::facts::{Facts, PersonFact, ProviderFact};
 use crate::ids::{ConfigId, Seq, TransactionId};
 use crate::refusal::Refusal;
-use crate::standing::Nature;
+use crate::standing::{self, Nature, Posted};
 use crate::status::TransactionType;
 use crate::transaction::Transaction;
 
@@ -76,7 +76,7 @@ fn has_money_of(other: &Aggregate, payment: &str) -> bool {
     let facts = &other.transaction.facts;
     let reversed = facts.any(|fact| fact.is_reversal() && fact.reversed_payment() == payment);
     let minor = other.standing().owed_minor.max(posted_minor(other));
-    let is_further = facts.paid().any(|id| id == payment) && !facts.paid_for(minor).contains(payment);
+    let is_further = facts.paid().any(|id| id == payment) && !paid_for(&other.transaction, minor).contains(payment);
     (other.credits() && !is_further) || went_back(other) || reversed
 }
 
@@ -87,20 +87,24 @@ fn has_moved(order: &Aggregate, entered: TransactionId, since: Seq) -> bool {
     let is_beside = entered_beside(facts).any(|deposit| deposit == entered);
     let named: Vec<&str> = reused_payments(facts).filter(|(_, owner)| *owner == entered).map(|(id, _)| id).collect();
     let is_meant = |id: &str| is_beside || id.is_empty() || named.iter().any(|named| named.is_empty() || *named == id);
-    let paid_for = facts.paid_for(order.standing().owed_minor.max(posted_minor(order)));
+    let paid_for = paid_for(&order.transaction, order.standing().owed_minor.max(posted_minor(order)));
     let is_covered = paid_for.is_empty() || paid_for.into_iter().any(is_meant);
-    (is_covered && order.credits() && is_credited_since(facts, since))
+    (is_covered && order.credits() && is_credited_since(&order.transaction, since))
         || ((went_back(order) || !is_covered) && went_back_since(facts, since, is_meant))
 }
 
-/// Money of an order came, came back or was credited by a person after this commit.
-fn is_credited_since(facts: &Facts, at: Seq) -> bool {
+/// Money of an order came, came back or was credited by a person after this commit. A review that was ended with no more than was
+/// owed before credited nothing.
+fn is_credited_since(order: &Transaction, at: Seq) -> bool {
+    let (facts, owed) = (&order.facts, owed_at(order, at));
     let comes = |fact: &ProviderFact| {
         fact.is_confirmation()
             || matches!(fact, ProviderFact::RefundFailed { .. } | ProviderFact::ChargebackReversed { .. })
     };
-    let credits =
-        |fact: &PersonFact| matches!(fact, PersonFact::Resolved { minor: 1.. } | PersonFact::RefundRefused { .. });
+    let credits = |fact: &PersonFact| match fact {
+        PersonFact::Resolved { minor } => *minor > owed,
+        fact => matches!(fact, PersonFact::RefundRefused { .. }),
+    };
     facts.provider.iter().any(|known| known.seq > at && comes(&known.fact))
         || facts.persons.iter().any(|known| known.seq > at && credits(&known.fact))
 }
@@ -112,6 +116,19 @@ fn went_back_since(facts: &Facts, at: Seq, is_meant: impl Fn(&str) -> bool) -> b
     let reversed = |fact: &ProviderFact| fact.is_reversal() && is_meant(fact.reversed_payment());
     facts.provider.iter().any(|known| known.seq > at && reversed(&known.fact))
         || facts.persons.iter().any(|known| known.seq > at && requested(&known.fact))
+}
+
+/// The payments that so much of an order is credited for. What went back of its own pays for nothing.
+fn paid_for(order: &Transaction, minor: i64) -> BTreeSet<&str> {
+    order.facts.paid_for(minor.saturating_add(standing::taken_minor(order.amount, &order.facts)))
+}
+
+/// What was owed of an order when this commit was made, all of it posted: beside one of which more is owed than posted nothing is
+/// entered, but where a status was written.
+fn owed_at(order: &Transaction, at: Seq) -> i64 {
+    let then = order.facts.until(at);
+    let standing = standing::derive(order.nature(), order.amount, &then, Posted::default());
+    if then.is_held() { 0 } else { standing.owed_minor }
 }
 
 /// What a command makes owed of an order.
@@ -129,7 +146,7 @@ impl<'a> Credit<'a> {
     fn of(known: &'a Aggregate, credit_minor: Option<i64>) -> Self {
         let facts = &known.transaction.facts;
         let minor = credit_minor.unwrap_or_else(|| known.standing().owed_minor);
-        let paid_for = facts.paid_for(minor);
+        let paid_for = paid_for(&known.transaction, minor);
         let is_of_some = facts.paid().any(|payment| !paid_for.contains(payment));
         Self { minor, paid_for, is_of_some, posts: has_unsettled(known) || minor > posted_minor(known) }
     }
@@ -166,7 +183,9 @@ fn check_beside_entered(draft: &Draft<'_>, known: &Aggregate, credit: &Credit<'_
     let mut owners: BTreeSet<TransactionId> = ids.iter().filter_map(|id| entered_with(draft, row, id)).collect();
     // What is posted stays posted whatever was entered since: only more of it may be the same money.
     if credit.posts {
-        owners.extend(named.iter().copied().chain(entered_beside(&row.facts)));
+        // What was owed when it was entered, and posted, is other money, also where it has to be posted again.
+        let beside = links_beside(&row.facts).filter(|(at, _)| owed_at(row, *at) < credit.minor);
+        owners.extend(named.iter().copied().chain(beside.map(|(_, deposit)| deposit)));
         let before = if credit.is_of_some { Seq(0) } else { compared_until(&row.facts) };
         owners.extend(entered_since(draft, row, [credit.minor].into_iter(), before));
     }

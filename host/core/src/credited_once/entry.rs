@@ -9,7 +9,7 @@ use crate::aggregate::Aggregate;
 use crate::decisions;
 use crate::draft::Draft;
 use crate::duty;
-use crate::facts::{Facts, PersonFact, ProviderFact};
+use crate::facts::{Facts, PersonFact};
 use crate::ids::TransactionId;
 use crate::manual::ManualRequest;
 use crate::money::Money;
@@ -82,14 +82,14 @@ pub fn check_entry(
     Ok(links)
 }
 
-/// Whether an amount is the ordered one, was stated as paid, was credited by a person, or is what went back.
+/// Whether an amount is the ordered one, was stated as paid, was credited by a person, or went back, all of it or at one time.
 fn is_alike(ordered: Money, facts: &Facts, amount: Money) -> bool {
-    let requested = |fact: &PersonFact| matches!(fact, PersonFact::RefundRequested { .. });
-    let goes_back = || facts.any(ProviderFact::is_reversal) || facts.persons.iter().any(|known| requested(&known.fact));
+    let goes_back = facts.returned_amounts().next().is_some();
     ordered.currency == amount.currency
         && (ordered == amount
             || facts.other_amounts().any(|minor| minor == amount.minor)
-            || (goes_back() && standing::taken_minor(ordered, facts) == amount.minor))
+            || facts.returned_amounts().any(|minor| minor == amount.minor)
+            || (goes_back && standing::taken_minor(ordered, facts) == amount.minor))
 }
 
 /// How an order is, of whose money an entry of its amount may be; `None` where it is credited, or nothing of it is expected.

@@ -15,8 +15,13 @@ use crate::transaction::Transaction;
 
 /// The manual deposits that were entered beside an order.
 pub(super) fn entered_beside(facts: &Facts) -> impl Iterator<Item = TransactionId> {
+    links_beside(facts).map(|(_, deposit)| deposit)
+}
+
+/// The same, each with the commit in which it was entered.
+pub(super) fn links_beside(facts: &Facts) -> impl Iterator<Item = (Seq, TransactionId)> {
     facts.persons.iter().filter_map(|known| match &known.fact {
-        PersonFact::EnteredBeside { deposit } => Some(*deposit),
+        PersonFact::EnteredBeside { deposit } => Some((known.seq, *deposit)),
         _ => None,
     })
 }

@@ -103,6 +103,21 @@ impl Facts {
         stated.chain(credited)
     }
 
+    /// What went back at one time, or was to: refunds, disputes, totals, and what a manager requested, in minor units.
+    pub fn returned_amounts(&self) -> impl Iterator<Item = i64> {
+        let stated = self.provider.iter().filter_map(|known| match &known.fact {
+            ProviderFact::Refund { minor, .. }
+            | ProviderFact::RefundedTotal { minor, .. }
+            | ProviderFact::Chargeback { minor, .. } => Some(*minor),
+            _ => None,
+        });
+        let requested = self.persons.iter().filter_map(|known| match &known.fact {
+            PersonFact::RefundRequested { minor, .. } => Some(*minor),
+            _ => None,
+        });
+        stated.chain(requested)
+    }
+
     /// When a person first credited something by ending a review.
     pub fn credited_by_person(&self) -> Option<Seq> {
         let credited = |fact: &PersonFact| matches!(fact, PersonFact::Resolved { minor: 1.. });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::aggregate::Aggregate;
 use crate::draft::Draft;
-use crate::facts::{MismatchKind, PROVIDER_FACTS_MAX, ProviderFact, ReviewHold};
+use crate::facts::{Facts, MismatchKind, PROVIDER_FACTS_MAX, ProviderFact, ReviewHold};
 use crate::ids::TransactionId;
 use crate::notice::{ReceivingConfig, Update};
 use crate::refs::ProviderRef;
@@ -66,13 +66,17 @@ pub(super) fn claim(
 }
 
 /// The other orders of the config under which something was stated that went back of a payment that this one is under review for,
-/// with the payment. One of which a payment without an id was confirmed keeps it: that may be its own. So does each where this one
-/// cannot store all of it.
+/// with the payment. One of which a payment without an id was confirmed, or credited by a person, keeps it: that may be its own. So
+/// does each where this one cannot store all of it.
 pub fn misplaced_reversals(draft: &Draft<'_>, own: &Aggregate) -> Vec<(TransactionId, Box<str>)> {
     let row = &own.transaction;
     let held: BTreeSet<&str> = row.facts.paid().filter(|payment| !row.facts.has_payment(payment)).collect();
-    let is_unnamed =
-        |fact: &ProviderFact| matches!(fact, ProviderFact::Confirmed { payment, .. } if payment.is_empty());
+    let is_unnamed = |facts: &Facts| {
+        let confirmed =
+            |fact: &ProviderFact| matches!(fact, ProviderFact::Confirmed { payment, .. } if payment.is_empty());
+        let credited = facts.newest_resolution().is_some_and(|(_, minor)| minor > 0);
+        facts.any(confirmed) || (credited && facts.paid().next().is_none())
+    };
     let (mut found, mut stored) = (Vec::new(), row.facts.provider.len());
     for payment in held {
         for other in draft.by_reversed_payment(&[row.config_id], payment) {
@@ -81,7 +85,7 @@ pub fn misplaced_reversals(draft: &Draft<'_>, own: &Aggregate) -> Vec<(Transacti
             };
             let facts = &transaction.facts;
             let count = facts.provider.iter().filter(|known| known.fact.reversed_payment() == payment).count();
-            if count > 0 && transaction.amount.currency == row.amount.currency && !facts.any(is_unnamed) {
+            if count > 0 && transaction.amount.currency == row.amount.currency && !is_unnamed(facts) {
                 stored += count;
                 found.push((other, payment.into()));
             }

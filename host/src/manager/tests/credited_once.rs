@@ -3,6 +3,7 @@
 
 mod beside;
 mod further;
+mod returned;
 
 use cashier_core::duty::CLOSED_QUERY_SECONDS;
 use cashier_core::ids::Reference;
