@@ -133,3 +133,16 @@ async fn what_went_back_of_an_order_whose_payment_has_no_id_stays_its_own() {
     api.resolved(open, "95.0").await;
     assert_eq!((api.posted(open), api.posted(other)), (9_500, AMOUNT - 9_500));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_went_back_of_an_order_that_a_person_credited_without_an_id_stays_its_own() {
+    let api = ManagerApi::open().await;
+    let (open, reference) = api.pending("k1").await;
+    let (other, of_other) = api.pending("k2").await;
+    api.received(of_another_amount(&of_other, "", 9_500)).await;
+    api.resolved(other, "95.0").await;
+    api.received(refund(&of_other, "pay_2", 9_500)).await;
+    api.received(of_another_amount(&reference, "pay_2", 9_500)).await;
+    api.resolved(open, "95.0").await;
+    assert_eq!((api.posted(open), api.posted(other)), (9_500, 0), "it does not come back to the one it was taken from");
+}
