@@ -5,8 +5,10 @@ use crate::aggregate::Aggregate;
 use crate::approval::{Approval, RefundLimits};
 use crate::draft::Draft;
 use crate::duty::QueryOutcome;
-use crate::facts::{ManagerRefund, PersonFact, ProviderFact, RefundPhase, RefundSending, RefusedBy, ReviewHold};
-use crate::ids::TransactionId;
+use crate::facts::{
+    Facts, ManagerRefund, MismatchKind, PersonFact, ProviderFact, RefundPhase, RefundSending, RefusedBy, ReviewHold,
+};
+use crate::ids::{Seq, TransactionId};
 use crate::money::Money;
 use crate::notice::{Reach, RefundStatement, StatedAmount, Update};
 use crate::operation::{self, BalanceOperation};
@@ -118,6 +120,10 @@ pub fn request(
         let message = "the order has several payments: refund the one that is meant at the provider";
         return Err(wrong_status(message));
     }
+    if is_in_another_currency(&transaction.facts) {
+        let message = "the provider states the payment in another currency than the order's: refund it at the provider";
+        return Err(wrong_status(message));
+    }
     let left = Money::new(sums.left_minor, transaction.amount.currency);
     let amount = asked.unwrap_or(left);
     if amount.minor > left.minor || amount.minor <= 0 {
@@ -129,7 +135,7 @@ pub fn request(
     if !abilities.refund {
         return Err(lacks("refund"));
     }
-    if amount.minor < transaction.amount.minor && !abilities.partial_refund {
+    if amount.minor < sums.left_minor.saturating_add(sums.refunded_minor) && !abilities.partial_refund {
         return Err(lacks("partial_refund"));
     }
     let id: Box<str> = format!("{}-refund-{}", transaction.reference, earlier.len() + 1).into();
@@ -179,6 +185,25 @@ fn check_is_credited(known: &Aggregate) -> Result<(), Refusal> {
 
 fn wrong_status(message: impl Into<String>) -> Refusal {
     Refusal::new(RefusalCode::WrongStatus, message)
+}
+
+/// The payment that a person credited is stated in another currency: the provider would be sent an amount of the order's currency,
+/// and refund that many units of its own.
+fn is_in_another_currency(facts: &Facts) -> bool {
+    let differs = |fact: &ProviderFact| {
+        matches!(fact, ProviderFact::ReviewHold(ReviewHold::Mismatch { what: MismatchKind::Currency, .. }))
+    };
+    facts.any(differs) && !facts.any(ProviderFact::is_confirmation)
+}
+
+/// What the payment was worth when a refund was requested in this commit: what was left to refund, and what was refunded before.
+/// Later statements change no call that is repeated.
+fn whole_minor(transaction: &Transaction, requested: Seq) -> i64 {
+    let mut then = transaction.facts.clone();
+    then.provider.retain(|known| known.seq < requested);
+    then.persons.retain(|known| known.seq < requested);
+    let sums = standing::refundable(transaction.amount, &then);
+    sums.left_minor.saturating_add(sums.refunded_minor)
 }
 
 /// The one confirmed payment; empty where the provider names none.
@@ -270,6 +295,15 @@ pub fn step(draft: &mut Draft<'_>, id: TransactionId, ground: &CallGround) -> Re
     }
 }
 
+/// No call has left yet for the newest refund that has not ended.
+pub fn awaits_first_call(transaction: &Transaction) -> bool {
+    let refunds = transaction.facts.refunds();
+    refunds
+        .iter()
+        .rfind(|refund| refund.phase.is_pending())
+        .is_some_and(|refund| refund.phase == RefundPhase::Requested)
+}
+
 /// Why a refund that no call has left for ends without one: posting its debit back is certain then.
 fn never_sent(
     status: TransactionStatus,
@@ -290,7 +324,7 @@ fn call(transaction: &Transaction, refund: &ManagerRefund<'_>, before_minor: i64
         payment: refund.payment.into(),
         amount: Money::new(refund.minor, transaction.amount.currency),
         before_minor,
-        completes: before_minor.saturating_add(refund.minor) >= transaction.amount.minor,
+        completes: before_minor.saturating_add(refund.minor) >= whole_minor(transaction, refund.seq),
         reason: refund.reason.into(),
     }
 }
@@ -454,7 +488,8 @@ pub fn hold_overdue(draft: &mut Draft<'_>, id: TransactionId, asked: QueryOutcom
     }
 }
 
-/// Everything that was refunded of the payment, as the answer states it.
+/// Everything that was refunded of the payment, as the answer states it. That it states nothing of refunds proves nothing: the
+/// module may not read them.
 fn total(transaction: &Transaction, update: &Update) -> Option<i64> {
     let minor = |stated: &StatedAmount| match stated {
         StatedAmount::Exact(money) if money.currency == transaction.amount.currency => Some(money.minor),
@@ -462,7 +497,6 @@ fn total(transaction: &Transaction, update: &Update) -> Option<i64> {
     };
     match (update.status, &update.refund) {
         (_, Some(RefundStatement { reach: Reach::TotalSoFar, amount, .. })) => minor(amount),
-        (ProviderStatus::Confirmed, None) => Some(0),
         (ProviderStatus::Refunded, None) => update.amount.as_ref().and_then(minor),
         _ => None,
     }

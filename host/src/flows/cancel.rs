@@ -49,7 +49,7 @@ pub async fn cancel(
     let (done, ended) = tokio::sync::oneshot::channel();
     let flow = Arc::clone(cashier);
     cashier.spawn.spawn(Box::pin(async move {
-        let sent = provider_query::send(&flow, id, ProviderQuery::Cancel).await;
+        let sent = provider_query::send_after_others(&flow, id, ProviderQuery::Cancel).await;
         if sent.outcome != QueryOutcome::Answered {
             flow.requeue.push(id, Unfinished::Query);
         }

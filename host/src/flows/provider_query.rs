@@ -42,9 +42,21 @@ pub(super) struct Sent {
 }
 
 impl Sent {
+    /// Nothing was sent: another query was under way, or the storage is not working.
+    fn is_untried(&self) -> bool {
+        self.outcome == QueryOutcome::NoAnswer && self.answered.is_none()
+    }
+
     fn not_asked(outcome: QueryOutcome) -> Self {
         Self { outcome, answered: None }
     }
+}
+
+/// Sends what a person decided or rests a decision on. A query that was under way began before that and says nothing about it:
+/// after it another is sent.
+pub(super) async fn send_after_others(cashier: &Arc<Cashier>, id: TransactionId, query: ProviderQuery) -> Sent {
+    let sent = send(cashier, id, query).await;
+    if sent.is_untried() { send(cashier, id, query).await } else { sent }
 }
 
 /// Sends the query, applies the answer, and starts what it makes due.
@@ -56,6 +68,10 @@ pub(super) async fn send(cashier: &Arc<Cashier>, id: TransactionId, query: Provi
     let Some(aggregate) = durable_aggregate(cashier, id).await else {
         return Sent::not_asked(QueryOutcome::NoAnswer);
     };
+    // A query that was waited for may have ended the payment.
+    if query == ProviderQuery::Cancel && !aggregate.get().transaction.is_unpaid() {
+        return Sent::not_asked(QueryOutcome::NoAnswer);
+    }
     let Some(gateway) = cashier.gateway(aggregate.get().transaction.config_id) else {
         return Sent::not_asked(QueryOutcome::NoGateway);
     };

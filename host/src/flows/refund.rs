@@ -116,9 +116,16 @@ pub(super) fn abilities(cashier: &Cashier, config: ConfigId) -> Result<PaymentAb
 /// Does what is due about the open refund of a transaction, and posts what its end makes due. Returns whether the provider
 /// answered; none where it was not called.
 pub(super) async fn perform(cashier: &Arc<Cashier>, id: TransactionId) -> Option<bool> {
-    let Some(_flight) = cashier.refunding.begin(id) else {
+    let _flight = loop {
+        if let Some(flight) = cashier.refunding.begin(id) {
+            break flight;
+        }
         cashier.refunding.ended(id).await;
-        return None;
+        // What was under way may have begun before this refund was requested, and been about another.
+        let known = cashier.ledger.peek(|books| books.aggregate(id)).ok().flatten()?;
+        if !refund::awaits_first_call(&known.transaction) {
+            return None;
+        }
     };
     let known = cashier.ledger.peek(|books| books.aggregate(id)).ok().flatten()?;
     // Also where none is open: time ends what cannot go on.

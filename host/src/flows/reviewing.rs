@@ -161,19 +161,13 @@ async fn query_once_more(cashier: &Arc<Cashier>, known: &Aggregate) -> Result<()
     if row.source != Source::Provider || !row.facts.money_is_stopped() {
         return Ok(());
     }
-    // A query that was under way began before this decision: it is asked again.
-    for _ in 0..2 {
-        let sent = provider_query::send(cashier, row.id, ProviderQuery::Status).await;
-        match sent.outcome {
-            QueryOutcome::Answered | QueryOutcome::NotQueryable | QueryOutcome::NoGateway | QueryOutcome::NotFound => {
-                return Ok(());
-            }
-            QueryOutcome::NoAnswer if sent.answered.is_some() => break,
-            QueryOutcome::NoAnswer => {}
+    match provider_query::send_after_others(cashier, row.id, ProviderQuery::Status).await.outcome {
+        QueryOutcome::Answered | QueryOutcome::NotQueryable | QueryOutcome::NoGateway | QueryOutcome::NotFound => {
+            Ok(())
         }
+        QueryOutcome::NoAnswer => Err(Refusal::new(
+            RefusalCode::ProviderUnavailable,
+            "the provider does not answer what became of the payment, try again",
+        )),
     }
-    Err(Refusal::new(
-        RefusalCode::ProviderUnavailable,
-        "the provider does not answer what became of the payment, try again",
-    ))
 }

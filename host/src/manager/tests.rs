@@ -17,6 +17,7 @@ mod manual_money;
 mod next_commands;
 mod refunds;
 mod refunds_approved;
+mod refunds_resolved;
 mod review;
 mod rights;
 mod same_payment;

@@ -98,7 +98,7 @@ impl ProviderPayments {
             return open(if held.is_closed { ProviderStatus::Cancelled } else { ProviderStatus::Pending });
         }
         let amount = |minor| StatedAmount::Exact(usd(minor));
-        let refund = (held.refunded > 0).then(|| RefundStatement {
+        let refund = Some(RefundStatement {
             id: Box::default(),
             amount: amount(held.refunded),
             reach: Reach::TotalSoFar,

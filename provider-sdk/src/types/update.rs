@@ -11,12 +11,15 @@ use crate::money::Amount;
 ///
 /// | status | `amount` | `refund` | `dispute` |
 /// |---|---|---|---|
-/// | `Confirmed` | what was paid | what was refunded of it | a dispute while the provider still reports "paid" |
+/// | `Confirmed` | what was paid | what was refunded of it, in the answer to a query also 0 | a dispute while the provider still reports "paid" |
 /// | `Refunded` | what was paid | what was refunded; everything if `None` | what is disputed besides |
 /// | `Chargeback` | what was paid | what was refunded besides | what is disputed |
 /// | `ChargebackReversed` | what was paid; all of it counts as confirmed again | what was refunded besides | the dispute that was reversed |
 /// | `RefundFailed` | - | the refund that failed, by its id | - |
 /// | `ManualReview`, `InReview` | what the order is about | what was refunded | what is disputed |
+///
+/// No `refund` beside `Confirmed` says nothing about refunds. That 0 was refunded so far proves that a refund of which the answer
+/// was lost was not made, and gives its amount back to the account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusUpdate {
     /// The provider's id of this event; the host detects duplicates by it.

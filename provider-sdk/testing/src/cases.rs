@@ -15,6 +15,8 @@
 //! The harness signs the webhook unless `sign` is false; `body` is JSON, or a string that is used byte for byte. The
 //! other entries are `create`, `advance`, `query`, `cancel` and `refund`; they receive `replies`. With `UPDATE_CASES=1`
 //! in the environment the results are written into the files: review the difference before you commit it.
+//!
+//! Of a module that declares `refund`, each answer to a query that confirms a payment states what was refunded of it, also 0.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,9 @@ pub fn run<P: PaymentProvider>(harness: &Harness, folder: &Path) -> Result<(), C
         };
         for case in cases {
             let (name, result) = result::<P>(harness, case, &path)?;
+            if leaves_refunds_open::<P>(case, &result)? {
+                differences.push(format!("{}: {name}: {REFUNDED_IS_MISSING}", path.display()));
+            }
             let expected = case.get("expect").cloned().unwrap_or_default();
             if result == expected {
                 continue;
@@ -64,6 +69,17 @@ pub fn run<P: PaymentProvider>(harness: &Harness, folder: &Path) -> Result<(), C
         }
     }
     ensure(differences.is_empty(), || differences.join("\n\n"))
+}
+
+const REFUNDED_IS_MISSING: &str = "the answer to the query states the payment confirmed and nothing of refunds: state in `refund` \
+    what was refunded so far, also 0, for the cashier cannot know otherwise that a refund without an answer was not made";
+
+/// Whether a module that refunds answers a query by a confirmation that does not say what was refunded.
+fn leaves_refunds_open<P: PaymentProvider>(case: &Value, result: &Value) -> Result<bool, ConformanceError> {
+    let stated = |pointer| result.pointer(pointer).and_then(Value::as_str);
+    let is_queried = case.get("entry").and_then(Value::as_str) == Some("query");
+    let is_open = stated("/update/status") == Some("confirmed") && result.pointer("/update/refund").is_none();
+    Ok(is_queried && is_open && descriptor::<P>()?.capabilities.refund)
 }
 
 /// One case. Omitted fields are as in the harness.

@@ -51,13 +51,13 @@ pub(crate) fn refund_update(
     })
 }
 
-/// The sum of all refunds; none when it is zero.
+/// The sum of all refunds, also zero: that is what proves that a refund was not made.
 ///
 /// # Errors
 /// `UnreadableAnswer` when the sum or the currency is missing or unreadable.
-pub(crate) fn refunded_so_far(payment: &Value) -> Result<Option<Refund>, ProviderFailure> {
+pub(crate) fn refunded_so_far(payment: &Value) -> Result<Refund, ProviderFailure> {
     let amount = money(payment, "/refunded_total", currency(payment)?)?;
-    Ok((amount.minor > 0).then_some(Refund { id: None, amount, reach: RefundReach::TotalSoFar, requested: None }))
+    Ok(Refund { id: None, amount, reach: RefundReach::TotalSoFar, requested: None })
 }
 
 /// The update of a dispute, with its payment and in the payment's currency.

@@ -101,5 +101,8 @@ pub(crate) fn standing(payment: &Value) -> Result<StatusUpdate, ProviderFailure>
         "chargeback" => dispute_update(payment, dispute, NormalizedStatus::Chargeback, status),
         _ => payment_update(payment, NormalizedStatus::Unknown, status),
     }?;
-    Ok(StatusUpdate { refund: refunded_so_far(payment)?, ..update })
+    let refund = refunded_so_far(payment)?;
+    // Of what was not paid nothing can have been refunded.
+    let is_stated = update.status == NormalizedStatus::Confirmed || refund.amount.minor > 0;
+    Ok(StatusUpdate { refund: is_stated.then_some(refund), ..update })
 }

@@ -81,18 +81,14 @@ pub(crate) fn charge_refunded_update(charge: &Value, raw_status: &str) -> Result
     Ok(of_intent(update, charge)?.with_ref(refs::CHARGE, charge_id))
 }
 
-/// The sum refunded so far of an intent's charge, when the reply contains the expanded charge.
+/// The sum refunded so far of an intent's charge, when the reply contains the expanded charge; also zero: that is what proves
+/// that a refund was not made.
 ///
 /// # Errors
 /// `UnreadableAnswer` when the refunded amount is not a whole number.
 pub(crate) fn refunded_so_far(intent: &Value) -> Result<Option<Refund>, ProviderFailure> {
     let refunded = money(intent.readable_at("/latest_charge")?, "amount_refunded")?;
-    Ok(refunded.filter(|amount| amount.minor > 0).map(|amount| Refund {
-        id: None,
-        amount,
-        reach: RefundReach::TotalSoFar,
-        requested: None,
-    }))
+    Ok(refunded.map(|amount| Refund { id: None, amount, reach: RefundReach::TotalSoFar, requested: None }))
 }
 
 /// Whether the intent's charge was ever disputed, when the reply contains the expanded charge.

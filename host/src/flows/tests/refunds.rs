@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use cashier_core::edit::ConfigEdit;
 use cashier_core::facts::{PersonFact, RefundPhase};
-use cashier_core::ids::{ManagerId, TransactionId};
+use cashier_core::ids::{ConfigId, ManagerId, TransactionId};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::provider_config::Secret;
 use cashier_core::reason::ReasonCode;
@@ -87,13 +87,13 @@ pub(super) async fn notice(env: &TestCashier, status: ProviderStatus) {
 /// The provider answers queries with this total.
 pub(super) fn states_total(env: &TestCashier, minor: i64) {
     let reference = env.aggregate(ID).transaction.reference;
-    let refund = (minor > 0).then(|| RefundStatement {
+    let refund = RefundStatement {
         id: Box::default(),
         amount: StatedAmount::Exact(usd(minor)),
         reach: Reach::TotalSoFar,
         requested: Box::default(),
-    });
-    let answer = Update { refund, ..paid("", &reference) };
+    };
+    let answer = Update { refund: Some(refund), ..paid("", &reference) };
     env.on_query(&reference, QueryAnswer::Stated(Box::new(answer)));
 }
 
@@ -138,7 +138,7 @@ async fn a_crash_before_the_debit_and_one_before_the_call_leave_one_refund() {
     env.crash().await;
     assert_eq!(calls(&env), 0);
     // The module is not loaded when the debit is found: the call waits.
-    lock(&env.provider.not_loaded).push(cashier_core::ids::ConfigId(1));
+    lock(&env.provider.not_loaded).push(ConfigId(1));
     env.crash().await;
     env.run_for(300).await;
     assert_eq!(sums(&env), (0, 0, AMOUNT - PART));
@@ -240,6 +240,52 @@ async fn an_accepted_refund_blocks_no_other_and_ends_by_a_webhook_or_a_total() {
     notice(&env, ProviderStatus::RefundFailed).await;
     env.run_for(60).await;
     assert_eq!((env.status(ID), env.trading.balance()), (9, AMOUNT), "the account has the money again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_requested_while_an_accepted_one_is_queried_is_sent_once_that_query_ended() {
+    let env = credited().await;
+    lock(&env.provider.next_refunds).push_back(OnRefund::Accepted);
+    assert_eq!(request(&env).await, Ok(3));
+    states_total(&env, 0);
+    // By then the pauses between queries are long.
+    env.run_for(1_200).await;
+    lock(&env.provider.unreachable).push(ConfigId(1));
+    let before = env.provider.queries.load(Ordering::SeqCst);
+    for _ in 0..DAY {
+        if env.provider.queries.load(Ordering::SeqCst) > before {
+            break;
+        }
+        env.run_for(1).await;
+    }
+    assert_eq!(env.provider.queries.load(Ordering::SeqCst), before + 1, "a query is under way");
+    assert_eq!(request(&env).await, Ok(3));
+    let sent: Vec<_> = lock(&env.provider.refunds).iter().map(|call| call.refund.id.to_string()).collect();
+    let reference = env.aggregate(ID).transaction.reference;
+    assert_eq!(sent, [format!("{reference}-refund-1"), format!("{reference}-refund-2")]);
+    assert_eq!(env.trading.balance(), AMOUNT - 2 * PART);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_states_nothing_of_refunds_does_not_prove_that_one_was_not_made() {
+    for stated in [None, Some(0)] {
+        let env = credited().await;
+        lock(&env.provider.next_refunds).push_back(OnRefund::AnswerLost);
+        env.provider.window_seconds.store(0, Ordering::SeqCst);
+        let reference = env.aggregate(ID).transaction.reference;
+        match stated {
+            Some(minor) => states_total(&env, minor),
+            None => env.on_query(&reference, QueryAnswer::Stated(Box::new(paid("", &reference)))),
+        }
+        requested_for(&env, 2 * DAY).await;
+        let known = env.aggregate(ID);
+        let reason = known.transaction.reason.to_string();
+        match stated {
+            // It was made, and the module does not read refunds: a person looks at it, and the account has nothing back.
+            None => assert_eq!((env.status(ID), env.trading.balance()), (9, AMOUNT - PART), "{reason}"),
+            Some(_) => assert_eq!((env.status(ID), env.trading.balance()), (3, AMOUNT), "{reason}"),
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

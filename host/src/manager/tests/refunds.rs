@@ -3,12 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use cashier_core::facts::PersonFact;
 use cashier_core::ids::{ConfigId, TransactionId};
 use cashier_core::notice::{DisputeStatement, Update};
 use cashier_core::reason::ReasonCode;
 use cashier_core::refund::PaymentAbilities;
-use cashier_core::status::ProviderStatus;
+use cashier_core::status::{ProviderStatus, TransactionStatus};
 
+use super::review::RESOLVE;
 use super::*;
 use crate::flows::CANCELS_OF_ONE_PER_MINUTE;
 use crate::ports::QueryAnswer;
@@ -301,6 +303,37 @@ async fn a_cancellation_that_finds_the_payment_made_credits_it() {
     let calls = api.env.provider.cancels.load(Ordering::SeqCst);
     assert_eq!(api.error("manager", CANCEL, r#"{"id":1}"#).await, (409, "WRONG_STATUS".into()), "after paid");
     assert_eq!(api.env.provider.cancels.load(Ordering::SeqCst), calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_beside_a_query_is_sent_after_it_unless_the_payment_ended_meanwhile() {
+    for is_paid in [false, true] {
+        let api = ManagerApi::open().await;
+        let reference = api.env.deposit("k").await.unwrap().transaction.reference;
+        let cancelled = QueryAnswer::Stated(Box::new(update("", ProviderStatus::Cancelled)));
+        *lock(&api.env.provider.cancel_answer) = Some(cancelled);
+        // A decision queries the provider first where a written status had stopped the money; that takes half a minute.
+        for status in [PersonFact::Held(TransactionStatus::CreditFailed), PersonFact::Released] {
+            api.env.decide(TransactionId(1), status).await;
+        }
+        lock(&api.env.provider.unreachable).push(ConfigId(1));
+        let resolve = r#"{"id":1,"action":"refuse","reason":"r"}"#;
+        let pays = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if is_paid {
+                api.env.notice(Some(1), vec![paid("e", &reference)]).await.unwrap();
+            }
+        };
+        let cancels = api.command("manager", CANCEL, r#"{"id":1}"#);
+        let ((queried, _), (number, answer), ()) =
+            tokio::join!(api.command("manager", RESOLVE, resolve), cancels, pays);
+        assert_eq!((queried, api.env.provider.queries.load(Ordering::SeqCst)), (503, 1));
+        let cancels = api.env.provider.cancels.load(Ordering::SeqCst);
+        match is_paid {
+            false => assert_eq!((number, &answer["transaction"]["status"], cancels), (200, &json!(6), 1), "{answer}"),
+            true => assert_eq!((number, &answer["error"], cancels), (409, &json!("WRONG_STATUS"), 0), "{answer}"),
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
