@@ -1,22 +1,22 @@
 //! Refunds and cancellations that a manager requests: who may have one, when the provider is called, what its answer means
 //! (docs/life-of-a-transaction.md, refunds by a manager). It sends nothing; `flows/refund` and `flows/cancel` do.
 
+mod call;
+mod ending;
+
+pub use self::call::{CallGround, RefundCall, RefundStep, awaits_first_call, step};
+pub use self::ending::{RefundAnswer, answered, crashed, hold_overdue, queried};
 use crate::aggregate::Aggregate;
 use crate::approval::{Approval, RefundLimits};
 use crate::draft::Draft;
-use crate::duty::QueryOutcome;
-use crate::facts::{
-    Facts, ManagerRefund, MismatchKind, PersonFact, ProviderFact, RefundPhase, RefundSending, RefusedBy, ReviewHold,
-};
-use crate::ids::{Seq, TransactionId};
+use crate::facts::{Facts, MismatchKind, PersonFact, ProviderFact, RefundPhase, RefusedBy, ReviewHold};
+use crate::ids::Seq;
 use crate::money::Money;
-use crate::notice::{Reach, RefundStatement, StatedAmount, Update};
 use crate::operation::{self, BalanceOperation};
 use crate::reason::ReasonCode;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::standing;
-use crate::status::{ProviderStatus, Source, TransactionStatus, TransactionType};
-use crate::time::UnixTime;
+use crate::status::{Source, TransactionStatus, TransactionType};
 use crate::transaction::{FirstAnswer, Transaction};
 
 /// Refunds that one transaction may have, those that were refused included: each is some facts of its row.
@@ -199,9 +199,7 @@ fn is_in_another_currency(facts: &Facts) -> bool {
 /// What the payment was worth when a refund was requested in this commit: what was left to refund, and what was refunded before.
 /// Later statements change no call that is repeated.
 fn whole_minor(transaction: &Transaction, requested: Seq) -> i64 {
-    let mut then = transaction.facts.clone();
-    then.provider.retain(|known| known.seq < requested);
-    then.persons.retain(|known| known.seq < requested);
+    let then = transaction.facts.until(Seq(requested.0.saturating_sub(1)));
     let sums = standing::refundable(transaction.amount, &then);
     sums.left_minor.saturating_add(sums.refunded_minor)
 }
@@ -218,288 +216,6 @@ fn payment_of(transaction: &Transaction) -> Box<str> {
 fn is_debit_due(known: &Aggregate) -> bool {
     operation::posted(&known.transaction, &known.operations).minor > known.standing().owed_minor
         || known.operations.iter().any(BalanceOperation::is_unsettled)
-}
-
-/// Under what a call can be made now.
-#[derive(Debug, Clone, Copy)]
-pub struct CallGround {
-    /// The module may move money: plugins.toml does not disable it.
-    pub may_call: bool,
-    /// The version of the config's terms.
-    pub terms: i64,
-    /// Within how many seconds a call may be repeated under its key, less the margin; 0 never.
-    pub repeat_seconds: i64,
-    /// The clock is plausible, and so was every time that it stamped from here on.
-    pub trusted_since: Option<UnixTime>,
-}
-
-/// What is to be done about the open refund of a transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RefundStep {
-    /// Nothing: there is none, or its debit is not posted.
-    Wait,
-    /// It was refused without a call.
-    Refused,
-    /// Call the provider; `repeated` where it may have been called before.
-    Call { order: RefundCall, repeated: bool },
-    /// Ask the provider what was refunded.
-    Query,
-}
-
-/// A refund as the provider is sent it: the same whenever it is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefundCall {
-    /// Our id of it.
-    pub id: Box<str>,
-    pub payment: Box<str>,
-    pub amount: Money,
-    /// Minor units that were refunded before.
-    pub before_minor: i64,
-    /// Nothing of the payment is left after it.
-    pub completes: bool,
-    pub reason: Box<str>,
-}
-
-/// The next step of the transaction's newest refund that has not ended. Before the first call it records that it may leave.
-pub fn step(draft: &mut Draft<'_>, id: TransactionId, ground: &CallGround) -> RefundStep {
-    let Some(known) = draft.aggregate(id) else { return RefundStep::Wait };
-    let facts = &known.transaction.facts;
-    let refunds = facts.refunds();
-    let Some(refund) = refunds.iter().rfind(|refund| refund.phase.is_pending()) else { return RefundStep::Wait };
-    match refund.phase {
-        RefundPhase::Requested if is_debit_due(&known) => RefundStep::Wait,
-        RefundPhase::Requested => {
-            if let Some(reason) = never_sent(known.standing().status, refund, ground, draft.now()) {
-                draft.add(known.decide_all(RefusedBy::Cashier.facts(refund.id, &reason), draft.context()));
-                return RefundStep::Refused;
-            }
-            if !ground.may_call {
-                return RefundStep::Wait;
-            }
-            let before = standing::refunded_before(known.transaction.amount, facts, refund.seq);
-            let order = call(&known.transaction, refund, before);
-            let sent = PersonFact::RefundSent { id: refund.id.into(), terms: ground.terms, before };
-            draft.add(known.decide_all([sent], draft.context()));
-            RefundStep::Call { order, repeated: false }
-        }
-        // Beside a dispute, a first call that never arrived would be made by the repetition: the total says what became of it.
-        RefundPhase::Sent(sending)
-            if known.standing().status == TransactionStatus::Credited && may_repeat(&sending, ground, draft.now()) =>
-        {
-            RefundStep::Call { order: call(&known.transaction, refund, sending.before), repeated: true }
-        }
-        RefundPhase::Sent(_) | RefundPhase::Accepted => RefundStep::Query,
-        RefundPhase::Done | RefundPhase::Failed | RefundPhase::Resolved | RefundPhase::Refused { .. } => {
-            RefundStep::Wait
-        }
-    }
-}
-
-/// No call has left yet for the newest refund that has not ended.
-pub fn awaits_first_call(transaction: &Transaction) -> bool {
-    let refunds = transaction.facts.refunds();
-    refunds
-        .iter()
-        .rfind(|refund| refund.phase.is_pending())
-        .is_some_and(|refund| refund.phase == RefundPhase::Requested)
-}
-
-/// Why a refund that no call has left for ends without one: posting its debit back is certain then.
-fn never_sent(
-    status: TransactionStatus,
-    refund: &ManagerRefund<'_>,
-    ground: &CallGround,
-    now: UnixTime,
-) -> Option<String> {
-    if status != TransactionStatus::Credited {
-        return Some(format!("the transaction is at {} {}", status.number(), status.name()));
-    }
-    let waited = refund.since.plus(REFUND_ABSENT_SECONDS) <= now;
-    (!ground.may_call && waited).then(|| "no module works that could send it".to_owned())
-}
-
-fn call(transaction: &Transaction, refund: &ManagerRefund<'_>, before_minor: i64) -> RefundCall {
-    RefundCall {
-        id: refund.id.into(),
-        payment: refund.payment.into(),
-        amount: Money::new(refund.minor, transaction.amount.currency),
-        before_minor,
-        completes: before_minor.saturating_add(refund.minor) >= whole_minor(transaction, refund.seq),
-        reason: refund.reason.into(),
-    }
-}
-
-/// An identical call is safe under the same terms and inside the provider's window; one that ended the process is not made again.
-fn may_repeat(sending: &RefundSending, ground: &CallGround, now: UnixTime) -> bool {
-    let trusted = ground.trusted_since.is_some_and(|since| sending.at > since);
-    let inside = sending.at <= now && now < sending.at.plus(ground.repeat_seconds);
-    ground.may_call && trusted && inside && !sending.crashed && sending.terms == ground.terms
-}
-
-/// How a refund call ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RefundAnswer {
-    /// Done, accepted or failed, as the update says.
-    Stated(Box<Update>),
-    /// The provider refused it, finally.
-    Declined(Box<str>),
-    /// The provider refused this request: an earlier one of the same call may have made the refund.
-    Refused(Box<str>),
-    /// Nothing was sent that could move money.
-    NotSent(Box<str>),
-    NoAnswer(Box<str>),
-}
-
-/// Records the end of a call. A refusal of a repeated call says nothing about the one before it, unless the provider declined
-/// the refund itself. The end of one that a person had to count without knowing it, to end a review, is held for a person again.
-/// Returns whether the refund has ended or was accepted.
-pub fn answered(draft: &mut Draft<'_>, id: TransactionId, refund: &str, answer: &RefundAnswer, repeated: bool) -> bool {
-    let Some(known) = draft.aggregate(id) else { return false };
-    let refunds = known.transaction.facts.refunds();
-    let Some(own) = refunds.iter().find(|own| *own.id == *refund) else { return false };
-    let (own_id, refund_id) = (Box::<str>::from(refund), stated_id(answer));
-    let facts = match answer {
-        _ if !own.phase.is_pending() && own.phase != RefundPhase::Resolved => return true,
-        RefundAnswer::Stated(update) => match update.status {
-            ProviderStatus::Refunded => vec![PersonFact::RefundDone { id: own_id, refund: refund_id }],
-            ProviderStatus::Pending => vec![PersonFact::RefundAccepted { id: own_id, refund: refund_id }],
-            ProviderStatus::RefundFailed => {
-                let words = if update.reason.is_empty() { &update.raw_status } else { &update.reason };
-                RefusedBy::Provider.facts(refund, words).into()
-            }
-            ProviderStatus::Unknown
-            | ProviderStatus::Confirmed
-            | ProviderStatus::Failed
-            | ProviderStatus::Cancelled
-            | ProviderStatus::Chargeback
-            | ProviderStatus::ChargebackReversed
-            | ProviderStatus::ManualReview
-            | ProviderStatus::InReview => return false,
-        },
-        RefundAnswer::Declined(words) => RefusedBy::Provider.facts(refund, words).into(),
-        RefundAnswer::Refused(words) if !repeated => RefusedBy::Provider.facts(refund, words).into(),
-        RefundAnswer::NotSent(words) if !repeated => RefusedBy::NotSent.facts(refund, words).into(),
-        RefundAnswer::Refused(_) | RefundAnswer::NotSent(_) | RefundAnswer::NoAnswer(_) => return false,
-    };
-    let was_counted = own.phase == RefundPhase::Resolved;
-    draft.add(known.decide_all(facts, draft.context()));
-    if was_counted && let Some(known) = draft.aggregate(id) {
-        hold_late_end(draft, &known, refund);
-    }
-    true
-}
-
-/// A refund ended after a person had ended the review with an amount: whether that counted it as made, only a person knows.
-fn hold_late_end(draft: &mut Draft<'_>, known: &Aggregate, refund: &str) {
-    let refunds = known.transaction.facts.refunds();
-    let Some(own) = refunds.iter().find(|own| *own.id == *refund) else { return };
-    let currency = known.transaction.amount.currency;
-    let end = match own.phase {
-        RefundPhase::Refused { .. } => own.refusal(currency).unwrap_or_default(),
-        RefundPhase::Done => format!("refund {} of {} was made", own.number, Money::new(own.minor, currency)),
-        RefundPhase::Failed => {
-            format!("refund {} of {} did not reach the customer", own.number, Money::new(own.minor, currency))
-        }
-        RefundPhase::Resolved => {
-            format!("refund {} of {} was accepted by the provider", own.number, Money::new(own.minor, currency))
-        }
-        RefundPhase::Requested | RefundPhase::Sent(_) | RefundPhase::Accepted => return,
-    };
-    let status = format!("{end}; a person had resolved the transaction before").into();
-    draft.add(known.establish(ProviderFact::ReviewHold(ReviewHold::Requested { status }), draft.context()));
-}
-
-/// Records that the call of this refund ended the process; false where its end is known, or that was recorded before.
-pub fn crashed(draft: &mut Draft<'_>, id: TransactionId, refund: &str) -> bool {
-    let Some(known) = draft.aggregate(id) else { return false };
-    let sent = known.transaction.facts.open_refund().filter(|open| *open.id == *refund);
-    let uncounted = |phase| matches!(phase, RefundPhase::Sent(RefundSending { crashed: false, .. }));
-    if !sent.is_some_and(|open| uncounted(open.phase)) {
-        return false;
-    }
-    draft.add(known.decide_all([PersonFact::RefundCrashed { id: refund.into() }], draft.context()));
-    true
-}
-
-fn stated_id(answer: &RefundAnswer) -> Box<str> {
-    match answer {
-        RefundAnswer::Stated(update) => update.refund.as_ref().map(|stated| stated.id.clone()).unwrap_or_default(),
-        RefundAnswer::Declined(_) | RefundAnswer::Refused(_) | RefundAnswer::NotSent(_) | RefundAnswer::NoAnswer(_) => {
-            Box::default()
-        }
-    }
-}
-
-/// Judges refunds that have not ended by the answer to a query of the payment's status, which was applied: the provider's total
-/// includes them, or shows, long after the last call, that the open one was not made.
-pub fn queried(draft: &mut Draft<'_>, id: TransactionId, update: &Update, repeat_seconds: i64) {
-    let Some(known) = draft.aggregate(id) else { return };
-    let facts = &known.transaction.facts;
-    let refunds = facts.refunds();
-    let pending: Vec<&ManagerRefund<'_>> = refunds.iter().filter(|refund| refund.phase.is_pending()).collect();
-    let sums = standing::refundable(known.transaction.amount, facts);
-    let (Some(total), false, true) = (total(&known.transaction, update), pending.is_empty(), sums.payments < 2) else {
-        return;
-    };
-    let called = pending.iter().all(|refund| refund.phase != RefundPhase::Requested);
-    if called && total >= sums.refunded_minor {
-        let counted = pending.iter().map(|refund| PersonFact::RefundInTotal { id: refund.id.into() });
-        let (counted, at) = (counted.collect::<Vec<_>>(), draft.context());
-        // A total that was stated and is no fact, as of a payment in a status that is not known, includes nothing.
-        let mut after = facts.clone();
-        counted.iter().for_each(|fact| after.record_person(at.seq, at.now, fact.clone()));
-        if standing::refundable(known.transaction.amount, &after).refunded_minor >= sums.refunded_minor {
-            draft.add(known.decide_all(counted, at));
-        }
-        return;
-    }
-    let Some(open) = pending.iter().find(|refund| refund.phase.is_open()) else { return };
-    let RefundPhase::Sent(sending) = open.phase else { return };
-    if is_long_ago(&sending, repeat_seconds, draft.now()) && total <= sums.refunded_minor.saturating_sub(open.minor) {
-        let words = format!("the provider states {} refunded", Money::new(total, known.transaction.amount.currency));
-        draft.add(known.decide_all(RefusedBy::Absent.facts(open.id, &words), draft.context()));
-    }
-}
-
-/// So long after the first call, none that may still be made is under way.
-fn is_long_ago(sending: &RefundSending, repeat_seconds: i64, now: UnixTime) -> bool {
-    sending.at.plus(repeat_seconds.max(0)).plus(REFUND_ABSENT_SECONDS) <= now
-}
-
-/// Holds for a person what has no end although it was asked about, with this outcome: a refund that was sent, where the answer did
-/// not end it or nobody can be asked; after [`REFUND_REPORT_SECONDS`] any.
-pub fn hold_overdue(draft: &mut Draft<'_>, id: TransactionId, asked: QueryOutcome, repeat_seconds: i64) {
-    let Some(known) = draft.aggregate(id) else { return };
-    let now = draft.now();
-    let is_overdue = |refund: &ManagerRefund<'_>| match refund.phase {
-        RefundPhase::Sent(sending) if asked != QueryOutcome::NoAnswer => is_long_ago(&sending, repeat_seconds, now),
-        RefundPhase::Sent(_) | RefundPhase::Accepted => refund.since.plus(REFUND_REPORT_SECONDS) <= now,
-        RefundPhase::Requested
-        | RefundPhase::Done
-        | RefundPhase::Failed
-        | RefundPhase::Resolved
-        | RefundPhase::Refused { .. } => false,
-    };
-    let refunds = known.transaction.facts.refunds();
-    if let Some(overdue) = refunds.iter().find(|refund| is_overdue(refund)) {
-        let status = overdue.progress(known.transaction.amount.currency, false).into();
-        let hold = ProviderFact::ReviewHold(ReviewHold::Requested { status });
-        draft.add(known.establish(hold, draft.context()));
-    }
-}
-
-/// Everything that was refunded of the payment, as the answer states it. That it states nothing of refunds proves nothing: the
-/// module may not read them.
-fn total(transaction: &Transaction, update: &Update) -> Option<i64> {
-    let minor = |stated: &StatedAmount| match stated {
-        StatedAmount::Exact(money) if money.currency == transaction.amount.currency => Some(money.minor),
-        StatedAmount::Exact(_) | StatedAmount::Unreadable(_) => None,
-    };
-    match (update.status, &update.refund) {
-        (_, Some(RefundStatement { reach: Reach::TotalSoFar, amount, .. })) => minor(amount),
-        (ProviderStatus::Refunded, None) => update.amount.as_ref().and_then(minor),
-        _ => None,
-    }
 }
 
 /// The answer to the manager who requested it: `None` where the refund is done or under way.
