@@ -46,6 +46,14 @@ pub struct RefundStatement {
     pub requested: Box<str>,
 }
 
+impl RefundStatement {
+    /// A refund of zero, or zero refunded so far, in whatever currency: nothing happened, so it is no fact. Recorded, it would count
+    /// as a reversal that is newer than what a person decided, and as a sign that the payment was paid.
+    pub fn is_nothing(&self) -> bool {
+        matches!(&self.amount, StatedAmount::Exact(money) if money.minor == 0)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisputeStatement {
     pub id: Box<str>,
@@ -148,8 +156,9 @@ impl Update {
         if self.is_reversal() {
             return (None, Some(self.clone()));
         }
-        let status = if self.refund.is_some() { ProviderStatus::Refunded } else { ProviderStatus::Chargeback };
-        let went_back = self.refund.is_some() || self.dispute.is_some();
+        let is_refunded = self.refund.as_ref().is_some_and(|refund| !refund.is_nothing());
+        let status = if is_refunded { ProviderStatus::Refunded } else { ProviderStatus::Chargeback };
+        let went_back = is_refunded || self.dispute.is_some();
         let reversal = went_back.then(|| Self { status, ..self.clone() });
         (Some(Self { refund: None, dispute: None, ..self.clone() }), reversal)
     }

@@ -15,7 +15,7 @@ use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::Source;
 
 use super::decisions::{Decision, decide_and_settle};
-use super::manager_act::{ManagerAct, recorded};
+use super::manager_act::{AuditSubject, ManagerAct, recorded};
 use super::{Cashier, provider_query, settle, transactions};
 
 /// Tries again what is owed. `confirmed_absent`: the person states that the posting without an answer was never made.
@@ -133,7 +133,13 @@ pub async fn resolve(
     })
     .await;
     if is_misplaced {
-        let claimed = cashier.ledger.decide(&act.stamp(cashier), |draft| inbox::claim_held(draft, id));
+        let claimed = cashier.ledger.decide(&act.stamp(cashier), |draft| {
+            let claimed = inbox::claim_held(draft, id);
+            let moved = claimed.iter().map(|other| recorded("moved from transaction", "", other.to_string()));
+            let subject = AuditSubject { transaction: id, ..AuditSubject::default() };
+            draft.store(act.record(subject, "what went back of its payment was moved here", moved.collect()));
+            claimed
+        });
         for other in claimed?.durable().await?.into_inner() {
             settle::within_patience(cashier, other).await;
         }

@@ -103,6 +103,10 @@ pub(crate) fn standing(payment: &Value) -> Result<StatusUpdate, ProviderFailure>
     }?;
     let refund = refunded_so_far(payment)?;
     // Of what was not paid nothing can have been refunded.
-    let is_stated = update.status == NormalizedStatus::Confirmed || refund.amount.minor > 0;
+    let is_paid = matches!(
+        update.status,
+        NormalizedStatus::Confirmed | NormalizedStatus::Chargeback | NormalizedStatus::ChargebackReversed
+    );
+    let is_stated = is_paid || refund.amount.minor > 0;
     Ok(StatusUpdate { refund: is_stated.then_some(refund), ..update })
 }

@@ -124,7 +124,7 @@ fn a_confirmed_payment_states_its_refunded_sum() {
     let table = [
         ("succeeded", charge("10000"), Some("100.00 USD")),
         ("succeeded", charge("25000"), Some("250.00 USD")),
-        ("succeeded", charge("0"), None),
+        ("succeeded", charge("0"), Some("0.00 USD")),
         ("succeeded", "\"ch_1\"".to_owned(), None),
         ("succeeded", "null".to_owned(), None),
         ("processing", charge("10000"), None),

@@ -63,6 +63,12 @@ fn deposit(basis: &SentenceBasis) -> &'static str {
     let code = basis.code;
     match basis.status {
         S::Created => "it was recorded and is being sent to the payment provider.",
+        // Nothing is credited by itself then, whatever the provider reports.
+        S::PendingPayment | S::Failed | S::Cancelled
+            if basis.is_stopped && basis.posted_minor == 0 && !basis.was_posted && code != R::Rejected =>
+        {
+            "it is not paid as far as we know. If you have paid all the same, our staff check it once the provider reports it; please do not pay again."
+        }
         S::PendingPayment => {
             "the payment provider has not reported the payment yet. If you have paid, it is credited by itself as soon as the provider reports it; please do not pay again."
         }

@@ -154,7 +154,7 @@ fn refund(transaction: &Transaction, update: &Update) -> Vec<ProviderFact> {
     let Some(statement) = &update.refund else { return Vec::new() };
     let (id, payment) = (refund_id(update, statement), update.payment_id.clone());
     let fact = match (taken_back(transaction, &statement.amount), statement.reach) {
-        _ if is_nothing(transaction, statement) => return Vec::new(),
+        _ if statement.is_nothing() => return Vec::new(),
         (Err(hold), _) => ProviderFact::ReviewHold(hold),
         (Ok(minor), Reach::TotalSoFar) => ProviderFact::RefundedTotal { payment, minor },
         (Ok(_), Reach::Delta) if id.is_empty() => refund_without_id(),
@@ -207,12 +207,6 @@ fn chargeback(transaction: &Transaction, update: &Update) -> ProviderFact {
         Some(Ok(minor)) => ProviderFact::Chargeback { id, payment, minor },
         Some(Err(hold)) => ProviderFact::ReviewHold(hold),
     }
-}
-
-/// A refund of zero, or zero refunded so far: nothing happened, so it is no fact. Recorded, it would count as a reversal
-/// that is newer than what a person decided, and as a sign that the payment was paid.
-fn is_nothing(transaction: &Transaction, statement: &RefundStatement) -> bool {
-    compare(transaction, &statement.amount) == Ok(0)
 }
 
 /// The minor units that went back: more than zero. A negative amount would give money, and a dispute of zero, or a payment

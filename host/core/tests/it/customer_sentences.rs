@@ -61,6 +61,15 @@ fn says_of(known: &Aggregate, status: S, says: &str, never: &str) {
 }
 
 #[test]
+fn what_a_written_status_stops_is_not_said_to_be_credited_by_itself() {
+    let unpaid = aggregate(deposit(1));
+    for status in [S::PendingPayment, S::Failed, S::Cancelled] {
+        let held = decided(&unpaid, 1, [PersonFact::Held(status)]);
+        says_of(&held, status, "our staff check it", "it is credited");
+    }
+}
+
+#[test]
 fn a_disputed_amount_that_was_not_debited_was_not_taken_back() {
     let taken = "was taken back";
     says_of(&posted(&disputed(), 4), S::Chargeback, taken, "is to be taken back");

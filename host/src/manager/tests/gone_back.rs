@@ -113,6 +113,10 @@ async fn what_went_back_under_another_reference_is_shown_before_a_person_credits
         let (number, answer) = api.resolves(open, "credit", Some("95.0")).await;
         assert_eq!((number, answer["error"].as_str()), (409, Some("TRANSACTION_CHANGED")), "{answer}");
         assert_eq!((api.posted(open), api.posted(other)), (0, AMOUNT), "{is_first}");
+        // Who moved it is recorded, beside the refusal.
+        let records = api.all_records();
+        let moved = records.iter().rfind(|record| record.outcome.contains("moved here")).unwrap();
+        assert_eq!((moved.transaction_id.0, &*moved.changes[0].field), (open, "moved from transaction"));
         let (status, reason) = api.reason(open).await;
         assert!(status == 9 && (reason.contains("refunded 95") || reason.contains("disputed 95")), "{reason}");
         let work = api.work(open).await;

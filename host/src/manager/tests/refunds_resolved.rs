@@ -2,7 +2,7 @@
 
 use cashier_core::ids::TransactionId;
 use cashier_core::money::{Currency, Money};
-use cashier_core::notice::{StatedAmount, Update};
+use cashier_core::notice::{Reach, RefundStatement, StatedAmount, Update};
 use cashier_core::refund::PaymentAbilities;
 
 use super::manual_money::resolution;
@@ -36,6 +36,19 @@ async fn a_payment_in_another_currency_is_refunded_at_the_provider_alone() {
         }
         assert_eq!((api.env.trading.balance(), lock(&api.env.provider.refunds).len()), (AMOUNT, 0), "{code}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_nothing_was_refunded_in_another_currency_is_no_review_of_its_own() {
+    let api = ManagerApi::open().await;
+    let reference = api.env.deposit("k").await.unwrap().transaction.reference;
+    let euros = |minor| StatedAmount::Exact(Money::new(minor, Currency::from_code("EUR").unwrap()));
+    let nothing = RefundStatement { id: "".into(), amount: euros(0), reach: Reach::TotalSoFar, requested: "".into() };
+    let stated = Update { amount: Some(euros(AMOUNT)), refund: Some(nothing), ..paid("e", &reference) };
+    api.env.notice(Some(1), vec![stated]).await.unwrap();
+    let known = api.env.aggregate(TransactionId(1)).transaction;
+    assert_eq!(known.facts.open_holds().count(), 1, "{:?}", known.facts);
+    assert!(known.reason.to_string().contains("states 100.0 EUR"), "{}", known.reason);
 }
 
 #[tokio::test(start_paused = true)]
