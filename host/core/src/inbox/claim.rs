@@ -45,6 +45,7 @@ pub(super) fn claim(
             let Some(own) = draft.aggregate(id) else { continue };
             let (ordered, compared) = (own.transaction.amount, known.transaction.amount);
             let is_own_config = known.transaction.config_id == receiver.config_id;
+            let had_any = !moved.is_empty();
             if is_own_config && ordered.currency == compared.currency {
                 claimed.extend(moved);
             } else if is_own_config && !moved.is_empty() {
@@ -56,8 +57,10 @@ pub(super) fn claim(
                     payment: payment.clone(),
                 }));
             }
-            // It was compared with another order: what it states of the whole payment may be another amount.
-            if !is_own_config || ordered != compared {
+            // It was compared with another order: what it states of the whole payment may be another amount. What was confirmed
+            // before was asked about then.
+            let is_news = had_any || !own.transaction.facts.confirms(payment);
+            if is_news && (!is_own_config || ordered != compared) {
                 draft.add(own.want_query(draft.context()));
             }
         }

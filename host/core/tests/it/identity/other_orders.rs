@@ -82,3 +82,17 @@ fn what_goes_back_of_a_whole_payment_is_asked_about_where_it_was_compared_with_a
         assert_eq!(both_orders(usd(10_000), whole), [(0, false); 2], "{status:?}");
     }
 }
+
+#[test]
+fn a_confirmation_that_is_stated_again_wants_no_other_query() {
+    let mut ledger = orders_of(usd(5_000));
+    let held = Update { reference: Some(reference(2)), payment_id: "pi_1".into(), ..in_euro(4_000) };
+    ledger.file(1, vec![with_ref(held, "pi_1")]);
+    let mut wanted = Vec::new();
+    for event in ["e1", "e2", "e3"] {
+        ledger.file(1, vec![with_ref(paid(event, 1, "pi_1"), "pi_1")]);
+        wanted.push(ledger.aggregate(1).transaction.query_wanted);
+    }
+    assert!(wanted[0] > Seq(0), "of another amount: the provider is asked once");
+    assert_eq!(wanted, [wanted[0]; 3], "the answer ends it");
+}
