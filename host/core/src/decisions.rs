@@ -166,11 +166,7 @@ pub fn stated_minor(transaction: &Transaction) -> i64 {
                 payment,
                 ..
             }) => (&**payment, *minor),
-            ProviderFact::ReviewHold(
-                hold @ (ReviewHold::AmountUnstated { .. }
-                | ReviewHold::Mismatch { .. }
-                | ReviewHold::PaymentReused { .. }),
-            ) => (hold.payment(), ordered),
+            ProviderFact::ReviewHold(hold) if hold.states_payment() => (hold.payment(), ordered),
             _ => continue,
         };
         let most = by_payment.entry(payment).or_default();

@@ -137,7 +137,10 @@ pub async fn resolve(
             let claimed = inbox::claim_held(draft, id);
             let moved = claimed.iter().map(|other| recorded("moved from transaction", "", other.to_string()));
             let subject = AuditSubject { transaction: id, ..AuditSubject::default() };
-            draft.store(act.record(subject, "what went back of its payment was moved here", moved.collect()));
+            // Another decision may have moved it meanwhile.
+            if !claimed.is_empty() {
+                draft.store(act.record(subject, "what went back of its payment was moved here", moved.collect()));
+            }
             claimed
         });
         for other in claimed?.durable().await?.into_inner() {

@@ -53,11 +53,7 @@ impl Facts {
     pub fn stated_as_paid(&self) -> impl Iterator<Item = (&str, Seq)> {
         self.provider.iter().filter_map(|known| match &known.fact {
             ProviderFact::Confirmed { payment, .. } => Some((&**payment, known.seq)),
-            ProviderFact::ReviewHold(
-                hold @ (ReviewHold::AmountUnstated { .. }
-                | ReviewHold::Mismatch { .. }
-                | ReviewHold::PaymentReused { .. }),
-            ) => Some((hold.payment(), known.seq)),
+            ProviderFact::ReviewHold(hold) if hold.states_payment() => Some((hold.payment(), known.seq)),
             _ => None,
         })
     }

@@ -27,7 +27,7 @@ struct StatedPaid {
 
 impl ReviewHold {
     /// Something was paid, and is not credited because of it.
-    fn states_payment(&self) -> bool {
+    pub(crate) fn states_payment(&self) -> bool {
         match self {
             Self::AmountUnstated { .. } | Self::Mismatch { .. } | Self::PaymentReused { .. } => true,
             Self::OutcomeUnknown | Self::Requested { .. } | Self::NotStored | Self::InReview { .. } => false,
