@@ -7,6 +7,7 @@ use cashier_core::aggregate::Aggregate;
 use cashier_core::approval::ground;
 use cashier_core::credited_once;
 use cashier_core::decisions::{self, Absence, Resolution};
+use cashier_core::draft::Draft;
 use cashier_core::duty::{ProviderQuery, QueryOutcome};
 use cashier_core::ids::TransactionId;
 use cashier_core::inbox;
@@ -102,6 +103,9 @@ pub async fn resolve(
     let (mut judged, mut waits, mut is_misplaced) = (None, None, false);
     let account = cashier.snapshot().merchant_account(known.transaction.config_id);
     let needs_second = act.approval.is_none() && cashier.rules.second_person.resolving;
+    let sees = |draft: &Draft<'_>, other: TransactionId| {
+        draft.aggregate(other).is_some_and(|other| act.session.sees(&other.transaction.brand))
+    };
     let after = decide_and_settle(cashier, act, id, |draft, known| {
         if let Resolution::Credit(amount) = resolution
             && amount.minor > 0
@@ -113,9 +117,13 @@ pub async fn resolve(
             && let Some((other, payment)) = inbox::misplaced_reversals(draft, known).first()
         {
             is_misplaced = true;
+            let stated_with = if sees(draft, *other) {
+                format!("transaction {other}")
+            } else {
+                "an order of another brand".to_owned()
+            };
             let message = format!(
-                "money of payment {payment} went back, as was stated with transaction {other}: it is shown here now, look \
-                 at it again"
+                "money of payment {payment} went back, as was stated with {stated_with}: it is shown here now, look at it again"
             );
             return Err(Refusal::new(RefusalCode::TransactionChanged, message));
         }
@@ -135,7 +143,12 @@ pub async fn resolve(
     if is_misplaced {
         let claimed = cashier.ledger.decide(&act.stamp(cashier), |draft| {
             let claimed = inbox::claim_held(draft, id);
-            let moved = claimed.iter().map(|other| recorded("moved from transaction", "", other.to_string()));
+            // Of another brand's order the session learns nothing but that there is one.
+            let from: Vec<String> = claimed
+                .iter()
+                .map(|other| if sees(draft, *other) { other.to_string() } else { "of another brand".to_owned() })
+                .collect();
+            let moved = from.into_iter().map(|from| recorded("moved from transaction", "", from));
             let subject = AuditSubject { transaction: id, ..AuditSubject::default() };
             // Another decision may have moved it meanwhile.
             if !claimed.is_empty() {

@@ -21,6 +21,9 @@ struct SentenceBasis {
     is_held: bool,
     /// A person wrote a status, and none has permitted postings since.
     is_stopped: bool,
+    /// Its provider stated that something was paid.
+    is_stated: bool,
+    is_of_provider: bool,
 }
 
 impl SentenceBasis {
@@ -36,12 +39,19 @@ impl SentenceBasis {
             is_approved: row.source == Source::Manual && row.approved_time.is_set(),
             is_held: row.facts.is_held(),
             is_stopped: row.facts.money_is_stopped(),
+            is_stated: row.facts.stated_as_paid().next().is_some(),
+            is_of_provider: row.source == Source::Provider,
         }
     }
 
     /// It was approved, and the trading server has not answered about its posting yet.
     fn is_being_posted(&self) -> bool {
         self.is_approved && !self.is_held && self.code == R::None
+    }
+
+    /// A written status keeps from the account what it never had, and nobody decided that it is refused.
+    fn stops_unposted(&self) -> bool {
+        self.is_of_provider && self.is_stopped && self.posted_minor == 0 && !self.was_posted && self.code != R::Rejected
     }
 
     /// The account has more than it should: a debit is due, under way, refused, or waits for a person.
@@ -64,10 +74,11 @@ fn deposit(basis: &SentenceBasis) -> &'static str {
     match basis.status {
         S::Created => "it was recorded and is being sent to the payment provider.",
         // Nothing is credited by itself then, whatever the provider reports.
-        S::PendingPayment | S::Failed | S::Cancelled
-            if basis.is_stopped && basis.posted_minor == 0 && !basis.was_posted && code != R::Rejected =>
-        {
-            "it is not paid as far as we know. If you have paid all the same, our staff check it once the provider reports it; please do not pay again."
+        S::PendingPayment | S::Failed | S::Cancelled if basis.stops_unposted() && basis.is_stated => {
+            "the payment has arrived, and our staff are checking it before it is credited. Please do not pay again."
+        }
+        S::PendingPayment | S::Failed | S::Cancelled if basis.stops_unposted() => {
+            "it is not paid as far as we know. If you have paid all the same, our staff check it once the provider reports it."
         }
         S::PendingPayment => {
             "the payment provider has not reported the payment yet. If you have paid, it is credited by itself as soon as the provider reports it; please do not pay again."

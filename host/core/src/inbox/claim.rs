@@ -69,7 +69,7 @@ pub(super) fn claim(
 }
 
 /// The other orders of the config under which something was stated that went back of a payment that this one is under review for,
-/// with the payment. One of another brand keeps it, since a manager of this one does not see it. One of which a payment without an id was confirmed, or credited by a person, keeps it: that may be its own. So
+/// with the payment. One of which a payment without an id was confirmed, or credited by a person, keeps it: that may be its own. So
 /// does each where this one cannot store all of it.
 pub fn misplaced_reversals(draft: &Draft<'_>, own: &Aggregate) -> Vec<(TransactionId, Box<str>)> {
     let row = &own.transaction;
@@ -88,8 +88,7 @@ pub fn misplaced_reversals(draft: &Draft<'_>, own: &Aggregate) -> Vec<(Transacti
             };
             let facts = &transaction.facts;
             let count = facts.provider.iter().filter(|known| known.fact.reversed_payment() == payment).count();
-            let is_comparable = transaction.brand == row.brand && transaction.amount.currency == row.amount.currency;
-            if count > 0 && is_comparable && !is_unnamed(facts) {
+            if count > 0 && transaction.amount.currency == row.amount.currency && !is_unnamed(facts) {
                 stored += count;
                 found.push((other, payment.into()));
             }

@@ -66,6 +66,9 @@ fn what_a_written_status_stops_is_not_said_to_be_credited_by_itself() {
     for status in [S::PendingPayment, S::Failed, S::Cancelled] {
         let held = decided(&unpaid, 1, [PersonFact::Held(status)]);
         says_of(&held, status, "our staff check it", "it is credited");
+        let paid = ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 };
+        let held = decided(&refused(&stated(&unpaid, 1, paid), 2), 3, [PersonFact::Held(status)]);
+        says_of(&held, status, "has arrived, and our staff", "not paid");
     }
 }
 
