@@ -7,12 +7,23 @@ pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Polls until there is a value, and fails with `what` after [`WAIT_MAX`].
 pub async fn eventually<T>(what: &str, mut poll: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(WAIT_MAX, what, async || poll().await.ok_or(String::new())).await
+}
+
+/// The same for what takes long by itself: `longest` is far beyond that. Until there is a value, the poll says what it misses:
+/// the last of that is in the failure.
+pub async fn eventually_within<T>(
+    longest: Duration,
+    what: &str,
+    mut poll: impl AsyncFnMut() -> Result<T, String>,
+) -> T {
     let began = Instant::now();
     loop {
-        if let Some(found) = poll().await {
-            return found;
-        }
-        assert!(began.elapsed() < WAIT_MAX, "timed out after {WAIT_MAX:?} waiting for {what}");
+        let missed = match poll().await {
+            Ok(found) => return found,
+            Err(missed) => missed,
+        };
+        assert!(began.elapsed() < longest, "timed out after {longest:?} waiting for {what} {missed}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -65,17 +65,22 @@ pub struct Schedule {
     pub expiry_postponed: bool,
     /// Seconds until the expiry, when something else is due; `i64::MAX` without one.
     pub pause_max: i64,
+    /// Seconds until time alone may make something else due; `i64::MAX` where it never does.
+    pub next_look: i64,
 }
 
 pub fn schedule(aggregate: &Aggregate, now: UnixTime) -> Schedule {
     let Aggregate { transaction, operations } = aggregate;
     let left = end_of_queries(transaction).map_or(0, |end| end.0.saturating_sub(now.0));
     let pause_max = if left > 0 { left } else { i64::MAX };
+    let quiet = transaction.updated_time.plus(QUIET_SECONDS).0.saturating_sub(now.0);
+    let next_look = if quiet > 0 { quiet.min(pause_max) } else { pause_max };
     Schedule {
         config_id: transaction.config_id,
         duty: due(transaction, operations, now),
         expiry_postponed: transaction.expiry_is_postponed(),
         pause_max,
+        next_look,
     }
 }
 

@@ -160,7 +160,7 @@ fn queue_due(cashier: &Cashier, open: &[TransactionId], work: &Work) -> Vec<Tran
     for (id, schedule) in &schedules {
         match schedule.duty.and_then(|duty| Peer::of(schedule.config_id, duty)) {
             Some(peer) => state.queue(peer, *id),
-            None => state.backoff.nothing_due(*id, ticks),
+            None => state.backoff.nothing_due(*id, ticks, schedule.next_look),
         }
     }
     schedules.iter().filter(|(_, schedule)| schedule.expiry_postponed).map(|(id, _)| *id).collect()

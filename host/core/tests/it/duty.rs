@@ -319,6 +319,22 @@ fn a_pause_misses_no_end_of_queries() {
 }
 
 #[test]
+fn a_look_at_what_is_not_due_misses_no_moment_at_which_it_is() {
+    let look = |transaction: &Transaction, seconds| {
+        let schedule = duty::schedule(&aggregate(transaction.clone()), NOW.plus(seconds));
+        (schedule.duty, schedule.next_look)
+    };
+    let query = Some(Duty::Provider(ProviderDuty::Query));
+    let pending = Transaction { status: TransactionStatus::PendingPayment, updated_time: NOW, ..deposit(15) };
+    assert_eq!([0, 59].map(|at| look(&pending, at)), [(None, 60), (None, 1)]);
+    assert_eq!(look(&pending, 60), (query, DAY - 60));
+    let short = Transaction { expires_time: NOW.plus(20), ..pending.clone() };
+    assert_eq!([0, 19].map(|at| look(&short, at)), [(None, 20), (None, 1)]);
+    let credited = Transaction { status: TransactionStatus::Credited, expires_time: UnixTime::UNSET, ..pending };
+    assert_eq!([look(&credited, 0).1, look(&credited, HOUR).1], [60, i64::MAX]);
+}
+
+#[test]
 fn b5_an_order_whose_provider_is_asked_is_awaited_until_its_expiry_and_last_query_and_no_longer() {
     let pending = Transaction { status: TransactionStatus::PendingPayment, ..deposit(15) };
     let endless = Transaction { expires_time: UnixTime::UNSET, ..pending.clone() };

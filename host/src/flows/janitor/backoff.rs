@@ -20,8 +20,8 @@ const RETRY_PAUSE_MIN: i64 = 2;
 const RETRY_PAUSE_MAX: i64 = 60;
 /// A create call whose answer is missing is repeated soon at first: a customer waits for the payment page.
 const REPEAT_PAUSE_MIN: i64 = 5;
-/// A transaction without a duty is examined again after this long: flows start what they make due, and the janitor finds
-/// the rest.
+/// A transaction without a duty is examined again after this long, or when time makes something due: flows start what they
+/// make due, and the janitor finds the rest.
 const IDLE_PAUSE: Duration = Duration::from_secs(60);
 
 /// What a peer left unanswered while it was down is due again when it answers, each at most once in this time: a peer that
@@ -73,11 +73,13 @@ impl Backoff {
         self.pauses.insert(id, Pause { duty: Some(duty), until, tries, unanswered: None, release_from });
     }
 
-    pub(super) fn nothing_due(&mut self, id: TransactionId, now: Duration) {
+    /// `most` is the longest pause, in seconds, that misses no moment at which time alone makes something due.
+    pub(super) fn nothing_due(&mut self, id: TransactionId, now: Duration, most: i64) {
         let before = self.pauses.get(&id).copied();
         let (duty, tries) = before.map_or((None, 0), |pause| (pause.duty, pause.tries));
         let release_from = before.map_or(Duration::ZERO, |pause| pause.release_from);
-        let until = now.saturating_add(IDLE_PAUSE);
+        let due_in = Duration::from_secs(most.unsigned_abs());
+        let until = now.saturating_add(IDLE_PAUSE.min(due_in));
         self.pauses.insert(id, Pause { duty, until, tries, unanswered: None, release_from });
     }
 

@@ -24,6 +24,19 @@ async fn a_pending_payment_is_queried_with_growing_pauses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_that_is_nearly_quiet_when_the_books_are_loaded_is_queried_once_it_is() {
+    let env = TestCashier::new().await;
+    let transaction = env.deposit("k").await.unwrap().transaction;
+    env.on_query(&transaction.reference, QueryAnswer::Stated(Box::new(paid("", &transaction.reference))));
+    env.run_for(50).await;
+    env.disk.fail_in.store(1, Ordering::SeqCst);
+    env.deposit("k2").await.unwrap_err();
+    // The janitor looks at all of them again, as after a start.
+    env.run_for(20).await;
+    assert_eq!((env.status(transaction.id), env.trading.balance()), (3, AMOUNT), "its webhook is lost");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_expired_order_is_queried_cancelled_and_not_queried_again() {
     let env = TestCashier::new().await;
     let transaction = env.deposit("k").await.unwrap().transaction;

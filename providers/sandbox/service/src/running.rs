@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::settings::SandboxSettings;
+use crate::settings::{ATTEMPTS_MAX, SandboxSettings};
 use crate::state::ServiceState;
 use crate::{routes, server, validation};
 
@@ -39,6 +39,10 @@ impl SandboxService {
         }
         if !settings.listen.ip().is_loopback() && !settings.allow_remote_listen {
             return Err(SandboxStartError::NotLoopback(settings.listen));
+        }
+        let attempts = settings.retry_delays.len().saturating_add(1);
+        if attempts > ATTEMPTS_MAX {
+            return Err(SandboxStartError::Attempts(attempts));
         }
         settings.limits = settings.limits.capped();
         validation::check_switch_count(&settings.default_switches)
@@ -95,6 +99,8 @@ pub enum SandboxStartError {
     EmptySecret(&'static str),
     NotLoopback(SocketAddr),
     PublicUrl,
+    /// How many attempts of a webhook its delays are for.
+    Attempts(usize),
     Switches(String),
     Bind(SocketAddr, std::io::Error),
 }
@@ -107,6 +113,13 @@ impl fmt::Display for SandboxStartError {
                 write!(f, "{addr} can be reached from other machines; allow it with --allow-remote-listen")
             }
             Self::PublicUrl => f.write_str("the public URL must be an absolute http(s):// URL without a query"),
+            Self::Attempts(attempts) => {
+                write!(
+                    f,
+                    "{attempts} attempts of a webhook are more than {ATTEMPTS_MAX}: give at most {} delays",
+                    ATTEMPTS_MAX - 1
+                )
+            }
             Self::Switches(why) => f.write_str(why),
             Self::Bind(addr, why) => write!(f, "cannot listen on {addr}: {why}"),
         }

@@ -28,8 +28,8 @@ pub const CONNECTIONS_MAX: usize = 256;
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// For the merchant's answer to one webhook.
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(10);
-/// Attempts per delivery, the first included; longer schedules are cut.
-pub const ATTEMPTS_MAX: usize = 8;
+/// Attempts per delivery, the first included: the service does not start with a longer schedule.
+pub const ATTEMPTS_MAX: usize = 16;
 
 /// Text that is never shown: no `Display`, and a `Debug` that masks.
 #[derive(Clone)]

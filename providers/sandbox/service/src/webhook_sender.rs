@@ -18,7 +18,7 @@ use crate::background::BackgroundTasks;
 use crate::behavior::WebhookBehavior;
 use crate::payments::OutgoingEvent;
 use crate::ports::SandboxClock;
-use crate::settings::{ATTEMPTS_MAX, ServiceLimits, ServiceSecret, WEBHOOK_TIMEOUT};
+use crate::settings::{ServiceLimits, ServiceSecret, WEBHOOK_TIMEOUT};
 use crate::signature::{SIGNATURE_HEADER, sign};
 use crate::wire::{DeliveryAttempt, DeliveryList, DeliveryState, PaymentEvent, WebhookDelivery};
 
@@ -63,7 +63,7 @@ impl WebhookSender {
             queue_max: limits.delivery_queue,
             client,
             secret,
-            retry_delays: retry_delays.iter().copied().take(ATTEMPTS_MAX - 1).collect(),
+            retry_delays: retry_delays.to_vec(),
             clock,
             tasks,
         }

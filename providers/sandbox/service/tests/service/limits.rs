@@ -1,7 +1,10 @@
 //! Every store is bounded, and addresses other than loopback need an explicit setting.
 
+use std::time::Duration;
+
 use cashier_sandbox_service::{
-    BODY_BYTES_MAX, REFUNDS_MAX, SandboxService, SandboxSettings, SandboxStartError, ServiceLimits, ServiceSecret,
+    ATTEMPTS_MAX, BODY_BYTES_MAX, REFUNDS_MAX, SandboxService, SandboxSettings, SandboxStartError, ServiceLimits,
+    ServiceSecret,
 };
 use http::Method;
 use serde_json::json;
@@ -87,7 +90,7 @@ async fn deep_and_broken_json_is_refused() {
 }
 
 #[tokio::test]
-async fn a_remote_address_an_empty_secret_or_an_invalid_public_url_prevents_the_start() {
+async fn a_remote_address_an_empty_secret_an_invalid_public_url_or_too_many_attempts_prevent_the_start() {
     let settings = || SandboxSettings::new(ServiceSecret::new(API_KEY), ServiceSecret::new(WEBHOOK_SECRET));
     let mut open = settings();
     open.listen = "0.0.0.0:0".parse().unwrap();
@@ -99,6 +102,13 @@ async fn a_remote_address_an_empty_secret_or_an_invalid_public_url_prevents_the_
     assert!(matches!(SandboxService::start(empty).await, Err(SandboxStartError::EmptySecret("webhook secret"))));
     let empty = SandboxSettings::new(ServiceSecret::new(""), ServiceSecret::new(WEBHOOK_SECRET));
     assert!(matches!(SandboxService::start(empty).await, Err(SandboxStartError::EmptySecret("API key"))));
+
+    let mut long = settings();
+    long.retry_delays = vec![Duration::from_millis(1); ATTEMPTS_MAX];
+    let refused = SandboxService::start(long.clone()).await.map(drop).unwrap_err().to_string();
+    assert_eq!(refused, "17 attempts of a webhook are more than 16: give at most 15 delays");
+    long.retry_delays.pop();
+    SandboxService::start(long).await.unwrap().stop().await;
 
     let mut elsewhere = settings();
     elsewhere.public_url = Some("javascript:x".into());
