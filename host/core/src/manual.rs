@@ -137,10 +137,10 @@ pub fn reject(known: &Aggregate, reason: &str, at: DecisionContext) -> Result<Ve
     Ok(next.settled(known, at))
 }
 
-/// The customer takes the own withdrawal request back.
+/// The customer takes the own withdrawal request back while it waits, also again after a refused posting.
 ///
 /// # Errors
-/// 404 where it is no withdrawal of this customer; 409 where a manager entered or decided it.
+/// 404 where it is no withdrawal of this customer; 409 where a manager entered it, or it does not wait.
 pub fn cancel(
     known: Option<Aggregate>,
     session: &CustomerSession,
@@ -154,9 +154,8 @@ pub fn cancel(
     let known = known.filter(|known| is_own(&known.transaction));
     let known = known.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "there is no such withdrawal"))?;
     check_undecided(&known)?;
-    let row = &known.transaction;
-    if row.key_space != KeySpace::Customer || row.approved_time.is_set() || !known.operations.is_empty() {
-        return Err(decided("it is being processed"));
+    if known.transaction.key_space != KeySpace::Customer {
+        return Err(decided("a manager entered it: ask the broker"));
     }
     let changes = known.decide(PersonFact::CancelledByCustomer, at);
     Ok((known, changes))

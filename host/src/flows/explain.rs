@@ -41,12 +41,22 @@ pub async fn explain(
     })?;
     let mut found = ticket.durable().await?.into_inner();
     match found.as_slice() {
-        [] => Err(Refusal::new(RefusalCode::NotFound, "there is no such transaction")),
+        [] => Err(Refusal::new(RefusalCode::NotFound, not_found(name))),
         [id] => Ok(ExplainedPayment::One(Box::new(one(cashier, session, *id).await?))),
         _ => {
             found.sort_unstable_by(|a, b| b.cmp(a));
             found.truncate(MATCHES_MAX);
             Ok(ExplainedPayment::Several(found))
+        }
+    }
+}
+
+/// What there is to look at next: a payment that no order has is known by its webhooks alone.
+fn not_found(name: &PaymentName) -> &'static str {
+    match name {
+        PaymentName::Id(_) | PaymentName::Reference(_) => "there is no such transaction",
+        PaymentName::PaymentId(_) | PaymentName::AnyId(_) => {
+            "no transaction has this id: look for webhooks about the payment in MngGetCashierProviderEventsByFilter"
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Events whose transaction never appeared, or appeared under a config that did not verify them: they fail, and a statement about money among them stays listed as work until its
 //! transaction is found. The list is bounded: a merchant account may also serve what is no business of the cashier's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::filed::close;
 use super::identity::identified;
@@ -9,7 +9,7 @@ use super::matching::{Matched, match_update};
 use crate::books::PendingSize;
 use crate::change::Change;
 use crate::draft::Draft;
-use crate::ids::EventId;
+use crate::ids::{ConfigId, EventId};
 use crate::notice::{ProviderEvent, ReceivingConfig, Update, VerifiedNotice};
 use crate::reason::{Reason, ReasonCode};
 use crate::refs::ProviderRef;
@@ -120,13 +120,39 @@ pub fn give_up(draft: &mut Draft<'_>, events: impl IntoIterator<Item = EventId>)
         }
         changes.push(Change::Event(Box::new(event)));
     }
-    let known = books.unmatched();
-    given_up.dropped = (known.len() + given_up.listed.len()).saturating_sub(UNMATCHED_PAYMENTS_MAX).min(known.len());
-    for mut event in books.unmatched().take(given_up.dropped).cloned() {
+    let dropped = beyond_list(books.unmatched(), &given_up.listed);
+    given_up.dropped = dropped.len();
+    for mut event in dropped {
         let reason = Reason::new(ReasonCode::TransactionNotFound, "no longer listed: newer payments are");
         event.failure_reason = reason.to_string().into();
         changes.push(Change::Event(Box::new(event)));
     }
     draft.add(changes);
     given_up
+}
+
+/// Which listed payments make place for these: each time the oldest one of the config that has most, so that a merchant account
+/// with other business displaces its own payments alone.
+fn beyond_list<'b>(
+    known: impl ExactSizeIterator<Item = &'b ProviderEvent>,
+    more: &[ProviderEvent],
+) -> Vec<ProviderEvent> {
+    let beyond = (known.len() + more.len()).saturating_sub(UNMATCHED_PAYMENTS_MAX);
+    if beyond == 0 {
+        return Vec::new();
+    }
+    let mut by_config: BTreeMap<ConfigId, VecDeque<&ProviderEvent>> = BTreeMap::new();
+    let mut counts: BTreeMap<ConfigId, usize> = BTreeMap::new();
+    for event in known {
+        by_config.entry(event.config_id).or_default().push_back(event);
+        *counts.entry(event.config_id).or_default() += 1;
+    }
+    more.iter().for_each(|event| *counts.entry(event.config_id).or_default() += 1);
+    let oldest = |_| {
+        let with_some = counts.iter().filter(|(config, _)| by_config.get(config).is_some_and(|rows| !rows.is_empty()));
+        let config = with_some.max_by_key(|(_, count)| **count).map(|(config, _)| *config)?;
+        counts.entry(config).and_modify(|count| *count -= 1);
+        by_config.get_mut(&config)?.pop_front().cloned()
+    };
+    (0..beyond).map_while(oldest).collect()
 }

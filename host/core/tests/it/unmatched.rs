@@ -22,6 +22,12 @@ fn waiting(id: u64, status: ProviderStatus) -> Change {
     }))
 }
 
+/// The same, received under another config.
+fn waiting_under(config: u64, id: u64) -> Change {
+    let Change::Event(row) = waiting(id, ProviderStatus::Confirmed) else { panic!("an event") };
+    Change::Event(Box::new(cashier_core::notice::ProviderEvent { config_id: ConfigId(config), ..*row }))
+}
+
 /// Gives up on these and applies it.
 fn given_up(books: &mut Books, ids: impl IntoIterator<Item = u64>) -> GivenUp {
     let mut draft = Draft::new(books, NOW);
@@ -68,6 +74,23 @@ fn a_full_list_drops_its_oldest_payments() {
     assert_eq!((second.listed.len(), second.dropped), (4, 3));
     let numbers = listed(&books);
     assert_eq!((numbers.len(), numbers.first(), numbers.last()), (UNMATCHED_PAYMENTS_MAX, Some(&4), Some(&(full + 3))));
+}
+
+#[test]
+fn a_config_that_fills_the_list_displaces_its_own_payments_alone() {
+    let mut books = Books::new();
+    let full = UNMATCHED_PAYMENTS_MAX as u64;
+    // Two payments of config 2 are the oldest of all; config 1 serves another shop too.
+    for id in 1..=full + 12 {
+        books.load(waiting_under(if id <= 2 || id > full + 10 { 2 } else { 1 }, id));
+    }
+    given_up(&mut books, 1..=full);
+    let second = given_up(&mut books, full + 1..=full + 10);
+    assert_eq!((second.listed.len(), second.dropped), (10, 10));
+    assert_eq!(listed(&books)[..3], [1, 2, 13], "those of config 2 stay");
+    let third = given_up(&mut books, full + 11..=full + 12);
+    assert_eq!((third.listed.len(), third.dropped), (2, 2));
+    assert_eq!((listed(&books)[..3].to_vec(), listed(&books).len()), (vec![1, 2, 15], UNMATCHED_PAYMENTS_MAX));
 }
 
 #[test]

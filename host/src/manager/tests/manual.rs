@@ -287,7 +287,16 @@ async fn a_customer_cancels_the_own_withdrawal_while_it_waits() {
     let processed = api.requested().await;
     lock(&api.env.trading.next_posts).push_back(OnPost::RefuseFor(ReasonCode::InsufficientBalance));
     assert_eq!(api.command("manager#8", PROCESS, &by_id(processed)).await.0, 409);
-    assert_eq!(api.cancel(&own, processed).await, Err(409), "it was approved");
+    // The account had less than was asked: it waits again, and what comes in must not be taken for it unasked.
+    assert_eq!(api.seen(processed).await["status"], json!(9));
+    assert_eq!(api.cancel(&own, processed).await, Ok(6));
+    assert_eq!(api.error("manager#8", PROCESS, &by_id(processed)).await.0, 409);
+    assert_eq!(api.error("manager#8", "MngRetryCashierCredit", &by_id(processed)).await.0, 409);
+    let (_, explained) = api.command("manager", "MngExplainCashierTransaction", &by_id(processed)).await;
+    assert_eq!((&explained["summary"]["customer"], api.posted(processed)), (&json!(customer), 0));
+    let done = api.requested().await;
+    assert_eq!(api.command("manager#8", PROCESS, &by_id(done)).await.0, 200);
+    assert_eq!(api.cancel(&own, done).await, Err(409), "it was processed");
 }
 
 #[tokio::test(start_paused = true)]
