@@ -81,6 +81,7 @@ fn walk(command: &str) -> Option<Walk> {
         "MngResolveCashierDoubt" => Walk::Row(Transaction, json!({"action": "refuse", "reason": "r"})),
         "MngUpdateCashierTransaction" => Walk::Row(Transaction, json!({"status": 6})),
         "MngReplayCashierProviderEvent" => Walk::Row(Event, json!({})),
+        "MngDismissCashierProviderEvent" => Walk::Row(Event, json!({"reason": "r"})),
         "MngUpdateCashierProviderConfig" => Walk::Row(Config, json!({"enabled": 0})),
         "MngDeleteCashierProviderConfig" => Walk::Row(Config, json!({})),
         "MngGetCashierCustomerProviderOverride" => Walk::Row(Override, json!({})),

@@ -32,7 +32,7 @@ use self::filed::{blank_event, close, ignored};
 pub use self::identity::event_ids;
 use self::identity::identified;
 use self::matching::{Matched, Stated, is_about, match_update, own_refs, owner_of, stated};
-pub use self::unmatched::{GivenUp, UNMATCHED_PAYMENTS_MAX, give_up};
+pub use self::unmatched::{Dismissal, GivenUp, UNMATCHED_PAYMENTS_MAX, dismiss, give_up, is_dismissed};
 use self::unmatched::{give_back, has_capacity};
 use self::unreadable::read_anew;
 pub use self::unreadable::{BeyondLimit, file_unreadable, still_unread};

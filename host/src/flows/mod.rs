@@ -11,6 +11,7 @@ mod customer_limits;
 mod deciding;
 mod decisions;
 pub mod deposit;
+pub mod dismissing;
 pub mod ended_calls;
 pub mod events;
 pub mod explain;

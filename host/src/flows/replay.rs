@@ -77,7 +77,7 @@ fn due(cashier: &Cashier) -> Vec<(ConfigId, EventId)> {
     due
 }
 
-fn no_such_event() -> Refusal {
+pub(super) fn no_such_event() -> Refusal {
     Refusal::new(RefusalCode::NotFound, "there is no such event")
 }
 
@@ -135,7 +135,7 @@ pub async fn replay(cashier: &Arc<Cashier>, id: EventId, request_id: &str) -> Re
     Ok(Replayed::StillUnread(words))
 }
 
-fn unreadable_storage(fault: &Fault) -> Refusal {
+pub(super) fn unreadable_storage(fault: &Fault) -> Refusal {
     tracing::error!(%fault, "reading a stored event failed");
     storage_unavailable()
 }

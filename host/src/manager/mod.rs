@@ -71,6 +71,7 @@ pub const COMMANDS: &[Command] = &[
     explain::METHODS,
     explain::TRANSACTION,
     provider_event::REPLAY,
+    provider_event::DISMISS,
     approval::LIST,
     approval::APPROVE,
     approval::REJECT,

@@ -1,14 +1,15 @@
-//! Commands about provider events: the list with bodies and headers, and replay.
+//! Commands about provider events: the list with bodies and headers, replay, and what a person dismisses.
 
 use cashier_core::filter::{Clause, EventField, Field, FilterBuilder};
 use cashier_core::ids::{ConfigId, EventId};
+use cashier_core::notice::ProviderEvent;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Role;
 use cashier_core::status::TransactionStatus;
 use cashier_core::time::UnixTime;
 
 use crate::flows::replay::{Recovery, ReplayMode, ReplayedEvent, ReplayedTransaction};
-use crate::flows::{events, replay};
+use crate::flows::{dismissing, events, replay};
 use crate::json_object::{Described, answer, request};
 use crate::manager::command::{Command, CommandCall, Effect};
 use crate::manager::event_list;
@@ -16,7 +17,7 @@ use crate::wire::answer_values::{ExactAmount, ListingOf};
 use crate::wire::envelope::{self, CommandAnswer, CommandResult};
 use crate::wire::event::EventRecord;
 use crate::wire::filter;
-use crate::wire::values::{Flag, Id, Numbered, RecordId, Time};
+use crate::wire::values::{Flag, Id, Numbered, RecordId, RequiredComment, Time};
 
 pub const LIST: Command = Command {
     name: "MngGetCashierProviderEventsByFilter",
@@ -38,7 +39,23 @@ pub const REPLAY: Command = Command {
     run: |call| Box::pin(replay(call)),
 };
 
+pub const DISMISS: Command = Command {
+    name: "MngDismissCashierProviderEvent",
+    may: Role::may_manage_cashier,
+    effect: Effect::Changes,
+    errors: &[RefusalCode::NotFound, RefusalCode::WrongStatus],
+    request: DismissBody::schema,
+    answer: DismissAnswer::schema,
+    run: |call| Box::pin(dismiss(call)),
+};
+
 request! {
+    /// A payment that is no business of the cashier's.
+    pub struct DismissBody {
+        id: RecordId, "id of the event";
+        reason: RequiredComment, "why, for the records";
+    }
+
     /// Which events are shown to their modules again.
     pub struct ReplayBody {
         id: Option<RecordId>, "one event";
@@ -73,6 +90,11 @@ answer! {
             row.transactions.iter().map(ReplayedTransactionRecord::new).collect(), "the transactions that changed";
     }
 
+    /// An event that a person dismissed.
+    pub struct DismissAnswer<'a>(row: &'a ProviderEvent) {
+        event: EventRecord<'a> = EventRecord::for_manager(row, b"", ""), "the event as it is then, without body and headers";
+    }
+
     /// What a replay came to, or would come to.
     pub struct ReplayAnswer<'a>(rows: &'a [ReplayedEvent], dry_run: bool, next: Option<(UnixTime, EventId)>) {
         events: Vec<EventRecord<'a>> =
@@ -105,6 +127,12 @@ async fn list(call: CommandCall) -> CommandResult {
     let reader = call.list_reader(filter.limit());
     let rows = events::list(&call.cashier, reader, filter).await?;
     Ok(CommandAnswer::of_body(event_list::listing(rows).await?))
+}
+
+async fn dismiss(call: CommandCall) -> CommandResult {
+    let DismissBody { id, reason } = call.read()?;
+    let event = dismissing::dismiss(&call.cashier, &call.act(), EventId(id.0), &reason.0).await?;
+    envelope::success(&DismissAnswer::new(&event))
 }
 
 async fn replay(call: CommandCall) -> CommandResult {

@@ -9,7 +9,7 @@ use super::matching::{Matched, match_update};
 use crate::books::PendingSize;
 use crate::change::Change;
 use crate::draft::Draft;
-use crate::ids::{ConfigId, EventId};
+use crate::ids::{ConfigId, EventId, ManagerId};
 use crate::notice::{ProviderEvent, ReceivingConfig, Update, VerifiedNotice};
 use crate::reason::{Reason, ReasonCode};
 use crate::refs::ProviderRef;
@@ -23,6 +23,9 @@ pub const UNMATCHED_PAYMENTS_MAX: usize = 4096;
 /// for seconds; what waits for a day is no business of the cashier's, and tens of thousands a day are a large shop's.
 const PENDING_PER_CONFIG_MAX: u64 = 16_384;
 const PENDING_MAX: u64 = 65_536;
+/// What a dismissed event's reason says, before the manager's id.
+const DISMISSED: &str = "dismissed by manager";
+
 /// The memory that they take.
 const PENDING_PER_CONFIG_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const PENDING_BYTES_MAX: u64 = 128 * 1024 * 1024;
@@ -129,6 +132,36 @@ pub fn give_up(draft: &mut Draft<'_>, events: impl IntoIterator<Item = EventId>)
     }
     draft.add(changes);
     given_up
+}
+
+/// What is known of an event that a person dismisses.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Dismissal {
+    /// It was listed, and is not any more.
+    Dismissed(Box<ProviderEvent>),
+    /// It waits for its transaction, or for a module that reads it, by itself.
+    WaitsByItself,
+    /// It waits for nothing.
+    WaitsForNothing,
+}
+
+/// Takes a payment that no transaction is known for from the list: a person states that it is no business of the cashier's. Its
+/// row stays, and a replay applies it if that was wrong.
+pub fn dismiss(draft: &mut Draft<'_>, id: EventId, by: ManagerId) -> Dismissal {
+    let Some(mut event) = draft.waiting_event(id) else { return Dismissal::WaitsForNothing };
+    if !event.is_unmatched_payment() {
+        return Dismissal::WaitsByItself;
+    }
+    let reason = Reason::new(ReasonCode::TransactionNotFound, format!("{DISMISSED} {by}"));
+    event.failure_reason = reason.to_string().into();
+    draft.add([Change::Event(Box::new(event.clone()))]);
+    Dismissal::Dismissed(Box::new(event))
+}
+
+/// Whether a person dismissed it.
+pub fn is_dismissed(event: &ProviderEvent) -> bool {
+    let words = event.failure_reason.strip_prefix(ReasonCode::TransactionNotFound.name());
+    words.and_then(|words| words.strip_prefix(": ")).is_some_and(|words| words.starts_with(DISMISSED))
 }
 
 /// Which listed payments make place for these: each time the oldest one of the config that has most, so that a merchant account

@@ -39,6 +39,7 @@ macro_rules! made {
 fn scenarios() -> Vec<(&'static str, Code, Scenario)> {
     use Scenario::{Plain, Prepared};
     const UPDATE: &str = commands::correction::UPDATE.name;
+    const DISMISS: &str = provider_event::DISMISS.name;
     const REPLAY: &str = provider_event::REPLAY.name;
     const REFUND: &str = refund::REFUND.name;
     const CANCEL: &str = refund::CANCEL.name;
@@ -122,6 +123,8 @@ fn scenarios() -> Vec<(&'static str, Code, Scenario)> {
         (customer_override::GET.name, Code::NotFound, Plain(r#"{"id":99}"#)),
         (customer_override::UPDATE.name, Code::NotFound, Plain(r#"{"id":99,"mode":1}"#)),
         (REPLAY, Code::NotFound, Plain(r#"{"id":99}"#)),
+        (DISMISS, Code::NotFound, Plain(r#"{"id":99,"reason":"r"}"#)),
+        (DISMISS, Code::WrongStatus, made!(money::applied_event(r#"{"id":1,"reason":"r"}"#))),
         (REPLAY, Code::ProviderUnavailable, made!(money::event_of_a_module_that_does_not_work())),
         (APPROVE, Code::NotFound, Plain(r#"{"id":99}"#)),
         (APPROVE, Code::Duplicate, made!(second::rejected_change())),

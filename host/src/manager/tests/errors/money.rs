@@ -167,6 +167,13 @@ pub(super) async fn event_of_a_module_that_does_not_work() -> Prepared {
     prepared(api, r#"{"id":1}"#)
 }
 
+/// Event 1 was applied: nobody waits for anything.
+pub(super) async fn applied_event(data: &str) -> Prepared {
+    let (api, reference) = opened().await;
+    paid_as(&api, "pay_1", &reference).await;
+    prepared(api, data)
+}
+
 /// Transaction 1, credited and then paid a second time since its ground was shown.
 pub(super) async fn changed_since(fields: &str) -> Prepared {
     let (api, reference) = opened().await;
