@@ -1,5 +1,6 @@
 //! The list of provider events: what it shows, to whom, and what it does not show yet.
 
+mod brands;
 mod dismiss;
 mod replay;
 

@@ -1,13 +1,16 @@
 //! What goes back of payments that a person credited from a review: it is taken, or listed as work that the command it names ends.
 
-use cashier_core::ids::Reference;
+use cashier_core::change::{Change, Stamp};
+use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::notice::{Reach, RefundStatement, StatedAmount, Update};
+use cashier_core::session::Actor;
 use cashier_core::status::ProviderStatus;
+use cashier_core::transaction::Transaction;
 
 use super::manual_money::resolution;
 use super::review::RESOLVE;
 use super::*;
-use crate::test_cashier::{AMOUNT, paid};
+use crate::test_cashier::{AMOUNT, LOGINS, paid};
 
 const WORK: &str = "MngGetCashierDutiesByFilter";
 
@@ -149,4 +152,61 @@ async fn what_went_back_of_an_order_that_a_person_credited_without_an_id_stays_i
     api.received(of_another_amount(&reference, "pay_2", 9_500)).await;
     api.resolved(open, "95.0").await;
     assert_eq!((api.posted(open), api.posted(other)), (9_500, 0), "it does not come back to the one it was taken from");
+}
+
+/// Of the payment `pay_2`, which ion4's order 1 is under review for, 95 went back under the reference of order 2, which is another
+/// brand's.
+async fn gone_back_under_another_brand() -> (ManagerApi, Reference) {
+    let env = TestCashier::new().await;
+    let context = ManagerContext { cashier: Arc::clone(&env.cashier), tokens: Arc::new(PlainTokens) };
+    let api = ManagerApi { env, context };
+    let (open, reference) = api.pending("k1").await;
+    let request = DepositRequest { login: LOGINS[1], amount: usd(12_345), ..deposit_request("of the other") };
+    let row = api.env.deposit_as(request).await.unwrap().transaction;
+    let (other, of_other) = (row.id, row.reference);
+    let stamp = Stamp { actor: Actor::System, request_id: "test".into(), now: api.env.cashier.clock.now() };
+    let decided = api.env.cashier.ledger.decide(&stamp, |draft| {
+        let row = draft.aggregate(other).unwrap().transaction;
+        draft.add([Change::Transaction(Box::new(Transaction { brand: "other".into(), ..row }))]);
+    });
+    decided.unwrap().durable().await.unwrap();
+    assert_eq!((open, other), (1, TransactionId(2)));
+    api.received(of_another_amount(&of_other, "pay_1", 12_345)).await;
+    api.received(of_another_amount(&reference, "pay_2", 9_500)).await;
+    api.received(refund(&of_other, "pay_2", 9_500)).await;
+    assert_eq!((api.posted(1), api.posted(2)), (0, 12_345 - 9_500), "the reference leads until then");
+    (api, of_other)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_went_back_under_another_brands_reference_is_shown_and_that_order_is_named_to_nobody_of_this_brand() {
+    const MOVED: &str = "what went back of its payment was moved here";
+    for (token, is_seen) in [("manager@ion4", false), ("manager", true)] {
+        let (api, of_other) = gone_back_under_another_brand().await;
+        let (number, answer) = api.command(token, RESOLVE, &resolution(1, "credit", Some("95.0"))).await;
+        api.env.run_for(10).await;
+        assert_eq!((number, answer["error"].as_str()), (409, Some("TRANSACTION_CHANGED")), "{answer}");
+        assert_eq!((api.posted(1), api.posted(2)), (0, 12_345), "{token}: it was moved");
+        let (_, records) = api.command(token, "MngGetCashierAuditByFilter", "{}").await;
+        let moved = records["rows"].as_array().unwrap().iter().find(|row| row["outcome"] == MOVED).unwrap().to_string();
+        let stated = answer["message"].as_str().unwrap().to_owned();
+        assert_eq!(stated.contains("stated with transaction 2"), is_seen, "{stated}");
+        assert_eq!(stated.contains("stated with an order of another brand"), !is_seen, "{stated}");
+        assert_eq!(moved.contains("of another brand"), !is_seen, "{moved}");
+        let (_, explained) = api.command("manager@ion4", "MngExplainCashierTransaction", r#"{"id":1}"#).await;
+        let texts = [stated, records.to_string(), explained.to_string()];
+        // Its id, reference, account, payment and amount.
+        let name = of_other.to_string();
+        let of_other = ["transaction 2", "\"2\"", &name, "2000012", "pay_1", "123.45", "12345"];
+        for text in if is_seen { &texts[2..] } else { &texts[..] } {
+            let named: Vec<&&str> = of_other.iter().filter(|one| text.contains(**one)).collect();
+            assert!(named.is_empty(), "{token}: {named:?} in {text}");
+        }
+        // Nor is this order named to the other brand.
+        let (number, explained) = api.command("manager@other", "MngExplainCashierTransaction", r#"{"id":2}"#).await;
+        let own = api.env.aggregate(TransactionId(1)).transaction.reference.to_string();
+        let text = explained.to_string();
+        assert!(number == 200 && !text.contains("transaction 1") && !text.contains(&own), "{text}");
+        assert_eq!(api.command("manager@other", "MngGetCashierAuditByFilter", "{}").await.1["count"], 0);
+    }
 }

@@ -8,39 +8,39 @@ use cashier_core::ids::{ConfigId, NoticeId, Reference, TransactionId};
 use super::super::*;
 use crate::test_cashier::{lock, paid};
 
-const REPLAY: &str = "MngReplayCashierProviderEvent";
-const ION4: TransactionId = TransactionId(1);
+pub(super) const REPLAY: &str = "MngReplayCashierProviderEvent";
+pub(super) const ION4: TransactionId = TransactionId(1);
 
 /// A deposit of 250 USD for the brand ion4, under config 1.
-async fn pending(api: &ManagerApi) -> Reference {
+pub(super) async fn pending(api: &ManagerApi) -> Reference {
     let request = DepositRequest { amount: usd(25_000), ..deposit_request("k") };
     api.env.deposit_as(request).await.unwrap().transaction.reference
 }
 
 /// A webhook that its config rejects, and its event.
-async fn rejected(api: &ManagerApi, body: &str) -> u64 {
+pub(super) async fn rejected(api: &ManagerApi, body: &str) -> u64 {
     api.env.raw_notice(Some(1), body.to_owned()).await.unwrap_err();
     api.env.run_for(1).await;
     newest(api).await
 }
 
 /// From now on the config verifies this body: its secret was entered wrong before.
-fn secret_is_right(api: &ManagerApi, body: &str, reference: &Reference) {
+pub(super) fn secret_is_right(api: &ManagerApi, body: &str, reference: &Reference) {
     lock(&api.env.provider.understood).insert(body.to_owned(), vec![confirmed("evt_1", reference)]);
 }
 
-fn confirmed(event: &str, reference: &Reference) -> cashier_core::notice::Update {
+pub(super) fn confirmed(event: &str, reference: &Reference) -> cashier_core::notice::Update {
     use cashier_core::notice::{StatedAmount, Update};
     Update { amount: Some(StatedAmount::Exact(usd(25_000))), ..paid(event, reference) }
 }
 
-async fn newest(api: &ManagerApi) -> u64 {
+pub(super) async fn newest(api: &ManagerApi) -> u64 {
     let (_, all) =
         api.command("manager", "MngGetCashierProviderEventsByFilter", r#"{"orderBy":[["id","desc"]]}"#).await;
     all["rows"][0]["id"].as_u64().unwrap()
 }
 
-fn replays_recorded(api: &ManagerApi) -> usize {
+pub(super) fn replays_recorded(api: &ManagerApi) -> usize {
     let replayed =
         |body: &Body| matches!(body, Body::Audit(record) if &*record.command == REPLAY && record.outcome == "replayed");
     api.env.disk.bodies().iter().filter(|body| replayed(body)).count()
@@ -196,33 +196,6 @@ async fn f4_all_events_of_a_config_since_a_time_are_recovered_in_turns_oldest_fi
 }
 
 #[tokio::test(start_paused = true)]
-async fn f4_another_brand_and_another_role_replay_nothing() {
-    let api = ManagerApi::open().await;
-    let reference = pending(&api).await;
-    let id = rejected(&api, "lost 1").await;
-    secret_is_right(&api, "lost 1", &reference);
-    let event = format!(r#"{{"where":[["id","=",{id}]]}}"#);
-    let stored = async || api.command("manager", super::LIST, &event).await.1["rows"][0].clone();
-    let before = stored().await;
-    let one = format!(r#"{{"id":{id}}}"#);
-    let all = r#"{"provider_config_id":1,"since":0}"#;
-    for data in [&*one, all] {
-        assert_eq!(api.error("manager@other", REPLAY, data).await, (404, "RET_ERR_NOTFOUND".into()), "{data}");
-        assert_eq!(api.error("customer", REPLAY, data).await, (403, "PERMISSION_DENIED".into()), "{data}");
-    }
-    for data in [r#"{"id":99}"#, r#"{"provider_config_id":99,"since":0}"#] {
-        assert_eq!(api.error("manager", REPLAY, data).await, (404, "RET_ERR_NOTFOUND".into()), "{data}");
-    }
-    api.env.run_for(2).await;
-    assert_eq!((stored().await, api.env.status(ION4), api.env.trading.balance()), (before.clone(), 1, 0));
-    // What they were refused would have changed something.
-    let (number, replayed) = api.command("manager@ion4", REPLAY, &one).await;
-    api.env.run_for(2).await;
-    assert_eq!((number, &replayed["changed"], api.env.status(ION4)), (200, &json!(1), 3), "{replayed}");
-    assert_ne!(stored().await, before);
-}
-
-#[tokio::test(start_paused = true)]
 async fn f4_requests_that_name_no_event_or_two_ways_are_refused() {
     let api = ManagerApi::open().await;
     let wrong = [
@@ -253,33 +226,6 @@ async fn f4_a_module_that_does_not_work_and_a_body_that_is_not_there_change_noth
     let (_, all) = api.command("manager", REPLAY, r#"{"provider_config_id":1,"since":0}"#).await;
     let verdicts: Vec<&Value> = all["outcomes"].as_array().unwrap().iter().map(|one| &one["verdict"]).collect();
     assert_eq!(verdicts, [&json!("body deleted"), &json!("body deleted")], "{all}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn f4_money_of_another_brand_that_shares_the_merchant_account_is_neither_moved_nor_shown() {
-    let api = ManagerApi::open().await;
-    let reference = pending(&api).await;
-    // It came to the endpoint of the other brand's config, which rejected it.
-    api.env.raw_notice(Some(3), "lost 1".to_owned()).await.unwrap_err();
-    api.env.run_for(1).await;
-    let id = newest(&api).await;
-    secret_is_right(&api, "lost 1", &reference);
-    let since = r#"{"provider_config_id":3,"since":0}"#;
-    for dry_run in [1, 0] {
-        let one = format!(r#"{{"id":{id},"dry_run":{dry_run}}}"#);
-        assert_eq!(api.error("manager@other", REPLAY, &one).await, (404, "RET_ERR_NOTFOUND".into()));
-    }
-    let (_, turn) = api.command("manager@other", REPLAY, since).await;
-    assert_eq!((&turn["outcomes"], &turn["done"]), (&json!([]), &json!(0)), "{turn}");
-    // One that was read is about the other brand, whose events of this config are not there for this session.
-    let _ = api.env.notice(Some(3), vec![confirmed("evt_2", &reference)]).await;
-    api.env.run_for(2).await;
-    let calls = api.all_records().len();
-    let (_, turn) = api.command("manager@other", REPLAY, since).await;
-    assert_eq!((&turn["outcomes"], &turn["done"]), (&json!([]), &json!(0)), "{turn}");
-    assert_eq!((api.all_records().len(), replays_recorded(&api)), (calls, 0), "no record names it");
-    let (_, turn) = api.command("manager", REPLAY, since).await;
-    assert_ne!(turn["done"], json!(0), "a session of every brand recovers them: {turn}");
 }
 
 #[tokio::test(start_paused = true)]
