@@ -9,16 +9,44 @@ use cashier_core::time::UnixTime;
 use cashier_host::app::Listeners;
 use cashier_host::http::session::{SessionKeys, issue_token};
 use cashier_host::settings::Settings;
+use http::Method;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::artifacts;
+use crate::clock::ClockSpeed;
 use crate::deployment::{NO_RATE_LIMIT, import_roster, settings_text, write, write_files};
-use crate::waiting::WAIT_MAX;
+use crate::http::Http;
+use crate::waiting::{WAIT_MAX, eventually};
 
-/// How long the process may take until its listeners are open.
-const START_TIME_MAX: Duration = Duration::from_secs(20);
+/// What the system says of a port that another socket holds.
+const IN_USE: &str = "Address already in use";
+
+/// Serves from the settings of a folder, whose watch listener is at the port `watch`, once it is ready; `None` where another
+/// socket holds one of its ports.
+pub async fn serve(folder: &Path, watch: u16) -> Option<Child> {
+    let log_file = folder.join("cashier.log");
+    let log = std::fs::File::create(&log_file).expect("a log file");
+    let mut program = Command::new(artifacts::cashier());
+    program.args(["serve", "--settings", "cashier.toml"]).current_dir(folder).stdout(Stdio::null()).stderr(log);
+    let mut child = program.kill_on_drop(true).spawn().expect("the cashier starts");
+    let (http, url) = (Http::new(), format!("http://127.0.0.1:{watch}/readyz"));
+    let logged = || std::fs::read_to_string(&log_file).unwrap_or_default();
+    eventually("the server to start", async || {
+        if child.try_wait().expect("a child can be waited for").is_some() {
+            assert!(logged().contains(IN_USE), "the server did not start: {}", logged());
+            return Some(false);
+        }
+        // Another test's server may be at that port.
+        let is_own = logged().contains("listeners opened");
+        let is_ready =
+            is_own && http.try_send(Method::GET, &url, &[], "").await.is_ok_and(|answer| answer.status == 200);
+        is_ready.then_some(true)
+    })
+    .await
+    .then_some(child)
+}
 
 /// Output and exit code of a command that ends by itself.
 #[derive(Debug)]
@@ -71,7 +99,7 @@ impl CashierProcess {
 
     /// The same without a roster: the settings file exists and there are no accounts.
     pub fn without_roster(folder: &Path, peers: &[&str]) -> Self {
-        write_files(folder, peers);
+        write_files(folder, peers, ClockSpeed::Times(1));
         write(&folder.join("cashier.toml"), &settings_text(None, NO_RATE_LIMIT));
         Self {
             folder: folder.to_path_buf(),
@@ -84,8 +112,15 @@ impl CashierProcess {
         }
     }
 
-    /// Starts the process and waits until it is ready; the same addresses every time.
+    /// Starts the process and waits until it is ready; the same addresses every time. For a moment a connection of another test
+    /// may hold one of them.
     pub async fn start(&mut self) -> Listeners {
+        eventually("the addresses to be free", async || self.try_start().await).await
+    }
+
+    /// The same, once; `None` where an address is in use.
+    async fn try_start(&mut self) -> Option<Listeners> {
+        let logged = self.log().len();
         let mut lines = self.spawn();
         let opening = async {
             let mut found = Vec::new();
@@ -95,16 +130,19 @@ impl CashierProcess {
                     found.push(address.parse().expect("an address"));
                 }
                 if let [customer, manager, watch] = found[..] {
-                    return Listeners { customer, manager, watch };
+                    return Some(Listeners { customer, manager, watch });
                 }
             }
-            panic!("the cashier did not start: {}", self.log());
+            let log = self.log();
+            let is_in_use = log.get(logged..).is_some_and(|log| log.contains(IN_USE));
+            assert!(is_in_use, "the cashier did not start: {log}");
+            None
         };
-        let addresses = tokio::time::timeout(START_TIME_MAX, opening).await.expect("the cashier starts in time");
+        let addresses = tokio::time::timeout(WAIT_MAX, opening).await.expect("the cashier starts in time")?;
         // The rest of its output is read and dropped, so that it never blocks on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         self.addresses = Some(addresses);
-        addresses
+        Some(addresses)
     }
 
     /// Starts the process at the addresses of its last start, and waits for nothing.

@@ -91,7 +91,7 @@ impl Deployment {
         let clock = DeploymentClock::starting(plan.start, plan.clock_speed);
         let sandbox = TestSandbox::start(clock.clone(), plan.seed).await;
         let stripe = StripeStub::start(plan.live_stripe).await;
-        write_files(folder.path(), &[sandbox.url(), stripe.url()]);
+        write_files(folder.path(), &[sandbox.url(), stripe.url()], plan.clock_speed);
         let faulty_server = plan.faulty_trading.then(|| FaultyTradingServer::open(&folder.path().join("elsewhere")));
         let settings = settings(folder.path(), None, &plan.settings);
         let keys = SessionKeys::parse(&settings.session_keys).expect("keys");
@@ -240,8 +240,11 @@ impl Deployment {
     }
 }
 
+/// How long one call into a module may take by the machine's clock, in milliseconds: what plugins.toml has without a word.
+const CALL_MS: u32 = 2_000;
+
 /// Writes keys and module list, and makes the folders.
-pub(crate) fn write_files(folder: &Path, peers: &[&str]) {
+pub(crate) fn write_files(folder: &Path, peers: &[&str], clock_speed: ClockSpeed) {
     write(&folder.join("session.key"), &format!("test:{}\n", "5e".repeat(32)));
     write(&folder.join("seal.key"), &format!("1:{}\n", "a7".repeat(32)));
     #[cfg(unix)]
@@ -249,17 +252,25 @@ pub(crate) fn write_files(folder: &Path, peers: &[&str]) {
         let owner_alone = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(folder.join(key), owner_alone).expect("a file of ours");
     }
-    write(&folder.join("plugins.toml"), &plugins(peers));
+    write(&folder.join("plugins.toml"), &plugins(peers, clock_speed));
     std::fs::create_dir_all(folder.join("bases")).expect("a folder");
 }
 
-fn plugins(peers: &[&str]) -> String {
+fn plugins(peers: &[&str], clock_speed: ClockSpeed) -> String {
     // Both must be built; the cashier finds them by name.
     let _ = (artifacts::module("sandbox"), artifacts::module("stripe"));
     let addresses: Vec<String> = peers.iter().map(|url| format!("{:?}", url.trim_start_matches("http://"))).collect();
     let addresses = addresses.join(", ");
+    // A clock that runs faster must leave a call as long as the machine's own: otherwise a busy one is late.
+    let call_ms = match clock_speed {
+        ClockSpeed::Stopped | ClockSpeed::Times(0) => CALL_MS,
+        ClockSpeed::Times(times) => CALL_MS * times,
+    };
     let module = |name: &str| {
-        format!("[[module]]\nname = \"{name}\"\nallow_hosts = [\"127.0.0.1\"]\nallow_private = [{addresses}]\n")
+        format!(
+            "[[module]]\nname = \"{name}\"\nallow_hosts = [\"127.0.0.1\"]\nallow_private = [{addresses}]\n\
+             limits = {{ call_ms = {call_ms} }}\n"
+        )
     };
     format!("folders = [{:?}]\n\n{}\n{}", artifacts::built(), module("sandbox"), module("stripe"))
 }

@@ -7,7 +7,7 @@ use crate::deployment::{Deployment, DeploymentPlan};
 use crate::http::HttpAnswer;
 use crate::roster::LOGIN;
 use crate::stripe_stub::{StripeEventFields, signed};
-use crate::waiting::eventually;
+use crate::waiting::{WAIT_MAX, eventually, eventually_within};
 
 /// A pending deposit of 250 USD through Stripe.
 pub struct PendingDeposit {
@@ -69,10 +69,15 @@ impl PendingDeposit {
         self.deployment.manager().transaction(self.id).await
     }
 
-    /// Credited by exactly one posting.
+    /// Credited by exactly one posting. The answer to a webhook or a replay does not wait for one that takes long, and the
+    /// balance changes a moment before the cashier has recorded it.
     pub async fn credited_once(&self) {
-        let transaction = self.posted_once().await;
-        assert_eq!(transaction["status"], json!(3), "{transaction}");
+        eventually_within(WAIT_MAX, "the credit", async || {
+            let seen = self.seen().await;
+            if seen["transaction"]["status"] == json!(3) { Ok(()) } else { Err(seen.to_string()) }
+        })
+        .await;
+        self.posted_once().await;
     }
 
     /// Exactly one posting, of the whole amount, whatever the status.

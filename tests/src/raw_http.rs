@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::waiting::WAIT_MAX;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -57,11 +58,12 @@ impl RawConnection {
         self.stream.write_all(bytes).await.is_ok()
     }
 
-    /// Reads until the other side closes or stays silent for too long.
+    /// Reads until the other side closes; fails where it does not.
     pub async fn read_all(&mut self) -> String {
         let mut whole = Vec::new();
+        let reading = tokio::time::timeout(WAIT_MAX, self.stream.read_to_end(&mut whole)).await;
         // A reset connection ends the answer as a close does.
-        let _ = tokio::time::timeout(ANSWER_TIME_MAX, self.stream.read_to_end(&mut whole)).await;
+        let _ = reading.expect("the connection is closed");
         String::from_utf8_lossy(&whole).into_owned()
     }
 

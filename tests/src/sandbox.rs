@@ -15,6 +15,11 @@ use crate::signing;
 pub const API_KEY: &str = "sk_sandbox_4c1f7a90";
 pub const WEBHOOK_SECRET: &str = "whsec_sandbox_b2d80e65";
 
+/// Delays of retries that go on for some seventy seconds: longer than a cashier is away in a test, and more than a minute,
+/// after which the payment is found by a query.
+pub const LONG_RETRIES: [u64; 15] =
+    [100, 200, 400, 800, 1600, 3200, 6400, 6400, 6400, 6400, 6400, 6400, 6400, 6400, 6400];
+
 /// A running service with the test's clock and randomness.
 pub struct TestSandbox {
     running: Option<RunningSandbox>,

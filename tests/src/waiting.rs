@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a condition may take on a busy machine; no assertion depends on how fast it was met.
-pub const WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a condition may take on a busy machine; no assertion depends on how fast it was met. What failed once is tried again
+/// after a minute, such as a query.
+pub const WAIT_MAX: Duration = Duration::from_secs(240);
 
 /// Polls until there is a value, and fails with `what` after [`WAIT_MAX`].
 pub async fn eventually<T>(what: &str, mut poll: impl AsyncFnMut() -> Option<T>) -> T {

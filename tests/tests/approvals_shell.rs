@@ -1,20 +1,16 @@
 //! What waits for a second person, decided from the host's own shell at a running server: listed, rejected, and approved by one
 //! person alone, which the records and the log show.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
-use cashier_tests::artifacts;
-use cashier_tests::cashier_process::{CashierProcess, run};
+use cashier_tests::cashier_process::{CashierProcess, run, serve};
 use cashier_tests::http::Http;
 use cashier_tests::manager::ManagerClient;
 use cashier_tests::waiting::eventually;
-use http::Method;
 use serde_json::json;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 /// Starts a server whose settings ask for a second person and name these ports.
 async fn start(folder: &Path, [customer, manager, watch]: [u16; 3]) -> Child {
@@ -25,18 +21,7 @@ async fn start(folder: &Path, [customer, manager, watch]: [u16; 3]) -> Child {
          second_person = [\"enabling\"]\n[manager_rights]\nMngUpdateCashierProviderConfig = [\"SESSION_DEALER\"]\n"
     );
     std::fs::write(folder.join("cashier.toml"), settings).unwrap();
-    let log = std::fs::File::create(folder.join("cashier.log")).unwrap();
-    let mut program = Command::new(artifacts::cashier());
-    program.args(["serve", "--settings", "cashier.toml"]).current_dir(folder);
-    let child = program.stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn().unwrap();
-    let (http, url) = (Http::new(), format!("http://127.0.0.1:{watch}/readyz"));
-    for _ in 0..600 {
-        if matches!(http.try_send(Method::GET, &url, &[], "").await, Ok(answer) if answer.status == 200) {
-            return child;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the server did not start: {}", std::fs::read_to_string(folder.join("cashier.log")).unwrap());
+    eventually("the ports to be free", async || serve(folder, watch).await).await
 }
 
 async fn shell(folder: &Path, command: &[&str]) -> (Option<i32>, String) {

@@ -1,21 +1,18 @@
 //! The roster while the server runs: the import of the command line goes through the server that holds the database, whole or
 //! not at all, and managers update customers, accounts and groups by command.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
-use cashier_tests::artifacts;
-use cashier_tests::cashier_process::{CashierProcess, CommandOutput, run};
+use cashier_tests::cashier_process::{CashierProcess, CommandOutput, run, serve};
 use cashier_tests::customer::CustomerClient;
 use cashier_tests::http::Http;
 use cashier_tests::manager::ManagerClient;
 use cashier_tests::roster::{self, CUSTOMER, LOGIN};
-use http::Method;
+use cashier_tests::waiting::eventually;
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 const IMPORT: [&str; 5] = ["trading", "import", "roster.json", "--settings", "cashier.toml"];
 
@@ -31,33 +28,20 @@ impl Server {
     async fn start(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let _ = CashierProcess::without_roster(folder.path(), &[]);
-        let ports = free_ports();
-        let [customer, manager, watch] = ports;
-        let settings = format!(
-            "customer_listen = \"127.0.0.1:{customer}\"\nmanager_listen = \"127.0.0.1:{manager}\"\n\
-             watch_listen = \"127.0.0.1:{watch}\"\nsession_keys_file = \"session.key\"\nseal_keys_file = \"seal.key\"\n{more}"
-        );
-        std::fs::write(folder.path().join("cashier.toml"), settings).unwrap();
-        let imported = import(folder.path(), &roster::standard()).await;
-        assert_eq!(imported.code, Some(0), "{imported:?}");
-        let log = std::fs::File::create(folder.path().join("cashier.log")).unwrap();
-        let child = Command::new(artifacts::cashier())
-            .args(["serve", "--settings", "cashier.toml"])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let server = Self { folder, ports, _child: child };
-        let (http, url) = (Http::new(), format!("http://127.0.0.1:{watch}/readyz"));
-        for _ in 0..600 {
-            if matches!(http.try_send(Method::GET, &url, &[], "").await, Ok(answer) if answer.status == 200) {
-                return server;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the server did not start: {}", server.log());
+        let (ports, child) = eventually("free ports", async || {
+            let ports = free_ports();
+            let [customer, manager, watch] = ports;
+            let settings = format!(
+                "customer_listen = \"127.0.0.1:{customer}\"\nmanager_listen = \"127.0.0.1:{manager}\"\n\
+                 watch_listen = \"127.0.0.1:{watch}\"\nsession_keys_file = \"session.key\"\nseal_keys_file = \"seal.key\"\n{more}"
+            );
+            std::fs::write(folder.path().join("cashier.toml"), settings).unwrap();
+            let imported = import(folder.path(), &roster::standard()).await;
+            assert_eq!(imported.code, Some(0), "{imported:?}");
+            Some((ports, serve(folder.path(), watch).await?))
+        })
+        .await;
+        Self { folder, ports, _child: child }
     }
 
     fn log(&self) -> String {
@@ -142,14 +126,14 @@ async fn n8_a_roster_is_imported_while_the_server_runs_whole_or_not_at_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn n8_a_roster_is_imported_under_every_rule_that_the_settings_have_for_tokens() {
-    let rules = "session_issuers = [\"shop\", \"crm\"]\nsession_audiences = [\"cashier\"]\nsession_lifetime_max = 5\n\
+    let rules = "session_issuers = [\"shop\", \"crm\"]\nsession_audiences = [\"cashier\"]\nsession_lifetime_max = 50\n\
                  require_brand_claim = true\n";
     let server = Server::start(rules).await;
     let folder = server.folder.path();
     let roster = json!({"customers": [roster::customer(50, "ion4")]});
     let imported = import(folder, &roster).await;
     assert_eq!((imported.code, &*imported.err), (Some(0), ""), "{}", server.log());
-    let admin = server.manager(&["--role", "admin", "--id", "3", "--every-brand", "--ttl", "5s"]).await;
+    let admin = server.manager(&["--role", "admin", "--id", "3", "--every-brand", "--ttl", "50s"]).await;
     admin.run("MngUpdateCustomer", &roster::customer(51, "ion4")).await;
 
     let key = std::fs::read_to_string(folder.join("session.key")).unwrap();

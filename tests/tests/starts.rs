@@ -42,8 +42,7 @@ impl HeldStart {
     /// Stopped with one deposit that waits for its payment; returns its hosted page and its id.
     async fn prepare() -> (Self, String, u64) {
         let folder = tempfile::tempdir().unwrap();
-        let delays = [200; 100];
-        let sandbox = TestSandbox::start_with(DeploymentClock::system_time(), 1, &delays).await;
+        let sandbox = TestSandbox::start_with(DeploymentClock::system_time(), 1, &sandbox::LONG_RETRIES).await;
         let mut process = CashierProcess::prepare(folder.path(), &[sandbox.url()], &roster::standard()).await;
         let addresses = process.start().await;
         let (http, of) = (Http::new(), |address| format!("http://{address}"));

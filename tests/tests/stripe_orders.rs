@@ -7,6 +7,7 @@ use cashier_tests::customer::order;
 use cashier_tests::deployment::Deployment;
 use cashier_tests::roster::LOGIN;
 use cashier_tests::stripe_stub;
+use cashier_tests::waiting::{WAIT_MAX, eventually};
 use futures_util::{StreamExt, stream};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
@@ -361,15 +362,17 @@ async fn ends(deployment: &Deployment, set: &EventSet, config: u64, seed: u64) -
     for event in &order {
         let body = event.to_string().into_bytes();
         let signature = signature(deployment.clock.unix(), &body);
-        let answer = deployment.webhook("stripe", ("stripe-signature", &signature), &body).await;
+        let answer = eventually("the webhook to be accepted", async || {
+            let answer = deployment.webhook("stripe", ("stripe-signature", &signature), &body).await;
+            (answer.status != 503).then_some(answer)
+        });
+        let answer = answer.await;
         assert_eq!(answer.status, 200, "{}: {}", set.name, answer.text());
     }
     let expected = (set.ends.0, set.ends.1, set.ends.2.to_owned());
-    for _ in 0..400 {
-        if standing(deployment, payment.id) == expected {
-            break;
-        }
-        // Postings that were not made within the webhook's own time.
+    // Postings that were not made within the webhook's own time.
+    let began = std::time::Instant::now();
+    while standing(deployment, payment.id) != expected && began.elapsed() < WAIT_MAX {
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
     let names = order.iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned());

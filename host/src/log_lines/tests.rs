@@ -331,10 +331,10 @@ fn k7_the_end_waits_for_a_slow_reader_only_so_long_in_all() {
     queue.overflow_to(path.clone());
     flood(&queue, 1);
     queue.put(b"security last\n", LineKind::Security);
-    // Two minutes of lines wait.
+    // Two minutes of lines wait: half of that is far from both on a busy machine.
     let began = Instant::now();
     drop(guard);
-    assert!(began.elapsed() < END_TOTAL_MAX + END_TIME_MAX);
+    assert!(began.elapsed() < Duration::from_secs(60));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "security last\n");
 }
 
