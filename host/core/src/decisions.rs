@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::aggregate::{Aggregate, DecisionContext};
 use crate::change::Change;
 use crate::facts::{MismatchKind, PersonFact, ProviderFact, ReviewHold};
-use crate::ids::OperationId;
+use crate::ids::{ManagerId, OperationId};
 use crate::money::Money;
 use crate::operation::{BalanceOperation, PostingOutcome};
 use crate::reason::ReasonCode;
@@ -186,8 +186,35 @@ pub struct Correction {
     pub status: Option<TransactionStatus>,
     /// The manager's own words about the status; empty takes them back.
     pub failure_reason: Option<Box<str>>,
-    /// Both texts as they are to be stored, with their length before.
-    pub texts: Option<(Texts, usize)>,
+    pub texts: Option<WrittenTexts>,
+}
+
+/// Texts that a manager writes, both as they were and as they are to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenTexts {
+    pub before: Texts,
+    pub after: Texts,
+    pub by: ManagerId,
+}
+
+impl WrittenTexts {
+    /// What is remembered of it, of a transaction that persons process: its texts say where the money goes or came from. A
+    /// provider's deposit is decided about by what its provider states.
+    fn facts(&self, nature: Nature) -> Vec<PersonFact> {
+        let by = self.by;
+        match nature {
+            Nature::ProviderDeposit => Vec::new(),
+            Nature::ManualDeposit | Nature::ManualWithdrawal => {
+                let comment = self.before.comment != self.after.comment;
+                let metadata = self.before.metadata_json != self.after.metadata_json;
+                let written = [
+                    comment.then_some(PersonFact::CommentWritten { by }),
+                    metadata.then_some(PersonFact::MetadataWritten { by }),
+                ];
+                written.into_iter().flatten().collect()
+            }
+        }
+    }
 }
 
 /// Writes a status, a reason or texts by hand. No money moves: a written status stops it until a person permits it again.
@@ -216,15 +243,20 @@ pub fn correct(known: &Aggregate, correction: &Correction, at: DecisionContext) 
     {
         row.facts.take_decision(at.seq, at.now, PersonFact::Explained { words: words.clone() })?;
     }
-    if let Some((texts, before)) = &correction.texts {
+    if let Some(written) = &correction.texts {
         if may_be_sent_again(row) {
             return Err(nothing(
                 "the order may be sent to its provider again as it is: its texts do not change until it ended",
             ));
         }
-        row.has_texts = !texts.is_default();
-        let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
-        row.stored_bytes = row.stored_bytes.saturating_sub(length(*before)).saturating_add(length(texts.len()));
+        let facts = written.facts(row.nature());
+        // Both texts of one command are taken together.
+        facts.iter().try_for_each(|fact| row.facts.check_decision(fact, at.now))?;
+        facts.into_iter().for_each(|fact| row.facts.record_person(at.seq, at.now, fact));
+        row.has_texts = !written.after.is_default();
+        let length = |texts: &Texts| u32::try_from(texts.len()).unwrap_or(u32::MAX);
+        let other = row.stored_bytes.saturating_sub(length(&written.before));
+        row.stored_bytes = other.saturating_add(length(&written.after));
     }
     Ok(next.settled(known, at))
 }

@@ -11,7 +11,7 @@ mod refunds;
 mod resolved;
 mod reversed;
 
-pub use self::decision_limits::{DECISION_PAUSE_SECONDS, DECISIONS_MAX, DECISIONS_WITH_REVIEWS_MAX};
+pub use self::decision_limits::{DECISION_PAUSE_SECONDS, DECISIONS_MAX, DECISIONS_WITH_REVIEWS_MAX, TEXTS_WRITTEN_MAX};
 pub use self::refunds::{ManagerRefund, RefundPhase, RefundSending, RefusedBy};
 pub(crate) use self::resolved::ResolvedCredit;
 use crate::ids::{ManagerId, Seq, TransactionId};
@@ -138,6 +138,11 @@ macro_rules! person_fact_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         12 "entered_beside" EnteredBeside { deposit: TransactionId };
         /// Why, in a manager's own words; empty takes earlier ones back.
         13 "explained" Explained { words: Box<str> };
+        /// A manager wrote another comment of a transaction that persons process: it may say where the money goes, so who
+        /// read the one before does not decide about this one. What it says is no fact.
+        14 "comment_written" CommentWritten { by: ManagerId };
+        /// The same of its metadata.
+        15 "metadata_written" MetadataWritten { by: ManagerId };
         /// What the requested refund came with: the key of its request, which may be empty, and why.
         20 "refund_reason" RefundReason { id: Box<str>, key: Box<str>, reason: Box<str> };
         /// The call to the provider may have left from here on, under the config's terms of this version; `before` was
@@ -338,7 +343,9 @@ impl PersonFact {
             | Self::Entered { .. }
             | Self::CancelledByCustomer
             | Self::EnteredBeside { .. }
-            | Self::Explained { .. } => false,
+            | Self::Explained { .. }
+            | Self::CommentWritten { .. }
+            | Self::MetadataWritten { .. } => false,
         }
     }
 }

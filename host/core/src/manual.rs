@@ -9,7 +9,7 @@ use crate::aggregate::{Aggregate, DecisionContext};
 use crate::change::Change;
 use crate::draft::Draft;
 use crate::facts::PersonFact;
-use crate::ids::{CustomerId, Login, ManagerId, TransactionId};
+use crate::ids::{CustomerId, Login, ManagerId, Seq, TransactionId};
 use crate::money::Money;
 use crate::operation::{self, BalanceOperation};
 use crate::refusal::{Refusal, RefusalCode};
@@ -106,7 +106,7 @@ pub fn open(
 ///
 /// # Errors
 /// 400 for a transaction of a provider; 409 where it was decided already or too often; 403 where two persons are needed and this one
-/// entered it.
+/// entered it, or wrote one of its texts last.
 pub fn process(
     known: &Aggregate,
     by: ManagerId,
@@ -114,15 +114,42 @@ pub fn process(
     at: DecisionContext,
 ) -> Result<Vec<Change>, Refusal> {
     check_undecided(known)?;
-    if second_person && known.transaction.entered_by() == Some(by) {
-        let message = "who entered it may not process it: second_person names manual";
-        return Err(Refusal::new(RefusalCode::PermissionDenied, message));
+    if second_person {
+        if known.transaction.entered_by() == Some(by) {
+            return Err(needs_another("who entered it"));
+        }
+        check_texts_are_of_another(known, by, Seq(0))?;
     }
     let mut next = known.clone();
     next.transaction.approved_by = by;
     next.transaction.approved_time = at.now;
     next.transaction.facts.take_decision(at.seq, at.now, PersonFact::Approved)?;
     Ok(next.settled(known, at))
+}
+
+/// Whether another attempt to post it may be permitted by this manager where two persons are needed: not by who wrote a text of
+/// it after it was approved, which nobody else approved.
+///
+/// # Errors
+/// 403 for that manager.
+pub fn check_second_person(known: &Aggregate, by: ManagerId) -> Result<(), Refusal> {
+    let approvals = known.transaction.facts.persons.iter().filter(|known| known.fact == PersonFact::Approved);
+    match approvals.map(|known| known.seq).max() {
+        Some(approved) if !known.transaction.is_rejected_manual() => check_texts_are_of_another(known, by, approved),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_texts_are_of_another(known: &Aggregate, by: ManagerId, after: Seq) -> Result<(), Refusal> {
+    match known.transaction.text_is_of(by, after) {
+        true => Err(needs_another("who wrote its comment or metadata as they are")),
+        false => Ok(()),
+    }
+}
+
+fn needs_another(who: &str) -> Refusal {
+    let message = format!("{who} may not process it: second_person names manual, so another manager must");
+    Refusal::new(RefusalCode::PermissionDenied, message)
 }
 
 /// Rejects: nothing is owed.

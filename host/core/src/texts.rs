@@ -19,6 +19,11 @@ impl Default for Texts {
 }
 
 impl Texts {
+    /// What a text states: empty where it states nothing.
+    pub fn stated(text: &str) -> &str {
+        if *text == *NO_METADATA { "" } else { text }
+    }
+
     /// There is nothing to store.
     pub fn is_default(&self) -> bool {
         self.comment.is_empty() && *self.metadata_json == *NO_METADATA
@@ -26,8 +31,7 @@ impl Texts {
 
     /// Bytes that storing them takes.
     pub fn len(&self) -> usize {
-        let metadata = if *self.metadata_json == *NO_METADATA { 0 } else { self.metadata_json.len() };
-        self.comment.len() + metadata
+        self.comment.len() + Self::stated(&self.metadata_json).len()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -192,6 +192,19 @@ impl Transaction {
         })
     }
 
+    /// Whether this manager wrote its comment or its metadata as it is now, after this commit.
+    pub fn text_is_of(&self, manager: ManagerId, after: Seq) -> bool {
+        let (mut comment, mut metadata) = (None, None);
+        for known in &self.facts.persons {
+            match &known.fact {
+                PersonFact::CommentWritten { by } => comment = comment.max(Some((known.seq, *by))),
+                PersonFact::MetadataWritten { by } => metadata = metadata.max(Some((known.seq, *by))),
+                _ => {}
+            }
+        }
+        [comment, metadata].into_iter().flatten().any(|(seq, by)| by == manager && seq > after)
+    }
+
     /// Entered or requested by hand, and rejected or taken back after any approval.
     pub fn is_rejected_manual(&self) -> bool {
         let newest = self.facts.persons.iter().filter_map(|known| match &known.fact {

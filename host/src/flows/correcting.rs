@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::change::Body;
-use cashier_core::decisions::{self, Correction};
+use cashier_core::decisions::{self, Correction, WrittenTexts};
+use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
 use cashier_core::ids::TransactionId;
+use cashier_core::provider_config::Secret;
 use cashier_core::refusal::Refusal;
 use cashier_core::status::TransactionStatus;
 use cashier_core::texts::Texts;
 
 use super::decisions::{Decision, decide};
-use super::manager_act::{ManagerAct, recorded};
+use super::manager_act::ManagerAct;
 use super::{Cashier, transactions};
 use crate::ledger::Estimate;
 
@@ -60,20 +62,36 @@ pub async fn correct(
         // Before they change: what is read from now on is read from the disk.
         cashier.archive.texts_change(id);
     }
-    let texts = changed.clone().map(|texts| (texts, before.len()));
+    let by = act.session.manager_id();
+    let texts = changed.map(|after| WrittenTexts { before: Texts::clone(&before), after, by });
     let correction = Correction { status, failure_reason, texts };
-    let corrected = decide(cashier, act, id, |draft, known| {
-        let changes = decisions::correct(known, &correction, draft.context())?;
-        draft.add(changes);
-        let mut stated = Vec::new();
-        if let Some(texts) = &changed {
-            stated.extend((texts.comment != before.comment).then(|| recorded("comment", "", "changed")));
-            stated.extend(
-                (texts.metadata_json != before.metadata_json).then(|| recorded("metadata_json", "", "changed")),
-            );
-            draft.store(Body::Texts { transaction_id: id, texts: texts.clone() });
+    // The ground is judged here: what repeats a command whose answer was lost changes nothing, and is answered as before.
+    let unjudged = act.clone().on(None);
+    let corrected = decide(cashier, &unjudged, id, |draft, known| {
+        let judged = decisions::correct(known, &correction, draft.context());
+        if !matches!(&judged, Ok(changes) if changes.is_empty() && correction.texts.is_none()) {
+            act.check_ground(&known.transaction)?;
         }
-        Ok(Decision { stated, ..Decision::default() })
+        draft.add(judged?);
+        let Some(written) = &correction.texts else { return Ok(Decision::default()) };
+        draft.store(Body::Texts { transaction_id: id, texts: written.after.clone() });
+        Ok(Decision { stated: recorded_texts(written), ..Decision::default() })
     });
     corrected.await
+}
+
+/// Which texts changed, as the record shows them: nobody reads there what a customer wrote, only whether it is the same.
+fn recorded_texts(written: &WrittenTexts) -> Vec<FieldChange> {
+    let WrittenTexts { before, after, by: _ } = written;
+    let fields = [
+        ("comment", [&before.comment, &after.comment]),
+        ("metadata_json", [&before.metadata_json, &after.metadata_json]),
+    ];
+    let changed = fields.into_iter().filter(|(_, [before, after])| before != after);
+    changed
+        .map(|(field, texts)| {
+            let [before, after] = texts.map(|text| AuditedValue::Hidden(Secret::new(Texts::stated(text))));
+            FieldChange { field: field.into(), class: FieldClass::Other, before, after }
+        })
+        .collect()
 }

@@ -10,10 +10,10 @@ use cashier_core::decisions::{self, Absence, Resolution};
 use cashier_core::draft::Draft;
 use cashier_core::duty::{ProviderQuery, QueryOutcome};
 use cashier_core::ids::TransactionId;
-use cashier_core::inbox;
 use cashier_core::money::{Currency, Money};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::Source;
+use cashier_core::{inbox, manual};
 
 use super::decisions::{Decision, decide_and_settle};
 use super::manager_act::{AuditSubject, ManagerAct, recorded};
@@ -34,6 +34,7 @@ pub async fn retry(
     query_once_more(cashier, &known).await?;
     // Before the trading server is asked to void a key; it is judged again under the lock.
     act.check_ground(&known.transaction)?;
+    two_persons(cashier, act, &known)?;
     let absence = match decisions::unanswered(&known)? {
         Some(operation) if confirmed_absent => Some(absence(cashier, id, operation).await?),
         Some(_) | None => None,
@@ -45,6 +46,7 @@ pub async fn retry(
             credited_once::check_once(draft, known, &account, None)?;
         }
         let changes = decisions::retry(known, absence.as_ref(), draft.context())?;
+        two_persons(cashier, act, known)?;
         draft.add(changes);
         judged = Some(known.clone());
         let stated = if confirmed_absent { vec![recorded("confirmed_absent", "", "1")] } else { Vec::new() };
@@ -52,6 +54,14 @@ pub async fn retry(
     })
     .await?;
     answered(judged, after)
+}
+
+/// Whether this person may have a withdrawal or a manual deposit posted again, where two are needed.
+fn two_persons(cashier: &Cashier, act: &ManagerAct, known: &Aggregate) -> Result<(), Refusal> {
+    match cashier.rules.second_person.manual {
+        true => manual::check_second_person(known, act.session.manager_id()),
+        false => Ok(()),
+    }
 }
 
 async fn absence(

@@ -15,6 +15,7 @@ mod lists;
 mod manual;
 mod manual_money;
 mod next_commands;
+mod payee;
 mod refunds;
 mod refunds_approved;
 mod refunds_resolved;

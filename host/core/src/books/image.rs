@@ -18,7 +18,7 @@ use super::{Books, row_codec};
 
 /// Raised by whatever changes a block or a packed row: an image of another format is not read. The test of packed rows
 /// fails where they change.
-pub const IMAGE_FORMAT: u32 = 8;
+pub const IMAGE_FORMAT: u32 = 9;
 
 /// Rows in a block. Each is unpacked for what it posted, about a microsecond: a hold stays below half a millisecond.
 const ROWS_PER_BLOCK: Slot = 256;

@@ -137,6 +137,8 @@ pub fn of_person(fact: &PersonFact, facts: &Facts, currency: Currency) -> String
         PersonFact::EnteredBeside { deposit } => format!("manual deposit {deposit} entered beside this order"),
         PersonFact::Explained { words } if words.is_empty() => "written reason taken back".into(),
         PersonFact::Explained { words } => format!("reason written by hand: {}", line(words)),
+        PersonFact::CommentWritten { by } => format!("comment changed by manager {by}"),
+        PersonFact::MetadataWritten { by } => format!("metadata changed by manager {by}"),
         PersonFact::RefundReason { id, reason, .. } => {
             format!("reason of the requested refund{}{}", of(id), because(reason))
         }

@@ -21,13 +21,30 @@ pub const DECISIONS_WITH_REVIEWS_MAX: usize = 128;
 /// a client that repeats it for a year adds as many facts as there are days.
 pub const DECISION_PAUSE_SECONDS: i64 = 24 * 60 * 60;
 
+/// Texts that managers wrote of one transaction, in places of their own: however often a text is corrected, no decision waits
+/// for it. Beyond them a text is written at the same intervals.
+pub const TEXTS_WRITTEN_MAX: usize = 64;
+
 /// When a decision is taken.
+#[derive(Clone, Copy)]
 enum DecisionLimit {
     Always,
     /// While there are fewer than this, and then never.
     Below(usize),
     /// While there are fewer than this, and then at intervals.
     BelowOrPaused(usize),
+    /// While fewer texts than [`TEXTS_WRITTEN_MAX`] were written, and then at intervals.
+    OfTexts,
+}
+
+impl DecisionLimit {
+    /// Whether a fact takes one of the places that this limit counts.
+    fn counts(self, fact: &PersonFact) -> bool {
+        match self {
+            Self::OfTexts => matches!(fact.taken(), Self::OfTexts),
+            Self::Always | Self::Below(_) | Self::BelowOrPaused(_) => fact.is_counted(),
+        }
+    }
 }
 
 impl PersonFact {
@@ -36,6 +53,7 @@ impl PersonFact {
             Self::Held(_) | Self::Explained { .. } | Self::EnteredBeside { .. } => DecisionLimit::Below(DECISIONS_MAX),
             Self::Retried | Self::Approved => DecisionLimit::BelowOrPaused(DECISIONS_MAX),
             Self::Resolved { .. } | Self::Rejected => DecisionLimit::BelowOrPaused(DECISIONS_WITH_REVIEWS_MAX),
+            Self::CommentWritten { .. } | Self::MetadataWritten { .. } => DecisionLimit::OfTexts,
             Self::Released
             | Self::CancelledByCustomer
             | Self::Entered { .. }
@@ -52,11 +70,12 @@ impl PersonFact {
         }
     }
 
-    /// Whether it takes one of the places.
+    /// Whether it takes one of the places of decisions.
     fn is_counted(&self) -> bool {
         match self.taken() {
             DecisionLimit::Below(_) | DecisionLimit::BelowOrPaused(_) => true,
             DecisionLimit::Always => matches!(self, Self::Released),
+            DecisionLimit::OfTexts => false,
         }
     }
 }
@@ -67,23 +86,31 @@ impl Facts {
     /// # Errors
     /// 409 TOO_MANY_DECISIONS, with the time from which it is taken again, if it ever is.
     pub fn check_decision(&self, fact: &PersonFact, now: UnixTime) -> Result<(), Refusal> {
-        let most = match fact.taken() {
+        let limit = fact.taken();
+        let most = match limit {
             DecisionLimit::Always => return Ok(()),
             DecisionLimit::Below(most) | DecisionLimit::BelowOrPaused(most) => most,
+            DecisionLimit::OfTexts => TEXTS_WRITTEN_MAX,
         };
-        let decisions = || self.persons.iter().filter(|known| known.fact.is_counted());
+        let decisions = || self.persons.iter().filter(|known| limit.counts(&known.fact));
         let made = decisions().count();
         if made < most {
             return Ok(());
         }
         let newest = decisions().map(|known| known.at).max().unwrap_or_default();
         let next = newest.plus(DECISION_PAUSE_SECONDS);
-        match fact.taken() {
-            DecisionLimit::BelowOrPaused(_) if now >= next => Ok(()),
-            DecisionLimit::BelowOrPaused(_) => {
-                let wait = next.0.saturating_sub(now.0);
+        let wait = next.0.saturating_sub(now.0);
+        match limit {
+            DecisionLimit::BelowOrPaused(_) | DecisionLimit::OfTexts if now >= next => Ok(()),
+            DecisionLimit::BelowOrPaused(_) | DecisionLimit::OfTexts => {
+                let what = match limit {
+                    DecisionLimit::OfTexts => "wrote texts of",
+                    DecisionLimit::BelowOrPaused(_) | DecisionLimit::Below(_) | DecisionLimit::Always => {
+                        "decided about"
+                    }
+                };
                 let message =
-                    format!("persons decided {made} times about the transaction: the next is taken in {wait} s");
+                    format!("persons {what} the transaction {made} times already: the next is taken in {wait} s");
                 let refusal = Refusal::new(RefusalCode::TooManyDecisions, message);
                 Err(Refusal { retry_after_seconds: u64::try_from(wait).unwrap_or_default(), ..refusal })
             }

@@ -96,7 +96,11 @@ impl<'a> PersonSummary<'a> {
                 | PersonFact::RefundCrashed { .. }
                 | PersonFact::RefundRefusal { .. } => {}
                 PersonFact::ReversalsWait => read.reversals_wait = true,
-                PersonFact::Entered { .. } | PersonFact::EnteredBeside { .. } | PersonFact::Explained { .. } => {}
+                PersonFact::Entered { .. }
+                | PersonFact::EnteredBeside { .. }
+                | PersonFact::Explained { .. }
+                | PersonFact::CommentWritten { .. }
+                | PersonFact::MetadataWritten { .. } => {}
             }
         }
         read

@@ -2,15 +2,17 @@
 
 use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::change::Change;
-use cashier_core::decisions::{self, Correction, Resolution};
+use cashier_core::decisions::{self, Correction, Resolution, WrittenTexts};
 use cashier_core::facts::{
     DECISION_PAUSE_SECONDS, DECISIONS_MAX, DECISIONS_WITH_REVIEWS_MAX, PersonFact, ProviderFact, ReviewHold,
+    TEXTS_WRITTEN_MAX,
 };
 use cashier_core::ids::ManagerId;
 use cashier_core::manual;
 use cashier_core::operation::{BalanceOperation, PostingOutcome};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::{TransactionStatus, TransactionType};
+use cashier_core::texts::Texts;
 use proptest::prelude::*;
 
 use crate::samples::*;
@@ -172,4 +174,47 @@ fn beyond_the_limit_nothing_is_written_a_retry_waits_a_day_and_a_review_is_ended
     assert_eq!(refused_code(decisions::retry(&again, None, context(later.plus(1), 7))), RefusalCode::TooManyDecisions);
     let credited = ended(&retried, &PostingOutcome::Posted { trade_order: 9 }, context(later, 6));
     assert_eq!(credited.transaction.status, TransactionStatus::Credited);
+}
+
+#[test]
+fn however_often_its_texts_are_written_a_withdrawal_is_processed_and_rejected_at_once() {
+    let mut known = aggregate(manual(15, TransactionType::Withdrawal));
+    let text = |number: u64| Texts { comment: format!("{number}").into(), metadata_json: format!("[{number}]").into() };
+    let write = |known: &Aggregate, number: u64, now| {
+        let texts = WrittenTexts { before: text(number), after: text(number + 1), by: ManagerId(3) };
+        let correction = Correction { texts: Some(texts), ..Correction::default() };
+        decisions::correct(known, &correction, DecisionContext { now, ..at(10 + number) })
+    };
+    let now = at(10).now;
+    // One text, and then two with each command: the last one takes both although one place is left.
+    let mut first = WrittenTexts { before: text(0), after: text(0), by: ManagerId(3) };
+    first.after.comment = "first".into();
+    let first = Correction { texts: Some(first), ..Correction::default() };
+    known = applied(&known, &decisions::correct(&known, &first, at(9)).unwrap());
+    let commands = TEXTS_WRITTEN_MAX as u64 / 2;
+    for number in 0..commands {
+        known = applied(&known, &write(&known, number, now).unwrap());
+    }
+    let refused = write(&known, commands, now).unwrap_err();
+    let waits = (refused.code, refused.retry_after_seconds);
+    assert_eq!(waits, (RefusalCode::TooManyDecisions, DECISION_PAUSE_SECONDS as u64), "{}", refused.message);
+    let context = DecisionContext { now, ..at(500) };
+    assert!(manual::process(&known, ManagerId(4), true, context).is_ok());
+    assert!(manual::reject(&known, "no", context).is_ok());
+    let mut explained = known.clone();
+    for number in 1..DECISIONS_MAX as u64 {
+        let words = self::write(&explained, None, Some(format!("call {number}")), at(100 + number));
+        explained = applied(&explained, &words.expect("texts take no place of words"));
+    }
+    assert!(manual::process(&explained, ManagerId(4), true, context).is_ok());
+    let later = now.plus(DECISION_PAUSE_SECONDS);
+    let next_day = applied(&known, &write(&known, commands, later).unwrap());
+    assert_eq!(next_day.transaction.facts.persons.len(), known.transaction.facts.persons.len() + 2);
+    // Nor do decisions take a place of theirs.
+    let mut decided = aggregate(manual(16, TransactionType::Withdrawal));
+    for number in 0..DECISIONS_MAX as u64 {
+        decided =
+            applied(&decided, &self::write(&decided, None, Some(format!("call {number}")), at(10 + number)).unwrap());
+    }
+    assert!(write(&decided, 200, now).is_ok());
 }

@@ -116,6 +116,8 @@ fn person_facts() -> Vec<(PersonFact, &'static str)> {
         (PersonFact::EnteredBeside { deposit: TransactionId(4) }, "manual deposit 4 entered beside this order"),
         (PersonFact::Explained { words: "as\u{202e} asked".into() }, "reason written by hand: as\\u{202e} asked"),
         (PersonFact::Explained { words: "".into() }, "written reason taken back"),
+        (PersonFact::CommentWritten { by: ManagerId(7) }, "comment changed by manager 7"),
+        (PersonFact::MetadataWritten { by: ManagerId(7) }, "metadata changed by manager 7"),
         (
             PersonFact::RefundReason { id: id(), key: "".into(), reason: "not used".into() },
             "reason of the requested refund of 30.0 USD: not used",

@@ -50,6 +50,8 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
         Just(PersonFact::Entered { by: ManagerId(3) }),
         Just(PersonFact::CancelledByCustomer),
         id().prop_map(|words| PersonFact::Explained { words: words.into() }),
+        Just(PersonFact::CommentWritten { by: ManagerId(3) }),
+        Just(PersonFact::MetadataWritten { by: ManagerId(3) }),
         Just(PersonFact::EnteredBeside { deposit: TransactionId(16) }),
     ]
 }
@@ -114,7 +116,9 @@ fn stopped(transaction: &Transaction) -> bool {
             | PersonFact::ReversalsWait
             | PersonFact::Entered { .. }
             | PersonFact::EnteredBeside { .. }
-            | PersonFact::Explained { .. } => {}
+            | PersonFact::Explained { .. }
+            | PersonFact::CommentWritten { .. }
+            | PersonFact::MetadataWritten { .. } => {}
         }
     }
     stopped

@@ -50,6 +50,11 @@ impl ManagerApi {
 
     /// The customer asks for a withdrawal of 100 USD.
     async fn requested(&self) -> u64 {
+        self.requested_with("{}").await
+    }
+
+    /// The same with metadata, which say where the money goes.
+    pub(super) async fn requested_with(&self, metadata_json: &str) -> u64 {
         let request = WithdrawalRequest {
             customer_id: CUSTOMER,
             login: LOGIN,
@@ -57,7 +62,7 @@ impl ManagerApi {
             amount: usd(10_000),
             idempotency_key: "".into(),
             comment: "".into(),
-            metadata_json: "{}".into(),
+            metadata_json: metadata_json.into(),
             refused_if_new: None,
         };
         let session = CustomerSession::assertion(CUSTOMER, None);

@@ -133,6 +133,8 @@ fn person_fact() -> BoxedStrategy<PersonFact> {
         id().prop_map(|by| PersonFact::Entered { by: ManagerId(by) }),
         Just(PersonFact::CancelledByCustomer),
         text().prop_map(|words| PersonFact::Explained { words }),
+        id().prop_map(|by| PersonFact::CommentWritten { by: ManagerId(by) }),
+        id().prop_map(|by| PersonFact::MetadataWritten { by: ManagerId(by) }),
         id().prop_map(|deposit| PersonFact::EnteredBeside { deposit: TransactionId(deposit) }),
     ]
     .boxed()
