@@ -58,7 +58,8 @@ pub trait PaymentProvider: Sized + Send + Sync + 'static {
     }
 
     /// Queries the status of a payment. It may send only requests that are safe to repeat. A module that declares `refund` states
-    /// of a confirmed payment what was refunded so far, also 0: without it nothing says that a refund without an answer was not made.
+    /// of a payment that was paid, also beside a dispute or a review, what was refunded so far, also 0: without it nothing says that
+    /// a refund without an answer was not made.
     fn query_status(&self, _payment: &PaymentRef, _replies: &[HttpReply]) -> Step<StatusUpdate> {
         Step::Unsupported
     }

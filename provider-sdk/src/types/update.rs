@@ -13,13 +13,14 @@ use crate::money::Amount;
 /// |---|---|---|---|
 /// | `Confirmed` | what was paid | what was refunded of it, in the answer to a query also 0 | a dispute while the provider still reports "paid" |
 /// | `Refunded` | what was paid | what was refunded; everything if `None` | what is disputed besides |
-/// | `Chargeback` | what was paid | what was refunded besides | what is disputed |
-/// | `ChargebackReversed` | what was paid; all of it counts as confirmed again | what was refunded besides | the dispute that was reversed |
+/// | `Chargeback` | what was paid | what was refunded besides, in the answer to a query also 0 | what is disputed |
+/// | `ChargebackReversed` | what was paid; all of it counts as confirmed again | what was refunded besides, in the answer to a query also 0 | the dispute that was reversed |
 /// | `RefundFailed` | - | the refund that failed, by its id | - |
-/// | `ManualReview`, `InReview` | what the order is about | what was refunded | what is disputed |
+/// | `ManualReview` | what the order is about | what was refunded, in the answer to a query also 0 | what is disputed |
+/// | `InReview` | what the order is about | what was refunded; of a payment that was paid also 0 | what is disputed |
 ///
-/// No `refund` beside `Confirmed` says nothing about refunds. That 0 was refunded so far proves that a refund of which the answer
-/// was lost was not made, and gives its amount back to the account.
+/// No `refund` beside a status other than `Refunded` says nothing about refunds. That 0 was refunded so far proves that a refund of
+/// which the answer was lost was not made, and gives its amount back to the account; without it a person must find that out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusUpdate {
     /// The provider's id of this event; the host detects duplicates by it.

@@ -16,14 +16,15 @@
 //! other entries are `create`, `advance`, `query`, `cancel` and `refund`; they receive `replies`. With `UPDATE_CASES=1`
 //! in the environment the results are written into the files: review the difference before you commit it.
 //!
-//! Of a module that declares `refund`, each answer to a query that confirms a payment states what was refunded of it, also 0.
+//! Of a module that declares `refund`, each answer to a query that says of a payment that it was paid, or leaves it to a person,
+//! states what was refunded of it, also 0.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use cashier_provider_sdk::host::Instance;
 use cashier_provider_sdk::{
-    Amount, HttpReply, PaymentProvider, PaymentRef, ProviderRef, ProviderSettings, WebhookNotice,
+    Amount, HttpReply, NormalizedStatus, PaymentProvider, PaymentRef, ProviderRef, ProviderSettings, WebhookNotice,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -71,14 +72,24 @@ pub fn run<P: PaymentProvider>(harness: &Harness, folder: &Path) -> Result<(), C
     ensure(differences.is_empty(), || differences.join("\n\n"))
 }
 
-const REFUNDED_IS_MISSING: &str = "the answer to the query states the payment confirmed and nothing of refunds: state in `refund` \
-    what was refunded so far, also 0, for the cashier cannot know otherwise that a refund without an answer was not made";
+const REFUNDED_IS_MISSING: &str = "the answer to the query is about a payment that was paid and states nothing of refunds: state in \
+    `refund` what was refunded so far, also 0, for the cashier cannot know otherwise that a refund without an answer was not made";
 
-/// Whether a module that refunds answers a query by a confirmation that does not say what was refunded.
+/// The statuses beside which nothing of refunds says nothing. Beside `refunded` it says that everything was; a review of the
+/// provider's own ends by a later answer, and what was not paid has no refunds.
+const PAID: [NormalizedStatus; 4] = [
+    NormalizedStatus::Confirmed,
+    NormalizedStatus::Chargeback,
+    NormalizedStatus::ChargebackReversed,
+    NormalizedStatus::ManualReview,
+];
+
+/// Whether a module that refunds answers a query about a payment that was paid, and does not say what was refunded.
 fn leaves_refunds_open<P: PaymentProvider>(case: &Value, result: &Value) -> Result<bool, ConformanceError> {
     let stated = |pointer| result.pointer(pointer).and_then(Value::as_str);
     let is_queried = case.get("entry").and_then(Value::as_str) == Some("query");
-    let is_open = stated("/update/status") == Some("confirmed") && result.pointer("/update/refund").is_none();
+    let is_paid = PAID.iter().any(|status| stated("/update/status") == Some(status.as_str()));
+    let is_open = is_paid && result.pointer("/update/refund").is_none();
     Ok(is_queried && is_open && descriptor::<P>()?.capabilities.refund)
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use acme::{Acme, harness};
 use cashier_provider_testing::{ConformanceError, calls, cases, hostile, notices, refunds, secrets};
+use serde_json::{Value, json};
 
 /// The check reports the fault with a text that identifies it, and passes for the provider without faults.
 macro_rules! catches {
@@ -101,6 +102,51 @@ fn a_differing_or_misspelt_case_is_reported() {
     fails_with(run(&folder), "expects");
     std::fs::remove_file(folder.join("case.json")).expect("removed");
     fails_with(run(&folder), "no cases in");
+}
+
+#[test]
+fn a_query_of_a_paid_payment_that_states_nothing_of_refunds_is_reported() {
+    const MISSING: &str = "states nothing of refunds";
+    let folder = tempdir("refunds_of_a_query");
+    let write = |raw: &str, status: &str, refund: Value| {
+        let reply = json!({"id": "p_1", "order": "R1", "status": raw, "amount": 100, "currency": "EUR", "refunded": 0});
+        let mut update = json!({
+            "status": status, "raw_status": raw, "reference": "R1", "refs": ["payment p_1"], "payment_id": "p_1", "amount": "1.00 EUR"
+        });
+        if !refund.is_null() {
+            update["refund"] = refund;
+        }
+        let (replies, expect) = (json!([{"status": 200, "body": reply}]), json!({"update": update}));
+        let case = json!({"name": raw, "entry": "query", "replies": replies, "expect": expect});
+        std::fs::write(folder.join("case.json"), case.to_string()).expect("written");
+    };
+    let none_refunded = json!({"amount": "0.00 EUR", "reach": "total_so_far"});
+    let silent = || cases::run::<Acme<{ acme::STATES_NO_REFUNDS_TO_A_QUERY }>>(&harness(), &folder);
+    let paid = [
+        ("paid", "confirmed"),
+        ("disputed", "chargeback"),
+        ("dispute_won", "chargeback_reversed"),
+        ("ask_us", "manual_review"),
+    ];
+    for (raw, status) in paid {
+        write(raw, status, none_refunded.clone());
+        assert_eq!(run(&folder), Ok(()), "{raw}");
+        write(raw, status, Value::Null);
+        fails_with(silent(), MISSING);
+    }
+    // Everything was refunded; the provider has not decided; nothing was paid.
+    let others = [
+        ("refunded", "refunded"),
+        ("checking", "in_review"),
+        ("open", "pending"),
+        ("declined", "failed"),
+        ("expired", "cancelled"),
+        ("?", "unknown"),
+    ];
+    for (raw, status) in others {
+        write(raw, status, Value::Null);
+        assert_eq!(silent(), Ok(()), "{raw}");
+    }
 }
 
 fn run(folder: &Path) -> Result<(), ConformanceError> {

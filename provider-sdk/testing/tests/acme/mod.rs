@@ -8,7 +8,8 @@ use cashier_provider_sdk::signature::{
 use cashier_provider_sdk::{
     Acknowledgement, Capabilities, ConfigError, Descriptor, Exponents, HttpReply, HttpRequest, JsonRead, NextAction,
     NormalizedStatus, PaymentCreated, PaymentOrder, PaymentProvider, PaymentRef, ProviderConfig, ProviderFailure,
-    ProviderRef, RefundOrder, Secret, SettingSpec, StatusUpdate, Step, WebhookNotice, WebhookVerdict,
+    ProviderRef, Refund, RefundOrder, RefundReach, Secret, SettingSpec, StatusUpdate, Step, WebhookNotice,
+    WebhookVerdict,
 };
 use cashier_provider_testing::{Harness, SigningSecret, sample_order};
 use serde_json::{Value, json};
@@ -46,6 +47,7 @@ pub(crate) const KEYS_REFUNDS_BY_THEIR_PAYMENT: u32 = 30;
 pub(crate) const SENDS_THE_TIME_OF_A_REFUND: u32 = 31;
 pub(crate) const DECLINES_UNREADABLE_REFUNDS: u32 = 32;
 pub(crate) const REFUNDS_THE_WHOLE: u32 = 33;
+pub(crate) const STATES_NO_REFUNDS_TO_A_QUERY: u32 = 34;
 
 const EXPONENTS: Exponents = Exponents::new(2, &[("JPY", 0)]);
 
@@ -134,7 +136,14 @@ impl<const FAULT: u32> PaymentProvider for Acme<FAULT> {
         match replies {
             [] if FAULT == QUERIES_UNSAFELY => Step::send(HttpRequest::post(url)),
             [] => Step::send(HttpRequest::get(url).bearer(self.secret_key.expose())),
-            [found, ..] => read_reply(found).and_then(|body| read_payment(&body)).into(),
+            [found, ..] => {
+                let read = read_reply(found).and_then(|body| Ok((read_payment(&body)?, refunded(&body)?)));
+                let stated = read.map(|(update, refund)| match FAULT {
+                    STATES_NO_REFUNDS_TO_A_QUERY => update,
+                    _ => StatusUpdate { refund, ..update },
+                });
+                stated.into()
+            }
         }
     }
 
@@ -286,6 +295,11 @@ fn read_payment(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
         "paid" => NormalizedStatus::Confirmed,
         "declined" => NormalizedStatus::Failed,
         "expired" => NormalizedStatus::Cancelled,
+        "refunded" => NormalizedStatus::Refunded,
+        "disputed" => NormalizedStatus::Chargeback,
+        "dispute_won" => NormalizedStatus::ChargebackReversed,
+        "ask_us" => NormalizedStatus::ManualReview,
+        "checking" => NormalizedStatus::InReview,
         _ => NormalizedStatus::Unknown,
     };
     let id = payment.required_text_at("/id")?;
@@ -296,6 +310,20 @@ fn read_payment(payment: &Value) -> Result<StatusUpdate, ProviderFailure> {
         amount: Some(EXPONENTS.read_minor(payment.at("/amount"), currency)?),
         reason: payment.note_at("/why").map(str::to_owned),
         ..StatusUpdate::new(status, raw_status).with_ref("payment", id)
+    })
+}
+
+/// What was refunded so far, where the payment says it.
+fn refunded(payment: &Value) -> Result<Option<Refund>, ProviderFailure> {
+    let currency = payment.text_at("/currency")?.unwrap_or_default();
+    Ok(match payment.at("/refunded") {
+        Value::Null => None,
+        minor => Some(Refund {
+            id: None,
+            amount: EXPONENTS.read_minor(minor, currency)?,
+            reach: RefundReach::TotalSoFar,
+            requested: None,
+        }),
     })
 }
 
