@@ -4,6 +4,7 @@
 
 mod approvals;
 mod money;
+mod storage;
 
 use cashier_core::reason::ReasonCode;
 use cashier_core::refusal::RefusalCode as Code;
@@ -30,10 +31,20 @@ enum Scenario {
     Prepared(fn() -> LocalBoxFuture<'static, Prepared>),
 }
 
+impl Scenario {
+    async fn made(self) -> Prepared {
+        match self {
+            Self::Plain(data) => Prepared { api: ManagerApi::open().await, data: data.into() },
+            Self::Prepared(prepare) => prepare().await,
+        }
+    }
+}
+
 /// An entry whose state is made by a function of its own.
 macro_rules! made {
     ($($making:tt)*) => { Prepared(|| async { $($making)*.await }.boxed_local()) };
 }
+use made;
 
 /// Each pair of command and code.
 fn scenarios() -> Vec<(&'static str, Code, Scenario)> {
@@ -176,10 +187,7 @@ async fn every_error_that_a_command_declares_is_produced_by_a_request_to_it() {
             wrong.push(format!("{name} {}: it is not declared", code.text()));
             continue;
         }
-        let Prepared { api, data } = match scenario {
-            Scenario::Plain(data) => Prepared { api: ManagerApi::open().await, data: data.into() },
-            Scenario::Prepared(prepare) => prepare().await,
-        };
+        let Prepared { api, data } = scenario.made().await;
         let (number, answer) = api.command(token(command), name, &data).await;
         if (number, &answer["error"]) != (code.number(), &json!(code.text())) {
             wrong.push(format!("{name} {}: {data} is answered {number} {answer}", code.text()));

@@ -12,7 +12,7 @@ use crate::manager::tests::refunds_approved;
 use crate::test_cashier::{OnPost, OnRefund, lock, update};
 
 /// A change of config 1 that waits, and the request that decides about it.
-async fn asked_change() -> Prepared {
+pub(super) async fn asked_change() -> Prepared {
     let api = ManagerApi::with_second_person().await;
     let (number, asked) = api.command("dealer#7", config::UPDATE.name, r#"{"id":1,"webhook_secret":"CANARY"}"#).await;
     assert_eq!(number, 202, "{asked}");
