@@ -115,6 +115,7 @@ impl History {
         self.run.heal().await;
         self.check_step();
         self.end_what_was_accepted();
+        self.fail_dashboard_refunds();
         self.run.state_everything_again().await;
         self.check_step();
         self.run.env.run_for(16 * 3_600).await;
@@ -159,9 +160,9 @@ async fn whatever_persons_do_no_payment_is_credited_twice_and_what_differs_is_li
         return;
     }
     let answered = lock(&answered).clone();
-    for name in commands::NAMES {
+    for name in commands::NAMES.into_iter().chain(at_provider::HAPPENED.map(|(_, what)| what)) {
         let with = |number| answered.get(&(name, number)).copied().unwrap_or_default();
-        assert!(with(200) > 0, "{name} never succeeded: {answered:?}");
+        assert!(with(200) > 0, "{name}: never: {answered:?}");
     }
     let waited: usize = answered.iter().filter(|((_, number), _)| *number == 202).map(|(_, count)| count).sum();
     assert!(waited > 0, "nothing waited for a second person");

@@ -8,6 +8,10 @@ use cashier_core::status::ProviderStatus as P;
 use super::History;
 use crate::test_cashier::{AMOUNT, HeldPayment, RefundFate, lock, paid, stated_refund, update, usd};
 
+/// What happens in every few histories, by the status that states it.
+pub(super) const HAPPENED: [(P, &str); 2] =
+    [(P::RefundFailed, "a dashboard refund failed"), (P::ChargebackReversed, "a dispute was reversed")];
+
 impl History {
     /// Something happens to a random payment.
     pub(super) fn something_happens_at_the_provider(&mut self) {
@@ -28,6 +32,7 @@ impl History {
         let payment: Box<str> = format!("pay_{reference}").into();
         let of_payment = |update: Update| Update { payment_id: payment.clone(), ..update };
         let before = held.clone();
+        let known = self.run.payments.get(&reference).map(|known| &known.events[..]).unwrap_or_default();
         let events = match change {
             0..=3 if !held.is_paid && !held.is_closed => {
                 held.is_paid = true;
@@ -42,19 +47,28 @@ impl History {
                 events.extend(draw.is_multiple_of(9).then_some(other));
                 events
             }
+            4 | 5 | 8 | 9
+                if draw.is_multiple_of(2)
+                    && let Some((refund, minor)) = not_failed(known) =>
+            {
+                held.refunded -= minor;
+                let failed = stated(&format!("failed {}", refund.id), P::RefundFailed);
+                vec![of_payment(Update { refund: Some(refund), ..failed })]
+            }
             4 | 5 if held.left(AMOUNT) >= AMOUNT / 2 => {
                 let minor = if draw.is_multiple_of(2) { held.left(AMOUNT) } else { AMOUNT / 2 };
                 held.refunded += minor;
-                let number = held.refunded;
+                // One that failed is not made again: the next has an id of its own.
+                let number = known.len();
                 vec![of_payment(dashboard_refund(stated(&format!("back{number}"), P::Refunded), minor))]
             }
-            6 if held.left(AMOUNT) > 0 && held.disputed == 0 && !held.dispute_won => {
+            6 | 7 if held.left(AMOUNT) > 0 && held.disputed == 0 && !held.dispute_won => {
                 held.disputed = held.left(AMOUNT);
                 let amount = Some(StatedAmount::Exact(usd(held.disputed)));
                 let dispute = Some(DisputeStatement { id: about("dp"), amount });
                 vec![of_payment(Update { dispute, ..stated("disputed", P::Chargeback) })]
             }
-            7 if held.disputed > 0 => {
+            6 | 7 if held.disputed > 0 => {
                 (held.disputed, held.dispute_won) = (0, true);
                 let dispute = Some(DisputeStatement { id: about("dp"), amount: None });
                 vec![of_payment(Update { dispute, ..stated("won", P::ChargebackReversed) })]
@@ -71,6 +85,11 @@ impl History {
         };
         let after = held.clone();
         drop(guard);
+        for event in &events {
+            if let Some(what) = HAPPENED.into_iter().find(|(status, _)| *status == event.status) {
+                *lock(&self.answered).entry((what.1, 200)).or_default() += 1;
+            }
+        }
         self.run.payments.entry(reference.clone()).or_default().events.extend(events.clone());
         if !events.is_empty() {
             let names: Vec<&str> = events.iter().map(|event| &*event.event_id).collect();
@@ -103,6 +122,25 @@ impl History {
         self.run.payments.entry(reference).or_default().events.push(event);
     }
 
+    /// Of the refunds of the dashboard that have not failed, some fail late.
+    pub(super) fn fail_dashboard_refunds(&mut self) {
+        let provider = std::sync::Arc::clone(&self.run.env.provider);
+        let mut payments = lock(&provider.payments);
+        for (reference, known) in &mut self.run.payments {
+            let Some((refund, minor)) = not_failed(&known.events) else { continue };
+            let held = payments.as_mut().and_then(|payments| payments.held.get_mut(reference));
+            if let Some(held) = held.filter(|_| self.run.random.below(2) == 0) {
+                held.refunded -= minor;
+                let event = update(&format!("failed {}-{reference}", refund.id), P::RefundFailed);
+                let payment_id = format!("pay_{reference}").into();
+                let event = Update { reference: Some(reference.clone()), payment_id, refund: Some(refund), ..event };
+                self.steps.push(format!("at the provider: {}", event.event_id));
+                *lock(&self.answered).entry((HAPPENED[0].1, 200)).or_default() += 1;
+                known.events.push(event);
+            }
+        }
+    }
+
     /// Every refund that was accepted ends, and each that arrived is stated; an unpaid order that the provider reviewed is closed.
     pub(super) fn end_what_was_accepted(&mut self) {
         for number in 0..32 {
@@ -129,6 +167,18 @@ impl History {
                 events.push(event);
             }
         }
+    }
+}
+
+/// The newest refund of the dashboard that has not failed, with its amount.
+fn not_failed(events: &[Update]) -> Option<(RefundStatement, i64)> {
+    let of =
+        |status| events.iter().filter(move |event| event.status == status).filter_map(|event| event.refund.as_ref());
+    let has_failed = |id: &str| of(P::RefundFailed).any(|refund| *refund.id == *id);
+    let made = of(P::Refunded).rfind(|refund| refund.requested.is_empty() && !has_failed(&refund.id))?;
+    match &made.amount {
+        StatedAmount::Exact(amount) => Some((made.clone(), amount.minor)),
+        StatedAmount::Unreadable(_) => None,
     }
 }
 
