@@ -20,7 +20,6 @@ use cashier_core::ids::{ApprovalId, OverrideId};
 use cashier_core::provider_config::{ProviderConfig, REPLACED_SECRETS_MAX};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::Actor;
-use cashier_core::time::UnixTime;
 use tokio::sync::{mpsc, oneshot};
 
 use self::approvals::{Authority, EditedBy, no_row};
@@ -213,7 +212,7 @@ async fn write_config(
         let earlier = put_into_service(stored.as_deref(), &draft, &changes, &context);
         (changes, earlier, draft, is_draft)
     };
-    validate(cashier, &draft, !edit.wipe.is_empty(), now).await?;
+    validate(cashier, &draft, !edit.wipe.is_empty()).await?;
     let classes = changes.iter().map(|change| change.class).chain(earlier.iter().map(|(_, class)| *class));
     let needs_second = cashier.rules.second_person.is_needed(classes, is_draft);
     let fields = approvals::names(&changes, &earlier);
@@ -352,13 +351,16 @@ fn keep_links(snapshot: &Snapshot, stored: &ProviderConfig, draft: &mut Provider
 
 /// A loaded module validates the config. A disabled config without any credential yet may be
 /// saved as a draft.
-async fn validate(cashier: &Cashier, config: &ProviderConfig, is_wiping: bool, now: UnixTime) -> Result<(), Refusal> {
+async fn validate(cashier: &Cashier, config: &ProviderConfig, is_wiping: bool) -> Result<(), Refusal> {
     let loaded = cashier.snapshot().module(&config.provider).is_some_and(|line| line.available);
     let blank = config.secret_key.is_empty() && config.webhook_secret.is_empty() && config.config_json.is_empty();
-    // A secret may be wiped although the module requires it, where nothing is received under the config.
-    let is_idle = !config.enabled && !may_receive(&cashier.ledger, config, now);
-    if !loaded || (!config.enabled && blank) || (is_idle && is_wiping) || !config.unreadable.is_empty() {
+    // A leaked secret ends although the module requires it: until another is given, the disabled config has no gateway, its
+    // webhooks are answered 503 and its orders wait.
+    if !loaded || (!config.enabled && (blank || is_wiping)) || !config.unreadable.is_empty() {
         return Ok(());
     }
-    cashier.modules.validate(config).await.map_err(Refusal::invalid)
+    cashier.modules.validate(config).await.map_err(|reason| match is_wiping {
+        true => Refusal::invalid(format!("{reason}; with enabled 0 in the same edit the secret is wiped all the same")),
+        false => Refusal::invalid(reason),
+    })
 }

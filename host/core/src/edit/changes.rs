@@ -195,7 +195,8 @@ pub fn changed_fields(
         ("webhook_secret", &before.webhook_secret, &after.webhook_secret),
     ] {
         if before != after {
-            changes.push(hidden(field.into(), class_of(field, context), before.clone(), after.clone()));
+            let class = unless_revoked(class_of(field, context), after);
+            changes.push(hidden(field.into(), class, before.clone(), after.clone()));
         }
     }
     for unreadable in &before.unreadable {
@@ -245,12 +246,18 @@ fn compare(
         let field: Box<str> = format!("{source}.{name}").into();
         let class = class(name, context);
         changes.push(if is_hidden {
-            hidden(field, class, Secret::new(&text(before)), Secret::new(&text(after)))
+            let (before, after) = (Secret::new(&text(before)), Secret::new(&text(after)));
+            hidden(field, unless_revoked(class, &after), before, after)
         } else {
             let clear = |map: &SettingMap| AuditedValue::Clear(text(map).into());
             FieldChange { field, class, before: clear(before), after: clear(after) }
         });
     }
+}
+
+/// The class of a secret's change: one that is taken away with nothing in its place is revoked, which one person may do at once.
+fn unless_revoked(class: FieldClass, after: &Secret) -> FieldClass {
+    if class == FieldClass::Credential && after.is_empty() { FieldClass::Other } else { class }
 }
 
 /// The class of a field by its name.

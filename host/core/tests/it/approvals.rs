@@ -118,6 +118,18 @@ fn a_second_person_is_needed_for_what_the_settings_name() {
     assert_eq!(needed(SecondPerson::default(), false), [false; 4]);
     assert_eq!(needed(ALL, false), [true, true, true, false]);
     assert_eq!(needed(ALL, true), [false, false, true, false], "a draft receives nothing until it is enabled");
+    let of = change;
+    let revoked = |change: fn(&mut ProviderConfig)| {
+        let changes = of(change);
+        ALL.is_needed(changes.iter().map(|change| change.class), false)
+    };
+    let revokes: [fn(&mut ProviderConfig); 3] = [
+        |row| row.secret_key = Secret::new(""),
+        |row| row.webhook_secret = Secret::new(""),
+        |row| (row.webhook_secret, row.enabled) = (Secret::new(""), false),
+    ];
+    assert_eq!(revokes.map(revoked), [false; 3], "a secret is revoked by one person");
+    assert!(revoked(|row| (row.webhook_secret, row.secret_key) = (Secret::new(""), Secret::new("x"))));
     let only = |name| SecondPerson::from_names([name]).unwrap();
     assert_eq!(needed(only("credentials"), false), [true, false, false, false]);
     assert_eq!(needed(only("endpoints"), false), [false, true, false, false]);

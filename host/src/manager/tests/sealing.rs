@@ -13,6 +13,7 @@ const LIST: &str = "MngGetCashierProviderConfigsByFilter";
 const PROVIDERS: &str = "MngGetCashierProviders";
 const APPROVE: &str = "MngApproveCashierChange";
 const WIPE: &str = r#"{"id":1,"wipe":["webhook_secret"]}"#;
+const RENEW: &str = r#"{"id":1,"webhook_secret":"CANARY-2"}"#;
 
 impl ManagerApi {
     fn secret(&self) -> String {
@@ -26,14 +27,26 @@ impl ManagerApi {
 }
 
 #[tokio::test(start_paused = true)]
-async fn k1_wiping_a_secret_is_a_change_of_a_credential_and_a_decided_approval_keeps_no_request() {
+async fn k1_a_secret_is_wiped_by_one_person_and_a_new_one_takes_two() {
     let api = ManagerApi::with_second_person().await;
-    let (number, asked) = api.command("dealer#7", UPDATE, WIPE).await;
+    let (number, wiped) = api.command("dealer#7", UPDATE, WIPE).await;
+    assert_eq!((number, &*api.secret()), (200, ""), "a leaked secret ends at once: {wiped}");
+    let with_more = r#"{"id":1,"wipe":["secret_key"],"public_key":"pk_2"}"#;
+    assert_eq!(api.command("dealer#7", UPDATE, with_more).await.0, 202, "what else it changes waits with it");
+    let (number, asked) = api.command("dealer#7", UPDATE, RENEW).await;
     assert_eq!((number, &asked["approval"]["fields"]), (202, &json!(["webhook_secret"])));
-    assert!(!api.secret().is_empty() && api.request_of(&asked).contains("wipe"));
+    assert_eq!(api.secret(), "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn k1_a_decided_approval_keeps_no_request() {
+    let api = ManagerApi::with_second_person().await;
+    let (number, asked) = api.command("dealer#7", UPDATE, RENEW).await;
+    assert_eq!((number, &asked["approval"]["fields"]), (202, &json!(["webhook_secret", "replaced_webhook_secrets"])));
+    assert!(api.secret() != "CANARY-2" && api.request_of(&asked).contains("CANARY-2"));
     let by_id = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
     assert_eq!(api.command("manager#8", APPROVE, &by_id).await.0, 200);
-    assert!(api.secret().is_empty() && api.request_of(&asked).is_empty());
+    assert!(api.secret() == "CANARY-2" && api.request_of(&asked).is_empty());
     assert_eq!(api.error("manager#9", APPROVE, &by_id).await, (409, "RET_ERR_DUPLICATE".into()));
 }
 
@@ -43,7 +56,7 @@ async fn k1_the_request_of_an_expired_approval_is_wiped() {
     env.ask_for_second_person(SecondPerson::from_names(SecondPerson::NAMES).unwrap()).await;
     let context = ManagerContext { cashier: Arc::clone(&env.cashier), tokens: Arc::new(PlainTokens) };
     let api = ManagerApi { env, context };
-    let (number, asked) = api.command("dealer#7", UPDATE, WIPE).await;
+    let (number, asked) = api.command("dealer#7", UPDATE, RENEW).await;
     assert_eq!(number, 202);
     api.env.run_for(60).await;
     assert!(!api.request_of(&asked).is_empty(), "it is open");
