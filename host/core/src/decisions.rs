@@ -14,6 +14,7 @@ use crate::refusal::{Refusal, RefusalCode};
 use crate::standing::Nature;
 use crate::status::{OperationStatus, Source, TransactionStatus};
 use crate::texts::Texts;
+use crate::time::UnixTime;
 use crate::transaction::{FirstAnswer, Transaction};
 
 /// What the trading server says of a posting without an answer, after a person stated that it was never made.
@@ -32,15 +33,7 @@ pub enum Absence {
 /// 409 where nothing is owed, nothing of it waits for a person, or too many decisions were made.
 pub fn retry(known: &Aggregate, absence: Option<&Absence>, at: DecisionContext) -> Result<Vec<Change>, Refusal> {
     let Aggregate { transaction, operations } = known;
-    if transaction.facts.is_held() {
-        return Err(nothing("its status was written by a person: write 1 or 2 to release it"));
-    }
-    let undecided = transaction.nature() != Nature::ProviderDeposit
-        && !transaction.approved_time.is_set()
-        && !transaction.is_rejected_manual();
-    if undecided {
-        return Err(nothing("a manual transaction is processed or rejected"));
-    }
+    check_decided(transaction)?;
     if operations.iter().any(BalanceOperation::is_unsettled) {
         return match absence {
             Some(absence) => confirm_absent(known, absence, at),
@@ -65,7 +58,43 @@ pub fn retry(known: &Aggregate, absence: Option<&Absence>, at: DecisionContext) 
     Ok(changes)
 }
 
-/// Whether a person may state that the posting without an answer was never made.
+/// Whether what is owed of it may be posted by a retry at all.
+fn check_decided(transaction: &Transaction) -> Result<(), Refusal> {
+    if transaction.facts.is_held() {
+        return Err(nothing("its status was written by a person: write 1 or 2 to release it"));
+    }
+    let undecided = transaction.nature() != Nature::ProviderDeposit
+        && !transaction.approved_time.is_set()
+        && !transaction.is_rejected_manual();
+    if undecided { Err(nothing("a manual transaction is processed or rejected")) } else { Ok(()) }
+}
+
+/// A review of a provider's deposit: a retry that is taken ends it, or posts although it is there.
+pub fn is_under_review(known: &Aggregate) -> bool {
+    let row = &known.transaction;
+    row.nature() == Nature::ProviderDeposit && row.status == TransactionStatus::ManualReview
+}
+
+/// Whether a person may ask for another one's word that a posting without an answer was never made. What the trading server says of
+/// it is asked once that is given.
+///
+/// # Errors
+/// 409 where it may not be retried, or too many decisions were made.
+pub fn check_absent(known: &Aggregate, now: UnixTime) -> Result<(), Refusal> {
+    check_decided(&known.transaction)?;
+    known.transaction.facts.check_decision(&PersonFact::Retried, now)
+}
+
+/// What a retry would post, of its changes; without any, the posting without an answer.
+pub fn retried_amount(known: &Aggregate, changes: &[Change]) -> Option<Money> {
+    let planned = changes.iter().find_map(|change| match change {
+        Change::Operation(planned) if planned.is_unsettled() => Some(planned.amount),
+        _ => None,
+    });
+    planned.or_else(|| known.operations.iter().find(|known| known.is_unsettled()).map(|known| known.amount))
+}
+
+/// The posting of which a person may state that it was never made.
 ///
 /// # Errors
 /// 409 where no posting is without an answer.

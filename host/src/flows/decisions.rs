@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::approval::{ApprovalState, ground};
+use cashier_core::approval::ApprovalState;
 use cashier_core::change::Change;
 use cashier_core::draft::Draft;
 use cashier_core::edit::FieldChange;
@@ -41,10 +41,7 @@ pub(super) async fn decide(
     let ticket = cashier.ledger.decide(&act.stamp(cashier), |draft| {
         let before = draft.aggregate(id).filter(|known| act.session.sees(&known.transaction.brand));
         let before = before.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "there is no such transaction"))?;
-        if let Some(approval) = &act.approval {
-            approval.check_approver(&act.session, ground(&before.transaction.facts), draft.now())?;
-        }
-        act.check_ground(&before.transaction)?;
+        act.check_ground(&before.transaction, draft.now())?;
         let decision = judge(draft, &before)?;
         let after = draft.aggregate(id).unwrap_or_else(|| before.clone());
         let mut changes = decision.stated;

@@ -10,6 +10,7 @@ use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
 use cashier_core::ids::{ApprovalId, ConfigId, TransactionId};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
+use cashier_core::time::UnixTime;
 use cashier_core::transaction::Transaction;
 
 use super::{Cashier, RequestContext};
@@ -41,11 +42,15 @@ impl ManagerAct {
         Self { ground, ..self }
     }
 
-    /// Whether what is known of the transaction is what the manager saw.
+    /// Whether what is known of the transaction is what the manager saw, and what an approval that is given with it was asked
+    /// for.
     ///
     /// # Errors
-    /// 409 where a payment, reversal, review or person's decision came in between.
-    pub(super) fn check_ground(&self, known: &Transaction) -> Result<(), Refusal> {
+    /// 409 where a payment, reversal, review or person's decision came in between; what [`Approval::check_approver`] refuses.
+    pub(super) fn check_ground(&self, known: &Transaction, now: UnixTime) -> Result<(), Refusal> {
+        if let Some(approval) = &self.approval {
+            approval.check_approver(&self.session, ground(&known.facts), now)?;
+        }
         if self.ground.is_none_or(|seen| seen == ground(&known.facts)) {
             return Ok(());
         }

@@ -58,7 +58,7 @@ pub async fn refund(
         let mut tried = Draft::new(draft.books(), draft.now());
         let would = refund::request(&mut tried, known, &request, abilities.clone());
         if !would.as_ref().is_ok_and(|would| would.repeated) {
-            act.check_ground(&known.transaction)?;
+            act.check_ground(&known.transaction, draft.now())?;
         }
         let would = would?;
         act.approval.as_deref().map_or(Ok(()), |approval| would.check_approved(approval))?;

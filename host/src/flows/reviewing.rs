@@ -19,7 +19,8 @@ use super::decisions::{Decision, decide_and_settle};
 use super::manager_act::{AuditSubject, ManagerAct, recorded};
 use super::{Cashier, provider_query, settle, transactions};
 
-/// Tries again what is owed. `confirmed_absent`: the person states that the posting without an answer was never made.
+/// Tries again what is owed, unless that ends what a second person must: a review, or with `confirmed_absent` a posting
+/// without an answer, of which the person states that it was never made.
 ///
 /// # Errors
 /// 404 where it does not exist for the session; what [`decisions::retry`] refuses; 409 with the trading server's reason where
@@ -29,31 +30,60 @@ pub async fn retry(
     act: &ManagerAct,
     id: TransactionId,
     confirmed_absent: bool,
-) -> Result<Aggregate, Refusal> {
+) -> Result<ReviewOutcome, Refusal> {
     let known = transactions::one(cashier, &act.session, id).await?;
     query_once_more(cashier, &known).await?;
     // Before the trading server is asked to void a key; it is judged again under the lock.
-    act.check_ground(&known.transaction)?;
+    act.check_ground(&known.transaction, cashier.clock.now())?;
     two_persons(cashier, act, &known)?;
+    let needs_second = needs_second(cashier, act);
     let absence = match decisions::unanswered(&known)? {
-        Some(operation) if confirmed_absent => Some(absence(cashier, id, operation).await?),
+        // Who waits for a second person has no key voided.
+        Some(operation) if confirmed_absent && !needs_second => Some(absence(cashier, id, operation).await?),
         Some(_) | None => None,
     };
     let account = cashier.snapshot().merchant_account(known.transaction.config_id);
-    let mut judged = None;
+    let (mut judged, mut waits) = (None, None);
     let after = decide_and_settle(cashier, act, id, |draft, known| {
         if known.owes() {
             credited_once::check_once(draft, known, &account, None)?;
         }
-        let changes = decisions::retry(known, absence.as_ref(), draft.context())?;
         two_persons(cashier, act, known)?;
+        let wanted = match decisions::unanswered(known)? {
+            Some(_) if confirmed_absent && needs_second => {
+                decisions::check_absent(known, draft.now())?;
+                None
+            }
+            Some(_) | None => Some(decisions::retry(known, absence.as_ref(), draft.context())?),
+        };
+        let changes = match wanted {
+            Some(changes) if !(needs_second && decisions::is_under_review(known)) => changes,
+            wanted => {
+                let amount = decisions::retried_amount(known, wanted.as_deref().unwrap_or_default());
+                waits = Some(ReviewOutcome::Waits { amount, ground: ground(&known.transaction.facts) });
+                return Err(needs_another());
+            }
+        };
         draft.add(changes);
         judged = Some(known.clone());
         let stated = if confirmed_absent { vec![recorded("confirmed_absent", "", "1")] } else { Vec::new() };
         Ok(Decision { stated, ..Decision::default() })
     })
-    .await?;
-    answered(judged, after)
+    .await;
+    match waits {
+        Some(waits) => Ok(waits),
+        None => answered(judged, after?).map(|known| ReviewOutcome::Made(Box::new(known))),
+    }
+}
+
+/// Whether a review, or a missing answer, that this command ends waits for a second person.
+fn needs_second(cashier: &Cashier, act: &ManagerAct) -> bool {
+    act.approval.is_none() && cashier.rules.second_person.resolving
+}
+
+/// Keeps the decision from being made; the answer is that it waits.
+fn needs_another() -> Refusal {
+    Refusal::new(RefusalCode::PermissionDenied, "the end of a review, or of a missing answer, needs a second person")
 }
 
 /// Whether this person may have a withdrawal or a manual deposit posted again, where two are needed.
@@ -84,12 +114,12 @@ pub struct ReviewEnd {
     pub reason: Box<str>,
 }
 
-/// What became of the end of a review.
+/// What became of the end of a review, or of a missing answer.
 pub enum ReviewOutcome {
     /// The transaction as it is after it.
     Made(Box<Aggregate>),
-    /// Nothing changed: it needs a second person. The amount that would be owed, where there is one, and the ground on which it
-    /// was judged.
+    /// Nothing changed: it needs a second person. The amount that would be owed, or posted again, where there is one, and the ground
+    /// on which it was judged.
     Waits { amount: Option<Money>, ground: u64 },
 }
 
@@ -112,7 +142,7 @@ pub async fn resolve(
     query_once_more(cashier, &known).await?;
     let (mut judged, mut waits, mut is_misplaced) = (None, None, false);
     let account = cashier.snapshot().merchant_account(known.transaction.config_id);
-    let needs_second = act.approval.is_none() && cashier.rules.second_person.resolving;
+    let needs_second = needs_second(cashier, act);
     let sees = |draft: &Draft<'_>, other: TransactionId| {
         draft.aggregate(other).is_some_and(|other| act.session.sees(&other.transaction.brand))
     };
@@ -139,7 +169,7 @@ pub async fn resolve(
         }
         if needs_second {
             waits = Some(ground(&known.transaction.facts));
-            return Err(Refusal::new(RefusalCode::PermissionDenied, "the end of a review needs a second person"));
+            return Err(needs_another());
         }
         draft.add(changes);
         judged = Some(known.clone());

@@ -68,7 +68,7 @@ pub const OF_APPROVALS: [&str; 3] = [LIST.name, APPROVE.name, REJECT.name];
 const EDITS: &[Command] = &[config_commands::ADD, config_commands::UPDATE];
 
 /// Commands about transactions that may.
-const DECISIONS: &[Command] = &[refund::REFUND, review::RESOLVE];
+const DECISIONS: &[Command] = &[refund::REFUND, review::RESOLVE, review::RETRY];
 
 fn list(call: &CommandCall) -> CommandResult {
     let filter = call.filter()?;

@@ -29,7 +29,7 @@ pub const RETRY: Command = Command {
         RefusalCode::ProviderUnavailable,
     ],
     request: RetryBody::schema,
-    answer: TransactionAnswer::schema,
+    answer: || either(&TransactionAnswer::schema(), &ApprovalAnswer::schema()),
     run: |call| Box::pin(retry(call)),
 };
 
@@ -55,8 +55,9 @@ pub const RESOLVE: Command = Command {
 async fn retry(call: CommandCall) -> CommandResult {
     let RetryBody { id, confirmed_absent, ground } = call.read()?;
     let absent = confirmed_absent.is_some_and(|flag| flag.0);
-    let retried = reviewing::retry(&call.cashier, &on(&call, ground), TransactionId(id.0), absent).await?;
-    shown(&call, &retried.transaction).await
+    let id = TransactionId(id.0);
+    let outcome = reviewing::retry(&call.cashier, &on(&call, ground), id, absent).await?;
+    answered(&call, id, if absent { "confirmed_absent" } else { "retry" }, outcome).await
 }
 
 async fn resolve(call: CommandCall) -> CommandResult {
@@ -72,8 +73,14 @@ async fn resolve(call: CommandCall) -> CommandResult {
     };
     let fields = if end.amount.is_some() { "credit" } else { "refuse" };
     let id = TransactionId(id.0);
-    match reviewing::resolve(&call.cashier, &on(&call, ground), id, end).await? {
-        ReviewOutcome::Made(resolved) => shown(&call, &resolved.transaction).await,
-        ReviewOutcome::Waits { amount, ground } => second_person::ask(&call, id, fields, (amount, ground)).await,
+    let outcome = reviewing::resolve(&call.cashier, &on(&call, ground), id, end).await?;
+    answered(&call, id, fields, outcome).await
+}
+
+/// The transaction after it, or what waits for a second person.
+async fn answered(call: &CommandCall, id: TransactionId, fields: &str, outcome: ReviewOutcome) -> CommandResult {
+    match outcome {
+        ReviewOutcome::Made(known) => shown(call, &known.transaction).await,
+        ReviewOutcome::Waits { amount, ground } => second_person::ask(call, id, fields, (amount, ground)).await,
     }
 }

@@ -19,6 +19,7 @@ mod payee;
 mod refunds;
 mod refunds_approved;
 mod refunds_resolved;
+mod retries_approved;
 mod review;
 mod rights;
 mod same_payment;

@@ -61,11 +61,11 @@ pub struct SecondPerson {
     pub credentials: bool,
     pub endpoints: bool,
     pub enabling: bool,
-    /// Of a manual deposit or withdrawal: whoever processes it must not be who entered it.
+    /// Of a manual deposit or withdrawal: whoever processes it must not be who entered it, or wrote its texts last.
     pub manual: bool,
     /// Refunds above an amount.
     pub refunds: bool,
-    /// Ending a review hold.
+    /// Ending a review, or an answer that is missing, also by a retry.
     pub resolving: bool,
 }
 

@@ -9,7 +9,8 @@ use cashier_core::ids::TransactionId;
 use cashier_core::reason::{ReasonCode as R, ReasonScope};
 use cashier_core::status::TransactionStatus;
 
-use self::states::{in_state, lost};
+use self::states::in_state;
+pub(super) use self::states::lost;
 use super::manual::{DEPOSIT, PROCESS, REJECT, WITHDRAWAL};
 use super::review::{RESOLVE, RETRY};
 use super::*;

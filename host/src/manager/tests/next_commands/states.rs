@@ -221,7 +221,7 @@ async fn imported(api: &ManagerApi) {
 }
 
 /// The trading server does not have the postings any more.
-pub(super) async fn lost(api: &mut ManagerApi, id: u64) {
+pub(in crate::manager::tests) async fn lost(api: &mut ManagerApi, id: u64) {
     lock(&api.env.trading.posted).clear();
     api.change(id, |known, at| {
         let all: Vec<OperationId> = known.operations.iter().map(|known| known.id).collect();
