@@ -13,7 +13,6 @@ pub const REFUSED_VALUE_MAX: usize = 128;
 const CLEAR: &[&str] = &[
     "id",
     "provider_config_id",
-    "transaction_id",
     "customer_id",
     "login",
     "brand",
@@ -28,9 +27,8 @@ const CLEAR: &[&str] = &[
     "min_amount",
     "max_amount",
     "mode",
-    "type",
     "status",
-    "decision",
+    "action",
     "force",
     "process_now",
     "confirmed_absent",
@@ -41,6 +39,21 @@ const CLEAR: &[&str] = &[
     "expires_time",
     "provider_payment_id",
     "reference",
+    "ref",
+    "secret_required",
+    "after_id",
+    "ground",
+    "idempotency_key",
+    "created_time",
+    "updated_time",
+    "deleted_time",
+    "enable",
+    "account_mode",
+    "group",
+    "balance",
+    "deposit_allowed",
+    "withdrawal_allowed",
+    "unreadable",
 ];
 
 /// Fields of which a record has a fingerprint, so that the same value is seen to be the same.
@@ -55,15 +68,73 @@ const HIDDEN: &[&str] = &[
     "failure_reason",
     "comment",
     "metadata_json",
+    "reject_reason",
 ];
 
-/// Whether a refusal is recorded: one by rights always, one of a command that may change something where it is the request
-/// that is at fault. That the server is busy or broken is no refusal of a person.
-pub fn is_recorded(may_change: bool, code: RefusalCode) -> bool {
+/// Fields of which a record has the count alone: texts without end, lists, and parts of filters.
+const COUNTED: &[&str] = &[
+    "where",
+    "whereBetween",
+    "whereIn",
+    "whereNotBetween",
+    "whereNotIn",
+    "whereNot",
+    "orderBy",
+    "limit",
+    "offset",
+    "wipe",
+    "customers",
+    "accounts",
+    "groups",
+];
+
+/// What the record of a refused command holds of a field of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldRecord {
+    /// Its value, bounded.
+    Clear,
+    /// A fingerprint of its value.
+    Hidden,
+    /// That there was one.
+    Counted,
+}
+
+impl FieldRecord {
+    /// `None` for a name that no command knows: it is counted, because a client may write a secret as a name.
+    pub fn of(field: &str) -> Option<Self> {
+        let is_in = |list: &[&str]| list.contains(&field);
+        match (is_in(CLEAR), is_in(HIDDEN), is_in(COUNTED)) {
+            (true, ..) => Some(Self::Clear),
+            (_, true, _) => Some(Self::Hidden),
+            (.., true) => Some(Self::Counted),
+            (false, false, false) => None,
+        }
+    }
+
+    /// Every field that has a rule, once for each rule.
+    pub fn known() -> impl Iterator<Item = &'static str> {
+        [CLEAR, HIDDEN, COUNTED].into_iter().flatten().copied()
+    }
+}
+
+/// What stays of a refused command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalTrace {
+    /// A record of its own.
+    Recorded,
+    /// Its sender's count in the next record of counts: who reads one id after the other leaves a trace.
+    Counted,
+    /// Nothing: that the server is busy or broken is no refusal of a person.
+    None,
+}
+
+/// A refusal by rights is recorded always, one of a command that may change something where it is the request that is at fault.
+pub fn trace(may_change: bool, code: RefusalCode) -> RefusalTrace {
     match code.number() {
-        403 => true,
-        400 | 404 | 409 => may_change,
-        _ => false,
+        403 => RefusalTrace::Recorded,
+        400 | 404 | 409 if may_change => RefusalTrace::Recorded,
+        400 | 404 | 409 => RefusalTrace::Counted,
+        _ => RefusalTrace::None,
     }
 }
 
@@ -73,13 +144,13 @@ pub fn stated<'r>(fields: impl IntoIterator<Item = (&'r str, Option<&'r str>)>) 
     let mut changes: Vec<FieldChange> = Vec::new();
     for (name, value) in fields {
         let text = value.unwrap_or("a list or an object");
-        let after = if CLEAR.contains(&name) {
-            AuditedValue::Clear(bounded(text))
-        } else if HIDDEN.contains(&name) {
-            AuditedValue::Hidden(Secret::new(text))
-        } else {
-            others += 1;
-            continue;
+        let after = match FieldRecord::of(name) {
+            Some(FieldRecord::Clear) => AuditedValue::Clear(bounded(text)),
+            Some(FieldRecord::Hidden) => AuditedValue::Hidden(Secret::new(text)),
+            Some(FieldRecord::Counted) | None => {
+                others += 1;
+                continue;
+            }
         };
         // A name that is sent twice is refused, and recorded once.
         if changes.iter().all(|change| *change.field != *name) {
@@ -145,11 +216,11 @@ mod tests {
     fn what_is_recorded_is_a_refusal_of_the_request_and_not_a_fault_of_the_server() {
         for code in RefusalCode::ALL {
             let expected = match code.number() {
-                403 => [true, true],
-                400 | 404 | 409 => [false, true],
-                _ => [false, false],
+                403 => [RefusalTrace::Recorded; 2],
+                400 | 404 | 409 => [RefusalTrace::Counted, RefusalTrace::Recorded],
+                _ => [RefusalTrace::None; 2],
             };
-            assert_eq!([is_recorded(false, *code), is_recorded(true, *code)], expected, "{code:?}");
+            assert_eq!([trace(false, *code), trace(true, *code)], expected, "{code:?}");
         }
     }
 }

@@ -8,7 +8,7 @@ use cashier_core::change::{AuditRecord, Body};
 use cashier_core::edit::FieldChange;
 use cashier_core::ids::{ApprovalId, ConfigId, ManagerId, TransactionId};
 use cashier_core::refusal::RefusalCode;
-use cashier_core::session::{Actor, Role};
+use cashier_core::session::{Actor, ManagerSession, Role};
 
 use super::Cashier;
 use super::manager_act::{AuditSubject, ManagerAct, recorded};
@@ -44,7 +44,11 @@ pub async fn record(
     if within_limits(cashier, act) && written(cashier, act, subject, code, stated).await {
         return;
     }
-    let session = &act.session;
+    count(cashier, &act.session);
+}
+
+/// Counts a refused command that has no record of its own.
+pub fn count(cashier: &Cashier, session: &ManagerSession) {
     cashier.unrecorded.count(session.brand().unwrap_or_default(), (session.role(), session.manager_id()));
 }
 

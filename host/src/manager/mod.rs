@@ -29,6 +29,7 @@ mod tests;
 use std::sync::Arc;
 
 use cashier_core::refusal::{Refusal, RefusalCode};
+use cashier_core::refused::{RefusalTrace, trace};
 use cashier_core::session::ManagerSession;
 use cashier_core::time::UnixTime;
 
@@ -173,12 +174,16 @@ async fn run(
         AnswerForm::Json => perform(&manager.cashier, command, &act, envelope.data.as_ref(), ListPart::Page).await,
         AnswerForm::Csv => perform_as_csv(&manager.cashier, command, &act, envelope.data.as_ref()).await,
     };
-    if let Err(refusal) = &answered
-        && cashier_core::refused::is_recorded(command.effect == Effect::Changes, refusal.code)
-    {
-        let (named, stated) = refused::of_request(command.name, envelope.data.as_ref());
-        let subject = refused::subject(&manager.cashier, &act.session, named);
-        refusals::record(&manager.cashier, &act, subject, refusal.code, stated).await;
+    if let Err(refusal) = &answered {
+        match trace(command.effect == Effect::Changes, refusal.code) {
+            RefusalTrace::Recorded => {
+                let (named, stated) = refused::of_request(command.name, envelope.data.as_ref());
+                let subject = refused::subject(&manager.cashier, &act.session, named);
+                refusals::record(&manager.cashier, &act, subject, refusal.code, stated).await;
+            }
+            RefusalTrace::Counted => refusals::count(&manager.cashier, &act.session),
+            RefusalTrace::None => {}
+        }
     }
     answered
 }

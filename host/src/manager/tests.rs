@@ -19,6 +19,7 @@ mod payee;
 mod refunds;
 mod refunds_approved;
 mod refunds_resolved;
+mod refused_fields;
 mod retries_approved;
 mod review;
 mod rights;

@@ -64,7 +64,7 @@ async fn a_refused_change_and_a_read_refused_by_rights_are_recorded_with_who_sen
         records.iter().map(|record| [record.config_id.0, record.transaction_id.0, record.approval.0]).collect();
     assert_eq!(subjects, [[0, 0, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 0, 0], [1, 0, 0]]);
     assert!(!format!("{records:?}").contains("CANARY"));
-    assert_eq!(api.env.cashier.counted_refusals(), (1, 0));
+    assert_eq!(api.env.cashier.counted_refusals(), (1, 2), "one without a token, and two reads");
 }
 
 #[tokio::test(start_paused = true)]
