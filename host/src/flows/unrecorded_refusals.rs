@@ -1,5 +1,5 @@
-//! How many refused commands have no record: those of unknown callers, and those beyond the limits, by brand and sender until
-//! a record says how many they were. It records nothing.
+//! How many refused commands have no record: those of unknown callers, and refused reads and what is beyond the limits, by brand
+//! and sender until a record says how many they were. It records nothing.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ const BRANDS_COUNTED_MAX: usize = 256;
 pub(super) struct UnrecordedRefusals {
     /// Messages without a valid token.
     pub(super) anonymous: AtomicU64,
-    /// Those beyond the limits, or that could not be written, since the start.
+    /// Refused reads, and those beyond the limits or that could not be written, since the start.
     beyond: AtomicU64,
     /// The same by the brand of their sessions, until a record says how many; empty is every brand.
     waiting: Mutex<BTreeMap<Box<str>, CountedRefusals>>,

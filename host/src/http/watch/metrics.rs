@@ -88,7 +88,7 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         name: "cashier_refusals_not_recorded",
-        help: "Refused commands of managers beyond those that are recorded, since the start.",
+        help: "Refused commands of managers without a record of their own, since the start.",
         value: |cashier| usize::try_from(cashier.counted_refusals().1).ok(),
     },
     Metric {

@@ -68,6 +68,23 @@ async fn a_refused_change_and_a_read_refused_by_rights_are_recorded_with_who_sen
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_tries_the_ids_of_another_brand_by_reads_is_recorded_with_how_many_were_refused() {
+    let api = ManagerApi::open().await;
+    api.deposit().await;
+    for id in 1..=3 {
+        let data = format!(r#"{{"id":{id}}}"#);
+        for command in [GET, "MngExplainCashierTransaction"] {
+            assert_eq!(api.error("manager#8@other", command, &data).await.0, 404, "{command} {id}");
+        }
+    }
+    assert_eq!(api.error("manager#9@other", LIST, r#"{"where":1}"#).await.0, 400);
+    assert_eq!(lines(&api.all_records()), [""; 0], "none has a record of its own");
+    refusals::record_counted(&api.env.cashier).await;
+    let expected = ["0 System 'other' refused: 7 more without a record: Manager 8 >6, Manager 9 >1"];
+    assert_eq!(lines(&api.all_records()), expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_command_is_shown_with_a_row_only_where_the_row_exists_for_a_session_of_a_manager() {
     let api = ManagerApi::open().await;
     api.deposit().await;
