@@ -147,7 +147,7 @@ async fn k1_a_deleted_config_without_payments_loses_its_secrets_and_a_disabled_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn k1_a_secret_is_wiped_from_a_config_that_receives_nothing_whatever_its_module_requires() {
+async fn k1_a_secret_is_wiped_from_a_disabled_config_whatever_its_module_requires() {
     let env = TestCashier::with_rows(vec![ProviderConfig {
         config_json: Secret::new(r#"{"token":"t","kept":1}"#),
         merchant_id: "strict".into(),
@@ -163,7 +163,10 @@ async fn k1_a_secret_is_wiped_from_a_config_that_receives_nothing_whatever_its_m
         (RefusalCode::InvalidData, "wipe names config_json.tokn, which is not set")
     );
     let refused = save(&env, wipe(&["webhook_secret"])).await.unwrap_err();
-    assert_eq!(&*refused.message, "webhook_secret is required", "while it serves");
+    let hint = "webhook_secret is required; with enabled 0 in the same edit the secret is wiped all the same";
+    assert_eq!(&*refused.message, hint, "while it serves");
+    // With an order under way too: a leaked secret must not confirm it.
+    env.deposit("open").await.unwrap();
     save(&env, ConfigEdit { enabled: Some(false), ..wipe(&["webhook_secret"]) }).await.unwrap();
     let row = served(&env, 1);
     assert!(row.webhook_secret.is_empty() && row.replaced_webhook_secrets.is_empty() && !row.secret_key.is_empty());
