@@ -16,8 +16,13 @@ pub struct ManagerClient {
 impl ManagerClient {
     /// Sends a command and returns the whole answer.
     pub async fn command(&self, command: &str, data: &Value) -> HttpAnswer {
+        self.command_as(command, data, "application/json").await
+    }
+
+    /// The same, which asks for an answer of this type.
+    pub async fn command_as(&self, command: &str, data: &Value, accept: &str) -> HttpAnswer {
         let body = json!({"command": command, "extID": "test", "data": data}).to_string();
-        let headers = [("authorization", &*self.token), ("content-type", "application/json")];
+        let headers = [("authorization", &*self.token), ("content-type", "application/json"), ("accept", accept)];
         self.http.post(&format!("{}/manager", self.url), &headers, body).await
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use cashier_core::session::Role;
 use cashier_host::manager::COMMANDS;
+use cashier_host::wire::csv::Columns;
 use cashier_tests::customer::order;
 use cashier_tests::deployment::{Deployment, DeploymentPlan, NO_RATE_LIMIT};
 use cashier_tests::http::HttpAnswer;
@@ -23,6 +24,7 @@ const OWN: &str = "IONTEXT";
 /// No row of any kind has it.
 const UNKNOWN_ID: u64 = 900_000_007;
 const UNKNOWN_LOGIN: u64 = 2_900_000_007;
+const UNKNOWN_NAME: &str = "NAMEOFNOTHING";
 
 /// The kinds of rows, each with the command that lists them.
 const KINDS: [(Kind, &str); 5] = [
@@ -108,10 +110,74 @@ fn also_refused(command: &str) -> Vec<Value> {
                 json!({"provider": "sandbox", "sandbox": 1}),
             ]
         }
-        "MngExplainCashierTransaction" => {
-            vec![json!({"provider_payment_id": CANARY}), json!({"ref": CANARY}), json!({"reference": CANARY})]
-        }
         _ => Vec::new(),
+    }
+}
+
+/// What names a row of the other brand otherwise than by its id, and is found by whose row it is.
+struct OtherName {
+    command: &'static str,
+    member: &'static str,
+    foreign: Value,
+    unknown: Value,
+    /// Besides that member.
+    more: Value,
+}
+
+fn other_names(rows: &Foreign) -> Vec<OtherName> {
+    let explained = |member, foreign: &str, unknown: &str| {
+        let (command, foreign, unknown) = ("MngExplainCashierTransaction", json!(foreign), json!(unknown));
+        OtherName { command, member, foreign, unknown, more: json!({}) }
+    };
+    let mut names: Vec<OtherName> =
+        ["provider_payment_id", "ref"].map(|member| explained(member, CANARY, UNKNOWN_NAME)).into();
+    names.extend(rows.references.iter().map(|of_row| explained("reference", of_row, &rows.unknown_reference())));
+    for &id in rows.ids(Kind::Config) {
+        names.extend([1, 0].map(|dry_run| OtherName {
+            command: "MngReplayCashierProviderEvent",
+            member: "provider_config_id",
+            foreign: json!(id),
+            unknown: json!(UNKNOWN_ID),
+            more: json!({"since": 1, "dry_run": dry_run}),
+        }));
+    }
+    names
+}
+
+/// The rows of the other brand.
+struct Foreign {
+    ids: Vec<(Kind, Vec<u64>)>,
+    /// Of its transactions.
+    references: Vec<String>,
+}
+
+impl Foreign {
+    /// What those of every brand see and these do not.
+    async fn between(deployment: &Deployment, all: &ManagerClient, own: &ManagerClient) -> Self {
+        let mut rows = Self { ids: Vec::new(), references: Vec::new() };
+        for (kind, command) in KINDS {
+            let (every, seen) = (ids(all, command).await, ids(own, command).await);
+            assert!(!seen.is_empty() && seen.is_subset(&every), "{command}: {seen:?} of {every:?}");
+            let others: Vec<u64> = every.difference(&seen).copied().collect();
+            assert!(!others.is_empty(), "{command} shows no row of the other brand to those who may see it: {every:?}");
+            rows.ids.push((kind, others));
+        }
+        let transactions = rows.ids(Kind::Transaction).iter();
+        rows.references = transactions
+            .map(|id| deployment.decided(*id).expect("it is in the books").transaction.reference.to_string())
+            .collect();
+        rows
+    }
+
+    fn ids(&self, kind: Kind) -> &[u64] {
+        &self.ids.iter().find(|(of, _)| *of == kind).expect("every kind is listed").1
+    }
+
+    /// One that no transaction has, of the form of those that some have.
+    fn unknown_reference(&self) -> String {
+        let known = &self.references[0];
+        let (rest, last) = known.split_at(known.len() - 1);
+        format!("{rest}{}", if last == "a" { "b" } else { "a" })
     }
 }
 
@@ -124,14 +190,7 @@ async fn a_manager_of_one_brand_finds_and_changes_nothing_of_another_by_any_comm
     let (all, own) = (deployment.manager(), deployment.manager_of("ion4"));
     // Whose rows they are, and who asked for no approval.
     let others_own = ManagerClient { token: deployment.token(Role::Admin, 9, Some("nova")), ..own.clone() };
-    let mut foreign = Vec::new();
-    for (kind, command) in KINDS {
-        let (every, seen) = (ids(&all, command).await, ids(&own, command).await);
-        assert!(!seen.is_empty() && seen.is_subset(&every), "{command}: {seen:?} of {every:?}");
-        let others: Vec<u64> = every.difference(&seen).copied().collect();
-        assert!(!others.is_empty(), "{command} shows no row of the other brand to those who may see it: {every:?}");
-        foreign.push((kind, others));
-    }
+    let foreign = Foreign::between(&deployment, &all, &own).await;
     let before = everything(&all).await;
     assert!(before.contains(CANARY) && before.contains(OWN), "{before}");
     for command in COMMANDS {
@@ -139,13 +198,13 @@ async fn a_manager_of_one_brand_finds_and_changes_nothing_of_another_by_any_comm
         match walk {
             Walk::List => lists_nothing_foreign([&own, &others_own], command.name, &foreign).await,
             Walk::Row(kind, more) => {
-                let others = &foreign.iter().find(|(of, _)| *of == kind).expect("every kind is listed").1;
-                for &id in others {
-                    is_like_unknown(&own, command.name, "id", (id, UNKNOWN_ID), &more).await;
+                for &id in foreign.ids(kind) {
+                    is_like_unknown(&own, command.name, "id", &[json!(id), json!(UNKNOWN_ID)], &more).await;
                 }
             }
             Walk::Account(more) => {
-                is_like_unknown(&own, command.name, "login", (OTHER_BRAND_LOGIN, UNKNOWN_LOGIN), &more).await;
+                let logins = [json!(OTHER_BRAND_LOGIN), json!(UNKNOWN_LOGIN)];
+                is_like_unknown(&own, command.name, "login", &logins, &more).await;
             }
             Walk::Creates => {}
             Walk::Unscoped | Walk::Administrators => {
@@ -159,15 +218,19 @@ async fn a_manager_of_one_brand_finds_and_changes_nothing_of_another_by_any_comm
             refused(&own.command(command.name, &data).await, command.name);
         }
     }
+    for OtherName { command, member, foreign, unknown, more } in other_names(&foreign) {
+        is_like_unknown(&own, command, member, &[foreign, unknown], &more).await;
+    }
     assert_eq!(everything(&all).await, before, "nothing of any brand changed");
     // The same requests by whose rows they are: the brand alone is what was refused.
+    for OtherName { command, member, foreign, more, .. } in other_names(&foreign) {
+        let found = others_own.run(command, &with(&more, member, foreign)).await;
+        assert!(found["done"] != json!(0), "{command} by {member} finds no event: {found}");
+    }
     for command in COMMANDS {
         let requests: Vec<Value> = match walk(command.name) {
-            Some(Walk::Row(kind, more)) => {
-                let ids = foreign.iter().filter(|(of, _)| *of == kind).flat_map(|(_, ids)| ids);
-                ids.map(|id| with(&more, "id", *id)).collect()
-            }
-            Some(Walk::Account(more)) => vec![with(&more, "login", OTHER_BRAND_LOGIN)],
+            Some(Walk::Row(kind, more)) => foreign.ids(kind).iter().map(|id| with(&more, "id", json!(id))).collect(),
+            Some(Walk::Account(more)) => vec![with(&more, "login", json!(OTHER_BRAND_LOGIN))],
             Some(Walk::List | Walk::Creates | Walk::Unscoped | Walk::Administrators) | None => continue,
         };
         for data in requests {
@@ -178,6 +241,65 @@ async fn a_manager_of_one_brand_finds_and_changes_nothing_of_another_by_any_comm
     // What the other brand has stored under the same ids is not in the way.
     let same = json!({"login": LOGIN, "amount": 8, "currency": "USD", "provider_payment_id": CANARY, "idempotency_key": CANARY});
     own.run("MngCreateManualCashierDeposit", &same).await;
+}
+
+/// No page of a list that is asked for as CSV, and no export, which is read in other ways, has a row of another brand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_of_one_brand_finds_nothing_of_another_in_any_list_as_csv() {
+    if !signing::can_sign() {
+        return;
+    }
+    let deployment = two_brands().await;
+    let (all, own) = (deployment.manager(), deployment.manager_of("ion4"));
+    let others_own = ManagerClient { token: deployment.token(Role::Admin, 9, Some("nova")), ..own.clone() };
+    let foreign = Foreign::between(&deployment, &all, &own).await;
+    for command in COMMANDS.iter().filter(|command| Columns::of(&(command.answer)()).is_some()) {
+        let name = command.name;
+        match walk(name).unwrap_or_else(|| panic!("{name} has no entry in this walk")) {
+            Walk::List => exports_nothing_foreign([&own, &others_own], name, &foreign).await,
+            Walk::Account(more) => {
+                let [known, theirs] = [LOGIN, OTHER_BRAND_LOGIN].map(|login| with(&more, "login", json!(login)));
+                lines(&own, name, &known).await;
+                lines(&others_own, name, &theirs).await;
+                refused(&own.command_as(name, &theirs, "text/csv").await, name);
+            }
+            Walk::Unscoped | Walk::Administrators => {
+                let answer = own.command_as(name, &json!({}), "text/csv").await;
+                assert_eq!(answer.refusal_in_envelope(), (403, "PERMISSION_DENIED".into()), "{name}");
+            }
+            Walk::Row(..) | Walk::Creates => panic!("{name} is a list: its entry in this walk is wrong"),
+        }
+    }
+}
+
+/// A page, and an export of all, are as long as the manager's own rows, and whose rows the others are finds each of them in both.
+async fn exports_nothing_foreign([own, other]: [&ManagerClient; 2], command: &str, foreign: &Foreign) {
+    let kind = KINDS.iter().find(|(_, list)| *list == command).map(|(kind, _)| *kind);
+    for limit in [5000, 60_000] {
+        let asked = json!({"limit": limit});
+        for manager in [own, other] {
+            let rows = manager.run(command, &json!({"limit": 5000})).await["rows"].as_array().expect("rows").len();
+            assert!(rows > 0, "{command} shows a manager's own");
+            let found = lines(manager, command, &asked).await;
+            assert_eq!(found.len(), rows, "{command} {limit}: {found:?}");
+        }
+        let found = lines(own, command, &asked).await.concat();
+        assert!(!found.contains(CANARY) && !found.contains("nova"), "{command} {limit}: {found}");
+        for id in kind.into_iter().flat_map(|kind| foreign.ids(kind)) {
+            let by_id = json!({"limit": limit, "where": [["id", "=", id]]});
+            let found = [lines(own, command, &by_id).await.len(), lines(other, command, &by_id).await.len()];
+            assert_eq!(found, [0, 1], "{command} {limit}: {id}");
+        }
+    }
+}
+
+/// The lines of an answer as CSV, without the header.
+async fn lines(manager: &ManagerClient, command: &str, data: &Value) -> Vec<String> {
+    let answer = manager.command_as(command, data, "text/csv").await;
+    let text = answer.text();
+    assert_eq!(answer.status, 200, "{command} {data}: {text}");
+    assert!(answer.header("content-type").starts_with("text/csv"), "{command} {data}: {text}");
+    text.split_terminator("\r\n").skip(1).map(str::to_owned).collect()
 }
 
 /// Whose sessions may use a command: the pages name the exceptions from section 4's rule.
@@ -211,27 +333,28 @@ fn refused(answer: &HttpAnswer, command: &str) {
 }
 
 /// A foreign row is answered byte for byte like one that is not there.
-async fn is_like_unknown(own: &ManagerClient, command: &str, member: &str, ids: (u64, u64), more: &Value) {
+async fn is_like_unknown(own: &ManagerClient, command: &str, member: &str, names: &[Value; 2], more: &Value) {
     let mut answers = Vec::new();
-    for id in [ids.0, ids.1] {
-        let answer = own.command(command, &with(more, member, id)).await;
+    for name in names {
+        let answer = own.command(command, &with(more, member, name.clone())).await;
         refused(&answer, command);
         let data = answer.json()["data"].to_string();
-        answers.push((answer.status, data.replace(&id.to_string(), "ID")));
+        let shown = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
+        answers.push((answer.status, data.replace(&shown, "NAME")));
     }
     assert_eq!(answers[0], answers[1], "{command} distinguishes a foreign {member} from an unknown one");
 }
 
-/// These members, and the id of a row or account.
-fn with(more: &Value, member: &str, id: u64) -> Value {
+/// These members, and what names a row or account.
+fn with(more: &Value, member: &str, name: Value) -> Value {
     let mut data = more.clone();
-    data[member] = json!(id);
+    data[member] = name;
     data
 }
 
 /// Neither the whole list nor any filter shows or counts a row of the other brand, whose own session finds some by each kind of
 /// filter that the list takes.
-async fn lists_nothing_foreign([own, other]: [&ManagerClient; 2], command: &str, foreign: &[(Kind, Vec<u64>)]) {
+async fn lists_nothing_foreign([own, other]: [&ManagerClient; 2], command: &str, foreign: &Foreign) {
     assert!(other.run(command, &json!({"limit": 5000})).await["count"] != json!(0), "{command}: nothing is foreign");
     let page = own.run(command, &json!({"limit": 5000})).await;
     let text = page.to_string();
@@ -240,15 +363,13 @@ async fn lists_nothing_foreign([own, other]: [&ManagerClient; 2], command: &str,
     assert!(rows > 0, "{command} shows the manager's own");
     assert_eq!(page["count"], json!(rows), "{command} counts what it does not show");
     let kind = KINDS.iter().find(|(_, list)| *list == command).map(|(kind, _)| *kind);
-    let ids = foreign.iter().filter(|(of, _)| Some(*of) == kind).flat_map(|(_, ids)| ids);
-    for id in ids {
+    for id in kind.into_iter().flat_map(|kind| foreign.ids(kind)) {
         let found = own.run(command, &json!({"where": [["id", "=", id]]})).await;
         assert_eq!((&found["rows"], &found["count"]), (&json!([]), &json!(0)), "{command}: {id}");
     }
     let (mut by_text, mut by_account) = ([0; 2], [0; 2]);
     // Filters by what the other brand's rows hold, where the list takes the field.
-    for field in ["brand", "provider_payment_id", "merchant_id", "reason", "idempotency_key", "reference", "request_id"]
-    {
+    for field in ["brand", "provider_payment_id", "merchant_id", "reason", "idempotency_key", "request_id"] {
         for pattern in ["nova", CANARY, "NOVACANARY%", "n%"] {
             let filter = json!({"where": [[field, "like", pattern]]});
             let answer = own.command(command, &filter).await;
@@ -259,6 +380,17 @@ async fn lists_nothing_foreign([own, other]: [&ManagerClient; 2], command: &str,
             by_text[0] += 1;
             by_text[1] += other.run(command, &filter).await["count"].as_u64().unwrap_or_default();
         }
+    }
+    // The server makes references: what the brand's rows hold is not in them.
+    for reference in &foreign.references {
+        let filter = json!({"where": [["reference", "=", reference]]});
+        let answer = own.command(command, &filter).await;
+        if command != "MngGetCashierTransactionsByFilter" {
+            assert_eq!(answer.status, 400, "{command} takes a reference: it belongs into this walk");
+            continue;
+        }
+        assert_eq!(answer.expect_ok()["data"]["count"], json!(0), "{command}: {reference}");
+        assert_eq!(other.run(command, &filter).await["count"], json!(1), "{command}: {reference}");
     }
     for field in ["login", "customer_id"] {
         let value = if field == "login" { OTHER_BRAND_LOGIN } else { OTHER_BRAND_CUSTOMER };
