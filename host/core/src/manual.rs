@@ -12,6 +12,7 @@ use crate::facts::PersonFact;
 use crate::ids::{CustomerId, Login, ManagerId, Seq, TransactionId};
 use crate::money::Money;
 use crate::operation::{self, BalanceOperation};
+use crate::reason::ReasonCode;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::session::CustomerSession;
 use crate::standing::Nature;
@@ -181,8 +182,15 @@ pub fn cancel(
     let known = known.filter(|known| is_own(&known.transaction));
     let known = known.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "there is no such withdrawal"))?;
     check_undecided(&known)?;
-    if known.transaction.key_space != KeySpace::Customer {
+    let row = &known.transaction;
+    if row.key_space != KeySpace::Customer {
         return Err(decided("a manager entered it: ask the broker"));
+    }
+    // A posting that was lost, imported or is another's may have been made, and paid out: a person finds out.
+    let posted = operation::posted(row, &known.operations);
+    let waits = matches!(row.reason.code, ReasonCode::None | ReasonCode::CreditRefused);
+    if !waits || posted.minor != 0 || posted.review.is_some() {
+        return Err(decided("whether it was processed is being checked: ask the broker"));
     }
     let changes = known.decide(PersonFact::CancelledByCustomer, at);
     Ok((known, changes))

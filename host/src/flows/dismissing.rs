@@ -1,7 +1,7 @@
 //! A person takes a payment from the work list that no transaction is known for: it belongs to another business of the same
 //! merchant account. Nothing is applied and nothing is deleted.
 
-use cashier_core::ids::EventId;
+use cashier_core::ids::{ConfigId, EventId};
 use cashier_core::inbox::{self, Dismissal};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::refusal::{Refusal, RefusalCode};
@@ -21,6 +21,14 @@ pub async fn dismiss(cashier: &Cashier, act: &ManagerAct, id: EventId, reason: &
     if inbox::is_dismissed(&stored) {
         return Ok(stored);
     }
+    let snapshot = cashier.snapshot();
+    let is_seen =
+        |config: &ConfigId| snapshot.config(*config).is_some_and(|known| act.session.sees(&known.config.brand));
+    if act.session.brand().is_some() && !stored.also_verified_by.iter().all(is_seen) {
+        let message = "a config of another brand verified it too: a session of every brand dismisses it";
+        return Err(Refusal::new(RefusalCode::PermissionDenied, message));
+    }
+    drop(snapshot);
     let _admitted = cashier.ledger.admit(Estimate::single(0))?;
     let ticket = cashier.ledger.decide(&act.stamp(cashier), |draft| {
         let found = inbox::dismiss(draft, id, act.session.manager_id());

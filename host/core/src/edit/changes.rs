@@ -195,7 +195,7 @@ pub fn changed_fields(
         ("webhook_secret", &before.webhook_secret, &after.webhook_secret),
     ] {
         if before != after {
-            let class = unless_revoked(class_of(field, context), after);
+            let class = unless_revoked(field, class_of(field, context), after);
             changes.push(hidden(field.into(), class, before.clone(), after.clone()));
         }
     }
@@ -247,7 +247,7 @@ fn compare(
         let class = class(name, context);
         changes.push(if is_hidden {
             let (before, after) = (Secret::new(&text(before)), Secret::new(&text(after)));
-            hidden(field, unless_revoked(class, &after), before, after)
+            hidden(field, unless_revoked(name, class, &after), before, after)
         } else {
             let clear = |map: &SettingMap| AuditedValue::Clear(text(map).into());
             FieldChange { field, class, before: clear(before), after: clear(after) }
@@ -256,8 +256,10 @@ fn compare(
 }
 
 /// The class of a secret's change: one that is taken away with nothing in its place is revoked, which one person may do at once.
-fn unless_revoked(class: FieldClass, after: &Secret) -> FieldClass {
-    if class == FieldClass::Credential && after.is_empty() { FieldClass::Other } else { class }
+/// A public key or merchant id is no secret, and taking it away puts an older one in force.
+fn unless_revoked(name: &str, class: FieldClass, after: &Secret) -> FieldClass {
+    let is_secret = class == FieldClass::Credential && !matches!(name, "public_key" | "merchant_id");
+    if is_secret && after.is_empty() { FieldClass::Other } else { class }
 }
 
 /// The class of a field by its name.

@@ -64,6 +64,17 @@ fn each_changed_field_is_listed_with_its_class() {
         change(&mut after);
         assert_eq!(changes(Some(&before), &after, true), [(field.to_owned(), class)], "{field}");
     }
+    for (key, class) in
+        [("api_key", Other), ("webhook_secret", Other), ("merchant_id", Credential), ("public_key", Credential)]
+    {
+        let with = ProviderConfig { config_json: Secret::new(&format!("{key}=x")), ..config(1) };
+        let field = format!("config_json.{key}");
+        assert_eq!(
+            changes(Some(&with), &before, true),
+            [(field, class)],
+            "what is no secret gives way to an older one"
+        );
+    }
     let off = ProviderConfig { enabled: false, ..config(1) };
     let moved = ProviderConfig { brand: "other".into(), ..off.clone() };
     assert_eq!(changes(Some(&off), &moved, true), [("brand".to_owned(), Other)], "it serves no brand");

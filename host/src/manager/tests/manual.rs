@@ -305,6 +305,27 @@ async fn a_customer_cancels_the_own_withdrawal_while_it_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_customer_does_not_cancel_a_withdrawal_whose_posting_is_under_review() {
+    let own = CustomerSession::assertion(CUSTOMER, None);
+    for state in ["lost", "key conflict"] {
+        let mut api = ManagerApi::open().await;
+        let id = api.requested().await;
+        if state == "key conflict" {
+            lock(&api.env.trading.next_posts).push_back(OnPost::RefuseFor(ReasonCode::OperationKeyReused));
+        }
+        api.command("manager#8", PROCESS, &by_id(id)).await;
+        if state == "lost" {
+            next_commands::lost(&mut api, id).await;
+        }
+        assert_eq!(api.seen(id).await["status"], json!(9), "{state}");
+        let persons = async |api: &ManagerApi| api.env.aggregate(TransactionId(id)).transaction.facts.persons.len();
+        let before = persons(&api).await;
+        assert_eq!(api.cancel(&own, id).await, Err(409), "{state}: it may have been paid out");
+        assert_eq!(persons(&api).await, before, "{state}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_customer_cancels_a_withdrawal_while_a_manager_processes_it_and_one_of_both_counts() {
     let own = CustomerSession::assertion(CUSTOMER, None);
     let mut counted = [0; 2];
