@@ -108,7 +108,9 @@ fn stated_id(answer: &RefundAnswer) -> Box<str> {
 }
 
 /// Judges refunds that have not ended by the answer to a query of the payment's status, which was applied: the provider's total
-/// includes them, or shows, long after the last call, that the open one was not made.
+/// includes them, or shows, long after the last call, that the open one was not made, because it is smaller than that one. A larger
+/// total does not show it, whatever else is counted as refunded: that may have failed at the provider, which reports it later, and the
+/// total be of the open one. [`hold_overdue`] holds it then.
 pub fn queried(draft: &mut Draft<'_>, id: TransactionId, update: &Update, repeat_seconds: i64) {
     let Some(known) = draft.aggregate(id) else { return };
     let facts = &known.transaction.facts;
@@ -132,7 +134,9 @@ pub fn queried(draft: &mut Draft<'_>, id: TransactionId, update: &Update, repeat
     }
     let Some(open) = pending.iter().find(|refund| refund.phase.is_open()) else { return };
     let RefundPhase::Sent(sending) = open.phase else { return };
-    if is_long_ago(&sending, repeat_seconds, draft.now()) && total <= sums.refunded_minor.saturating_sub(open.minor) {
+    // A total beyond the others is of something that is not known.
+    let lacks_open = total < open.minor && total <= sums.refunded_minor.saturating_sub(open.minor);
+    if lacks_open && is_long_ago(&sending, repeat_seconds, draft.now()) {
         let words = format!("the provider states {} refunded", Money::new(total, known.transaction.amount.currency));
         draft.add(known.decide_all(RefusedBy::Absent.facts(open.id, &words), draft.context()));
     }

@@ -28,6 +28,7 @@ mod printable;
 mod query;
 mod query_between_holds;
 mod reconcile;
+mod refund_totals;
 mod refused;
 mod requests;
 mod restated;

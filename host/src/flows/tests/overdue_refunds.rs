@@ -1,5 +1,5 @@
-//! Refunds that cannot go on: without a module, after a call that ended the process, or accepted and never reported. Each ends, or
-//! waits for a person who can end it.
+//! Refunds that cannot go on: without a module, after a call that ended the process, accepted and never reported, or without an
+//! answer beside another that the provider's total may be of. Each ends, or waits for a person who can end it.
 
 use std::sync::atomic::Ordering;
 
@@ -13,7 +13,7 @@ use cashier_core::status::ProviderStatus;
 use super::config_edits::{first, save};
 use super::refunds::{DAY, ID, PART, calls, credited, is_open, notice, request, requested_for, states_total, sums};
 use crate::ports::QueryAnswer;
-use crate::test_cashier::{AMOUNT, OnPost, OnRefund, TestCashier, lock, paid, update, usd};
+use crate::test_cashier::{AMOUNT, OnPost, OnRefund, TestCashier, lock, paid, stated_refund, update, usd};
 
 /// What the transaction's reason says, and whether it is under review.
 fn shown(env: &TestCashier) -> (u8, String) {
@@ -198,4 +198,58 @@ async fn a_dispute_after_a_call_without_an_answer_stops_its_repetition() {
             assert_eq!((calls(&env), env.status(ID)), (1, 9), "a person looks at its end");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_in_the_providers_dashboard_does_not_end_ours() {
+    let env = credited().await;
+    env.provider.window_seconds.store(0, Ordering::SeqCst);
+    lock(&env.provider.next_refunds).push_back(OnRefund::Lost);
+    assert_eq!(request(&env).await, Ok(3));
+    let reference = env.aggregate(ID).transaction.reference;
+    let statement = RefundStatement {
+        id: "re_dashboard".into(),
+        amount: StatedAmount::Exact(usd(PART)),
+        reach: Reach::Delta,
+        requested: Box::default(),
+    };
+    let stated = Update {
+        reference: Some(reference.clone()),
+        payment_id: format!("pay_{reference}").into(),
+        refund: Some(statement),
+        ..update("e_dashboard", ProviderStatus::Refunded)
+    };
+    env.notice(Some(1), vec![stated]).await.unwrap();
+    assert_eq!(env.trading.balance(), AMOUNT - 2 * PART, "both are taken until ours is known");
+    // The dashboard's may have failed since, and the total be of ours.
+    states_total(&env, PART);
+    env.run_for(DAY).await;
+    assert_eq!((calls(&env), is_open(&env), env.trading.balance()), (1, true, AMOUNT - 2 * PART));
+    assert_eq!((env.status(ID), env.aggregate(ID).transaction.reason.code), (9, ReasonCode::ProviderReview));
+    env.decide(ID, PersonFact::Resolved { minor: AMOUNT - PART }).await;
+    env.run_for(DAY).await;
+    assert_eq!((env.status(ID), is_open(&env), env.trading.balance()), (3, false, AMOUNT - PART));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_refund_beside_one_that_fails_later_is_not_posted_back_by_the_total_of_one() {
+    let env = credited().await;
+    env.provider.window_seconds.store(0, Ordering::SeqCst);
+    assert_eq!(request(&env).await, Ok(3));
+    let first = lock(&env.provider.refunds)[0].clone();
+    lock(&env.provider.next_refunds).push_back(OnRefund::AnswerLost);
+    assert_eq!(request(&env).await, Ok(3));
+    assert_eq!(lock(&env.provider.refunded).len(), 2, "the provider made both");
+    // The first failed since, and its webhook is late: the total is of the second.
+    states_total(&env, PART);
+    env.run_for(3_000).await;
+    assert_eq!((env.status(ID), is_open(&env), env.trading.balance()), (3, true, AMOUNT - 2 * PART));
+    env.run_for(DAY).await;
+    assert_eq!((env.status(ID), is_open(&env), env.trading.balance()), (9, true, AMOUNT - 2 * PART));
+    let reason = env.aggregate(ID).transaction.reason;
+    assert_eq!(reason.code, ReasonCode::ProviderReview);
+    assert!(reason.detail.starts_with("refund 2 of 30.0 USD was sent"), "{reason}");
+    env.notice(Some(1), vec![stated_refund(&first, 1, ProviderStatus::RefundFailed)]).await.unwrap();
+    env.run_for(DAY).await;
+    assert_eq!((env.status(ID), env.trading.balance()), (9, AMOUNT - PART), "the customer has the second");
 }

@@ -355,33 +355,6 @@ async fn a_refund_is_not_repeated_under_other_credentials() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refund_in_the_providers_dashboard_does_not_end_ours() {
-    let env = credited().await;
-    env.provider.window_seconds.store(0, Ordering::SeqCst);
-    lock(&env.provider.next_refunds).push_back(OnRefund::Lost);
-    assert_eq!(request(&env).await, Ok(3));
-    let reference = env.aggregate(ID).transaction.reference;
-    let statement = RefundStatement {
-        id: "re_dashboard".into(),
-        amount: StatedAmount::Exact(usd(PART)),
-        reach: Reach::Delta,
-        requested: Box::default(),
-    };
-    let stated = Update {
-        reference: Some(reference.clone()),
-        payment_id: format!("pay_{reference}").into(),
-        refund: Some(statement),
-        ..update("e_dashboard", ProviderStatus::Refunded)
-    };
-    env.notice(Some(1), vec![stated]).await.unwrap();
-    assert_eq!(env.trading.balance(), AMOUNT - 2 * PART, "both are taken until ours is known");
-    states_total(&env, PART);
-    env.run_for(DAY).await;
-    assert_eq!((calls(&env), is_open(&env), env.trading.balance()), (1, false, AMOUNT - PART));
-    assert_eq!(env.aggregate(ID).transaction.reason.code, ReasonCode::PartlyRefunded);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_lost_refund_that_nobody_can_be_asked_about_waits_for_a_person() {
     let env = credited().await;
     env.provider.window_seconds.store(0, Ordering::SeqCst);
