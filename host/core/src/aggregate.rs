@@ -1,6 +1,7 @@
 //! One transaction with its balance operations: everything that a decision about it may read. Every decision takes an
 //! aggregate and returns the changes to it.
 
+use crate::approval;
 use crate::change::Change;
 use crate::facts::{PersonFact, ProviderFact, Recording, ReviewHold};
 use crate::ids::{ManagerId, OperationId, Seq};
@@ -47,6 +48,12 @@ impl Aggregate {
     /// It is credited, in part or in all, or will be.
     pub fn credits(&self) -> bool {
         self.standing().owed_minor.max(operation::posted(&self.transaction, &self.operations).minor) > 0
+    }
+
+    /// On what a decision about it rests: see [`approval::ground`].
+    pub fn ground(&self) -> u64 {
+        let unanswered = self.operations.iter().find(|known| known.status == OperationStatus::Unknown);
+        approval::ground(&self.transaction.facts, unanswered.map(|known| known.id))
     }
 
     pub fn standing(&self) -> Standing {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::facts::{Facts, ProviderFact};
-use crate::ids::{ApprovalId, ConfigId, ManagerId, TransactionId};
+use crate::ids::{ApprovalId, ConfigId, ManagerId, OperationId, TransactionId};
 use crate::money::{Currency, Money};
 use crate::numbered::numbered;
 use crate::provider_config::{Secret, UnreadableColumn};
@@ -163,16 +163,17 @@ impl Approval {
 /// On what a decision about a transaction rests: in which commits its facts about money and reviews, and the decisions of persons,
 /// were recorded. A count would not do: what went back of a payment is given up where that proves to be another transaction's, and
 /// the next payment restores the number. A commit comes once, so that no other facts give the same; a notice that states nothing
-/// new adds none.
-pub fn ground(facts: &Facts) -> u64 {
+/// new adds none. And on which posting has no answer: that it was never made is said of that one, not of the next.
+pub fn ground(facts: &Facts, unanswered: Option<OperationId>) -> u64 {
     let counts = |fact: &ProviderFact| fact.is_money() || matches!(fact, ProviderFact::ReviewHold(_));
     let of_providers = facts.provider.iter().filter(|known| counts(&known.fact)).map(|known| known.seq.0);
     let of_persons = facts.persons.iter().map(|known| known.seq.0);
-    let separated = of_providers.chain([0]).chain(of_persons);
+    let of_posting = unanswered.into_iter().flat_map(|operation| [0, operation.0]);
+    let separated = of_providers.chain([0]).chain(of_persons).chain(of_posting);
     separated.fold(FNV_START, |mixed, seq| (mixed ^ seq).wrapping_mul(FNV_PRIME)) >> 1
 }
 
-/// FNV-1a, over whole numbers: what is mixed are commit numbers, which no client chooses.
+/// FNV-1a, over whole numbers: what is mixed are numbers of commits and operations, which no client chooses.
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0100_0000_01b3;
 
@@ -216,17 +217,17 @@ mod tests {
     }
 
     #[test]
-    fn only_a_new_payment_reversal_review_or_decision_changes_the_ground() {
+    fn only_a_new_payment_reversal_review_decision_or_posting_without_an_answer_changes_the_ground() {
         let mut facts = Facts::default();
         let mut seq = 0;
         let mut after = |facts: &mut Facts, fact: ProviderFact| {
             seq += 1;
             facts.record(Seq(seq), UnixTime(1), fact);
-            ground(facts)
+            ground(facts, None)
         };
         let paid = |payment: &str| ProviderFact::Confirmed { payment: payment.into(), minor: 100 };
         let refunded = ProviderFact::RefundedTotal { payment: "other".into(), minor: 5 };
-        let none = ground(&facts);
+        let none = ground(&facts, None);
         assert_eq!(after(&mut facts, ProviderFact::Accepted), none);
         let of_payment = after(&mut facts, paid("p"));
         assert_eq!(after(&mut facts, paid("p")), of_payment, "the same notice again");
@@ -236,8 +237,11 @@ mod tests {
         let of_second = after(&mut facts, paid("q"));
         let of_hold = after(&mut facts, ProviderFact::ReviewHold(ReviewHold::NotStored));
         facts.record_person(Seq(9), UnixTime(1), PersonFact::Retried);
-        let different = BTreeSet::from([none, of_payment, of_refund, of_second, of_hold, ground(&facts)]);
-        assert_eq!(different.len(), 6, "as many facts are not the same facts: {different:?}");
+        let of_decision = ground(&facts, None);
+        let of_postings = [1, 2].map(|id| ground(&facts, Some(OperationId(id))));
+        let of_facts = [none, of_payment, of_refund, of_second, of_hold, of_decision];
+        let different: BTreeSet<u64> = of_facts.into_iter().chain(of_postings).collect();
+        assert_eq!(different.len(), 8, "as many facts are not the same facts: {different:?}");
         assert!(different.iter().all(|ground| i64::try_from(*ground).is_ok()), "it is stored");
     }
 }

@@ -33,7 +33,7 @@ pub struct WantedDecision {
     pub fields: Box<str>,
     /// What it would move.
     pub amount: Option<Money>,
-    /// The [`cashier_core::approval::ground`] on which the request was judged: what is recorded between that and asking makes the approval stale.
+    /// The [`cashier_core::aggregate::Aggregate::ground`] on which the request was judged: what is recorded between that and asking makes the approval stale.
     pub ground: u64,
 }
 

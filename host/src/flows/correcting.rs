@@ -70,7 +70,7 @@ pub async fn correct(
     let corrected = decide(cashier, &unjudged, id, |draft, known| {
         let judged = decisions::correct(known, &correction, draft.context());
         if !matches!(&judged, Ok(changes) if changes.is_empty() && correction.texts.is_none()) {
-            act.check_ground(&known.transaction, draft.now())?;
+            act.check_ground(known, draft.now())?;
         }
         draft.add(judged?);
         let Some(written) = &correction.texts else { return Ok(Decision::default()) };

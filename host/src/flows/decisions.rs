@@ -41,7 +41,7 @@ pub(super) async fn decide(
     let ticket = cashier.ledger.decide(&act.stamp(cashier), |draft| {
         let before = draft.aggregate(id).filter(|known| act.session.sees(&known.transaction.brand));
         let before = before.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "there is no such transaction"))?;
-        act.check_ground(&before.transaction, draft.now())?;
+        act.check_ground(&before, draft.now())?;
         let decision = judge(draft, &before)?;
         let after = draft.aggregate(id).unwrap_or_else(|| before.clone());
         let mut changes = decision.stated;

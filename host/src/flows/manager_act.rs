@@ -4,14 +4,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use cashier_core::approval::{Approval, ground};
+use cashier_core::aggregate::Aggregate;
+use cashier_core::approval::Approval;
 use cashier_core::change::{AuditRecord, Body, Stamp};
 use cashier_core::edit::{AuditedValue, FieldChange, FieldClass};
 use cashier_core::ids::{ApprovalId, ConfigId, TransactionId};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{Actor, ManagerSession};
 use cashier_core::time::UnixTime;
-use cashier_core::transaction::Transaction;
 
 use super::{Cashier, RequestContext};
 
@@ -24,7 +24,7 @@ pub struct ManagerAct {
     pub context: RequestContext,
     /// What a second person decides with it: another one asked for the same.
     pub approval: Option<Arc<Approval>>,
-    /// What the manager saw of the transaction ([`ground`]); `None` where the request does not say.
+    /// What the manager saw of the transaction ([`Aggregate::ground`]); `None` where the request does not say.
     pub ground: Option<u64>,
 }
 
@@ -46,15 +46,15 @@ impl ManagerAct {
     /// for.
     ///
     /// # Errors
-    /// 409 where a payment, reversal, review or person's decision came in between; what [`Approval::check_approver`] refuses.
-    pub(super) fn check_ground(&self, known: &Transaction, now: UnixTime) -> Result<(), Refusal> {
+    /// 409 where a payment, reversal, review, person's decision or the answer to a posting came in between; what [`Approval::check_approver`] refuses.
+    pub(super) fn check_ground(&self, known: &Aggregate, now: UnixTime) -> Result<(), Refusal> {
         if let Some(approval) = &self.approval {
-            approval.check_approver(&self.session, ground(&known.facts), now)?;
+            approval.check_approver(&self.session, known.ground(), now)?;
         }
-        if self.ground.is_none_or(|seen| seen == ground(&known.facts)) {
+        if self.ground.is_none_or(|seen| seen == known.ground()) {
             return Ok(());
         }
-        let message = format!("transaction {} changed since it was shown: look at it again", known.id);
+        let message = format!("transaction {} changed since it was shown: look at it again", known.transaction.id);
         Err(Refusal::new(RefusalCode::TransactionChanged, message))
     }
 

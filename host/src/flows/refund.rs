@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::approval::ground as ground_of;
 use cashier_core::draft::Draft;
 use cashier_core::duty::{ProviderQuery, WINDOW_MARGIN_SECONDS};
 use cashier_core::ids::{ConfigId, TransactionId};
@@ -58,12 +57,12 @@ pub async fn refund(
         let mut tried = Draft::new(draft.books(), draft.now());
         let would = refund::request(&mut tried, known, &request, abilities.clone());
         if !would.as_ref().is_ok_and(|would| would.repeated) {
-            act.check_ground(&known.transaction, draft.now())?;
+            act.check_ground(known, draft.now())?;
         }
         let would = would?;
         act.approval.as_deref().map_or(Ok(()), |approval| would.check_approved(approval))?;
         if would.waits(needs_second, &cashier.rules.refund_limits) {
-            waits = Some(RefundOutcome::Waits { amount: would.amount, ground: ground_of(&known.transaction.facts) });
+            waits = Some(RefundOutcome::Waits { amount: would.amount, ground: known.ground() });
             return Err(Refusal::new(RefusalCode::PermissionDenied, "the refund needs a second person"));
         }
         let made = refund::request(draft, known, &request, abilities)?;

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::approval::ground;
 use cashier_core::credited_once;
 use cashier_core::decisions::{self, Absence, Resolution};
 use cashier_core::draft::Draft;
@@ -34,7 +33,7 @@ pub async fn retry(
     let known = transactions::one(cashier, &act.session, id).await?;
     query_once_more(cashier, &known).await?;
     // Before the trading server is asked to void a key; it is judged again under the lock.
-    act.check_ground(&known.transaction, cashier.clock.now())?;
+    act.check_ground(&known, cashier.clock.now())?;
     two_persons(cashier, act, &known)?;
     let needs_second = needs_second(cashier, act);
     let absence = match decisions::unanswered(&known)? {
@@ -60,7 +59,7 @@ pub async fn retry(
             Some(changes) if !(needs_second && decisions::is_under_review(known)) => changes,
             wanted => {
                 let amount = decisions::retried_amount(known, wanted.as_deref().unwrap_or_default());
-                waits = Some(ReviewOutcome::Waits { amount, ground: ground(&known.transaction.facts) });
+                waits = Some(ReviewOutcome::Waits { amount, ground: known.ground() });
                 return Err(needs_another());
             }
         };
@@ -169,7 +168,7 @@ pub async fn resolve(
             return Err(Refusal::new(RefusalCode::TransactionChanged, message));
         }
         if needs_second {
-            waits = Some(ground(&known.transaction.facts));
+            waits = Some(known.ground());
             return Err(needs_another());
         }
         draft.add(changes);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cashier_core::approval::{Approval, ApprovalState, ground};
+use cashier_core::approval::{Approval, ApprovalState};
 use cashier_core::books::Books;
 use cashier_core::duty::{self, WorkItem, WorkKind};
 use cashier_core::filter::{Filter, WorkField};
@@ -264,12 +264,12 @@ async fn of_configuration(cashier: &Cashier, now: UnixTime) -> Result<(Vec<WorkI
         let touched = cashier.ledger.peek(|books| {
             let of_piece = piece.iter_mut().filter(|item| item.transaction_id != TransactionId(0));
             let touched = of_piece.filter_map(|item| {
-                let row = books.transaction(item.transaction_id)?;
-                *item = item.clone().about(&row);
+                let known = books.aggregate(item.transaction_id)?;
+                *item = item.clone().about(&known);
                 if let Some(approval) = snapshot.approval(item.approval_id) {
-                    *item = item.clone().on_ground(approval, ground(&row.facts));
+                    *item = item.clone().on_ground(approval, known.ground());
                 }
-                Some(books.touched(row.id))
+                Some(books.touched(item.transaction_id))
             });
             touched.max()
         })?;

@@ -1,6 +1,5 @@
 //! What happened to a payment, on the wire (API.md section 4).
 
-use cashier_core::approval::ground;
 use cashier_core::explanation::{DetailValue, ExplainedEntry, Explanation, NextStep, PaymentName};
 use cashier_core::ids::TransactionId;
 use cashier_core::money::Money;
@@ -98,7 +97,7 @@ answer! {
         balance_operations: Vec<OperationRecord<'a>> = found.aggregate.operations.iter().map(OperationRecord::new).collect(), "its balance operations";
         owed: ExactAmount = ExactAmount(owed(found)), "what its facts say the account should have received in all, with sign";
         posted: ExactAmount = ExactAmount(posted(found)), "what was posted in all, with sign";
-        ground: GroundText = GroundText(Some(ground(&found.aggregate.transaction.facts))), "stands for what is known of its money, reviews and decisions; commands take it back";
+        ground: GroundText = GroundText(Some(found.aggregate.ground())), "stands for what is known of its money, reviews and decisions; commands take it back";
         summary: ExplanationSummary<'a> = ExplanationSummary::new(found), "what to say, and what to do";
         next: Vec<NextStepRecord<'a>> = found.next.iter().map(NextStepRecord::new).collect(), "what is due next";
         entries: Vec<ExplanationEntry<'a>> = found.entries.iter().map(ExplanationEntry::new).collect(), "everything known, in the order of time";

@@ -5,7 +5,7 @@ use super::next_command::{self, APPROVE, PROCESS, REJECT, REPLAY, RESOLVE, RETRY
 use super::unconfirmed::{end_of_queries, held_since};
 use super::{Duty, ProviderDuty, QUIET_SECONDS, due, is_refund_due, owes, provider_duty};
 use crate::aggregate::Aggregate;
-use crate::approval::{Approval, ground};
+use crate::approval::Approval;
 use crate::ids::{ApprovalId, ConfigId, CustomerId, EventId, Login, TransactionId};
 use crate::money::Money;
 use crate::notice::{ProviderEvent, StatedAmount};
@@ -82,7 +82,7 @@ pub struct WorkItem {
     pub since: UnixTime,
     /// When the cashier itself acts next, or when it ends by itself; at or before now it is tried, unset is never.
     pub due_time: UnixTime,
-    /// On what a decision about the transaction rests: see [`ground`].
+    /// On what a decision about the transaction rests: see [`Aggregate::ground`].
     pub ground: Option<u64>,
 }
 
@@ -162,8 +162,9 @@ impl WorkItem {
 
     /// Of an item that names this transaction by its id: whose it is, and what is known of it.
     #[must_use]
-    pub fn about(self, row: &Transaction) -> Self {
-        Self { customer_id: row.customer_id, login: row.login, ground: Some(ground(&row.facts)), ..self }
+    pub fn about(self, known: &Aggregate) -> Self {
+        let row = &known.transaction;
+        Self { customer_id: row.customer_id, login: row.login, ground: Some(known.ground()), ..self }
     }
 
     /// Of this approval, on the ground as it is now: one whose ground changed can only be rejected, and asked for again.
@@ -210,7 +211,8 @@ impl WorkItem {
         }
     }
 
-    fn of(kind: WorkKind, row: &Transaction, since: UnixTime, now: UnixTime) -> Self {
+    fn of(kind: WorkKind, known: &Aggregate, since: UnixTime, now: UnixTime) -> Self {
+        let row = &known.transaction;
         Self {
             transaction_id: row.id,
             config_id: row.config_id,
@@ -220,7 +222,7 @@ impl WorkItem {
             code: row.reason.code,
             reason: row.reason.to_string().into(),
             command: command(kind, row, now),
-            ..Self::new(kind, since).about(row)
+            ..Self::new(kind, since).about(known)
         }
     }
 }
@@ -244,12 +246,12 @@ pub fn of_transaction(known: &Aggregate, now: UnixTime) -> Vec<WorkItem> {
     if unsettled.is_none() && owes(row, operations) == Some(Duty::AwaitRetry) {
         let kind = why_not_posted(known);
         let refused = operations.last().filter(|_| kind == WorkKind::PostingRefused);
-        items.push(WorkItem::of(kind, row, refused.map_or(row.updated_time, |known| known.updated_time), now));
+        items.push(WorkItem::of(kind, known, refused.map_or(row.updated_time, |known| known.updated_time), now));
     }
     if let Some((kind, since)) = review(row, operations) {
-        items.push(WorkItem::of(kind, row, since, now));
+        items.push(WorkItem::of(kind, known, since, now));
     }
-    let own = |kind, since, due_time| WorkItem { due_time, ..WorkItem::of(kind, row, since, now) };
+    let own = |kind, since, due_time| WorkItem { due_time, ..WorkItem::of(kind, known, since, now) };
     let quiet = row.updated_time.plus(QUIET_SECONDS);
     if unsettled.is_none() && is_refund_due(row, operations, UnixTime(i64::MAX)) {
         let pending = row.facts.refunds().into_iter().rfind(|refund| refund.phase.is_pending());

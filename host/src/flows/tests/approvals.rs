@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState, ground};
+use cashier_core::approval::{APPROVAL_SECONDS, Approval, ApprovalState};
 use cashier_core::change::Body;
 use cashier_core::edit::SecondPerson;
 use cashier_core::facts::PersonFact;
@@ -42,7 +42,7 @@ async fn credited() -> TestCashier {
 }
 
 async fn asked(env: &TestCashier, by: u64) -> Result<Approval, Refusal> {
-    asked_on(env, by, ground(&env.aggregate(ID).transaction.facts)).await
+    asked_on(env, by, env.aggregate(ID).ground()).await
 }
 
 /// For a request that was judged on this ground.
@@ -199,7 +199,7 @@ async fn a_transaction_of_another_brand_cannot_be_asked_about() {
 #[tokio::test(start_paused = true)]
 async fn what_is_stated_between_judging_a_request_and_asking_for_it_makes_its_approval_stale() {
     let env = credited().await;
-    let judged = ground(&env.aggregate(ID).transaction.facts);
+    let judged = env.aggregate(ID).ground();
     let reference = env.aggregate(ID).transaction.reference;
     let second = Update { payment_id: "pay_2".into(), ..paid("evt_2", &reference) };
     env.notice(Some(1), vec![second]).await.unwrap();

@@ -15,12 +15,12 @@ use crate::test_cashier::{AMOUNT, LOGINS, paid};
 const WORK: &str = "MngGetCashierDutiesByFilter";
 
 /// Of this payment another amount than the ordered one is confirmed.
-fn of_another_amount(own: &Reference, payment: &str, minor: i64) -> Update {
+pub(super) fn of_another_amount(own: &Reference, payment: &str, minor: i64) -> Update {
     let amount = Some(StatedAmount::Exact(usd(minor)));
     Update { amount, payment_id: payment.into(), ..paid(&format!("paid {payment}"), own) }
 }
 
-fn refund(own: &Reference, payment: &str, minor: i64) -> Update {
+pub(super) fn refund(own: &Reference, payment: &str, minor: i64) -> Update {
     let id = format!("re_{payment}");
     let amount = StatedAmount::Exact(usd(minor));
     Update {
@@ -33,12 +33,12 @@ fn refund(own: &Reference, payment: &str, minor: i64) -> Update {
 }
 
 impl ManagerApi {
-    async fn received(&self, update: Update) {
+    pub(super) async fn received(&self, update: Update) {
         self.env.notice(Some(1), vec![update]).await.unwrap();
         self.env.run_for(1).await;
     }
 
-    async fn resolves(&self, id: u64, action: &str, amount: Option<&str>) -> (u16, Value) {
+    pub(super) async fn resolves(&self, id: u64, action: &str, amount: Option<&str>) -> (u16, Value) {
         let answer = self.command("manager", RESOLVE, &resolution(id, action, amount)).await;
         self.env.run_for(10).await;
         answer

@@ -4,10 +4,12 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use cashier_core::decisions;
 use cashier_core::facts::PersonFact;
 use cashier_core::ids::TransactionId;
 use cashier_core::reason::ReasonCode;
 
+use super::gone_back::{of_another_amount, refund};
 use super::manual::{PROCESS, WITHDRAWAL, by_id};
 use super::next_commands::lost;
 use super::review::RETRY;
@@ -156,8 +158,64 @@ async fn an_answer_that_came_meanwhile_counts_and_is_not_posted_twice() {
     assert_eq!(number, 202, "{asked}");
     api.env.run_for(600).await;
     assert_eq!((api.env.status(TransactionId(1)), api.posted(1)), (3, AMOUNT));
-    assert_eq!(api.error("dealer#8", APPROVE, &approval(&asked)).await, (409, "RET_ERR_DUPLICATE".into()));
+    assert_eq!(api.error("dealer#8", APPROVE, &approval(&asked)).await, (409, "APPROVAL_STALE".into()));
     assert_eq!(api.posted(1), AMOUNT);
+}
+
+/// The command that the work list names for an approval.
+async fn next_of(api: &ManagerApi, asked: &Value) -> Value {
+    let (number, listed) = api.command("dealer#8", "MngGetCashierDutiesByFilter", "{}").await;
+    assert_eq!(number, 200, "{listed}");
+    let mut items = listed["rows"].as_array().unwrap().iter();
+    items.find(|item| item["approval_id"] == asked["approval"]["id"]).unwrap()["command"].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_posting_was_never_made_is_not_approved_once_it_was_refused() {
+    let api = ManagerApi::where_two_end_reviews().await;
+    lock(&api.env.trading.next_posts).extend([OnPost::NeverArrives, OnPost::Refuse]);
+    api.with_statements(|own| vec![paid("e", own)]).await;
+    let shown = format!(r#"{{"id":1,"confirmed_absent":1,"ground":"{}"}}"#, api.ground(1).await);
+    let (number, asked) = api.command("dealer#7", RETRY, &shown).await;
+    assert_eq!((number, next_of(&api, &asked).await), (202, json!(APPROVE)), "{asked}");
+    api.env.run_for(600).await;
+    assert_eq!(api.env.status(TransactionId(1)), 4);
+    assert_eq!(next_of(&api, &asked).await, REJECT);
+    assert_eq!(api.error("dealer#8", APPROVE, &approval(&asked)).await, (409, "APPROVAL_STALE".into()));
+    // So is the word of one who was shown the posting without its answer, also where one person is enough.
+    assert_eq!(api.error("glass#9", RETRY, &shown).await, (409, "TRANSACTION_CHANGED".into()));
+    assert_eq!(api.env.aggregate(TransactionId(1)).operations.len(), 1, "nothing is posted again");
+    assert_eq!(api.command("dealer#7", RETRY, &by_id(1)).await.0, 200, "what was refused is retried by one person");
+    assert_eq!((api.posted(1), api.env.trading.postings().len()), (AMOUNT, 1));
+}
+
+/// What went back was stated with the wrong order: its posting is withheld, and planned again once it is moved. Payments, reversals
+/// and decisions are the same as before.
+#[tokio::test(start_paused = true)]
+async fn that_a_posting_was_never_made_is_not_approved_about_the_next_posting() {
+    let api = ManagerApi::where_two_end_reviews().await;
+    lock(&api.env.trading.next_posts).extend([OnPost::NeverArrives; 64]);
+    let (id, of_order) = api.pending("k1").await;
+    let (other, of_other) = api.pending("k2").await;
+    api.confirmed("e1", &of_order, "pay_1").await;
+    let (number, asked) = api.command("dealer#7", RETRY, ABSENT).await;
+    assert_eq!((number, &asked["approval"]["amount"]), (202, &json!(100.0)), "{asked}");
+    api.received(refund(&of_order, "pay_2", AMOUNT)).await;
+    api.env.run_for(600).await;
+    let known = api.env.aggregate(TransactionId(id));
+    assert!(known.operations.len() == 1 && known.operations[0].is_withheld(), "{:?}", known.operations);
+    api.received(of_another_amount(&of_other, "pay_2", AMOUNT - 1)).await;
+    assert_eq!(api.resolves(other, "credit", Some("99.99")).await.1["error"], "TRANSACTION_CHANGED");
+    let known = api.env.aggregate(TransactionId(id));
+    let unanswered = decisions::unanswered(&known).unwrap();
+    assert_eq!((known.operations.len(), unanswered), (2, Some(known.operations[1].id)), "{:?}", known.operations);
+    assert_eq!(api.error("dealer#8", APPROVE, &approval(&asked)).await, (409, "APPROVAL_STALE".into()));
+    assert_eq!(api.env.aggregate(TransactionId(id)), known, "no key is voided");
+    let (number, again) = api.command("dealer#7", RETRY, ABSENT).await;
+    assert_eq!((number, approval(&again) == approval(&asked)), (202, false), "about this posting it is another");
+    lock(&api.env.trading.next_posts).clear();
+    assert_eq!(api.command("dealer#8", APPROVE, &approval(&again)).await.0, 200);
+    assert_eq!((api.posted(id), api.env.trading.postings().len()), (AMOUNT, 1));
 }
 
 #[tokio::test(start_paused = true)]
