@@ -2,6 +2,7 @@
 
 use cashier_core::change::Body;
 use cashier_core::notice::Update;
+use cashier_core::refs::ProviderRef;
 use cashier_core::status::ProviderStatus;
 
 use super::super::*;
@@ -57,6 +58,34 @@ async fn a_payment_of_another_shop_is_dismissed_once_and_recorded() {
     assert_eq!((number, &again), (200, &done), "a repeated request is answered with the row");
     assert_eq!(dismissals_recorded(&api).len(), 1);
     assert_eq!(api.env.disk.loaded().books.unmatched().count(), 0, "nor is it listed after a start");
+}
+
+/// The receiving config is of one brand, and one of another verified the same bytes: the payment may be its own.
+#[tokio::test(start_paused = true)]
+async fn what_a_config_of_another_brand_verified_too_is_dismissed_by_no_session_of_one_brand() {
+    let api = ManagerApi::open().await;
+    reference_of_the_payment(&api).await;
+    let refs = vec![ProviderRef::new("payment_intent", "pi_shop")];
+    let sale = Update { payment_id: "pay_shop".into(), refs, ..update("evt_shop", ProviderStatus::Confirmed) };
+    api.env.notice(Some(3), vec![sale]).await.unwrap();
+    api.env.clock.advance(std::time::Duration::from_secs(cashier_core::duty::UNKNOWN_EVENT_SECONDS as u64 + 10));
+    api.env.run_for(10).await;
+    let seen_by = async |who: &str| api.command(who, super::LIST, "{}").await.1;
+    let before = (seen_by("manager").await, listed(&api, "unmatched_payment").await);
+    assert_eq!((&before.0["rows"][0]["brand"], before.1), (&json!("other"), 1), "{before:?}");
+    assert_eq!(seen_by("crm@other").await["count"], json!(1), "a session of its brand sees it");
+    let (number, refused) = api.command("crm@other", DISMISS, REASON).await;
+    assert_eq!((number, &refused["error"]), (403, &json!("PERMISSION_DENIED")), "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("a session of every brand dismisses it"), "{refused}");
+    assert_eq!(api.error("crm@ion4", DISMISS, REASON).await, (404, "RET_ERR_NOTFOUND".into()), "nor by the other's");
+    api.env.run_for(2).await;
+    assert_eq!((seen_by("manager").await, listed(&api, "unmatched_payment").await), before);
+    assert_eq!(dismissals_recorded(&api).len(), 0);
+
+    let (number, done) = api.command("manager", DISMISS, REASON).await;
+    assert_eq!((number, dismissals_recorded(&api).len()), (200, 1), "{done}");
+    assert_eq!(listed(&api, "unmatched_payment").await, 0);
+    assert_eq!(api.command("crm@other", DISMISS, REASON).await, (200, done), "what is dismissed is shown as it is");
 }
 
 #[tokio::test(start_paused = true)]
