@@ -87,8 +87,9 @@ fn needs_another() -> Refusal {
 
 /// Whether this person may have a withdrawal or a manual deposit posted again, where two are needed.
 fn two_persons(cashier: &Cashier, act: &ManagerAct, known: &Aggregate) -> Result<(), Refusal> {
-    // Breaking the glass takes no second person.
-    match cashier.rules.second_person.manual && !act.session.breaks_glass() {
+    // Breaking the glass takes no second person for an approval, whose record says so; no other command is for it.
+    let breaks_glass = act.approval.is_some() && act.session.breaks_glass();
+    match cashier.rules.second_person.manual && !breaks_glass {
         true => manual::check_second_person(known, act.session.manager_id()),
         false => Ok(()),
     }

@@ -1,6 +1,8 @@
 //! The texts of a withdrawal say where its money goes: who saw others does not decide about it, and who wrote them does not
 //! process it alone.
 
+use std::sync::atomic::Ordering;
+
 use cashier_core::change::Body;
 use cashier_core::edit::AuditedValue;
 use cashier_core::facts::PersonFact;
@@ -12,6 +14,7 @@ use super::review::RETRY;
 use super::*;
 use crate::test_cashier::{OnPost, lock};
 
+const APPROVE: &str = "MngApproveCashierChange";
 const UPDATE: &str = "MngUpdateCashierTransaction";
 const EXPLAIN: &str = "MngExplainCashierTransaction";
 const IBAN_X: &str = r#"{"iban":"X"}"#;
@@ -191,6 +194,36 @@ async fn a_payee_written_after_the_approval_is_not_paid_by_a_retry_of_who_wrote_
     lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
     assert_eq!(api.command("dealer#7", PROCESS, &by_id(id)).await.0, 409);
     assert_eq!(api.command("dealer#8", RETRY, &by_id(id)).await.0, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn breaking_the_glass_counts_for_an_approval_alone_and_is_recorded() {
+    let api = ManagerApi::with_second_person_for(&["manual", "resolving"]).await;
+    api.env.trading.unkeyed.store(true, Ordering::SeqCst);
+    *lock(&api.env.trading.closed_for) = Some(std::time::Duration::from_secs(60));
+    // Who entered it, or wrote the payee, processes it by no session.
+    let id = api.entered(WITHDRAWAL, "").await;
+    for who in ["dealer#7", "glass#7"] {
+        assert_eq!(api.error(who, PROCESS, &by_id(id)).await, (403, "PERMISSION_DENIED".into()), "{who}");
+    }
+    lock(&api.env.trading.next_posts).push_back(OnPost::NeverArrives);
+    assert_eq!(api.command("dealer#9", PROCESS, &by_id(id)).await.0, 200);
+    api.corrects("dealer#8", &pays_to(id, IBAN_Y)).await;
+    let absent = json!({"id": id, "confirmed_absent": 1}).to_string();
+    for who in ["dealer#8", "glass#8"] {
+        assert_eq!(api.error(who, RETRY, &absent).await, (403, "PERMISSION_DENIED".into()), "{who}");
+    }
+    let (number, asked) = api.command("dealer#9", RETRY, &absent).await;
+    assert_eq!(number, 202, "{asked}");
+    let approval = json!({"id": asked["approval"]["id"]}).to_string();
+    assert_eq!(api.error("dealer#8", APPROVE, &approval).await, (403, "PERMISSION_DENIED".into()));
+    assert_eq!((api.posted(id), api.env.trading.postings().len()), (0, 0));
+    let (number, approved) = api.command("glass#8", APPROVE, &approval).await;
+    assert_eq!((number, &approved["approval"]["state"]), (200, &json!("approved")), "{approved}");
+    api.env.run_for(10).await;
+    assert_eq!((api.posted(id), api.env.trading.postings().len()), (-10_000, 1));
+    let record = api.records().into_iter().rfind(|record| &*record.command == RETRY && record.approval.0 > 0).unwrap();
+    assert_eq!((record.manager_id.0, &*record.outcome, record.transaction_id.0), (8, "break glass", id));
 }
 
 #[tokio::test(start_paused = true)]
