@@ -98,6 +98,13 @@ async fn state(api: &ManagerApi) -> String {
     state + &format!("{:?} {cancels}", lock(&provider.refunds))
 }
 
+/// Every record of who did what.
+async fn records(api: &ManagerApi) -> Value {
+    let (number, answer) = api.command("manager#70", commands::audit::LIST.name, "{}").await;
+    assert_eq!(number, 200, "{answer}");
+    answer
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_command_whose_change_cannot_be_stored_changes_nothing_and_is_done_once_it_can() {
     let scenarios = changing();
@@ -110,7 +117,7 @@ async fn a_command_whose_change_cannot_be_stored_changes_nothing_and_is_done_onc
         let Prepared { api, data } = scenario.made().await;
         // What its state was made of is durable.
         api.env.run_for(2).await;
-        let before = state(&api).await;
+        let (before, recorded) = (state(&api).await, records(&api).await);
         api.env.disk.fail_in.store(1, Ordering::SeqCst);
         let refused = api.error(token(command), name, &data).await;
         if refused != (503, "STORAGE_UNAVAILABLE".into()) {
@@ -120,6 +127,9 @@ async fn a_command_whose_change_cannot_be_stored_changes_nothing_and_is_done_onc
         if state(&api).await != before {
             wrong.push(format!("{name}: changed\n{before}\n to \n{}", state(&api).await));
         }
+        if records(&api).await != recorded {
+            wrong.push(format!("{name}: recorded as done or refused: {}", records(&api).await));
+        }
         let (number, answer) = api.command(token(command), name, &data).await;
         api.env.run_for(2).await;
         if !(200..300).contains(&number) {
@@ -128,6 +138,8 @@ async fn a_command_whose_change_cannot_be_stored_changes_nothing_and_is_done_onc
             wrong.push(format!("{name}: it would have changed nothing"));
         } else if ROSTERS.contains(&name) && !answer.to_string().contains(r#""added":1"#) {
             wrong.push(format!("{name}: it was there before: {answer}"));
+        } else if records(&api).await == recorded {
+            wrong.push(format!("{name}: done without a record"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
