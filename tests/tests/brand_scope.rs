@@ -221,7 +221,9 @@ async fn a_manager_of_one_brand_finds_and_changes_nothing_of_another_by_any_comm
     for OtherName { command, member, foreign, unknown, more } in other_names(&foreign) {
         is_like_unknown(&own, command, member, &[foreign, unknown], &more).await;
     }
+    replays_nothing_foreign([&own, &all], &foreign, &[1]).await;
     assert_eq!(everything(&all).await, before, "nothing of any brand changed");
+    replays_nothing_foreign([&own, &all], &foreign, &[1, 0]).await;
     // The same requests by whose rows they are: the brand alone is what was refused.
     for OtherName { command, member, foreign, more, .. } in other_names(&foreign) {
         let found = others_own.run(command, &with(&more, member, foreign)).await;
@@ -290,6 +292,30 @@ async fn exports_nothing_foreign([own, other]: [&ManagerClient; 2], command: &st
             let found = [lines(own, command, &by_id).await.len(), lines(other, command, &by_id).await.len()];
             assert_eq!(found, [0, 1], "{command} {limit}: {id}");
         }
+    }
+}
+
+/// What a manager's own configs received is replayed without the events of the other brand, of which they received some.
+async fn replays_nothing_foreign([own, all]: [&ManagerClient; 2], foreign: &Foreign, dry_runs: &[u8]) {
+    let events = foreign.ids(Kind::Event);
+    let found = async |manager: &ManagerClient, config: u64, dry_run: u8| {
+        let data = json!({"provider_config_id": config, "since": 1, "dry_run": dry_run});
+        let turn = manager.run("MngReplayCashierProviderEvent", &data).await;
+        assert_eq!(turn["next_since"], 0, "all in one turn: {turn}");
+        let rows = turn["outcomes"].as_array().expect("outcomes").iter().map(|row| row["id"].as_u64().expect("an id"));
+        let (theirs, others): (Vec<u64>, Vec<u64>) = rows.partition(|id| events.contains(id));
+        assert_eq!(turn["done"], json!(theirs.len() + others.len()), "{turn}");
+        (theirs.len(), others.len())
+    };
+    for &dry_run in dry_runs {
+        let (mut replayed, mut left_out) = (0, 0);
+        for config in ids(own, "MngGetCashierProviderConfigsByFilter").await {
+            let (theirs, others) = found(own, config, dry_run).await;
+            assert_eq!(theirs, 0, "config {config}, dry run {dry_run}");
+            replayed += others;
+            left_out += found(all, config, 1).await.0;
+        }
+        assert!(replayed > 0 && left_out > 0, "{replayed} replayed, {left_out} left out");
     }
 }
 
@@ -426,14 +452,36 @@ async fn everything(all: &ManagerClient) -> String {
 }
 
 /// A cashier with rows of brands ion4 and nova: configs, overrides, deposits unpaid and paid, a manual deposit and a withdrawal
-/// that wait, events verified, rejected and unreadable, a change that waits for a second person, and the records of all.
+/// that wait, events verified, rejected and unreadable, a config that came from the other brand, a change that waits for a second
+/// person, and the records of all.
 async fn two_brands() -> Deployment {
     let settings =
         format!("{NO_RATE_LIMIT}second_person = [\"credentials\"]\nallow_live_on_demo = [\"ion4\", \"nova\"]\n");
     let deployment = Deployment::of(DeploymentPlan { settings, ..DeploymentPlan::default() }).await;
     rows_of(&deployment, "ion4", (CUSTOMER, LOGIN), OWN).await;
     rows_of(&deployment, "nova", (OTHER_BRAND_CUSTOMER, OTHER_BRAND_LOGIN), CANARY).await;
+    moved_config(&deployment).await;
     deployment
+}
+
+/// A config of nova that received a webhook there, and is ion4's by now: what it received is not.
+async fn moved_config(deployment: &Deployment) {
+    let manager = deployment.manager_of("nova");
+    let second = ManagerClient { token: deployment.token(Role::Admin, 9, Some("nova")), ..manager.clone() };
+    let mut config = deployment.sandbox_config();
+    config["brand"] = json!("nova");
+    let asked = manager.run_waiting("MngAddCashierProviderConfig", &config).await;
+    second.run("MngApproveCashierChange", &json!({"id": asked["approval"]["id"]})).await;
+    let newest = ids(&manager, "MngGetCashierProviderConfigsByFilter").await.into_iter().max().expect("it was made");
+    let odd = json!({"id": format!("{CANARY}-before"), "type": 5, "data": {"id": CANARY}});
+    receives(deployment, newest, sandbox::WEBHOOK_SECRET, &odd).await.expect_ok();
+    deployment.manager().run("MngUpdateCashierProviderConfig", &json!({"id": newest, "brand": "ion4"})).await;
+}
+
+/// The answer to a webhook that is signed with this secret.
+async fn receives(deployment: &Deployment, config: u64, secret: &str, content: &Value) -> HttpAnswer {
+    let (body, (header, signature)) = sandbox::signed(secret, deployment.clock.unix(), content);
+    deployment.webhook(&format!("sandbox/{config}"), (header, &signature), &body).await
 }
 
 async fn rows_of(deployment: &Deployment, brand: &str, (customer, login): (u64, u64), text: &str) {
@@ -473,13 +521,9 @@ async fn rows_of(deployment: &Deployment, brand: &str, (customer, login): (u64, 
     manager.run("MngCreateManualCashierDeposit", &entered).await;
 
     // An unreadable event, and one that is forged.
-    let now = deployment.clock.unix();
     let odd = json!({"id": format!("{text}-odd"), "type": 5, "data": {"id": text}});
-    let (body, (header, signature)) = sandbox::signed(sandbox::WEBHOOK_SECRET, now, &odd);
-    let path = format!("sandbox/{config_id}");
-    deployment.webhook(&path, (header, &signature), &body).await.expect_ok();
-    let (body, (header, signature)) = sandbox::signed(&format!("{text}-secret"), now, &odd);
-    assert_eq!(deployment.webhook(&path, (header, &signature), &body).await.status, 401);
+    receives(deployment, config_id, sandbox::WEBHOOK_SECRET, &odd).await.expect_ok();
+    assert_eq!(receives(deployment, config_id, &format!("{text}-secret"), &odd).await.status, 401);
     // A change that waits.
     let change = json!({"id": config_id, "merchant_id": text, "secret_key": format!("{text}-sk"),
         "webhook_secret": format!("{text}-wh")});
