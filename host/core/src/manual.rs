@@ -149,7 +149,10 @@ fn check_texts_are_of_another(known: &Aggregate, by: ManagerId, after: Seq) -> R
 }
 
 fn needs_another(who: &str) -> Refusal {
-    let message = format!("{who} may not process it: second_person names manual, so another manager must");
+    let message = format!(
+        "{who} may not process it: second_person names manual, so another manager must; \
+         where nobody else may, reject it and enter it again for another manager to process"
+    );
     Refusal::new(RefusalCode::PermissionDenied, message)
 }
 

@@ -174,6 +174,24 @@ async fn with_a_second_person_who_wrote_the_payee_last_does_not_process_and_anot
     assert_eq!(api.command("dealer#8", REJECT, &rejected(id)).await.0, 200);
 }
 
+/// The refusal says the way out, and it is one.
+#[tokio::test(start_paused = true)]
+async fn what_neither_of_two_managers_may_process_is_rejected_and_entered_again() {
+    let api = ManagerApi::with_second_person_for(&["manual"]).await;
+    let id = api.entered(DEPOSIT, r#""idempotency_key":"k1","provider_payment_id":"bank-1""#).await;
+    api.corrects("dealer#8", &json!({"id": id, "comment": "c"}).to_string()).await;
+    for who in ["dealer#7", "dealer#8"] {
+        let (number, refused) = api.command(who, PROCESS, &by_id(id)).await;
+        assert_eq!((number, &refused["error"]), (403, &json!("PERMISSION_DENIED")), "{who}");
+        let message = refused["message"].as_str().unwrap();
+        assert!(message.contains("reject it and enter it again for another manager to process"), "{message}");
+    }
+    assert_eq!(api.command("dealer#8", REJECT, &rejected(id)).await.0, 200);
+    let again = api.entered(DEPOSIT, r#""idempotency_key":"k2","provider_payment_id":"bank-1","comment":"c""#).await;
+    assert_eq!(api.command("dealer#8", PROCESS, &by_id(again)).await.0, 200);
+    assert_eq!((api.posted(id), api.posted(again), api.env.trading.postings().len()), (0, 10_000, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_payee_written_after_the_approval_is_not_paid_by_a_retry_of_who_wrote_it() {
     let api = ManagerApi::with_second_person_for(&["manual"]).await;
