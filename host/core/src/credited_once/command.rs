@@ -57,12 +57,12 @@ fn check_entered(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
         let naming = draft.books().provider_deposits_where(row.customer_id, |_, facts| names(facts));
         naming
             .into_iter()
-            .find(|other| is_other(other) && has_moved(other, row.id, since))
+            .find(|other| is_other(other) && !is_further(other, payment) && has_moved(other, row.id, since))
             .map(|other| other.transaction.id)
     };
     let Some(other) = carried.or_else(beside) else { return Ok(()) };
     Err(already(&match draft.aggregate(other) {
-        Some(other) if !other.credits() => {
+        Some(other) if !other.credits() || is_further(&other, payment) => {
             let id = other.transaction.id;
             format!("its money went back at the provider, as transaction {id} shows: reject it")
         }
@@ -70,14 +70,20 @@ fn check_entered(draft: &Draft<'_>, known: &Aggregate) -> Result<(), Refusal> {
     }))
 }
 
-/// Whether a transaction that carries this id of a payment is credited for it, or it went back. An order whose credit its own
-/// confirmed payments cover is not credited for a further one.
+/// Whether a transaction that carries this id of a payment is credited for it, or it went back. Of a further payment nothing is
+/// credited, and what went back of the others is theirs.
 fn has_money_of(other: &Aggregate, payment: &str) -> bool {
     let facts = &other.transaction.facts;
+    if is_further(other, payment) {
+        return facts.may_reverse(payment);
+    }
     let reversed = facts.any(|fact| fact.is_reversal() && fact.reversed_payment() == payment);
-    let minor = other.standing().owed_minor.max(posted_minor(other));
-    let is_further = facts.paid().any(|id| id == payment) && !paid_for(&other.transaction, minor).contains(payment);
-    (other.credits() && !is_further) || went_back(other) || reversed
+    other.credits() || went_back(other) || reversed
+}
+
+/// Whether an order carries this payment, and is credited for its confirmed ones alone, which cover its credit without this one.
+fn is_further(order: &Aggregate, payment: &str) -> bool {
+    order.transaction.facts.paid().any(|id| id == payment) && !credited_for(order).contains(payment)
 }
 
 /// Whether an order that names a manual deposit was credited for the same payment after this commit, or that went back since. Of
@@ -87,7 +93,7 @@ fn has_moved(order: &Aggregate, entered: TransactionId, since: Seq) -> bool {
     let is_beside = entered_beside(facts).any(|deposit| deposit == entered);
     let named: Vec<&str> = reused_payments(facts).filter(|(_, owner)| *owner == entered).map(|(id, _)| id).collect();
     let is_meant = |id: &str| is_beside || id.is_empty() || named.iter().any(|named| named.is_empty() || *named == id);
-    let paid_for = paid_for(&order.transaction, order.standing().owed_minor.max(posted_minor(order)));
+    let paid_for = credited_for(order);
     let is_covered = paid_for.is_empty() || paid_for.into_iter().any(is_meant);
     (is_covered && order.credits() && is_credited_since(&order.transaction, since))
         || ((went_back(order) || !is_covered) && went_back_since(facts, since, is_meant))
@@ -116,6 +122,13 @@ fn went_back_since(facts: &Facts, at: Seq, is_meant: impl Fn(&str) -> bool) -> b
     let reversed = |fact: &ProviderFact| fact.is_reversal() && is_meant(fact.reversed_payment());
     facts.provider.iter().any(|known| known.seq > at && reversed(&known.fact))
         || facts.persons.iter().any(|known| known.seq > at && requested(&known.fact))
+}
+
+/// The payments that an order is credited for, or was before they went back, also where that is not debited yet.
+fn credited_for(order: &Aggregate) -> BTreeSet<&str> {
+    let row = &order.transaction;
+    let owed_before = order.standing().owed_minor.saturating_add(standing::taken_minor(row.amount, &row.facts));
+    row.facts.paid_for(owed_before.max(posted_minor(order)))
 }
 
 /// The payments that so much of an order is credited for. What went back of its own pays for nothing.

@@ -1,7 +1,7 @@
 //! The facts about what went back of one payment, found and given up by the id of the payment: before it is confirmed it may
 //! be stated under the reference of another transaction. It knows no transaction.
 
-use super::{Facts, ProviderFact, ReviewHold};
+use super::{Facts, ManagerRefund, ProviderFact, RefundPhase, ReviewHold};
 
 impl ProviderFact {
     /// Money went back, or is disputed.
@@ -53,6 +53,28 @@ impl Facts {
         };
         let is_about = |fact: &ProviderFact| fact.reversed_payment() == payment || misfits(fact);
         !payment.is_empty() && !self.has_payment(payment) && self.any(is_about)
+    }
+
+    /// Whether something went back, or was requested to, that is of this payment or may be: it names that one, or no statement of it
+    /// names any.
+    pub fn may_reverse(&self, payment: &str) -> bool {
+        let names = |id: &str, other: &ProviderFact| match other {
+            ProviderFact::Refund { id: own, payment, .. } | ProviderFact::Chargeback { id: own, payment, .. } => {
+                !id.is_empty() && **own == *id && !payment.is_empty()
+            }
+            _ => false,
+        };
+        let may_be_of = |fact: &ProviderFact| match fact {
+            ProviderFact::Refund { id, payment: own, .. } | ProviderFact::Chargeback { id, payment: own, .. } => {
+                **own == *payment || (own.is_empty() && !self.any(|other| names(id, other)))
+            }
+            fact => fact.is_reversal() && (fact.reversed_payment().is_empty() || fact.reversed_payment() == payment),
+        };
+        let requested = |refund: &ManagerRefund<'_>| {
+            (refund.payment.is_empty() || refund.payment == payment)
+                && !matches!(refund.phase, RefundPhase::Refused { .. } | RefundPhase::Failed)
+        };
+        self.any(may_be_of) || self.refunds().iter().any(requested)
     }
 
     /// Removes what went back of this payment, and returns it.

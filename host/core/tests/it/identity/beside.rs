@@ -17,6 +17,7 @@ use cashier_core::withdrawal::{self, WithdrawalRequest};
 
 use super::*;
 
+mod further;
 mod model;
 
 use self::model::AtEntry;
