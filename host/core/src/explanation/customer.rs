@@ -2,8 +2,11 @@
 //! "our staff", and says of the trading account what is posted there: a status alone does not.
 
 use crate::aggregate::Aggregate;
+use crate::facts::PersonFact;
+use crate::ids::Seq;
 use crate::operation;
 use crate::reason::ReasonCode as R;
+use crate::standing;
 use crate::status::{OperationStatus, Source, TransactionStatus as S, TransactionType};
 
 /// What the sentence rests on.
@@ -19,10 +22,14 @@ struct SentenceBasis {
     is_approved: bool,
     /// A person wrote the status.
     is_held: bool,
+    /// What the status and its reason would be without a written one.
+    derived: (S, R),
     /// A person wrote a status, and none has permitted postings since.
     is_stopped: bool,
     /// Its provider stated that something was paid.
     is_stated: bool,
+    /// Something of it was paid back, is to be, or is disputed.
+    went_back: bool,
     is_of_provider: bool,
 }
 
@@ -38,8 +45,10 @@ impl SentenceBasis {
             was_posted,
             is_approved: row.source == Source::Manual && row.approved_time.is_set(),
             is_held: row.facts.is_held(),
+            derived: derived(known),
             is_stopped: row.facts.money_is_stopped(),
             is_stated: row.facts.stated_as_paid().next().is_some(),
+            went_back: standing::taken_minor(row.amount, &row.facts) > 0,
             is_of_provider: row.source == Source::Provider,
         }
     }
@@ -54,10 +63,32 @@ impl SentenceBasis {
         self.is_of_provider && self.is_stopped && self.posted_minor == 0 && !self.was_posted && self.code != R::Rejected
     }
 
+    /// A person wrote that it is not paid or not credited, whatever is known of it.
+    fn is_written_as_open_or_closed(&self) -> bool {
+        self.is_held
+            && match self.status {
+                S::Credited | S::Refunded | S::Chargeback | S::ManualReview => false,
+                S::Created | S::PendingPayment | S::ProviderConfirmed | S::CreditFailed | S::Failed | S::Cancelled => {
+                    true
+                }
+            }
+    }
+
     /// The account has more than it should: a debit is due, under way, refused, or waits for a person.
     fn is_debit_open(&self) -> bool {
         self.posted_minor > self.owed_minor
     }
+}
+
+/// The status and its reason as they are once a written status is released.
+fn derived(known: &Aggregate) -> (S, R) {
+    let mut released = known.clone();
+    let row = &mut released.transaction;
+    if row.facts.is_held() {
+        row.facts.record_person(Seq(u64::MAX), row.updated_time, PersonFact::Released);
+    }
+    let standing = released.standing();
+    (standing.status, standing.reason.code)
 }
 
 /// The sentence for the customer.
@@ -72,20 +103,15 @@ pub fn customer_sentence(known: &Aggregate) -> String {
 fn deposit(basis: &SentenceBasis) -> &'static str {
     let code = basis.code;
     match basis.status {
+        _ if basis.is_written_as_open_or_closed() && !basis.is_of_provider => written_of_manual(basis),
+        _ if basis.is_written_as_open_or_closed() && (basis.is_stated || basis.went_back) => written(basis),
+        S::Created if basis.stops_unposted() => UNPAID_AND_STOPPED,
         S::Created => "it was recorded and is being sent to the payment provider.",
-        // Nothing is credited by itself then, whatever the provider reports.
-        S::PendingPayment | S::Failed | S::Cancelled if basis.stops_unposted() && basis.is_stated => {
-            "the payment has arrived, and our staff are checking it before it is credited. Please do not pay again."
-        }
-        S::PendingPayment | S::Failed | S::Cancelled if basis.stops_unposted() => {
-            "it is not paid as far as we know. If you have paid all the same, our staff check it once the provider reports it."
-        }
+        S::PendingPayment | S::Failed | S::Cancelled if basis.stops_unposted() => UNPAID_AND_STOPPED,
         S::PendingPayment => {
             "the payment provider has not reported the payment yet. If you have paid, it is credited by itself as soon as the provider reports it; please do not pay again."
         }
-        S::ProviderConfirmed if basis.is_stopped => {
-            "the payment has arrived, and our staff are checking it before it is credited. Please do not pay again."
-        }
+        S::ProviderConfirmed if basis.is_stopped => stopped(basis),
         S::ProviderConfirmed if basis.posted_minor > 0 => {
             "a part of it is in your trading account, and the rest is being credited."
         }
@@ -121,10 +147,7 @@ fn deposit(basis: &SentenceBasis) -> &'static str {
         S::Cancelled if code == R::Expired => {
             "it was not paid in time and was closed. If you have paid all the same, it is credited as soon as the provider reports it."
         }
-        S::Cancelled if code == R::Rejected && basis.was_posted => {
-            "it was closed by our staff, and what had been credited to your trading account was taken back."
-        }
-        S::Cancelled if code == R::Rejected => "it was closed by our staff without being credited.",
+        S::Cancelled if code == R::Rejected => closed_by_staff(basis),
         S::Cancelled => {
             "it was closed without being paid. If you have paid all the same, it is credited as soon as the provider reports it."
         }
@@ -146,6 +169,70 @@ fn deposit(basis: &SentenceBasis) -> &'static str {
     }
 }
 
+/// Nothing is credited by itself then, whatever the provider reports.
+const UNPAID_AND_STOPPED: &str =
+    "it is not paid as far as we know. If you have paid all the same, our staff check it once the provider reports it.";
+
+/// A status that a person wrote over what the provider stated: the sentence follows what was paid and went back. What else would be
+/// posted is stopped.
+fn written(basis: &SentenceBasis) -> &'static str {
+    let (status, code) = basis.derived;
+    match status {
+        S::Refunded if basis.posted_minor > 0 => {
+            "the whole amount was paid back to you. It is still in your trading account, and our staff are checking it."
+        }
+        S::Refunded => "the whole amount was paid back to you.",
+        S::Chargeback => "the payment is disputed at your bank or card company, and our staff are checking it.",
+        S::Credited if code == R::RefundPending => "a refund of it is under way, and our staff are checking it.",
+        S::Cancelled if code == R::Rejected && basis.posted_minor <= 0 => closed_by_staff(basis),
+        S::ProviderConfirmed | S::CreditFailed => stopped(basis),
+        S::ManualReview if basis.went_back => WENT_BACK,
+        S::Created | S::PendingPayment | S::Credited | S::Failed | S::Cancelled | S::ManualReview => match () {
+            () if basis.posted_minor > 0 => STILL_CREDITED,
+            () if basis.went_back => WENT_BACK,
+            () => ARRIVED_AND_STOPPED,
+        },
+    }
+}
+
+/// The same of what persons entered, of which no provider states anything.
+fn written_of_manual(basis: &SentenceBasis) -> &'static str {
+    let is_closed = matches!(basis.status, S::Failed | S::Cancelled) && (basis.was_posted || !basis.is_approved);
+    match () {
+        () if basis.posted_minor > 0 => STILL_CREDITED,
+        () if is_closed => closed_by_staff(basis),
+        () => CHECKED,
+    }
+}
+
+const STILL_CREDITED: &str = "what was credited is still in your trading account, and our staff are checking it.";
+
+const CHECKED: &str = "our staff are checking it. Nothing is needed from you; please do not pay again.";
+
+const ARRIVED_AND_STOPPED: &str =
+    "the payment has arrived, and our staff are checking it before it is credited. Please do not pay again.";
+
+const WENT_BACK: &str = "money was paid back or is disputed, and our staff are checking how much. We will contact you.";
+
+/// More is owed than posted, and a person decides about it.
+fn stopped(basis: &SentenceBasis) -> &'static str {
+    if basis.posted_minor > 0 {
+        "a part of it is in your trading account, and our staff are checking the rest. Please do not pay again."
+    } else if basis.went_back {
+        "the payment has arrived, a part of it was paid back to you or is to be, and our staff are checking the rest. Please do not pay again."
+    } else {
+        ARRIVED_AND_STOPPED
+    }
+}
+
+fn closed_by_staff(basis: &SentenceBasis) -> &'static str {
+    if basis.was_posted {
+        "it was closed by our staff, and what had been credited to your trading account was taken back."
+    } else {
+        "it was closed by our staff without being credited."
+    }
+}
+
 /// A review: what is safe to say about each.
 fn reviewed(code: R) -> &'static str {
     const PROVIDER_DECIDES: &[R] = &[R::ProviderInReview, R::ProviderReview];
@@ -156,9 +243,9 @@ fn reviewed(code: R) -> &'static str {
     } else if UNKNOWN.contains(&code) {
         "we do not know yet whether the payment provider has received the payment. We are asking the provider; please do not pay again."
     } else if REFUND.contains(&code) {
-        "money was paid back or is disputed, and our staff are checking how much. We will contact you."
+        WENT_BACK
     } else {
-        "our staff are checking it. Nothing is needed from you; please do not pay again."
+        CHECKED
     }
 }
 

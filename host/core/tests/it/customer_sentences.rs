@@ -63,7 +63,7 @@ fn says_of(known: &Aggregate, status: S, says: &str, never: &str) {
 #[test]
 fn what_a_written_status_stops_is_not_said_to_be_credited_by_itself() {
     let unpaid = aggregate(deposit(1));
-    for status in [S::PendingPayment, S::Failed, S::Cancelled] {
+    for status in [S::Created, S::PendingPayment, S::Failed, S::Cancelled] {
         let held = decided(&unpaid, 1, [PersonFact::Held(status)]);
         says_of(&held, status, "our staff check it", "it is credited");
         let paid = ProviderFact::Confirmed { payment: "pi_1".into(), minor: 10_000 };
@@ -151,4 +151,127 @@ fn an_approved_manual_transaction_whose_posting_is_under_way_does_not_wait_to_be
     says_of(&held, S::ManualReview, "our staff are checking it", "waits");
     let rejected = decided(&posted(&processed(&waits), 2), 3, [PersonFact::Rejected]);
     says_of(&refused(&rejected, 4), S::Cancelled, "is to be given back", "nothing was taken");
+}
+
+/// What no sentence says where the provider stated a payment that went back, whatever a person wrote.
+const UNTRUE_OF_MONEY_THAT_WENT_BACK: [&str; 9] = [
+    "not paid",
+    "without being paid",
+    "not reported",
+    "declined",
+    "If you have paid",
+    "is being sent",
+    "being credited",
+    "before it is credited",
+    "could not be credited",
+];
+
+/// What none says where a payment was stated and a person wrote the status: nothing is credited by itself then.
+const UNTRUE_OF_STATED_MONEY: [&str; 7] = [
+    "not paid",
+    "without being paid",
+    "not reported",
+    "declined",
+    "If you have paid",
+    "is being sent",
+    "is being credited",
+];
+
+/// Every status that a person writes, alone and after every other one.
+fn written(known: &Aggregate) -> impl Iterator<Item = Aggregate> {
+    let firsts = std::iter::once(None).chain(S::ALL.iter().copied().map(Some));
+    let pairs = firsts.flat_map(|first| S::ALL.iter().copied().map(move |last| (first, last)));
+    pairs.map(|(first, last)| {
+        let before = first.map_or_else(|| known.clone(), |first| decided(known, 20, [PersonFact::Held(first)]));
+        decided(&before, 21, [PersonFact::Held(last)])
+    })
+}
+
+fn back(minor: i64) -> ProviderFact {
+    ProviderFact::Refund { id: "re_1".into(), payment: "pi_1".into(), minor }
+}
+
+/// Asserts of each status that a person may have written what is said, and what is not.
+#[track_caller]
+fn says_of_written(how: &str, known: &Aggregate, says: &[&str], never: &[&str]) {
+    for held in written(known) {
+        let (status, said) = (held.transaction.status, customer_sentence(&held));
+        let untrue: Vec<_> = never.iter().filter(|never| said.contains(**never)).collect();
+        assert!(untrue.is_empty(), "{how}, written {status:?}: {said}");
+        // What a person wrote as credited, refunded or disputed, or has under review, is said as he wrote it.
+        let is_own_word = matches!(status, S::Credited | S::Refunded | S::Chargeback | S::ManualReview);
+        assert!(is_own_word || says.iter().any(|says| said.contains(says)), "{how}, written {status:?}: {said}");
+    }
+}
+
+#[test]
+fn no_written_status_says_of_money_that_went_back_that_it_was_not_paid_or_may_come() {
+    let unpaid = aggregate(deposit(1));
+    let two = stated(&credited(), 3, ProviderFact::Confirmed { payment: "pi_2".into(), minor: 10_000 });
+    let total = ProviderFact::RefundedTotal { payment: "pi_1".into(), minor: 10_000 };
+    let paid_back = ["the whole amount was paid back"];
+    let disputes = ["disputed at your bank"];
+    for (how, known, says) in [
+        ("refunded and debited", posted(&stated(&credited(), 3, back(10_000)), 4), paid_back),
+        ("refunded, debit refused", refused(&stated(&credited(), 3, back(10_000)), 4), paid_back),
+        ("refunded, debit under way", stated(&credited(), 3, back(10_000)), paid_back),
+        ("refunded in total", posted(&stated(&credited(), 3, total), 4), paid_back),
+        ("refunded, never posted", stated(&refused_credit(), 3, back(10_000)), paid_back),
+        ("refunded, never confirmed", stated(&unpaid, 3, back(10_000)), paid_back),
+        ("disputed and debited", posted(&disputed(), 4), disputes),
+        ("disputed, debit refused", refused(&disputed(), 4), disputes),
+        ("disputed, never posted", stated(&refused_credit(), 3, dispute()), disputes),
+        ("disputed, never confirmed", stated(&unpaid, 3, dispute()), disputes),
+        ("partly refunded, never confirmed", stated(&unpaid, 3, back(4_000)), ["paid back or is disputed"]),
+        ("beyond what was paid", stated(&two, 4, back(30_000)), ["paid back or is disputed"]),
+        ("refund requested and debited", posted(&refund_requested(10_000), 4), ["a refund of it"]),
+        ("refund requested", refund_requested(10_000), ["a refund of it"]),
+    ] {
+        says_of_written(how, &known, &says, &UNTRUE_OF_MONEY_THAT_WENT_BACK);
+    }
+}
+
+#[test]
+fn no_written_status_says_of_a_stated_payment_that_it_was_not_paid_or_comes_by_itself() {
+    let part = stated(&credited(), 3, back(4_000));
+    let failed = ProviderFact::RefundFailed { id: "re_1".into(), payment: "pi_1".into(), minor: 10_000 };
+    let again = stated(&posted(&stated(&credited(), 3, back(10_000)), 4), 5, failed);
+    let second = ProviderFact::Confirmed { payment: "pi_2".into(), minor: 10_000 };
+    let closed = decided(&stated(&credited(), 3, second), 4, [PersonFact::Resolved { minor: 0 }]);
+    let (still, checked) = ("in your trading account, and our staff are checking", "our staff are checking it before");
+    for (how, known, says) in [
+        ("credited", credited(), still),
+        ("partly refunded", part.clone(), still),
+        ("partly refunded and debited", posted(&part, 4), still),
+        ("partly refunded, never posted", stated(&refused_credit(), 3, back(4_000)), "a part of it was paid back"),
+        ("not credited", refused_credit(), checked),
+        ("refund failed, debited", refused(&again, 6), checked),
+        ("closed by a person", posted(&closed, 5), "closed by our staff, and what had been"),
+        (
+            "closed by a person, not credited",
+            decided(&refused_credit(), 3, [PersonFact::Resolved { minor: 0 }]),
+            "closed by our staff without",
+        ),
+    ] {
+        says_of_written(how, &known, &[says], &UNTRUE_OF_STATED_MONEY);
+    }
+}
+
+#[test]
+fn a_manual_deposit_whose_status_was_written_is_not_said_to_be_a_providers() {
+    let waits = aggregate(entered(1, TransactionType::Deposit));
+    let credited = posted(&processed(&waits), 2);
+    let rejected = posted(&decided(&credited, 3, [PersonFact::Rejected]), 4);
+    for (known, in_words) in [
+        (&waits, "closed by our staff without being credited"),
+        (&credited, "still in your trading account"),
+        (&rejected, "what had been credited to your trading account was taken back"),
+        (&processed(&waits), "our staff are checking it"),
+    ] {
+        let never = ["provider", "declined", "not paid", "without being paid", "If you have paid"];
+        says_of_written("manual", known, &[in_words, "our staff are checking it"], &never);
+        for status in [S::Failed, S::Cancelled] {
+            says_of(&decided(known, 20, [PersonFact::Held(status)]), status, in_words, "provider");
+        }
+    }
 }
