@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::links::{
-    already, compared_until, entered_at, entered_beside, entered_since, entered_with, has_unsettled,
-    is_settled_outside, links_beside, posted_minor, reused_of, reused_payments, went_back,
+    already, compared_until, credited_for, entered_at, entered_beside, entered_since, entered_with, has_unsettled,
+    is_further, is_settled_outside, links_beside, posted_minor, reused_of, reused_payments, went_back,
 };
 use crate::aggregate::Aggregate;
 use crate::draft::Draft;
@@ -81,11 +81,6 @@ fn has_money_of(other: &Aggregate, payment: &str) -> bool {
     other.credits() || went_back(other) || reversed
 }
 
-/// Whether an order carries this payment, and is credited for its confirmed ones alone, which cover its credit without this one.
-fn is_further(order: &Aggregate, payment: &str) -> bool {
-    order.transaction.facts.paid().any(|id| id == payment) && !credited_for(order).contains(payment)
-}
-
 /// Whether an order that names a manual deposit was credited for the same payment after this commit, or that went back since. Of
 /// an order beside which it was entered every payment may be the same, of one whose review names it the one that is reviewed.
 fn has_moved(order: &Aggregate, entered: TransactionId, since: Seq) -> bool {
@@ -122,13 +117,6 @@ fn went_back_since(facts: &Facts, at: Seq, is_meant: impl Fn(&str) -> bool) -> b
     let reversed = |fact: &ProviderFact| fact.is_reversal() && is_meant(fact.reversed_payment());
     facts.provider.iter().any(|known| known.seq > at && reversed(&known.fact))
         || facts.persons.iter().any(|known| known.seq > at && requested(&known.fact))
-}
-
-/// The payments that an order is credited for, or was before they went back, also where that is not debited yet.
-fn credited_for(order: &Aggregate) -> BTreeSet<&str> {
-    let row = &order.transaction;
-    let owed_before = order.standing().owed_minor.saturating_add(standing::taken_minor(row.amount, &row.facts));
-    row.facts.paid_for(owed_before.max(posted_minor(order)))
 }
 
 /// The payments that so much of an order is credited for. What went back of its own pays for nothing.

@@ -90,6 +90,18 @@ pub(super) fn entered_at(row: &Transaction) -> Option<Seq> {
     facts.filter(|known| matches!(known.fact, PersonFact::Entered { .. })).map(|known| known.seq).min()
 }
 
+/// Whether an order carries this payment, and is credited for its confirmed ones alone, which cover its credit without this one.
+pub(super) fn is_further(order: &Aggregate, payment: &str) -> bool {
+    order.transaction.facts.paid().any(|id| id == payment) && !credited_for(order).contains(payment)
+}
+
+/// The payments that an order is credited for, or was before they went back, also where that is not debited yet.
+pub(super) fn credited_for(order: &Aggregate) -> BTreeSet<&str> {
+    let row = &order.transaction;
+    let owed_before = order.standing().owed_minor.saturating_add(standing::taken_minor(row.amount, &row.facts));
+    row.facts.paid_for(owed_before.max(posted_minor(order)))
+}
+
 /// The newest end of a review before this commit credited nothing.
 fn was_refused_at(facts: &Facts, at: Seq) -> bool {
     let ends = facts.persons.iter().filter_map(|known| match known.fact {

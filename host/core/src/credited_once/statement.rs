@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::links::{compared_until, entered_since, entered_with, standing_beside};
+use super::links::{self, compared_until, entered_since, entered_with, standing_beside};
 use crate::draft::Draft;
 use crate::facts::{Facts, ProviderFact, ReviewHold};
 use crate::ids::{Seq, TransactionId};
@@ -24,12 +24,18 @@ pub(crate) fn hold_entered(
     facts: &mut Vec<ProviderFact>,
 ) {
     let is_new = |fact: &ProviderFact| !transaction.facts.any(|known| known == fact);
-    let carried = carried(draft, transaction, ids_of(transaction, update));
+    let mut carried = carried(draft, transaction, ids_of(transaction, update));
     let mut entered = carried.clone();
     entered.extend(standing_beside(draft, &transaction.facts));
     entered.extend(alike(draft, transaction, facts));
     let mut seen = BTreeSet::new();
     entered.retain(|id| seen.insert(*id));
+    let comes = |fact: &ProviderFact| is_paid(fact) || is_other(fact) || gives_back(fact);
+    if !facts.iter().any(|fact| is_new(fact) && comes(fact)) {
+        let is_meant = |id: &TransactionId| !is_of_further(draft, transaction, update, *id);
+        carried.retain(is_meant);
+        entered.retain(is_meant);
+    }
     let holds: Vec<ProviderFact> =
         entered.iter().take(NAMED_MAX).map(|owner| reused(&update.payment_id, *owner)).collect();
     let Some(first) = holds.first() else { return };
@@ -54,6 +60,17 @@ pub(crate) fn hold_entered(
     if facts.contains(first) {
         facts.extend(holds.into_iter().skip(1));
     }
+}
+
+/// What was entered carries a further payment of the order, by no id of which the statement's own, confirmed one is known: what goes
+/// back of that one is none of that money.
+fn is_of_further(draft: &Draft<'_>, transaction: &Transaction, update: &Update, entered: TransactionId) -> bool {
+    let (Some(order), Some(entered)) = (draft.aggregate(transaction.id), draft.aggregate(entered)) else {
+        return false;
+    };
+    let further = &*entered.transaction.provider_payment_id;
+    let is_known_as = update.refs.iter().chain(transaction.refs.iter()).any(|id| *id.value == *further);
+    !is_known_as && transaction.facts.confirms(&update.payment_id) && links::is_further(&order, further)
 }
 
 /// The review was made, and a person ended it.

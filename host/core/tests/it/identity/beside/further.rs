@@ -79,3 +79,67 @@ fn a_further_payment_that_went_back_or_may_have_is_not_processed() {
         }
     }
 }
+
+/// Whether the order's review of what is about this payment names what was entered.
+fn is_named(ledger: &Ledger, payment: &str) -> bool {
+    ledger.aggregate(OWN).transaction.facts.any(|fact| {
+        matches!(fact, ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment: of, owner })
+            if **of == *payment && **owner == *"3")
+    })
+}
+
+#[test]
+fn what_goes_back_of_the_orders_own_payment_asks_nobody_about_what_was_entered_for_a_further_one() {
+    for (stated, status) in [
+        (back("e", "pi_1", 3_000), TransactionStatus::Credited),
+        (back("e", "pi_1", 10_000), TransactionStatus::Refunded),
+        (total("pi_1"), TransactionStatus::Refunded),
+        (disputed("pi_1"), TransactionStatus::Chargeback),
+    ] {
+        let mut ledger = entered(10_000);
+        ledger.file(1, vec![stated.clone()]);
+        ledger.play(Step::Settled);
+        let order = ledger.aggregate(OWN);
+        assert!(!is_named(&ledger, "pi_1"), "{stated:?}");
+        assert_eq!(order.transaction.status, status, "{stated:?}");
+        assert_eq!(model::posted_minor(&order), order.standing().owed_minor, "{stated:?}");
+    }
+    // What may be of the further one, and what would come back by itself, is asked about.
+    for payment in ["pi_1 further", ""] {
+        let mut ledger = entered(10_000);
+        ledger.file(1, vec![back("e", payment, 3_000)]);
+        assert!(is_named(&ledger, payment), "{payment}");
+        assert_eq!(ledger.aggregate(OWN).transaction.status, TransactionStatus::ManualReview, "{payment}");
+    }
+    let mut ledger = entered(10_000);
+    ledger.file(1, vec![back("e", "pi_1", 10_000)]);
+    ledger.play(Step::Settled);
+    let failed = Update { event_id: "failed".into(), status: S::RefundFailed, ..back("failed", "pi_1", 10_000) };
+    ledger.file(1, vec![failed]);
+    let order = ledger.aggregate(OWN);
+    assert!(is_named(&ledger, "pi_1") && order.standing().owed_minor == 0, "{order:?}");
+    // An id that came with its own payment, then or before, may be of it.
+    for is_before in [true, false] {
+        let mut ledger = entered(10_000);
+        let linked = with_ref(named("linked", OWN, S::Pending), "pi_1 further");
+        let refunded = back("e", "pi_1", 3_000);
+        let stated = if is_before { vec![linked, refunded] } else { vec![with_ref(refunded, "pi_1 further")] };
+        for update in stated {
+            ledger.file(1, vec![update]);
+        }
+        assert!(is_named(&ledger, "pi_1"), "{is_before}");
+    }
+}
+
+#[test]
+fn what_goes_back_of_the_orders_own_payment_names_what_carries_another_id_of_it() {
+    let mut ledger = Ledger::with(&[1; ORDERS as usize]);
+    ledger.play(Step::Enter { payment: "ch_1", minor: 10_000, force: true, process: true });
+    ledger.play(Step::Settled);
+    ledger.play(Step::Credited { id: OWN, is_back: false });
+    ledger.play(Step::Stated { id: OWN, what: "linked", event: 0 });
+    ledger.play(Step::Stated { id: OWN, what: "further", event: 0 });
+    ledger.play(Step::Resolve(OWN, 10_000));
+    ledger.file(1, vec![back("e", "pi_1", 10_000)]);
+    assert!(is_named(&ledger, "pi_1"));
+}
