@@ -1,6 +1,8 @@
 //! One transaction with its balance operations: everything that a decision about it may read. Every decision takes an
 //! aggregate and returns the changes to it.
 
+mod reversals;
+
 use crate::approval;
 use crate::change::Change;
 use crate::facts::{PersonFact, ProviderFact, Recording, ReviewHold};
@@ -94,7 +96,11 @@ impl Aggregate {
         let mut recording = Recording::Duplicate;
         let mut money_dropped = false;
         for fact in facts {
-            let added = next.transaction.facts.record(at.seq, at.now, fact.clone());
+            let known = &mut next.transaction.facts;
+            let added = match fact {
+                ProviderFact::ReviewHold(hold) if hold.stops_return() => known.hold_anew(at.seq, at.now, hold.clone()),
+                fact => known.record(at.seq, at.now, fact.clone()),
+            };
             money_dropped |= added == Recording::Full && fact.affects_money();
             recording = recording.max(added);
         }
@@ -109,7 +115,7 @@ impl Aggregate {
             });
         }
         if money_dropped {
-            next.transaction.facts.record(at.seq, at.now, ProviderFact::ReviewHold(ReviewHold::NotStored));
+            next.transaction.facts.hold_anew(at.seq, at.now, ReviewHold::NotStored);
         }
         // The first of the sorted set, not the first received: the same id in any order of receipt.
         if let Some(primary) = next.transaction.refs.of_kind(&receiver.primary_ref_kind) {
@@ -118,44 +124,32 @@ impl Aggregate {
         (next.settled(self, at), recording)
     }
 
-    /// Gives up what went back of a payment that is another transaction's, with the ids that came with its confirmation, and
-    /// returns it.
-    pub(crate) fn give_up_reversals(
-        &self,
-        receiver: &ReceivingConfig,
-        payment: &str,
-        refs: &[ProviderRef],
-        at: DecisionContext,
-    ) -> (Vec<ProviderFact>, Vec<Change>) {
-        let mut next = self.clone();
-        let moved = next.transaction.facts.take_reversals(payment);
-        next.transaction.refs.remove(refs);
-        if refs.iter().any(|id| id.value == next.transaction.provider_payment_id) {
-            let primary = next.transaction.refs.of_kind(&receiver.primary_ref_kind).unwrap_or_default();
-            next.transaction.provider_payment_id = primary.into();
+    /// A review that is not stored is one all the same.
+    fn record_review(&mut self, hold: ProviderFact, at: DecisionContext) -> Recording {
+        let facts = &mut self.transaction.facts;
+        match facts.record(at.seq, at.now, hold) {
+            Recording::Full => facts.hold_anew(at.seq, at.now, ReviewHold::NotStored),
+            recorded => recorded,
         }
-        (moved, next.settled(self, at))
     }
 
-    /// Gives up what went back of a payment, and keeps the ids that came with it.
-    pub(crate) fn lose_reversals(&self, payment: &str, at: DecisionContext) -> (Vec<ProviderFact>, Vec<Change>) {
-        let mut next = self.clone();
-        let moved = next.transaction.facts.take_reversals(payment);
-        (moved, next.settled(self, at))
-    }
-
-    /// Records a fact that the cashier established itself, such as an expiry. A review that is not stored is one all the same.
+    /// Records a fact that the cashier established itself, such as an expiry.
     pub fn establish(&self, fact: ProviderFact, at: DecisionContext) -> Vec<Change> {
         let mut next = self.clone();
-        let is_review = matches!(fact, ProviderFact::ReviewHold(_));
-        match next.transaction.facts.record(at.seq, at.now, fact) {
-            Recording::Added => next.settled(self, at),
-            Recording::Full if is_review => {
-                next.transaction.facts.record(at.seq, at.now, ProviderFact::ReviewHold(ReviewHold::NotStored));
-                next.settled(self, at)
-            }
-            Recording::Duplicate | Recording::Full => Vec::new(),
+        let recorded = match fact {
+            ProviderFact::ReviewHold(_) => next.record_review(fact, at),
+            fact => next.transaction.facts.record(at.seq, at.now, fact),
+        };
+        if recorded == Recording::Added { next.settled(self, at) } else { Vec::new() }
+    }
+
+    /// The same of a review that is open again where a person had ended it.
+    pub(crate) fn establish_anew(&self, hold: ReviewHold, at: DecisionContext) -> Vec<Change> {
+        let mut next = self.clone();
+        if next.transaction.facts.hold_anew(at.seq, at.now, hold) == Recording::Full {
+            next.transaction.facts.hold_anew(at.seq, at.now, ReviewHold::NotStored);
         }
+        next.settled(self, at)
     }
 
     /// Begins an expiry that was postponed: its whole length counts from now.

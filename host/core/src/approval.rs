@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(after(&mut facts, paid("p")), of_payment, "the same notice again");
         assert_eq!(after(&mut facts, ProviderFact::Declined { reason: "d".into() }), of_payment);
         let of_refund = after(&mut facts, refunded);
-        facts.take_reversals("other");
+        facts.drop_reversals("other");
         let of_second = after(&mut facts, paid("q"));
         let of_hold = after(&mut facts, ProviderFact::ReviewHold(ReviewHold::NotStored));
         facts.record_person(Seq(9), UnixTime(1), PersonFact::Retried);

@@ -268,12 +268,16 @@ impl Books {
         self.id_of(known.flatten())
     }
 
-    /// The transactions of these configs of which something went back of a payment that is not known to be theirs.
-    pub fn by_reversed_payment(&self, configs: &[ConfigId], payment: &str) -> impl Iterator<Item = TransactionId> {
+    /// The transactions that pass the test, of those in which a fact or an id names this payment.
+    pub(crate) fn by_named_payment(
+        &self,
+        payment: &str,
+        test: impl Fn(&Transaction) -> bool,
+    ) -> impl Iterator<Item = TransactionId> {
         let named = self.by_provider_id.candidates(payment).filter_map(|slot| self.rows.get(slot));
         named.filter_map(move |row| {
             let row = row_codec::unpack(row, &self.interner)?.transaction;
-            (configs.contains(&row.config_id) && row.facts.reverses_unconfirmed(payment)).then_some(row.id)
+            test(&row).then_some(row.id)
         })
     }
 

@@ -14,4 +14,4 @@ mod statement;
 
 pub use command::check_once;
 pub use entry::check_entry;
-pub(crate) use statement::hold_entered;
+pub(crate) use statement::{hold_entered, named_beside, return_beside};

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::aggregate::{Aggregate, DecisionContext};
 use crate::books::{Books, CustomerUse, PendingSize};
 use crate::change::{Body, Change, Commit, Counters, Stamp};
+use crate::facts::Facts;
 use crate::ids::{ConfigId, CustomerId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
 use crate::lookups::LookupNotes;
 use crate::notice::{ProviderEvent, Update};
@@ -120,13 +121,32 @@ impl<'a> Draft<'a> {
 
     /// The transactions of these configs of which something went back of a payment that was not confirmed for them.
     pub fn by_reversed_payment(&self, configs: &[ConfigId], payment: &str) -> Vec<TransactionId> {
+        self.by_named_payment(configs, payment, |facts| facts.reverses_unconfirmed(payment))
+    }
+
+    /// The transactions of these configs for which a payment is stated as paid, whatever a person decided about it.
+    pub fn by_stated_payment(&self, configs: &[ConfigId], payment: &str) -> Vec<TransactionId> {
+        self.by_named_payment(configs, payment, |facts| facts.stated_as_paid().any(|(own, _)| own == payment))
+    }
+
+    /// The transactions of these configs for which a payment is stated as paid, and that are under review because of it.
+    pub fn by_held_payment(&self, configs: &[ConfigId], payment: &str) -> Vec<TransactionId> {
+        self.by_named_payment(configs, payment, |facts| facts.holds_payment(payment))
+    }
+
+    fn by_named_payment(
+        &self,
+        configs: &[ConfigId],
+        payment: &str,
+        test: impl Fn(&Facts) -> bool,
+    ) -> Vec<TransactionId> {
         self.notes.provider_id(payment);
-        let reverses = |row: &Transaction| configs.contains(&row.config_id) && row.facts.reverses_unconfirmed(payment);
+        let passes = |row: &Transaction| configs.contains(&row.config_id) && test(&row.facts);
         let drafted = self.drafted_rows().map(|row| row.id);
-        let mut all: Vec<TransactionId> = self.books.by_reversed_payment(configs, payment).chain(drafted).collect();
+        let mut all: Vec<TransactionId> = self.books.by_named_payment(payment, &passes).chain(drafted).collect();
         all.sort_unstable();
         all.dedup();
-        all.retain(|id| self.aggregate(*id).is_some_and(|known| reverses(&known.transaction)));
+        all.retain(|id| self.aggregate(*id).is_some_and(|known| passes(&known.transaction)));
         all
     }
 

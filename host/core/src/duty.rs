@@ -193,6 +193,11 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Du
     if standing.owed_minor == posted.minor {
         return None;
     }
+    // What stops it is a review of its own.
+    let is_returned = || transaction.facts.open_holds().any(ReviewHold::stops_return);
+    if standing.owed_minor > posted.minor && !transaction.facts.is_held() && is_returned() {
+        return None;
+    }
     // A status that was written stops the money, also after it was released: a person must permit it. While it holds, a review is
     // listed as such, and a 3 states that what is owed was settled outside.
     let is_answered = || match transaction.status {

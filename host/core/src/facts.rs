@@ -7,6 +7,7 @@ mod decision_limits;
 mod names;
 mod open;
 mod payments;
+mod person_decisions;
 mod refunds;
 mod resolved;
 mod reversed;
@@ -101,6 +102,17 @@ macro_rules! review_hold_table { ($then:ident! $($more:tt)*) => { $then! { $($mo
         10 "payment_reused" PaymentReused { payment: Box<str>, owner: Box<str> };
         /// A statement that moves money, or an id that came with one, exceeded what is stored.
         11 "not_stored" NotStored;
+        /// What went back of the payment was stated with this order, where it counts until a person decides, and the payment is
+        /// stated as paid for the transaction `owner`; empty where that is of another brand.
+        12 "misplaced" Misplaced { payment: Box<str>, owner: Box<str> };
+        /// What went back of this order's payment was stated with the transaction `order`, and could not be recorded here; empty
+        /// where that is of another brand.
+        13 "counted_elsewhere" CountedElsewhere { payment: Box<str>, order: Box<str> };
+        /// Beside this manual deposit more became owed again than when it was entered: nothing more is posted until a person has
+        /// decided it.
+        14 "return_beside" ReturnBeside { deposit: Box<str> };
+        /// Something that states no payment of this order came beside this manual deposit: whoever credits it sees both.
+        15 "beside" Beside { deposit: Box<str> };
         /// The provider itself has not decided yet; ended by any fact that says how the payment ended, in any order.
         4 "in_review" InReview { status: Box<str> };
     }
@@ -273,6 +285,10 @@ impl ProviderFact {
             | ReviewHold::Mismatch { .. }
             | ReviewHold::OutcomeUnknown
             | ReviewHold::PaymentReused { .. }
+            | ReviewHold::Misplaced { .. }
+            | ReviewHold::CountedElsewhere { .. }
+            | ReviewHold::ReturnBeside { .. }
+            | ReviewHold::Beside { .. }
             | ReviewHold::NotStored => true,
             ReviewHold::Requested { .. } | ReviewHold::InReview { .. } => false,
         };
@@ -312,41 +328,20 @@ impl ReviewHold {
             Self::AmountUnstated { payment } | Self::Mismatch { payment, .. } | Self::PaymentReused { payment, .. } => {
                 payment
             }
-            Self::OutcomeUnknown | Self::Requested { .. } | Self::NotStored | Self::InReview { .. } => "",
+            Self::OutcomeUnknown
+            | Self::Requested { .. }
+            | Self::NotStored
+            | Self::Misplaced { .. }
+            | Self::CountedElsewhere { .. }
+            | Self::ReturnBeside { .. }
+            | Self::Beside { .. }
+            | Self::InReview { .. } => "",
         }
     }
-}
 
-impl PersonFact {
-    /// A decision about postings that were refused or are under review. `by_hand`: about a manual transaction, which is
-    /// rejected too.
-    pub fn decides_postings(&self, by_hand: bool) -> bool {
-        self.permits_retry() || (by_hand && *self == Self::Rejected)
-    }
-
-    /// Permits another attempt after a refused posting.
-    fn permits_retry(&self) -> bool {
-        match self {
-            Self::Retried | Self::Approved | Self::Resolved { .. } | Self::RefundRequested { .. } => true,
-            Self::Held(_)
-            | Self::Released
-            | Self::Rejected
-            | Self::RefundRefused { .. }
-            | Self::RefundDone { .. }
-            | Self::ReversalsWait
-            | Self::RefundReason { .. }
-            | Self::RefundSent { .. }
-            | Self::RefundCrashed { .. }
-            | Self::RefundAccepted { .. }
-            | Self::RefundInTotal { .. }
-            | Self::RefundRefusal { .. }
-            | Self::Entered { .. }
-            | Self::CancelledByCustomer
-            | Self::EnteredBeside { .. }
-            | Self::Explained { .. }
-            | Self::CommentWritten { .. }
-            | Self::MetadataWritten { .. } => false,
-        }
+    /// While it is open nothing more is credited.
+    pub(crate) fn stops_return(&self) -> bool {
+        matches!(self, Self::ReturnBeside { .. })
     }
 }
 

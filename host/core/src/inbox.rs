@@ -13,6 +13,7 @@ mod verify;
 
 use crate::aggregate::{Aggregate, CreateEnding};
 use crate::change::{Body, Change};
+use crate::credited_once;
 use crate::draft::Draft;
 use crate::duty::{self, ProviderQuery};
 use crate::facts::{ProviderFact, Recording};
@@ -25,8 +26,8 @@ use crate::status::ProcessingStatus;
 use crate::transaction::{FirstAnswer, Transaction};
 
 pub use self::again::{file_again, is_recovered, recovered};
-use self::claim::claim;
-pub use self::claim::{claim_held, misplaced_reversals};
+
+use self::claim::{claim, counted_elsewhere, share};
 pub use self::filed::{Filed, FiledEvent};
 use self::filed::{blank_event, close, ignored};
 pub use self::identity::event_ids;
@@ -154,6 +155,12 @@ fn apply_event(draft: &mut Draft<'_>, notice: &VerifiedNotice, event: &mut Provi
             }
             let applied = apply(draft, receiver, id, &update);
             filed.is_news |= matches!(applied, Ok(Recording::Added));
+            if applied.is_err()
+                && let Some(own) = draft.aggregate(id).filter(|own| own.transaction.config_id != receiver.config_id)
+                && let Some(hold) = counted_elsewhere(draft, &own.transaction, &update)
+            {
+                draft.add(own.establish_anew(hold, draft.context()));
+            }
             close(event, draft.now(), applied.map(|_| &update));
             apply_waiting(draft, receiver, id);
             note_due(draft, (receiver, &update), id, filed);
@@ -201,11 +208,16 @@ fn apply(
 ) -> Result<Recording, Reason> {
     let before = draft.aggregate(id).ok_or(ReasonCode::TransactionNotFound)?;
     let Stated { mut facts, elsewhere } = stated(draft, receiver, &before.transaction, update)?;
-    facts.extend(claim(draft, receiver, id, &facts, &update.refs));
+    // What does not fit of a reversal states no payment.
+    let is_payment = |fact: &&ProviderFact| !update.is_reversal() || fact.is_confirmation();
+    let paid: Vec<ProviderFact> = facts.iter().filter(is_payment).cloned().collect();
+    facts.extend(claim(draft, receiver, id, &paid, &update.refs));
     let before = draft.aggregate(id).unwrap_or(before);
+    facts.splice(0..0, credited_once::return_beside(draft, &before, &facts));
     let refs = own_refs(draft, receiver, id, &update.payment_id, update.refs.clone());
     let (changes, recording) = before.record(receiver, &facts, &refs, draft.context());
     draft.add(changes);
+    share(draft, receiver, id, &facts);
     take_back(draft, receiver, elsewhere.as_ref());
     match recording {
         Recording::Full => Err(ReasonCode::TooManyFacts.into()),
@@ -219,10 +231,20 @@ fn take_back(draft: &mut Draft<'_>, receiver: &ReceivingConfig, elsewhere: Optio
     let Some((owner, reversal)) = elsewhere else { return };
     let Some(before) = draft.aggregate(*owner) else { return };
     let changes = match verify(&before.transaction, receiver, reversal) {
-        Ok(facts) => before.record(receiver, &facts, &[], draft.context()).0,
+        Ok(mut facts) => {
+            facts.splice(0..0, credited_once::return_beside(draft, &before, &facts));
+            let (changes, _) = before.record(receiver, &facts, &[], draft.context());
+            draft.add(changes);
+            return share(draft, receiver, *owner, &facts);
+        }
         Err(_) => before.want_query(draft.context()),
     };
     draft.add(changes);
+    let held = draft.aggregate(*owner).filter(|known| known.transaction.config_id != receiver.config_id);
+    let hold = held.as_ref().and_then(|held| counted_elsewhere(draft, &held.transaction, reversal));
+    if let (Some(held), Some(hold)) = (held, hold) {
+        draft.add(held.establish(ProviderFact::ReviewHold(hold), draft.context()));
+    }
 }
 
 /// Applies events that were received before the transaction had their ids; they may add ids that find further ones. An
@@ -237,8 +259,9 @@ fn apply_waiting(draft: &mut Draft<'_>, receiver: &ReceivingConfig, id: Transact
         let Some(Aggregate { transaction, .. }) = known else { return };
         let mut waiting = draft.pending_events(receiver.config_id, &transaction);
         let other = |update: &Update| update.reference.as_ref().is_some_and(|own| *own != transaction.reference);
-        let of_its_payment =
-            |update: &Update| update.is_reversal() && transaction.facts.has_payment(&update.payment_id);
+        let facts = &transaction.facts;
+        let is_own = |payment: &str| facts.has_payment(payment) || facts.holds_payment(payment);
+        let of_its_payment = |update: &Update| update.is_reversal() && is_own(&update.payment_id);
         let own = |update: &Update| !other(update) || of_its_payment(update);
         waiting.retain(|event| event.update.as_ref().is_some_and(own));
         give_back(draft, receiver, &transaction, own);
@@ -334,6 +357,7 @@ pub fn end_create(
     };
     facts.extend(claim(draft, receiver, id, &facts, answer.refs));
     let before = draft.aggregate(id)?;
+    facts.splice(0..0, credited_once::return_beside(draft, &before, &facts));
     let payment = answer.update.map_or("", |update| &*update.payment_id);
     let refs = own_refs(draft, receiver, id, payment, answer.refs.to_vec());
     let changes = before.end_create(receiver, answer.ending, &facts, &refs, draft.context());

@@ -1,18 +1,19 @@
 //! A transaction's status and owed amount, derived from its facts (docs/life-of-a-transaction.md). It plans no balance
 //! operations; `operation` does.
 
+mod owing;
 mod persons;
 mod provider;
 mod refundable;
+mod returned;
 mod reversals;
 mod review;
 mod taken;
 
+use self::owing::Owing;
 use self::persons::PersonSummary;
-use self::provider::ProviderSummary;
 pub use self::refundable::{Refundable, refundable, refunded_before, taken_minor};
-use self::taken::Taken;
-use crate::facts::{Facts, ProviderFact, Recorded};
+use crate::facts::{Facts, ProviderFact};
 use crate::ids::Seq;
 use crate::money::Money;
 use crate::reason::{Reason, ReasonCode as R};
@@ -75,7 +76,7 @@ pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> S
     let Some(held) = persons.held else { return derived };
     let contradicts = facts.provider.iter().any(|known| known.seq > held.seq && known.fact.is_definite())
         && !agrees(held.fact, derived.status);
-    let returned = returned_since(&held, amount, facts, derived.owed_minor.saturating_sub(posted.minor));
+    let returned = returned::since_held(&held, amount, facts, derived.owed_minor.saturating_sub(posted.minor));
     if contradicts || returned > 0 {
         let detail = match returned {
             0 => format!("a person set {}, the provider reports {}", held.fact.name(), derived.status.name()),
@@ -98,16 +99,6 @@ pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> S
     // The derived reason explains the derived status only.
     let reason = if held.fact == derived.status { derived.reason } else { Reason::default() };
     Standing { status: held.fact, reason, may_post: false, reversal_waits: false, hides_review, ..derived }
-}
-
-/// What had gone back when a person wrote that it is credited, is owed again since, and is not posted. A written 3 says that what
-/// was paid is settled outside; a refund that is refused or fails, and a dispute that is lifted, come to what was settled before.
-fn returned_since(held: &Recorded<TransactionStatus>, ordered: Money, facts: &Facts, open_minor: i64) -> i64 {
-    if held.fact != TransactionStatus::Credited || open_minor <= 0 {
-        return 0;
-    }
-    let then = facts.until(held.seq);
-    taken_minor(ordered, &then).saturating_sub(taken_minor(ordered, facts)).clamp(0, open_minor)
 }
 
 /// Why the operations need a review, until a person decides after it. Imported postings need none once a confirmation is
@@ -135,26 +126,17 @@ fn agrees(held: TransactionStatus, derived: TransactionStatus) -> bool {
 fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, posted: Posted) -> Standing {
     use TransactionStatus as S;
     let amount = ordered.minor;
-    let provider = ProviderSummary::read(facts);
-    let (resolved_at, resolved) = persons.resolved.unzip();
-    // What a person resolved is owed whatever was taken back before it.
-    let (in_all, before) = Taken::around(&provider, persons, amount, resolved_at.unwrap_or_default());
-    // Where nothing says which payments a person credited, what goes back moves no money: a person looks at it again.
-    let taken = if provider.credit.is_unclear { Taken::default() } else { in_all.since(before) };
-    let basis = resolved.unwrap_or(amount);
-    let confirmed = if resolved.is_none() && provider.payments.is_empty() { 0 } else { basis };
-    // Reversals take back first what was paid beyond what is owed.
-    let paid = provider.paid_minor(amount);
-    let surplus = paid.saturating_sub(before.all).saturating_sub(basis).max(0);
-    let reversed = taken.all.saturating_sub(surplus).max(0);
-    let owed_minor = confirmed.saturating_sub(reversed).max(0);
+    let owing = Owing::read(amount, facts, persons);
+    let Owing { in_all, before, taken, basis, confirmed, paid, surplus, reversed, owed_minor, ref provider } = owing;
+    let (_, resolved) = persons.resolved.unzip();
     let stated = taken.refunded.saturating_add(taken.charged_back);
     // What a person requested waits for no other person.
     let owed_as_stated = confirmed.saturating_sub(stated.saturating_sub(surplus).max(0)).max(0);
     let reversal_waits = persons.reversals_wait
         && posted.minor > owed_minor.max(owed_as_stated)
         && provider.newest_reversal > persons.reversals_permitted;
-    let settles = persons.money_released && persons.rejected.is_none() && !reversal_waits;
+    let return_waits = owed_minor > posted.minor && provider.holds.iter().any(|hold| hold.stops_return());
+    let settles = persons.money_released && persons.rejected.is_none() && !reversal_waits && !return_waits;
     let standing = |status, reason, may_post| Standing {
         status,
         reason,
@@ -169,6 +151,7 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         let detail = format!("posted {}, owed {}", money(posted.minor), money(owed_minor));
         Reason::new(R::ReversalWaits, detail)
     });
+    let lifted = returned::by_lifted_dispute(ordered, &owing, persons.resolved);
     // A refund that was under way when a person resolved more than what is left without it, and was made since.
     let counted_as_left = resolved.is_some_and(|resolved| resolved > paid.max(amount).saturating_sub(before.all));
     let refunded_beside = stated > taken.all && counted_as_left;
@@ -177,7 +160,7 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
     } else {
         refunded_beside.then_some("a refund was made that a person, who resolved the transaction, counted as not made")
     };
-    if let Some(reason) = provider.review(ordered, in_all.refunded, beyond, persons, waiting) {
+    if let Some(reason) = provider.review(ordered, in_all.refunded, beyond, persons, [lifted, waiting]) {
         return standing(S::ManualReview, reason, settles);
     }
     if taken.charged_back > 0 && reversed > 0 {

@@ -169,10 +169,10 @@ impl Transaction {
         }
     }
 
-    /// What an update is found by that names no reference: its ids, and those of its payments.
+    /// What an update is found by that names no reference: its ids, and those of the payments that are its own or under review for it.
     pub fn ids(&self) -> Vec<ProviderRef> {
-        let own = self.facts.payments().filter(|payment| self.facts.has_payment(payment));
-        let payments = own.filter_map(ProviderRef::of_payment);
+        let is_own = |payment: &&str| self.facts.has_payment(payment) || self.facts.holds_payment(payment);
+        let payments = self.facts.payments().filter(is_own).filter_map(ProviderRef::of_payment);
         self.refs.iter().cloned().chain(payments).collect()
     }
 
@@ -182,6 +182,11 @@ impl Transaction {
         let named = *self.provider_payment_id == *id || self.refs.iter().any(|known| *known.value == *id);
         let stated = || self.facts.payments().any(|payment| payment == id);
         !id.is_empty() && (named || stated()) && !self.is_rejected_manual()
+    }
+
+    /// Its number as it is shown at another transaction; empty where that is of another brand.
+    pub(crate) fn number_at(&self, other: &Self) -> Box<str> {
+        if self.brand == other.brand { self.id.to_string().into() } else { Box::default() }
     }
 
     /// The manager who entered this manual transaction.

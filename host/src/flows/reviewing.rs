@@ -6,16 +6,15 @@ use std::sync::Arc;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::credited_once;
 use cashier_core::decisions::{self, Absence, Resolution};
-use cashier_core::draft::Draft;
 use cashier_core::duty::{ProviderQuery, QueryOutcome};
 use cashier_core::ids::TransactionId;
+use cashier_core::manual;
 use cashier_core::money::{Currency, Money};
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::Source;
-use cashier_core::{inbox, manual};
 
 use super::decisions::{Decision, decide_and_settle};
-use super::manager_act::{AuditSubject, ManagerAct, recorded};
+use super::manager_act::{ManagerAct, recorded};
 use super::{Cashier, provider_query, settle, transactions};
 
 /// Tries again what is owed, unless that ends what a second person must: a review, or with `confirmed_absent` a posting
@@ -127,8 +126,8 @@ pub enum ReviewOutcome {
 /// Ends what is under review with an exact amount, or closes it, unless that needs a second person.
 ///
 /// # Errors
-/// 404 where it does not exist for the session; what [`decisions::resolve`] refuses; 409 with the trading server's reason where
-/// that refused the posting, or because what went back of the payment is shown from now on; 503 where the provider does not answer.
+/// 404 where it does not exist for the session; what [`decisions::resolve`] refuses; 409 with the trading server's reason where it
+/// refused the posting; 503 where the provider does not answer.
 pub async fn resolve(
     cashier: &Arc<Cashier>,
     act: &ManagerAct,
@@ -141,12 +140,9 @@ pub async fn resolve(
         None => Resolution::Refuse,
     };
     query_once_more(cashier, &known).await?;
-    let (mut judged, mut waits, mut is_misplaced) = (None, None, false);
+    let (mut judged, mut waits) = (None, None);
     let account = cashier.snapshot().merchant_account(known.transaction.config_id);
     let needs_second = needs_second(cashier, act);
-    let sees = |draft: &Draft<'_>, other: TransactionId| {
-        draft.aggregate(other).is_some_and(|other| act.session.sees(&other.transaction.brand))
-    };
     let after = decide_and_settle(cashier, act, id, |draft, known| {
         if let Resolution::Credit(amount) = resolution
             && amount.minor > 0
@@ -154,20 +150,6 @@ pub async fn resolve(
             credited_once::check_once(draft, known, &account, Some(amount.minor))?;
         }
         let changes = decisions::resolve(known, resolution, draft.context())?;
-        if matches!(resolution, Resolution::Credit(_))
-            && let Some((other, payment)) = inbox::misplaced_reversals(draft, known).first()
-        {
-            is_misplaced = true;
-            let stated_with = if sees(draft, *other) {
-                format!("transaction {other}")
-            } else {
-                "an order of another brand".to_owned()
-            };
-            let message = format!(
-                "money of payment {payment} went back, as was stated with {stated_with}: it is shown here now, look at it again"
-            );
-            return Err(Refusal::new(RefusalCode::TransactionChanged, message));
-        }
         if needs_second {
             waits = Some(known.ground());
             return Err(needs_another());
@@ -181,26 +163,6 @@ pub async fn resolve(
         Ok(Decision { stated: vec![decided, recorded("reason", "", end.reason.clone())], ..Decision::default() })
     })
     .await;
-    if is_misplaced {
-        let claimed = cashier.ledger.decide(&act.stamp(cashier), |draft| {
-            let claimed = inbox::claim_held(draft, id);
-            // Of another brand's order the session learns nothing but that there is one.
-            let from: Vec<String> = claimed
-                .iter()
-                .map(|other| if sees(draft, *other) { other.to_string() } else { "of another brand".to_owned() })
-                .collect();
-            let moved = from.into_iter().map(|from| recorded("moved from transaction", "", from));
-            let subject = AuditSubject { transaction: id, ..AuditSubject::default() };
-            // Another decision may have moved it meanwhile.
-            if !claimed.is_empty() {
-                draft.store(act.record(subject, "what went back of its payment was moved here", moved.collect()));
-            }
-            claimed
-        });
-        for other in claimed?.durable().await?.into_inner() {
-            settle::within_patience(cashier, other).await;
-        }
-    }
     if let Some(ground) = waits {
         let amount = match resolution {
             Resolution::Credit(amount) => Some(amount),

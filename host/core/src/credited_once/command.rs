@@ -8,7 +8,7 @@ use super::links::{
 };
 use crate::aggregate::Aggregate;
 use crate::draft::Draft;
-use crate::facts::{Facts, PersonFact, ProviderFact};
+use crate::facts::{Facts, PersonFact, ProviderFact, ReviewHold};
 use crate::ids::{ConfigId, Seq, TransactionId};
 use crate::refusal::Refusal;
 use crate::standing::{self, Nature, Posted};
@@ -90,7 +90,10 @@ fn has_moved(order: &Aggregate, entered: TransactionId, since: Seq) -> bool {
     let is_meant = |id: &str| is_beside || id.is_empty() || named.iter().any(|named| named.is_empty() || *named == id);
     let paid_for = credited_for(order);
     let is_covered = paid_for.is_empty() || paid_for.into_iter().any(is_meant);
-    (is_covered && order.credits() && is_credited_since(&order.transaction, since))
+    // What comes back and waits for a person is not credited yet.
+    let waits = facts.open_holds().any(ReviewHold::stops_return);
+    let is_credited = if waits { has_unsettled(order) } else { order.credits() };
+    (is_covered && is_credited && is_credited_since(&order.transaction, since))
         || ((went_back(order) || !is_covered) && went_back_since(facts, since, is_meant))
 }
 
@@ -98,6 +101,8 @@ fn has_moved(order: &Aggregate, entered: TransactionId, since: Seq) -> bool {
 /// owed before credited nothing.
 fn is_credited_since(order: &Transaction, at: Seq) -> bool {
     let (facts, owed) = (&order.facts, owed_at(order, at));
+    // What came before the end of a review is in the amount that it was ended with.
+    let came_after = at.max(facts.newest_resolution().map(|(seq, _)| seq).unwrap_or_default());
     let comes = |fact: &ProviderFact| {
         fact.is_confirmation()
             || matches!(fact, ProviderFact::RefundFailed { .. } | ProviderFact::ChargebackReversed { .. })
@@ -106,7 +111,7 @@ fn is_credited_since(order: &Transaction, at: Seq) -> bool {
         PersonFact::Resolved { minor } => *minor > owed,
         fact => matches!(fact, PersonFact::RefundRefused { .. }),
     };
-    facts.provider.iter().any(|known| known.seq > at && comes(&known.fact))
+    facts.provider.iter().any(|known| known.seq > came_after && comes(&known.fact))
         || facts.persons.iter().any(|known| known.seq > at && credits(&known.fact))
 }
 

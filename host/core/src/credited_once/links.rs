@@ -35,11 +35,21 @@ pub(super) fn standing_beside(draft: &Draft<'_>, facts: &Facts) -> impl Iterator
 /// The payments under review that are credited as another transaction, or may be, with that one.
 pub(super) fn reused_payments(facts: &Facts) -> impl Iterator<Item = (&str, TransactionId)> {
     facts.provider.iter().filter_map(|known| match &known.fact {
-        ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment, owner }) => {
-            owner.parse().ok().map(|owner| (&**payment, TransactionId(owner)))
-        }
+        ProviderFact::ReviewHold(hold) => hold.named_owner(),
         _ => None,
     })
+}
+
+impl ReviewHold {
+    /// The transaction that this names as the one which may be the same money, with the payment; an empty one may be any.
+    pub(super) fn named_owner(&self) -> Option<(&str, TransactionId)> {
+        let (payment, owner) = match self {
+            Self::PaymentReused { payment, owner } => (&**payment, owner),
+            Self::ReturnBeside { deposit } | Self::Beside { deposit } => ("", deposit),
+            _ => return None,
+        };
+        owner.parse().ok().map(|owner| (payment, TransactionId(owner)))
+    }
 }
 
 /// The transactions that these reviews name.

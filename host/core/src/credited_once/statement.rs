@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::links::{self, compared_until, entered_since, entered_with, standing_beside};
+use super::links::{self, compared_until, entered_since, entered_with, posted_minor, reused_of, standing_beside};
+use crate::aggregate::Aggregate;
 use crate::draft::Draft;
 use crate::facts::{Facts, ProviderFact, ReviewHold};
 use crate::ids::{Seq, TransactionId};
@@ -36,8 +37,13 @@ pub(crate) fn hold_entered(
         carried.retain(is_meant);
         entered.retain(is_meant);
     }
-    let holds: Vec<ProviderFact> =
-        entered.iter().take(NAMED_MAX).map(|owner| reused(&update.payment_id, *owner)).collect();
+    // What went back of a payment that is not stated as paid here states none.
+    let payment = &*update.payment_id;
+    let is_stated = !update.is_reversal()
+        || facts.iter().any(is_paid)
+        || transaction.facts.stated_as_paid().any(|(known, _)| known == payment);
+    let hold = |owner: &TransactionId| if is_stated { reused(payment, *owner) } else { beside(*owner) };
+    let holds: Vec<ProviderFact> = entered.iter().take(NAMED_MAX).map(hold).collect();
     let Some(first) = holds.first() else { return };
     let mut is_named = false;
     for fact in facts.iter() {
@@ -49,10 +55,10 @@ pub(crate) fn hold_entered(
         && own_ids(transaction, update).any(|id| entered_with(draft, transaction, id).is_some());
     // What a person was shown before and decided comes back by itself.
     let waits = || holds.iter().any(|hold| !is_decided(&transaction.facts, hold));
-    for fact in facts.iter_mut().filter(|fact| is_new(fact)) {
-        if is_paid(fact) || (gives_back(fact) && waits()) {
-            *fact = first.clone();
-        }
+    let returns = waits() && facts.iter().any(|fact| is_new(fact) && gives_back(fact));
+    is_named |= returns;
+    for fact in facts.iter_mut().filter(|fact| is_new(fact) && is_paid(fact)) {
+        *fact = first.clone();
     }
     if is_named && !facts.contains(first) {
         facts.push(first.clone());
@@ -60,6 +66,48 @@ pub(crate) fn hold_entered(
     if facts.contains(first) {
         facts.extend(holds.into_iter().skip(1));
     }
+    if returns {
+        facts.splice(0..0, entered.into_iter().take(NAMED_MAX).map(returned));
+    }
+}
+
+/// Reviews that name the manual deposits which were entered beside an order and are not rejected: a person who credits the order
+/// has seen them.
+pub(crate) fn named_beside(draft: &Draft<'_>, order: &Transaction) -> impl Iterator<Item = ProviderFact> {
+    standing_beside(draft, &order.facts).take(NAMED_MAX).map(beside)
+}
+
+/// What holds back money that these facts make owed again beside manual deposits which no review named before: not by stating a
+/// payment, which [`hold_entered`] judges, but because what had gone back turns out to be another payment's, or comes back.
+pub(crate) fn return_beside(draft: &Draft<'_>, order: &Aggregate, facts: &[ProviderFact]) -> Vec<ProviderFact> {
+    let row = &order.transaction;
+    let mut undecided =
+        standing_beside(draft, &row.facts).filter(|entry| !is_decided_beside(&row.facts, *entry)).peekable();
+    if undecided.peek().is_none() {
+        return Vec::new();
+    }
+    let mut after = order.clone();
+    for fact in facts {
+        after.transaction.facts.record(draft.seq(), draft.now(), fact.clone());
+    }
+    if after.standing().owed_minor <= order.standing().owed_minor.max(posted_minor(order)) {
+        return Vec::new();
+    }
+    undecided.take(NAMED_MAX).map(returned).collect()
+}
+
+fn beside(entry: TransactionId) -> ProviderFact {
+    ProviderFact::ReviewHold(ReviewHold::Beside { deposit: entry.to_string().into() })
+}
+
+fn returned(entry: TransactionId) -> ProviderFact {
+    ProviderFact::ReviewHold(ReviewHold::ReturnBeside { deposit: entry.to_string().into() })
+}
+
+/// A review named the manual deposit, and a person ended it.
+fn is_decided_beside(known: &Facts, entry: TransactionId) -> bool {
+    let names = |hold: &ReviewHold| hold.named_owner().is_some_and(|(_, owner)| owner == entry);
+    reused_of(known).any(|owner| owner == entry) && !known.open_holds().any(names)
 }
 
 /// What was entered carries a further payment of the order, by no id of which the statement's own, confirmed one is known: what goes
@@ -93,7 +141,7 @@ fn is_other(fact: &ProviderFact) -> bool {
     matches!(fact, ProviderFact::ReviewHold(ReviewHold::Mismatch { .. }))
 }
 
-/// What went back comes back, and would be credited by itself.
+/// What went back comes back.
 fn gives_back(fact: &ProviderFact) -> bool {
     matches!(fact, ProviderFact::RefundFailed { .. } | ProviderFact::ChargebackReversed { .. })
 }

@@ -75,6 +75,10 @@ pub(super) fn asks_provider(transaction: &Transaction) -> bool {
         ReviewHold::Mismatch { .. }
         | ReviewHold::Requested { .. }
         | ReviewHold::PaymentReused { .. }
+        | ReviewHold::Misplaced { .. }
+        | ReviewHold::CountedElsewhere { .. }
+        | ReviewHold::ReturnBeside { .. }
+        | ReviewHold::Beside { .. }
         | ReviewHold::NotStored => false,
     };
     has_open_hold(transaction, asks)

@@ -237,7 +237,15 @@ fn closed_by_staff(basis: &SentenceBasis) -> &'static str {
 fn reviewed(code: R) -> &'static str {
     const PROVIDER_DECIDES: &[R] = &[R::ProviderInReview, R::ProviderReview];
     const UNKNOWN: &[R] = &[R::OutcomeUnknown, R::AmountUnstated];
-    const REFUND: &[R] = &[R::RefundFailed, R::ReversalWaits, R::DisputeUnmatched, R::BeyondConfirmed];
+    const REFUND: &[R] = &[
+        R::RefundFailed,
+        R::ReversalWaits,
+        R::ReturnWaits,
+        R::ReversalMisplaced,
+        R::DisputeLifted,
+        R::DisputeUnmatched,
+        R::BeyondConfirmed,
+    ];
     if PROVIDER_DECIDES.contains(&code) {
         "the payment provider is still checking the payment. Nothing is needed from you; please do not pay again."
     } else if UNKNOWN.contains(&code) {

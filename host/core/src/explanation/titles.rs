@@ -106,6 +106,20 @@ fn of_hold(hold: &ReviewHold) -> String {
         ReviewHold::PaymentReused { payment, owner } => {
             format!("payment {} belongs to another transaction: {}", line(payment), line(owner))
         }
+        ReviewHold::Misplaced { payment, owner } => {
+            let owner =
+                if owner.is_empty() { "another brand's order".into() } else { format!("transaction {}", line(owner)) };
+            format!("money of payment {} went back, and it is stated as paid for {owner}", line(payment))
+        }
+        ReviewHold::CountedElsewhere { payment, order } => {
+            let order =
+                if order.is_empty() { "another brand's order".into() } else { format!("transaction {}", line(order)) };
+            format!("money of payment {} went back, as was stated with {order}", line(payment))
+        }
+        ReviewHold::Beside { deposit } => format!("manual transaction {} was entered beside it", line(deposit)),
+        ReviewHold::ReturnBeside { deposit } => {
+            format!("more is owed again beside manual transaction {}", line(deposit))
+        }
         ReviewHold::NotStored => "more was stated than one payment may have, and is missing".into(),
         ReviewHold::InReview { status } => format!("the provider has not decided yet{}", because(status)),
     };

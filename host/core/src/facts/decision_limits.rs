@@ -97,7 +97,9 @@ impl Facts {
         if made < most {
             return Ok(());
         }
-        let newest = decisions().map(|known| known.at).max().unwrap_or_default();
+        // A release is no decision about money: what is decided after it need not wait for it.
+        let decided = decisions().filter(|known| known.fact != PersonFact::Released);
+        let newest = decided.map(|known| known.at).max().unwrap_or_default();
         let next = newest.plus(DECISION_PAUSE_SECONDS);
         let wait = next.0.saturating_sub(now.0);
         match limit {

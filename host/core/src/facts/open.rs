@@ -1,8 +1,9 @@
 //! What of the facts is still open, whichever reason is shown: the review holds that nothing has ended, and a status that a
 //! person wrote. It derives no status; `standing` does.
 
-use super::{Facts, PersonFact, ProviderFact, ReviewHold};
+use super::{Facts, PersonFact, ProviderFact, Recording, ReviewHold};
 use crate::ids::Seq;
+use crate::time::UnixTime;
 
 impl Facts {
     /// The review holds that neither other facts nor a person have ended. Several may be open; one of them is shown.
@@ -21,7 +22,9 @@ impl Facts {
                 let payment = hold.payment();
                 let is_credited = credit.held.contains_key(payment);
                 let is_unclear = credit.is_unclear && is_credited && went_back;
+                let is_misplaced = matches!(hold, ReviewHold::Misplaced { payment, .. } if of_it(payment));
                 let again = is_unclear
+                    || is_misplaced
                     || matches!(hold, ReviewHold::PaymentReused { .. })
                         && ((resolved == 0 && went_back)
                             || (beside && !is_credited && !payment.is_empty() && of_it(payment)));
@@ -29,6 +32,21 @@ impl Facts {
             }
             _ => None,
         })
+    }
+
+    /// Records a review, anew where a person has ended it: then it is open again.
+    pub(crate) fn hold_anew(&mut self, seq: Seq, at: UnixTime, hold: ReviewHold) -> Recording {
+        let is_same = |fact: &ProviderFact| matches!(fact, ProviderFact::ReviewHold(known) if *known == hold);
+        if self.any(is_same) && !self.open_holds().any(|open| *open == hold) {
+            self.provider.retain(|known| !is_same(&known.fact));
+        }
+        self.record(seq, at, ProviderFact::ReviewHold(hold))
+    }
+
+    /// The payment is stated as paid and not credited, and a person has not ended the review of that.
+    pub fn holds_payment(&self, payment: &str) -> bool {
+        let is_of = |hold: &ReviewHold| hold.states_payment() && hold.payment() == payment;
+        !payment.is_empty() && self.stated_as_paid().any(|(own, _)| own == payment) && self.open_holds().any(is_of)
     }
 
     /// Money went back after this commit. Of a payment that is credited as another transaction, a person looks at that one.
@@ -81,6 +99,10 @@ impl Facts {
             ReviewHold::Mismatch { .. }
             | ReviewHold::Requested { .. }
             | ReviewHold::PaymentReused { .. }
+            | ReviewHold::Misplaced { .. }
+            | ReviewHold::CountedElsewhere { .. }
+            | ReviewHold::ReturnBeside { .. }
+            | ReviewHold::Beside { .. }
             | ReviewHold::NotStored => false,
         }
     }

@@ -30,7 +30,14 @@ impl ReviewHold {
     pub(crate) fn states_payment(&self) -> bool {
         match self {
             Self::AmountUnstated { .. } | Self::Mismatch { .. } | Self::PaymentReused { .. } => true,
-            Self::OutcomeUnknown | Self::Requested { .. } | Self::NotStored | Self::InReview { .. } => false,
+            Self::OutcomeUnknown
+            | Self::Requested { .. }
+            | Self::NotStored
+            | Self::Misplaced { .. }
+            | Self::CountedElsewhere { .. }
+            | Self::ReturnBeside { .. }
+            | Self::Beside { .. }
+            | Self::InReview { .. } => false,
         }
     }
 }

@@ -107,6 +107,24 @@ impl<'a> Attribution<'a> {
         all
     }
 
+    /// Whether a dispute that was known by then was lifted after it.
+    pub(super) fn is_lifted_since(&self, until: Seq) -> bool {
+        let opened: BTreeSet<_> = self
+            .facts
+            .iter()
+            .filter(|known| known.seq <= until)
+            .filter_map(|known| match &known.fact {
+                Fact::Chargeback { id, payment, .. } => Some(self.dispute(id, payment)),
+                _ => None,
+            })
+            .collect();
+        let lifted = |known: &Recorded<Fact>| match &known.fact {
+            Fact::ChargebackReversed { id, payment } => opened.contains(&self.dispute(id, payment)),
+            _ => false,
+        };
+        self.facts.iter().filter(|known| known.seq > until).any(|known| lifted(known))
+    }
+
     fn refund_owner(&self, id: &str) -> &'a str {
         self.refunds.get(id).copied().unwrap_or_default()
     }

@@ -15,27 +15,31 @@ const DETAIL_LENGTH_MAX: usize = 512;
 
 impl<'a> ProviderSummary<'a> {
     /// The first reason for a review that no fact has ended and no person has resolved since, with what else was stated.
-    /// `refunded_minor` is everything that was refunded, `beyond` how more was taken back than paid, `waiting` a reversal
-    /// that waits for a person.
+    /// `refunded_minor` is everything that was refunded, `beyond` how more was taken back than paid, `waiting` what comes back
+    /// or goes back and waits for a person.
     pub(super) fn review(
         &self,
         amount: Money,
         refunded_minor: i64,
         beyond: Option<&'static str>,
         persons: &PersonSummary<'_>,
-        waiting: Option<Reason>,
+        waiting: [Option<Reason>; 2],
     ) -> Option<Reason> {
         let resolved_at = persons.resolved.map_or(Seq(0), |(seq, _)| seq);
         let mut holds = self.holds.clone();
         holds.sort_unstable();
         holds.dedup();
-        let is_unstated = |hold: &&ReviewHold| matches!(hold, ReviewHold::AmountUnstated { .. });
-        let (unstated, others): (Vec<_>, Vec<_>) = holds.into_iter().partition(is_unstated);
-        // An unstated amount comes first: the cashier itself queries the provider about it.
+        let is_first = |hold: &&ReviewHold| matches!(hold, ReviewHold::AmountUnstated { .. }) || hold.stops_return();
+        let (first_holds, others): (Vec<_>, Vec<_>) = holds.into_iter().partition(is_first);
+        // An unstated amount comes first: the cashier itself queries the provider about it. What stops money comes next.
         let found = self.contradiction(beyond, resolved_at);
         let reason = ReviewHold::reason;
-        let mut reasons =
-            unstated.into_iter().map(reason).chain(found).chain(others.into_iter().map(reason)).chain(waiting);
+        let mut reasons = first_holds
+            .into_iter()
+            .map(reason)
+            .chain(found)
+            .chain(others.into_iter().map(reason))
+            .chain(waiting.into_iter().flatten());
         let first = reasons.next()?;
         let mut stated = self.statements(amount, refunded_minor, first.code);
         stated.extend(reasons.map(|reason| reason.to_string()));
@@ -121,6 +125,11 @@ fn explained(mut reason: Reason, stated: &[String]) -> Reason {
     reason
 }
 
+/// Another transaction by its number; of another brand, where there is none.
+fn named_order(id: &str) -> String {
+    if id.is_empty() { "an order of another brand".to_owned() } else { format!("transaction {id}") }
+}
+
 impl ReviewHold {
     fn reason(&self) -> Reason {
         match self {
@@ -140,6 +149,28 @@ impl ReviewHold {
             Self::PaymentReused { payment, owner } => {
                 let named = if payment.is_empty() { "the payment".to_owned() } else { format!("payment {payment}") };
                 Reason::new(ReasonCode::PaymentIdReused, format!("{named} confirmed transaction {owner} before"))
+            }
+            Self::Misplaced { payment, owner } => {
+                let owner = named_order(owner);
+                let detail = format!(
+                    "money of payment {payment} went back, as was stated with this order, where it counts: the payment is stated as paid for {owner}"
+                );
+                Reason::new(ReasonCode::ReversalMisplaced, detail)
+            }
+            Self::CountedElsewhere { payment, order } => {
+                let order = named_order(order);
+                let detail =
+                    format!("money of payment {payment} went back, as was stated with {order}: it does not count here");
+                Reason::new(ReasonCode::ReversalMisplaced, detail)
+            }
+            Self::Beside { deposit } => {
+                let detail = format!("manual transaction {deposit} was entered beside it");
+                Reason::new(ReasonCode::PaymentIdReused, detail)
+            }
+            Self::ReturnBeside { deposit } => {
+                let detail =
+                    format!("more is owed again beside manual transaction {deposit}, and is not posted by itself");
+                Reason::new(ReasonCode::ReturnWaits, detail)
             }
             Self::NotStored => Reason::new(ReasonCode::TooManyStatements, "a statement about money was not stored"),
         }

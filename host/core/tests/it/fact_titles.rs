@@ -88,6 +88,16 @@ fn holds() -> Vec<(ReviewHold, &'static str)> {
             ReviewHold::PaymentReused { payment: "pi_1".into(), owner: "transaction 4".into() },
             "review: payment pi_1 belongs to another transaction: transaction 4",
         ),
+        (
+            ReviewHold::Misplaced { payment: "pi_1".into(), owner: "4".into() },
+            "review: money of payment pi_1 went back, and it is stated as paid for transaction 4",
+        ),
+        (
+            ReviewHold::CountedElsewhere { payment: "pi_1".into(), order: "".into() },
+            "review: money of payment pi_1 went back, as was stated with another brand's order",
+        ),
+        (ReviewHold::ReturnBeside { deposit: "4".into() }, "review: more is owed again beside manual transaction 4"),
+        (ReviewHold::Beside { deposit: "4".into() }, "review: manual transaction 4 was entered beside it"),
         (ReviewHold::NotStored, "review: more was stated than one payment may have, and is missing"),
         (ReviewHold::InReview { status: "".into() }, "review: the provider has not decided yet"),
     ]

@@ -2,6 +2,7 @@
 
 mod answers;
 mod beside;
+mod crossed;
 mod early;
 mod misdirected;
 mod other_orders;

@@ -76,6 +76,10 @@ fn review_hold() -> BoxedStrategy<ReviewHold> {
         text().prop_map(|status| ReviewHold::Requested { status }),
         (text(), text()).prop_map(|(payment, owner)| ReviewHold::PaymentReused { payment, owner }),
         Just(ReviewHold::NotStored),
+        text().prop_map(|deposit| ReviewHold::Beside { deposit }),
+        text().prop_map(|deposit| ReviewHold::ReturnBeside { deposit }),
+        (text(), text()).prop_map(|(payment, owner)| ReviewHold::Misplaced { payment, owner }),
+        (text(), text()).prop_map(|(payment, order)| ReviewHold::CountedElsewhere { payment, order }),
         text().prop_map(|status| ReviewHold::InReview { status }),
     ]
     .boxed()

@@ -66,6 +66,8 @@ fn reviews() -> Vec<(Open, Vec<ProviderFact>)> {
         (Open::Person, reused()),
         (Open::Person, mismatch()),
         (Open::Person, hold(ReviewHold::NotStored)),
+        (Open::Person, hold(ReviewHold::Misplaced { payment: "pi_9".into(), owner: "4".into() })),
+        (Open::Person, hold(ReviewHold::CountedElsewhere { payment: "pi_9".into(), order: "4".into() })),
         (Open::Provider, in_review()),
         (Open::Provider, unstated()),
         (Open::WentBack, failed_refund()),

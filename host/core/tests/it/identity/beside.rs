@@ -1,302 +1,21 @@
 //! Random histories of two orders with manual deposits beside them, by the decisions that the commands make: of an order and a
 //! manual deposit that carries its payment one is credited, and after each step what is posted is what is owed, or it is listed.
 
-use cashier_core::account::AccountFacts;
 use cashier_core::credited_once;
-use cashier_core::decisions::{self, Absence, Correction, Resolution};
-use cashier_core::manual::{self, ManualRequest};
-use cashier_core::money::Money;
-use cashier_core::operation::PostingOutcome;
-use cashier_core::refund::{self, CallGround, ManagerRefundRequest, PaymentAbilities, RefundAnswer, RefundStep};
-use cashier_core::refusal::Refusal;
-use cashier_core::session::CustomerSession;
-use cashier_core::status::{TransactionStatus, TransactionType};
-use cashier_core::time::UnixTime;
-use cashier_core::transaction::Fresh;
-use cashier_core::withdrawal::{self, WithdrawalRequest};
 
+use super::crossed::KINDS;
 use super::*;
 
 mod further;
 mod model;
+pub(super) mod steps;
+mod truth;
 
 use self::model::AtEntry;
+use self::steps::{Step, any_crossed_step, any_step};
+use self::truth::Truth;
 
 const ORDERS: u64 = 2;
-
-/// One step; `id` is of a transaction, the newest where there are fewer.
-#[derive(Debug, Clone)]
-enum Step {
-    /// What the provider states of order `id`, in one of several events that each say it.
-    Stated {
-        id: u64,
-        what: &'static str,
-        event: u8,
-    },
-    /// Order `id` is paid and credited; everything of it went back, where that is said.
-    Credited {
-        id: u64,
-        is_back: bool,
-    },
-    /// A person enters a deposit with this id of a payment.
-    Enter {
-        payment: &'static str,
-        minor: i64,
-        force: bool,
-        process: bool,
-    },
-    Withdraw,
-    Cancel(u64),
-    Process(u64),
-    Reject(u64),
-    Retry(u64),
-    Absent(u64),
-    Resolve(u64, i64),
-    Write(u64, TransactionStatus),
-    Refund(u64, &'static str),
-    /// The provider is called about the refund of a transaction.
-    Call(u64, RefundAnswer),
-    End(u64, PostingOutcome),
-    /// Whatever is under way is posted.
-    Settled,
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    let id = || 1..=6_u64;
-    let order = || 1..=ORDERS;
-    let what = [
-        "paid",
-        "paid again",
-        "unstated",
-        "other amount",
-        "linked",
-        "back",
-        "all back",
-        "failed",
-        "disputed",
-        "won",
-        "declined",
-        "look",
-        "further",
-    ];
-    let payment = ["", "", "pi_1", "pi_2", "ch_1", "ch_2", "bank", "pi_1 further"];
-    let outcome = prop_oneof![
-        6 => Just(PostingOutcome::Posted { trade_order: 9 }),
-        2 => Just(PostingOutcome::Refused { reason: "no".into() }),
-        1 => Just(PostingOutcome::Unknown),
-    ];
-    let answer = prop_oneof![
-        2 => Just(RefundAnswer::Stated(Box::new(named("", 1, S::Refunded)))),
-        1 => Just(RefundAnswer::Stated(Box::new(named("", 1, S::Pending)))),
-        1 => Just(RefundAnswer::Stated(Box::new(named("", 1, S::RefundFailed)))),
-        1 => Just(RefundAnswer::Declined("no".into())),
-        1 => Just(RefundAnswer::NotSent("down".into())),
-        1 => Just(RefundAnswer::NoAnswer("down".into())),
-    ];
-    prop_oneof![
-        8 => (order(), prop::sample::select(what.to_vec()), 0..3_u8)
-            .prop_map(|(id, what, event)| Step::Stated { id, what, event }),
-        2 => (order(), any::<bool>()).prop_map(|(id, is_back)| Step::Credited { id, is_back }),
-        4 => (prop::sample::select(payment.to_vec()), prop::sample::select(vec![10_000_i64, 10_000, 9_500]), any::<bool>(), any::<bool>())
-            .prop_map(|(payment, minor, force, process)| Step::Enter { payment, minor, force, process }),
-        1 => Just(Step::Withdraw),
-        1 => id().prop_map(Step::Cancel),
-        3 => id().prop_map(Step::Process),
-        2 => id().prop_map(Step::Reject),
-        2 => id().prop_map(Step::Retry),
-        1 => id().prop_map(Step::Absent),
-        3 => (id(), prop::sample::select(vec![0_i64, 5_000, 9_500, 10_000, 20_000])).prop_map(|(id, minor)| Step::Resolve(id, minor)),
-        2 => (id(), prop::sample::select(TransactionStatus::ALL)).prop_map(|(id, status)| Step::Write(id, status)),
-        1 => (id(), prop::sample::select(vec!["30", "100"])).prop_map(|(id, amount)| Step::Refund(id, amount)),
-        2 => (order(), answer).prop_map(|(id, answer)| Step::Call(id, answer)),
-        3 => (order(), prop::sample::select(vec![0_i64, 10_000, 20_000])).prop_map(|(id, minor)| Step::Resolve(id, minor)),
-        5 => Just(Step::Settled),
-        6 => (id(), outcome).prop_map(|(id, outcome)| Step::End(id, outcome)),
-    ]
-}
-
-/// An event about an order; sent again it is the same one.
-fn stated(id: u64, what: &str, event: u8) -> Update {
-    let (refund, payment) = (format!("all back {id} {event}"), format!("pi_{id}"));
-    let event = format!("{what} {id} {event}");
-    let own = |status| Update { payment_id: payment.clone().into(), ..named(&event, id, status) };
-    let dispute = |amount| Some(DisputeStatement { id: format!("dp_{id}").into(), amount });
-    match what {
-        "paid" => own(S::Confirmed),
-        "paid again" => Update { reference: None, ..with_ref(own(S::Confirmed), &payment) },
-        "unstated" => Update { amount: None, ..own(S::Confirmed) },
-        "other amount" => Update { amount: Some(StatedAmount::Exact(usd(9_500))), ..own(S::Confirmed) },
-        "linked" => with_ref(named(&event, id, S::Pending), &format!("ch_{id}")),
-        "back" => Update { refund: refunded(&event, 3_000).refund, amount: None, ..own(S::Refunded) },
-        "all back" => Update { refund: refunded(&refund, 10_000).refund, amount: None, ..own(S::Refunded) },
-        "failed" => Update { refund: refunded(&refund, 10_000).refund, amount: None, ..own(S::RefundFailed) },
-        "further" => Update { payment_id: format!("{payment} further").into(), ..own(S::Confirmed) },
-        "disputed" => Update { dispute: dispute(None), ..own(S::Chargeback) },
-        "won" => Update { dispute: dispute(None), ..own(S::ChargebackReversed) },
-        "declined" => named(&event, id, S::Failed),
-        _ => named(&event, id, S::ManualReview),
-    }
-}
-
-fn request(payment: &str, minor: i64, force: bool) -> ManualRequest {
-    ManualRequest {
-        kind: TransactionType::Deposit,
-        login: account().account.login,
-        amount: usd(minor),
-        customer_id: None,
-        method: "bank".into(),
-        provider_payment_id: payment.into(),
-        idempotency_key: "".into(),
-        comment: "".into(),
-        metadata_json: "{}".into(),
-        process_now: false,
-        force,
-        refused_if_new: None,
-    }
-}
-
-impl Ledger {
-    /// A command: where it is refused it has changed nothing.
-    fn act(&mut self, judge: impl FnOnce(&mut Draft<'_>) -> Result<(), Refusal>) {
-        let mut draft = Draft::new(&self.books, NOW);
-        let judged = judge(&mut draft);
-        assert!(judged.is_ok() || !draft.is_changed(), "{judged:?} changed something");
-        let stamp = Stamp { actor: Actor::System, request_id: "r".into(), now: NOW };
-        if let (Ok(()), (_, Some(commit))) = (judged, draft.into_commit(&stamp)) {
-            self.books.apply(&commit);
-            self.commits.push(commit);
-        }
-    }
-
-    fn about(&mut self, id: u64, judge: impl FnOnce(&mut Draft<'_>, &Aggregate) -> Result<(), Refusal>) {
-        let newest = self.books.transactions() as u64;
-        let known = self.aggregate(id.min(newest));
-        self.act(|draft| judge(draft, &known));
-    }
-
-    fn enter(&mut self, account: &AccountFacts, request: &ManualRequest, process: bool) {
-        self.act(|draft| {
-            let beside = credited_once::check_entry(draft, request, account)?;
-            let id = draft.next_transaction();
-            let fresh = Fresh { id, reference: reference(id.0), now: NOW };
-            let opened = manual::open(draft, request, account, ManagerId(3), fresh, &beside);
-            if process {
-                let changes = manual::process(&opened, ManagerId(3), false, draft.context())?;
-                draft.add(changes);
-            }
-            Ok(())
-        });
-    }
-
-    fn play(&mut self, step: Step) {
-        match step {
-            Step::Stated { id, what, event } => drop(self.file(1, vec![stated(id, what, event)])),
-            Step::Credited { id, is_back } => {
-                for what in ["paid", "all back"].into_iter().take(1 + usize::from(is_back)) {
-                    drop(self.file(1, vec![stated(id, what, 0)]));
-                    self.play(Step::End(id, PostingOutcome::Posted { trade_order: 9 }));
-                }
-            }
-            Step::Enter { payment, minor, force, process } => {
-                self.enter(&account(), &request(payment, minor, force), process);
-            }
-            Step::Withdraw => self.act(|draft| {
-                let id = draft.next_transaction();
-                let asked = WithdrawalRequest {
-                    customer_id: CustomerId(5),
-                    login: account().account.login,
-                    method: "bank".into(),
-                    amount: usd(1_000),
-                    idempotency_key: "".into(),
-                    comment: "".into(),
-                    metadata_json: "{}".into(),
-                    refused_if_new: None,
-                };
-                let fresh = Fresh { id, reference: reference(id.0), now: NOW };
-                draft.add([Change::Transaction(Box::new(withdrawal::open(&asked, &account(), fresh)))]);
-                Ok(())
-            }),
-            Step::Cancel(id) => self.about(id, |draft, known| {
-                let session = CustomerSession::assertion(CustomerId(5), None);
-                let (_, changes) = manual::cancel(Some(known.clone()), &session, draft.context())?;
-                draft.add(changes);
-                Ok(())
-            }),
-            Step::Process(id) => self.about(id, |draft, known| {
-                credited_once::check_once(draft, known, &[ConfigId(1), ConfigId(2)], None)?;
-                let changes = manual::process(known, ManagerId(3), false, draft.context())?;
-                draft.add(changes);
-                Ok(())
-            }),
-            Step::Reject(id) => self.about(id, |draft, known| {
-                let changes = manual::reject(known, "no", draft.context())?;
-                draft.add(changes);
-                Ok(())
-            }),
-            Step::Retry(id) | Step::Absent(id) => self.about(id, |draft, known| {
-                let unanswered = decisions::unanswered(known)?.filter(|_| matches!(step, Step::Absent(_)));
-                let outcome = PostingOutcome::Refused { reason: ReasonCode::Withheld.name().into() };
-                let absence = unanswered.map(|operation| Absence::Voided { operation, outcome });
-                if known.owes() {
-                    credited_once::check_once(draft, known, &[ConfigId(1), ConfigId(2)], None)?;
-                }
-                let changes = decisions::retry(known, absence.as_ref(), draft.context())?;
-                draft.add(changes);
-                Ok(())
-            }),
-            Step::Resolve(id, minor) => self.about(id, |draft, known| {
-                if minor > 0 {
-                    credited_once::check_once(draft, known, &[ConfigId(1), ConfigId(2)], Some(minor))?;
-                }
-                let amount = Money::new(minor, known.transaction.amount.currency);
-                let end = if minor > 0 { Resolution::Credit(amount) } else { Resolution::Refuse };
-                let changes = decisions::resolve(known, end, draft.context())?;
-                draft.add(changes);
-                Ok(())
-            }),
-            Step::Write(id, status) => self.about(id, |draft, known| {
-                let correction = Correction { status: Some(status), ..Correction::default() };
-                let changes = decisions::correct(known, &correction, draft.context())?;
-                draft.add(changes);
-                Ok(())
-            }),
-            Step::Refund(id, amount) => self.about(id, |draft, known| {
-                let request = ManagerRefundRequest {
-                    amount: Some(amount.into()),
-                    reason: "r".into(),
-                    idempotency_key: "".into(),
-                };
-                let all = PaymentAbilities { refund: true, partial_refund: true, cancel: true };
-                refund::request(draft, known, &request, Ok(all)).map(drop)
-            }),
-            Step::Call(id, answer) => {
-                let ground =
-                    CallGround { may_call: true, terms: 1, repeat_seconds: 3_600, trusted_since: Some(UnixTime(1)) };
-                let step = self.decide(|draft| refund::step(draft, TransactionId(id), &ground));
-                if let RefundStep::Call { order, repeated } = step {
-                    let id = TransactionId(id);
-                    self.decide(|draft| refund::answered(draft, id, &order.id, &answer, repeated));
-                }
-            }
-            Step::Settled => {
-                for known in self.all() {
-                    self.play(Step::End(known.transaction.id.0, PostingOutcome::Posted { trade_order: 9 }));
-                }
-            }
-            Step::End(id, outcome) => self.about(id, |draft, known| {
-                let unsettled = known.operations.iter().find(|known| known.is_unsettled());
-                if let Some(operation) = unsettled {
-                    draft.add(known.end_posting(operation.id, &outcome, ManagerId(3), draft.context()));
-                }
-                Ok(())
-            }),
-        }
-    }
-
-    fn all(&self) -> Vec<Aggregate> {
-        self.books.aggregates().collect()
-    }
-}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
@@ -319,6 +38,39 @@ proptest! {
             model::check_kept(&ledger)?;
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
+    #[test]
+    fn whatever_references_come_with_what_goes_back_no_order_is_credited_too_much_and_none_is_short_unlisted(
+        kind in prop::sample::select(KINDS.to_vec()),
+        steps in prop::collection::vec(any_crossed_step(), 1..30),
+    ) {
+        play_crossed(kind, steps)?;
+    }
+}
+
+fn play_crossed(kind: &str, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut ledger = Ledger::default();
+    ledger.open(kind);
+    ledger.open("");
+    let mut truth = Truth::default();
+    for step in steps {
+        let before = ledger.all();
+        let is_stated = matches!(step, Step::Stated { .. } | Step::Credited { .. });
+        ledger.play(step);
+        truth.follow(&before, &ledger)?;
+        if truth.is_lost() {
+            break;
+        }
+        if is_stated {
+            truth.check_rise(&before, &ledger.all())?;
+        }
+        truth.check(&ledger.all())?;
+    }
+    Ok(())
 }
 
 /// Few by default; the variable asks for more.

@@ -226,18 +226,30 @@ fn a_reversal_and_the_confirmation_for_another_reference_in_one_notice_end_at_th
 }
 
 #[test]
-fn a_confirmation_that_is_held_for_review_takes_nothing_and_leaves_the_ids() {
+fn a_confirmation_that_is_held_for_review_takes_nothing_leaves_the_ids_and_both_orders_show_what_went_back() {
     let reversal = reversals().swap_remove(0).1;
     let mut ledger = misnamed([1, 1], &[2], &reversal, Reported::Event, false);
     let short = Update { amount: Some(StatedAmount::Exact(usd(1))), ..with_ref(paid("e1", 1, "pi_1"), "pi_1") };
     let before = ledger.aggregate(2);
     ledger.file(1, vec![short]);
-    assert_eq!((ledger.standing(1).0, ledger.aggregate(2)), (9, before));
+    let shown = |id| ledger.aggregate(id).transaction.reason.to_string();
+    assert_eq!(
+        shown(1),
+        "AMOUNT_MISMATCH: expected 100.0 USD, the provider states 0.01 USD; also stated: refunded 40.0 USD"
+    );
+    assert_eq!(
+        shown(2),
+        "REVERSAL_MISPLACED: money of payment pi_1 went back, as was stated with this order, where it counts: the payment is \
+         stated as paid for transaction 1; also stated: refunded 40.0 USD"
+    );
+    assert_eq!((ledger.standing(2).0, &ledger.aggregate(2).operations), (9, &before.operations));
+    assert_eq!(ledger.aggregate(2).transaction.refs, before.transaction.refs);
     assert!(ledger.aggregate(1).transaction.refs.is_empty());
     // Exactly confirmed, it has them.
     ledger.file(1, vec![with_ref(paid("e3", 1, "pi_1"), "pi_1")]);
     assert_eq!((owed(&ledger, 1), ledger.aggregate(1).transaction.refs.len()), (6_000, 1));
     assert!(ledger.aggregate(2).transaction.refs.is_empty());
+    assert_eq!(ledger.standing(2), (0, 0, ReasonCode::None), "nothing of it is left to look at");
 }
 
 #[test]

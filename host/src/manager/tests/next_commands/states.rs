@@ -12,6 +12,7 @@ use cashier_core::reconcile::FoundPosting;
 use cashier_core::session::Actor;
 use cashier_core::status::{OperationCmd, OperationReason, ProviderStatus as P, TransactionStatus};
 
+use super::super::manual::entry;
 use super::*;
 use crate::ports::QueryAnswer;
 use crate::test_cashier::{AMOUNT, OnCreate, OnPost, OnRefund, lock, paid, update};
@@ -155,6 +156,21 @@ pub(super) async fn in_state(code: R) -> (ManagerApi, u64) {
             api.stated([whole()].into_iter().chain(back)).await;
         }
         R::ReversalWaits => api.stated([whole(), refunded("re_1", P::Refunded, 3_000, own)]).await,
+        R::ReturnWaits => {
+            api.stated([whole(), disputed("dp_1", P::Chargeback, own)]).await;
+            api.ran(DEPOSIT, &entry(r#""force":1,"process_now":1"#)).await;
+            api.established(ProviderFact::ReviewHold(ReviewHold::ReturnBeside { deposit: "2".into() })).await;
+        }
+        R::DisputeLifted => {
+            api.stated([whole(), paid_as("pay_2", AMOUNT, own), disputed("dp_1", P::Chargeback, own)]).await;
+            api.ran(RESOLVE, r#"{"id":1,"action":"refuse","reason":"r"}"#).await;
+            api.stated([Update { event_id: "won".into(), ..disputed("dp_1", P::ChargebackReversed, own) }]).await;
+        }
+        R::ReversalMisplaced => {
+            let other = api.env.deposit("other").await.unwrap().transaction;
+            let back = Update { payment_id: "pay_9".into(), ..refunded("re_1", P::Refunded, 3_000, own) };
+            api.stated([whole(), back, paid_as("pay_9", 15_000, &other.reference)]).await;
+        }
         R::Written => {
             api.stated([whole()]).await;
             api.ran(UPDATE, r#"{"id":1,"failure_reason":"called the bank"}"#).await;

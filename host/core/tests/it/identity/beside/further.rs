@@ -1,5 +1,8 @@
 //! A further payment of an order, entered by hand under its id: what goes back of the order's own payment is not this one's.
 
+use super::steps::Naming;
+use cashier_core::status::TransactionStatus;
+
 use super::*;
 
 const OWN: u64 = 1;
@@ -11,7 +14,7 @@ fn entered(resolved: i64) -> Ledger {
     let mut ledger = Ledger::with(&[1; ORDERS as usize]);
     ledger.play(Step::Credited { id: OWN, is_back: false });
     ledger.play(Step::Enter { payment: "pi_1 further", minor: 10_000, force: true, process: false });
-    ledger.play(Step::Stated { id: OWN, what: "further", event: 0 });
+    ledger.play(Step::Stated { id: OWN, what: "further", event: 0, naming: Naming::OWN });
     let named = ledger.aggregate(OWN).transaction.facts.any(|fact| {
         matches!(fact, ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment, owner })
             if **payment == *"pi_1 further" && **owner == *"3")
@@ -82,10 +85,12 @@ fn a_further_payment_that_went_back_or_may_have_is_not_processed() {
 
 /// Whether the order's review of what is about this payment names what was entered.
 fn is_named(ledger: &Ledger, payment: &str) -> bool {
-    ledger.aggregate(OWN).transaction.facts.any(|fact| {
-        matches!(fact, ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment: of, owner })
+    let is_beside = |fact: &ProviderFact| matches!(fact, ProviderFact::ReviewHold(ReviewHold::Beside { deposit }) if **deposit == *"3");
+    (payment.is_empty() && ledger.aggregate(OWN).transaction.facts.any(is_beside))
+        || ledger.aggregate(OWN).transaction.facts.any(|fact| {
+            matches!(fact, ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment: of, owner })
             if **of == *payment && **owner == *"3")
-    })
+        })
 }
 
 #[test]
@@ -117,7 +122,7 @@ fn what_goes_back_of_the_orders_own_payment_asks_nobody_about_what_was_entered_f
     let failed = Update { event_id: "failed".into(), status: S::RefundFailed, ..back("failed", "pi_1", 10_000) };
     ledger.file(1, vec![failed]);
     let order = ledger.aggregate(OWN);
-    assert!(is_named(&ledger, "pi_1") && order.standing().owed_minor == 0, "{order:?}");
+    assert!(is_named(&ledger, "pi_1") && model::posted_minor(&order) == 0, "{order:?}");
     // An id that came with its own payment, then or before, may be of it.
     for is_before in [true, false] {
         let mut ledger = entered(10_000);
@@ -137,8 +142,8 @@ fn what_goes_back_of_the_orders_own_payment_names_what_carries_another_id_of_it(
     ledger.play(Step::Enter { payment: "ch_1", minor: 10_000, force: true, process: true });
     ledger.play(Step::Settled);
     ledger.play(Step::Credited { id: OWN, is_back: false });
-    ledger.play(Step::Stated { id: OWN, what: "linked", event: 0 });
-    ledger.play(Step::Stated { id: OWN, what: "further", event: 0 });
+    ledger.play(Step::Stated { id: OWN, what: "linked", event: 0, naming: Naming::OWN });
+    ledger.play(Step::Stated { id: OWN, what: "further", event: 0, naming: Naming::OWN });
     ledger.play(Step::Resolve(OWN, 10_000));
     ledger.file(1, vec![back("e", "pi_1", 10_000)]);
     assert!(is_named(&ledger, "pi_1"));

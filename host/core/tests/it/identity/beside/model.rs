@@ -71,7 +71,7 @@ pub(super) fn check(all: &[Aggregate], books: &Books) -> Result<(), TestCaseErro
         for entry in by_payment(&format!("ch_{id}")).into_iter().filter(|known| linked && credited(known) > 0) {
             let owner = entry.transaction.id.to_string();
             let names = order.transaction.facts.any(|fact| {
-                matches!(fact, ProviderFact::ReviewHold(ReviewHold::PaymentReused { owner: of, .. }) if **of == owner)
+                matches!(fact, ProviderFact::ReviewHold(ReviewHold::PaymentReused { owner: of, .. } | ReviewHold::ReturnBeside { deposit: of } | ReviewHold::Beside { deposit: of }) if **of == owner)
             });
             prop_assert!(names || credited(order) == 0, "order {} is credited beside {:?}: {:?}", id, entry, order);
         }
@@ -97,7 +97,7 @@ pub(super) fn check_linked(all: &[Aggregate], at_entry: &AtEntry) -> Result<(), 
             }
             let owner = entry.to_string();
             let names = order.transaction.facts.any(|fact| {
-                matches!(fact, ProviderFact::ReviewHold(ReviewHold::PaymentReused { owner: of, .. }) if **of == owner)
+                matches!(fact, ProviderFact::ReviewHold(ReviewHold::PaymentReused { owner: of, .. } | ReviewHold::ReturnBeside { deposit: of } | ReviewHold::Beside { deposit: of }) if **of == owner)
             });
             prop_assert!(names, "order {} is credited {} after {} beside {:?}: {:?}", id, now, before, known, order);
         }
