@@ -1,11 +1,9 @@
 //! What persons decide about a transaction whose money or status is unclear: a posting is tried again, a review is ended with an
 //! exact amount. It says who may do what and when; what the decisions amount to is derived in `standing`.
 
-use std::collections::BTreeMap;
-
 use crate::aggregate::{Aggregate, DecisionContext};
 use crate::change::Change;
-use crate::facts::{MismatchKind, PersonFact, ProviderFact, ReviewHold};
+use crate::facts::{PersonFact, ProviderFact};
 use crate::ids::{ManagerId, OperationId};
 use crate::money::Money;
 use crate::operation::{BalanceOperation, PostingOutcome};
@@ -181,32 +179,9 @@ pub fn resolve(known: &Aggregate, resolution: Resolution, at: DecisionContext) -
     Ok(released.settled(known, at))
 }
 
-/// The most that the provider stated as paid for this order: each payment once. One of which no amount is stated that can be
-/// compared counts as the order; so does an order of which no payment is stated.
+/// The most that the provider stated as paid for this order.
 pub fn stated_minor(transaction: &Transaction) -> i64 {
-    let ordered = transaction.amount.minor;
-    let mut by_payment: BTreeMap<&str, i64> = BTreeMap::new();
-    for known in &transaction.facts.provider {
-        let (payment, minor) = match &known.fact {
-            ProviderFact::Confirmed { payment, minor } => (&**payment, *minor),
-            ProviderFact::ReviewHold(ReviewHold::Mismatch {
-                what: MismatchKind::Amount,
-                stated_minor: Some(minor),
-                payment,
-                ..
-            }) => (&**payment, *minor),
-            ProviderFact::ReviewHold(hold) if hold.states_payment() => (hold.payment(), ordered),
-            _ => continue,
-        };
-        let most = by_payment.entry(payment).or_default();
-        *most = minor.max(*most);
-    }
-    let unnamed = by_payment.remove("").unwrap_or_default();
-    let named = by_payment.into_values().fold(0, i64::saturating_add);
-    match named.max(unnamed) {
-        0 => ordered,
-        stated => stated,
-    }
+    transaction.facts.stated_minor(transaction.amount.minor)
 }
 
 /// What a manager writes of a transaction; only what is given changes.

@@ -213,7 +213,8 @@ impl Facts {
     pub fn record(&mut self, seq: Seq, at: UnixTime, fact: ProviderFact) -> Recording {
         let kind = std::mem::discriminant(&fact);
         let first_of_its_kind = || {
-            fact == ProviderFact::ReviewHold(ReviewHold::NotStored)
+            // What reports a loss, and what stops money, always has a place.
+            matches!(&fact, ProviderFact::ReviewHold(hold) if *hold == ReviewHold::NotStored || hold.stops_return())
                 || !self.provider.iter().any(|known| std::mem::discriminant(&known.fact) == kind)
         };
         let count_max = if fact.affects_money() { PROVIDER_FACTS_MAX } else { PROVIDER_OTHER_FACTS_MAX };

@@ -151,7 +151,7 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         let detail = format!("posted {}, owed {}", money(posted.minor), money(owed_minor));
         Reason::new(R::ReversalWaits, detail)
     });
-    let lifted = returned::by_lifted_dispute(ordered, &owing, persons.resolved);
+    let lifted = returned::by_lifted_dispute(ordered, facts, &owing, persons.resolved);
     // A refund that was under way when a person resolved more than what is left without it, and was made since.
     let counted_as_left = resolved.is_some_and(|resolved| resolved > paid.max(amount).saturating_sub(before.all));
     let refunded_beside = stated > taken.all && counted_as_left;

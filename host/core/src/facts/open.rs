@@ -25,6 +25,7 @@ impl Facts {
                 let is_misplaced = matches!(hold, ReviewHold::Misplaced { payment, .. } if of_it(payment));
                 let again = is_unclear
                     || is_misplaced
+                    || (matches!(hold, ReviewHold::Beside { .. }) && resolved == 0 && went_back)
                     || matches!(hold, ReviewHold::PaymentReused { .. })
                         && ((resolved == 0 && went_back)
                             || (beside && !is_credited && !payment.is_empty() && of_it(payment)));

@@ -68,6 +68,33 @@ impl Facts {
         first.into_values().max().unwrap_or_default()
     }
 
+    /// The most that the provider stated as paid for an order of `ordered`, in minor units: each payment once. One of which no amount
+    /// is stated that can be compared counts as the order; so does an order of which no payment is stated.
+    pub fn stated_minor(&self, ordered: i64) -> i64 {
+        let mut by_payment: BTreeMap<&str, i64> = BTreeMap::new();
+        for known in &self.provider {
+            let (payment, minor) = match &known.fact {
+                ProviderFact::Confirmed { payment, minor } => (&**payment, *minor),
+                ProviderFact::ReviewHold(ReviewHold::Mismatch {
+                    what: MismatchKind::Amount,
+                    stated_minor: Some(minor),
+                    payment,
+                    ..
+                }) => (&**payment, *minor),
+                ProviderFact::ReviewHold(hold) if hold.states_payment() => (hold.payment(), ordered),
+                _ => continue,
+            };
+            let most = by_payment.entry(payment).or_default();
+            *most = minor.max(*most);
+        }
+        let unnamed = by_payment.remove("").unwrap_or_default();
+        let named = by_payment.into_values().fold(0, i64::saturating_add);
+        match named.max(unnamed) {
+            0 => ordered,
+            stated => stated,
+        }
+    }
+
     /// The payments that so much is credited for: those that were confirmed, where they cover it, else all that were stated as
     /// paid.
     pub fn paid_for(&self, minor: i64) -> BTreeSet<&str> {

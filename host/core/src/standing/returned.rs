@@ -21,9 +21,14 @@ pub(super) fn since_held(held: &Recorded<TransactionStatus>, ordered: Money, fac
 
 /// A dispute was lifted that a person had counted when resolving the order, which leaves less owed than what is left of what was
 /// paid.
-pub(super) fn by_lifted_dispute(ordered: Money, owing: &Owing<'_>, resolved: Option<(Seq, i64)>) -> Option<Reason> {
+pub(super) fn by_lifted_dispute(
+    ordered: Money,
+    facts: &Facts,
+    owing: &Owing<'_>,
+    resolved: Option<(Seq, i64)>,
+) -> Option<Reason> {
     let (resolved_at, resolved) = resolved?;
-    let left = owing.paid.max(ordered.minor).saturating_sub(owing.in_all.all);
+    let left = facts.stated_minor(ordered.minor).saturating_sub(owing.in_all.all);
     if owing.owed_minor >= left || !owing.provider.attribution.is_lifted_since(resolved_at) {
         return None;
     }

@@ -130,3 +130,32 @@ fn a_reversal_of_a_payment_that_a_person_refused_is_reviewed_where_its_reference
     ledger.state(1, under(1, back("refund", "pi_2", 3_000)));
     assert_eq!((ledger.posted(1), ledger.is_reviewed(1)), (7_000, true));
 }
+
+#[test]
+fn what_goes_back_after_a_person_refused_an_order_beside_a_manual_deposit_is_reviewed_again() {
+    let mut ledger = Ledger::default();
+    let id = ledger.open("");
+    ledger.enter(&account(), &request("", 10_000, true), true).unwrap();
+    ledger.play(Step::Settled);
+    ledger.state(id, under(id, back("refund", "pi_1", 3_000)));
+    ledger.resolve(id, 0).unwrap();
+    assert!(!ledger.is_reviewed(id));
+    let rest =
+        Update { event_id: "rest".into(), refund: refunded("rest", 7_000).refund, ..back("refund", "pi_1", 7_000) };
+    ledger.state(id, under(id, rest));
+    assert!(ledger.is_reviewed(id) && ledger.names(id, 2));
+}
+
+#[test]
+fn the_end_of_a_dispute_of_an_order_that_was_paid_less_is_reviewed_where_less_of_that_was_credited() {
+    for (left, is_reviewed) in [(5_000, false), (0, true)] {
+        let mut ledger = Ledger::default();
+        let id = ledger.open("");
+        ledger.state(id, Update { amount: Some(StatedAmount::Exact(usd(5_000))), ..paid("less", id, "pi_1") });
+        ledger.state(id, under(id, back("dispute", "pi_1", 5_000)));
+        ledger.resolve(id, left).unwrap();
+        ledger.play(Step::Settled);
+        ledger.state(id, under(id, lifted("dispute", "pi_1", 5_000)));
+        assert_eq!((ledger.posted(id), ledger.is_reviewed(id)), (left, is_reviewed));
+    }
+}
