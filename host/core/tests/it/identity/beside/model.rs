@@ -114,13 +114,10 @@ pub(super) fn check_kept(ledger: &Ledger) -> Result<(), TestCaseError> {
         let is_carried = all.iter().any(|known| own.iter().any(|own| carries(&known.transaction, own)));
         let minor = posted_minor(order);
         let is_unsettled = order.operations.iter().any(|known| known.is_unsettled());
-        // What a person credits although it went back is not told from what a further payment pays for.
+        // Of what went back, what a person credits all the same is not distinguished from what a further payment pays for.
         let facts = &order.transaction.facts;
-        let is_given = facts.persons.iter().any(|known| {
-            let is_end = matches!(known.fact, PersonFact::Resolved { minor: 1.. });
-            is_end && facts.provider.iter().any(|fact| fact.seq < known.seq && fact.fact.is_reversal())
-        });
-        if is_carried || is_unsettled || minor == 0 || is_given || !facts.confirms(&own[0]) {
+        let went_back = facts.any(ProviderFact::is_reversal);
+        if is_carried || is_unsettled || minor == 0 || went_back || !facts.confirms(&own[0]) {
             continue;
         }
         let draft = Draft::new(&ledger.books, NOW);
