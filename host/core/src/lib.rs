@@ -14,6 +14,7 @@ pub mod books;
 pub mod card_data;
 pub mod card_field;
 pub mod change;
+pub mod conversion;
 pub mod country;
 pub mod credited_once;
 pub mod customer_override;

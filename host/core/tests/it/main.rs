@@ -4,6 +4,7 @@
 mod approvals;
 mod books;
 mod card_data;
+mod conversion;
 mod customer_sentences;
 mod decision_limits;
 mod decisions;
