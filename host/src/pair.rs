@@ -157,7 +157,7 @@ impl fmt::Display for LostPosting {
 fn described(posting: &FoundPosting) -> String {
     let FoundPosting { key, transaction_id, login, amount, outcome, .. } = posting;
     let outcome = match outcome {
-        PostingOutcome::Posted { trade_order } => format!("trade order {trade_order}"),
+        PostingOutcome::Posted { trade_order, .. } => format!("trade order {trade_order}"),
         PostingOutcome::Refused { reason } => format!("refused, {reason}"),
         PostingOutcome::Conflict | PostingOutcome::Unknown => "no outcome".to_owned(),
     };

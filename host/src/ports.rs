@@ -24,7 +24,9 @@ use cashier_core::customer_override::CustomerOverride;
 use cashier_core::digest::PostedDigest;
 use cashier_core::explanation::PaymentHistory;
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
-use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, Reference, Seq, TransactionId};
+use cashier_core::ids::{
+    ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, Reference, Seq, ServerName, TransactionId,
+};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, StatedAmount, UnreadableNotice, Update};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
@@ -280,6 +282,8 @@ pub struct Posting {
     pub operation: BalanceOperation,
     /// The transaction's; the key is made of it.
     pub reference: Reference,
+    /// The transaction's: no other server is ever asked about it.
+    pub server: ServerName,
     pub customer_id: CustomerId,
     /// The only mode of account that may receive this money, whatever the account was when the order was taken.
     pub only_on: Option<AccountMode>,
@@ -289,6 +293,33 @@ pub struct Posting {
 impl Posting {
     pub fn key(&self) -> OperationKey {
         OperationKey::of(&self.reference, &self.operation)
+    }
+}
+
+/// How far a call of [`TradingServer::post`] came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PostStep {
+    Done(PostingOutcome),
+    /// The server holds a request for the posting, which moves nothing until it is approved. Its number is recorded durably as
+    /// the operation's `request_order`, then the posting is sent again with it.
+    Prepared {
+        request_order: u64,
+    },
+}
+
+impl PostStep {
+    /// What is known of the posting: nothing, while its request alone is there.
+    pub fn outcome(self) -> PostingOutcome {
+        match self {
+            Self::Done(outcome) => outcome,
+            Self::Prepared { .. } => PostingOutcome::Unknown,
+        }
+    }
+}
+
+impl From<PostingOutcome> for PostStep {
+    fn from(outcome: PostingOutcome) -> Self {
+        Self::Done(outcome)
     }
 }
 
@@ -304,20 +335,26 @@ pub enum Voiding {
 
 /// The system of record for customers, accounts and balances (API.md section 8).
 pub trait TradingServer: Send + Sync {
-    /// Everything about a login at once; `None` when there is no such account.
+    /// Everything about a login at once, at most as old as the settings allow; `None` when there is no such account.
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>>;
-    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome>;
+    /// The account of a posting, read now at the server of the posting.
+    fn account_of(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
+        self.account(posting.operation.login)
+    }
+    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostStep>;
     /// The outcome of an operation: `None` when the server never received it. Where it keys by our key, this is answered
     /// after every posting that was sent before, so that `None` proves that none of them arrived. A key with other values is a conflict.
     fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
     /// Makes a key dead: the server refuses every later posting of it with `reason`, unless it has posted or refused it
     /// before. Nothing is recorded as not posted without this answer.
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
-    /// Whether it keys by our operation key, so that sending again is safe.
-    fn keyed_by_operation(&self) -> bool;
+    /// Whether this server keys by our operation key, or asks by it before it posts, so that sending again is safe. A server that
+    /// the settings do not name is not known to.
+    fn keyed_by_operation(&self, server: &ServerName) -> bool;
     /// Whether what it answers as posted is on its own disk, found again by its key after a crash of this process: then
     /// nobody need wait for our record of it. A server that keys by our key alone.
-    fn proves_postings(&self) -> bool {
+    fn proves_postings(&self, server: &ServerName) -> bool {
+        let _ = server;
         false
     }
     /// One account of each kind that there is or may be made: of each group, and of each brand of its customers. A fault

@@ -238,6 +238,7 @@ fn deposit(id: TransactionId) -> Transaction {
         brand: "ion4".into(),
         country: "DE".into(),
         sandbox: false,
+        server: ServerName::default(),
         reference: Reference::from_random(u128::from(id.0)),
         key_space: KeySpace::Customer,
         expires_time: NOW.plus(86_400),

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cashier_core::account::AccountFacts;
-use cashier_core::ids::Login;
+use cashier_core::ids::{Login, ServerName};
 use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
-use cashier_host::ports::{Durable, Fault, Posting, TradingServer, Voiding};
+use cashier_host::ports::{Durable, Fault, PostStep, Posting, TradingServer, Voiding};
 use cashier_host::trading::embedded::Embedded;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -90,7 +90,7 @@ impl TradingServer for FaultyTradingServer {
         }
     }
 
-    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome> {
+    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostStep> {
         self.postings.lock().unwrap().push(posting.get().clone());
         let inner = Arc::clone(&self.inner);
         let mut mode = self.mode.subscribe();
@@ -98,16 +98,16 @@ impl TradingServer for FaultyTradingServer {
             let present = mode.borrow_and_update().clone();
             match present {
                 TradingMode::Working | TradingMode::Unresponsive => inner.post(posting).await,
-                TradingMode::Down => PostingOutcome::Unknown,
+                TradingMode::Down => PostingOutcome::Unknown.into(),
                 TradingMode::Slow(length) => {
                     // A changed mode ends the wait early.
                     let _ = tokio::time::timeout(length, mode.changed()).await;
                     inner.post(posting).await
                 }
-                TradingMode::Refusing(reason) => PostingOutcome::Refused { reason: reason.into() },
+                TradingMode::Refusing(reason) => PostingOutcome::Refused { reason: reason.into() }.into(),
                 TradingMode::LosingAnswers => {
                     inner.post(posting).await;
-                    PostingOutcome::Unknown
+                    PostingOutcome::Unknown.into()
                 }
             }
         })
@@ -135,12 +135,12 @@ impl TradingServer for FaultyTradingServer {
         }
     }
 
-    fn keyed_by_operation(&self) -> bool {
+    fn keyed_by_operation(&self, _: &ServerName) -> bool {
         true
     }
 
-    fn proves_postings(&self) -> bool {
-        self.inner.proves_postings()
+    fn proves_postings(&self, server: &ServerName) -> bool {
+        self.inner.proves_postings(server)
     }
 
     fn readiness(&self) -> Result<(), Fault> {

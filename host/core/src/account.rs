@@ -1,7 +1,7 @@
 //! Customer, group and account as the trading server states them (API.md section 8). The cashier reads these and never
 //! changes them.
 
-use crate::ids::{CustomerId, Login};
+use crate::ids::{CustomerId, Login, ServerName};
 use crate::money::{Currency, Money};
 use crate::numbered::numbered;
 
@@ -58,6 +58,10 @@ pub struct AccountFacts {
     pub customer: Customer,
     pub account: Account,
     pub group: Group,
+    /// The trading server that states them.
+    pub server: ServerName,
+    /// Seconds since it stated them; 0 where they were read for this question.
+    pub age_seconds: u32,
 }
 
 impl AccountFacts {

@@ -232,9 +232,9 @@ impl Aggregate {
             return Vec::new();
         };
         let (status, failure) = match outcome {
-            PostingOutcome::Posted { trade_order } => {
+            PostingOutcome::Posted { trade_order, flaw } => {
                 operation.trade_order = *trade_order;
-                (OperationStatus::Posted, "")
+                (OperationStatus::Posted, flaw.map_or("", |flaw| flaw.reason().name()))
             }
             PostingOutcome::Refused { reason } => (OperationStatus::Refused, &**reason),
             PostingOutcome::Conflict => (OperationStatus::Refused, ReasonCode::OperationKeyReused.name()),
@@ -261,10 +261,22 @@ impl Aggregate {
             OperationStatus::Posted => {
                 next.transaction.processed_time = at.now;
                 next.transaction.processed_by = by;
+                if !failure.is_empty() {
+                    next.transaction.refused_seq = at.seq;
+                }
             }
             OperationStatus::Planned | OperationStatus::Unknown => {}
         }
         next.settled(self, at)
+    }
+
+    /// Records the request that the trading server holds for an unsettled operation. One that is recorded is never replaced: it
+    /// may have been approved.
+    pub fn prepare_posting(&self, id: OperationId, request_order: u64, at: DecisionContext) -> Vec<Change> {
+        let prepared = self.operations.iter().find(|known| known.id == id && known.is_unsettled());
+        let prepared = prepared.filter(|known| known.request_order == 0 && request_order != 0);
+        let changed = prepared.map(|known| BalanceOperation { request_order, updated_time: at.now, ..known.clone() });
+        changed.map(|operation| Change::Operation(Box::new(operation))).into_iter().collect()
     }
 
     /// Makes a query of the provider due until it was answered. The standing does not change.

@@ -86,6 +86,43 @@ impl fmt::Display for Reference {
     }
 }
 
+/// Which trading server of the settings: the one that owns an account, and to which everything of a transaction is posted. Empty
+/// is the embedded one, which is the server of every transaction made before there were others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerName(Box<str>);
+
+impl ServerName {
+    /// Longest name, in bytes: it stands in every row, metric and log line of its server.
+    pub const LENGTH_MAX: usize = 32;
+
+    pub const EMBEDDED: &'static str = "embedded";
+
+    /// Reads a name of the settings or of a row: `a-z`, `0-9`, `_` and `-`; `None` for another one. `embedded` is the empty name.
+    pub fn read(text: &str) -> Option<Self> {
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+        match text {
+            Self::EMBEDDED => Some(Self::default()),
+            _ => (text.len() <= Self::LENGTH_MAX && text.bytes().all(known)).then(|| Self(text.into())),
+        }
+    }
+
+    pub fn is_embedded(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As it is stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name as persons know it.
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_embedded() { Self::EMBEDDED } else { &self.0 })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

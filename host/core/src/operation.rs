@@ -23,6 +23,9 @@ pub struct BalanceOperation {
     pub login: Login,
     /// The trading server's own order id; 0 until posted.
     pub trade_order: u64,
+    /// The request that the trading server holds for it, where it posts in two phases: it moves nothing until it is approved. 0
+    /// while none is recorded; once recorded it is never replaced.
+    pub request_order: u64,
     pub cmd: OperationCmd,
     /// Negative for [`OperationCmd::BalanceOut`].
     pub amount: Money,
@@ -92,11 +95,38 @@ impl fmt::Display for OperationKey {
     }
 }
 
+/// What is wrong with a posting that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostingFlaw {
+    /// The trading server has executed another order under the same key.
+    Twice { other: u64 },
+    /// When it was read again, the account was of another owner or currency than was posted for.
+    AccountChanged,
+}
+
+impl PostingFlaw {
+    pub const fn reason(self) -> ReasonCode {
+        match self {
+            Self::Twice { .. } => ReasonCode::PostedTwice,
+            Self::AccountChanged => ReasonCode::PostedToChangedAccount,
+        }
+    }
+}
+
+impl PostingOutcome {
+    /// Posted, and nothing is wrong with it.
+    pub const fn posted(trade_order: u64) -> Self {
+        Self::Posted { trade_order, flaw: None }
+    }
+}
+
 /// The outcome of an operation at the trading server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PostingOutcome {
     Posted {
         trade_order: u64,
+        /// What a person must look at, although it was posted.
+        flaw: Option<PostingFlaw>,
     },
     Refused {
         reason: Box<str>,
@@ -107,12 +137,16 @@ pub enum PostingOutcome {
     Unknown,
 }
 
+/// What a posted operation has as `failure_reason` while a person must look at it.
+const POSTED_UNDER_REVIEW: [ReasonCode; 3] =
+    [ReasonCode::PostingImported, ReasonCode::PostedTwice, ReasonCode::PostedToChangedAccount];
+
 impl BalanceOperation {
     /// Why the operation needs a person's review or the provider's explanation before anything else is posted.
     fn review(&self) -> Option<ReasonCode> {
         let refused_as = |code: ReasonCode| *self.failure_reason == *code.name();
         match self.status {
-            OperationStatus::Posted => self.is_unexplained().then_some(ReasonCode::PostingImported),
+            OperationStatus::Posted => POSTED_UNDER_REVIEW.into_iter().find(|code| refused_as(*code)),
             OperationStatus::Refused if self.is_lost() => Some(ReasonCode::PostingLost),
             OperationStatus::Refused if refused_as(ReasonCode::OperationKeyReused) => {
                 Some(ReasonCode::OperationKeyConflict)
@@ -184,6 +218,7 @@ pub fn plan(
         ordinal: newest.saturating_add(1),
         login: transaction.login,
         trade_order: 0,
+        request_order: 0,
         cmd,
         amount: Money::new(minor, transaction.account_currency),
         reason,

@@ -96,6 +96,8 @@ reasons! {
         OperationKeyConflict = 35 "OPERATION_KEY_CONFLICT" "The trading server knows the operation's key with other values; nothing was posted.",
         PostingImported = 36 "POSTING_IMPORTED" "Reconcile found a posting that the books did not know, and the facts do not explain it.",
         PostingLost = 37 "POSTING_LOST" "The books claimed a posting that the trading server does not have.",
+        PostedTwice = 38 "POSTED_TWICE" "The trading server executed two orders for one operation; the books count one, the other one must be deleted there.",
+        PostedToChangedAccount = 39 "POSTED_TO_CHANGED_ACCOUNT" "The account got another owner or currency while the posting was made; the posting is at that account.",
     }
     Operation: {
         Withheld = 40 "WITHHELD" "A held status, a rejection or a reversal that waits came before the posting was made; nothing was posted under its key, and nothing will be.",

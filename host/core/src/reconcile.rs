@@ -46,7 +46,7 @@ impl FoundPosting {
 
     fn operation(&self, of: TransactionId, now: UnixTime) -> BalanceOperation {
         let (status, trade_order, failure) = match &self.outcome {
-            PostingOutcome::Posted { trade_order } => {
+            PostingOutcome::Posted { trade_order, flaw: _ } => {
                 (OperationStatus::Posted, *trade_order, ReasonCode::PostingImported.name())
             }
             PostingOutcome::Refused { reason } => (OperationStatus::Refused, 0, &**reason),
@@ -59,6 +59,7 @@ impl FoundPosting {
             ordinal: self.ordinal(),
             login: self.login,
             trade_order,
+            request_order: 0,
             cmd: self.cmd,
             amount: self.amount,
             reason: self.reason,

@@ -2,7 +2,7 @@
 
 use crate::account::AccountFacts;
 use crate::facts::{Facts, PersonFact};
-use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, TransactionId};
+use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, ServerName, TransactionId};
 use crate::money::{Currency, Money};
 use crate::numbered::numbered;
 use crate::reason::Reason;
@@ -99,6 +99,8 @@ pub struct Transaction {
     pub brand: Box<str>,
     pub country: Box<str>,
     pub sandbox: bool,
+    /// The trading server that has the account, and everything posted for it.
+    pub server: ServerName,
     pub reference: Reference,
     pub key_space: KeySpace,
     /// When an unpaid order expires; unset means never, below it means that the expiry is postponed.
@@ -148,6 +150,7 @@ impl Transaction {
             brand: account.customer.brand.clone(),
             country: account.customer.country.clone(),
             sandbox: false,
+            server: account.server.clone(),
             reference: fresh.reference,
             key_space: KeySpace::Customer,
             expires_time: UnixTime::UNSET,

@@ -7,7 +7,7 @@ use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group}
 use cashier_core::books::Books;
 use cashier_core::change::{Change, Stamp};
 use cashier_core::draft::Draft;
-use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, OperationId, Reference, TransactionId};
+use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, OperationId, Reference, ServerName, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::operation::BalanceOperation;
@@ -231,6 +231,8 @@ fn account(customer: u64) -> AccountFacts {
             account_mode: AccountMode::Real,
             enabled: true,
         },
+        server: ServerName::default(),
+        age_seconds: 0,
     }
 }
 
@@ -245,6 +247,7 @@ fn operation(id: OperationId, of: TransactionId, status: OperationStatus) -> Bal
         ordinal: 1,
         login: Login(3),
         trade_order: 0,
+        request_order: 0,
         cmd: OperationCmd::BalanceIn,
         amount: usd(2_550),
         reason: OperationReason::Deposit,

@@ -16,7 +16,7 @@ use futures_util::future::{Either, select};
 use super::Cashier;
 use super::requeue::Unfinished;
 use super::single_flight::Flight;
-use crate::ports::{Durable, Fault, Posting, Voiding};
+use crate::ports::{Durable, Fault, PostStep, Posting, Voiding};
 
 /// Request id of commits of settlement.
 const REQUEST_ID: &str = "settle";
@@ -103,11 +103,23 @@ async fn settle(cashier: &Cashier, id: TransactionId) -> Result<Settled, Operati
             None => return Ok(Settled::Recorded),
         };
         let (aggregate, operation) = due.get();
-        let Some(outcome) = send(cashier, &due).await else { return Err(operation.id) };
+        let Some(step) = send(cashier, &due).await else { return Err(operation.id) };
+        let outcome = match step {
+            PostStep::Done(outcome) => outcome,
+            PostStep::Prepared { request_order } => match prepare(cashier, &due, request_order).await {
+                true => continue,
+                false => return Err(operation.id),
+            },
+        };
         let recorded = record(cashier, aggregate.transaction.id, operation.id, &outcome).await;
         let answered = match &outcome {
-            PostingOutcome::Posted { trade_order } => {
+            PostingOutcome::Posted { trade_order, flaw: None } => {
                 tracing::info!(transaction = %id, operation = %operation.id, trade_order, "posting succeeded");
+                true
+            }
+            PostingOutcome::Posted { trade_order, flaw: Some(flaw) } => {
+                let reason = flaw.reason().name();
+                tracing::error!(transaction = %id, operation = %operation.id, trade_order, ?flaw, reason, "posting succeeded and needs a review");
                 true
             }
             PostingOutcome::Refused { reason } => {
@@ -143,10 +155,11 @@ async fn record(
     outcome: &PostingOutcome,
 ) -> Option<Settled> {
     let stamp = cashier.stamp(Actor::System, REQUEST_ID);
-    let proven = matches!(outcome, PostingOutcome::Posted { .. }) && cashier.trading.proves_postings();
+    let mut proven = matches!(outcome, PostingOutcome::Posted { .. });
     let mut ends_there = false;
     let recorded = cashier.ledger.decide(&stamp, |draft| {
         let Some(before) = draft.aggregate(id) else { return };
+        proven &= cashier.trading.proves_postings(&before.transaction.server);
         let at = draft.context();
         // Who approved a manual one; nobody did a provider's.
         let by = before.transaction.approved_by;
@@ -160,6 +173,21 @@ async fn record(
         return Some(Settled::Proven);
     }
     recorded.durable().await.is_ok().then_some(Settled::Recorded)
+}
+
+/// Records the request that the trading server holds for the operation, durably: from then on no other one is approved.
+async fn prepare(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>, request_order: u64) -> bool {
+    let (aggregate, operation) = due.get();
+    let stamp = cashier.stamp(Actor::System, REQUEST_ID);
+    let recorded = cashier.ledger.decide(&stamp, |draft| {
+        let Some(known) = draft.aggregate(aggregate.transaction.id) else { return };
+        let at = draft.context();
+        draft.add(known.prepare_posting(operation.id, request_order, at));
+    });
+    match recorded {
+        Ok(ticket) => ticket.durable().await.is_ok(),
+        Err(_) => false,
+    }
 }
 
 /// Plans an operation that is due although no decision planned it; false where none is.
@@ -192,23 +220,23 @@ async fn due(cashier: &Cashier, id: TransactionId) -> Option<Durable<(Aggregate,
 
 /// Posts the operation, or has its key voided; `None` where nothing new is known. An operation that may have been sent
 /// before is looked up first.
-async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -> Option<PostingOutcome> {
+async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -> Option<PostStep> {
     let (aggregate, operation) = due.get();
-    let keyed = cashier.trading.keyed_by_operation();
+    let keyed = cashier.trading.keyed_by_operation(&aggregate.transaction.server);
     if operation.status == OperationStatus::Unknown {
         let found = cashier.trading.find(posting(cashier, due).get()).await.ok()?;
         // Only a server that keys by our key may be sent it again.
         if found.is_some() || !keyed {
-            return found;
+            return found.map(PostStep::Done);
         }
     }
-    match objection(cashier, aggregate, operation).await {
+    match objection(cashier, due).await {
         Ok(None) => {}
-        Ok(Some(reason)) => return refuse(cashier, due, reason).await,
+        Ok(Some(reason)) => return refuse(cashier, due, reason).await.map(PostStep::Done),
         // Whether it may be posted is not known, but it may have been posted.
         Err(fault) => {
             tracing::warn!(%fault, operation = %operation.id, "account lookup at the trading server failed");
-            return cashier.trading.find(posting(cashier, due).get()).await.ok()?;
+            return cashier.trading.find(posting(cashier, due).get()).await.ok()?.map(PostStep::Done);
         }
     }
     // After a crash it must not look planned when it may have been posted: such a server cannot be sent it again.
@@ -221,21 +249,21 @@ async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -
 /// Why the cashier itself does not want the operation posted now.
 async fn objection(
     cashier: &Cashier,
-    aggregate: &Aggregate,
-    due: &BalanceOperation,
+    due: &Durable<(Aggregate, BalanceOperation)>,
 ) -> Result<Option<ReasonCode>, Fault> {
+    let (aggregate, operation) = due.get();
     // A held status, a rejection or what changed the owed amount came after it was planned. What is due is planned again when
     // money may move.
     let standing = aggregate.standing();
     let posted = operation::posted(&aggregate.transaction, &aggregate.operations).minor;
-    if !standing.may_post || operation::leads_away(due, standing.owed_minor, posted) {
+    if !standing.may_post || operation::leads_away(operation, standing.owed_minor, posted) {
         return Ok(Some(ReasonCode::Withheld));
     }
-    let Some(facts) = cashier.trading.account(due.login).await? else {
+    let Some(facts) = cashier.trading.account_of(posting(cashier, due).get()).await? else {
         return Ok(Some(ReasonCode::AccountNotFound));
     };
     let mode = facts.group.account_mode;
-    let differs = only_on(cashier, aggregate, due).is_some_and(|only| only != mode);
+    let differs = only_on(cashier, aggregate, operation).is_some_and(|only| only != mode);
     Ok(differs.then_some(match mode {
         AccountMode::Real => ReasonCode::SandboxOnRealAccount,
         AccountMode::Demo => ReasonCode::LiveOnDemoAccount,
@@ -261,12 +289,13 @@ async fn refuse(
     due: &Durable<(Aggregate, BalanceOperation)>,
     reason: ReasonCode,
 ) -> Option<PostingOutcome> {
-    let (_, operation) = due.get();
+    let (aggregate, operation) = due.get();
     match cashier.trading.void(posting(cashier, due), reason).await {
         Ok(Voiding::Settled(outcome)) => Some(outcome),
         // A server that cannot key is sent nothing before the operation is recorded as possibly sent.
         Ok(Voiding::Undecided { .. })
-            if !cashier.trading.keyed_by_operation() && operation.status == OperationStatus::Planned =>
+            if !cashier.trading.keyed_by_operation(&aggregate.transaction.server)
+                && operation.status == OperationStatus::Planned =>
         {
             Some(PostingOutcome::Refused { reason: reason.name().into() })
         }
@@ -303,6 +332,7 @@ fn posting(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -> D
     due.with(|(aggregate, operation)| Posting {
         operation: operation.clone(),
         reference: aggregate.transaction.reference.clone(),
+        server: aggregate.transaction.server.clone(),
         customer_id: aggregate.transaction.customer_id,
         // Judged again at the posting: a roster may turn the group between the look-up and that.
         only_on: only_on(cashier, aggregate, operation),

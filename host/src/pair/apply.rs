@@ -8,7 +8,7 @@ use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group}
 use cashier_core::aggregate::{Aggregate, DecisionContext};
 use cashier_core::change::Stamp;
 use cashier_core::draft::Draft;
-use cashier_core::ids::{OperationId, Reference, TransactionId};
+use cashier_core::ids::{OperationId, Reference, ServerName, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::operation::OperationKey;
 use cashier_core::reconcile::{FoundPosting, recovered, recovered_texts};
@@ -249,5 +249,7 @@ fn nameless(posting: &FoundPosting) -> AccountFacts {
             account_mode: AccountMode::Real,
             enabled: false,
         },
+        server: ServerName::default(),
+        age_seconds: 0,
     }
 }

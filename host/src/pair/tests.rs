@@ -118,7 +118,8 @@ impl Cashier {
         let due: Vec<_> = self.ledger.peek(|books| books.aggregates().collect()).unwrap();
         for aggregate in due {
             let Some(operation) = aggregate.operations.iter().find(|known| known.is_unsettled()) else { continue };
-            let outcome = self.trading.post(Durable::assertion(posting(&aggregate.transaction, operation))).await;
+            let outcome =
+                self.trading.post(Durable::assertion(posting(&aggregate.transaction, operation))).await.outcome();
             if how == Settle::Posted {
                 continue;
             }
@@ -138,7 +139,7 @@ impl Cashier {
         let planned = self.ledger.peek(|books| books.aggregate(TransactionId(1))).unwrap().unwrap();
         let mut other = posting(&planned.transaction, &planned.operations[0]);
         other.operation.amount = usd(7);
-        assert!(matches!(self.trading.post(Durable::assertion(other)).await, PostingOutcome::Posted { .. }));
+        assert!(matches!(self.trading.post(Durable::assertion(other)).await.outcome(), PostingOutcome::Posted { .. }));
     }
 
     fn balance(&self, login: u64) -> i64 {
@@ -150,6 +151,7 @@ fn posting(transaction: &Transaction, operation: &BalanceOperation) -> Posting {
     Posting {
         operation: operation.clone(),
         reference: transaction.reference.clone(),
+        server: transaction.server.clone(),
         customer_id: transaction.customer_id,
         only_on: None,
         comment: "test".into(),

@@ -6,7 +6,7 @@ use cashier_core::customer_override::OverrideMode;
 use cashier_core::facts::Facts;
 use cashier_core::ids::{
     ApprovalId, ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, OperationId, OverrideId, Reference, Seq,
-    TransactionId,
+    ServerName, TransactionId,
 };
 use cashier_core::money::{Currency, Limit, Money};
 use cashier_core::notice::Update;
@@ -234,6 +234,9 @@ columns! {
     };
     Reference: |value, put| put.sql(value.as_str()), |columns| {
         Self::read(columns.str()?).ok_or_else(|| columns.bad("is no reference of ours"))
+    };
+    ServerName: |value, put| put.sql(value.as_str()), |columns| {
+        Self::read(columns.str()?).ok_or_else(|| columns.bad("is no name of a trading server"))
     };
     Reason: |value, put| put.sql(value.code.name()).with(&value.detail), |columns| {
         let code = ReasonCode::from_name(columns.str()?).ok_or_else(|| columns.bad("holds an unknown name"))?;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use cashier_core::approval::RefundLimits;
 use cashier_core::eligibility::account_of;
-use cashier_core::ids::{CustomerId, Login, TransactionId};
+use cashier_core::ids::{CustomerId, Login, ServerName, TransactionId};
 use cashier_core::money::Currency;
-use cashier_core::operation::{OperationKey, PostingOutcome};
+use cashier_core::operation::{OperationKey, PostingFlaw, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::rights::Rights;
@@ -20,7 +20,7 @@ use futures_util::future::BoxFuture;
 
 use super::bases::{Bases, wait};
 use super::{CUSTOMER, lock, usd};
-use crate::ports::{Durable, Fault, Posting, RosterRefusal, TradingServer, Voiding};
+use crate::ports::{Durable, Fault, PostStep, Posting, RosterRefusal, TradingServer, Voiding};
 use crate::trading::embedded::Embedded;
 
 /// What the trading server does with the next posting.
@@ -36,6 +36,8 @@ pub(crate) enum OnPost {
     Slow(u64),
     /// The connection breaks, and the posting arrives after this many seconds, also when the cashier has crashed.
     ArrivesLate(u64),
+    /// Posted, and a person must look at it.
+    Flawed(PostingFlaw),
 }
 
 /// Survives crashes of the cashier.
@@ -99,7 +101,7 @@ impl TestTrading {
             return self.refuse(posting, ReasonCode::AccountNotFound, embedded);
         }
         if let Some(embedded) = embedded {
-            return wait(embedded.post(Durable::assertion(posting.clone())));
+            return wait(embedded.post(Durable::assertion(posting.clone()))).outcome();
         }
         if !self.unkeyed.load(Ordering::SeqCst)
             && let Some(known) = self.known(&posting.key())
@@ -108,7 +110,7 @@ impl TestTrading {
         }
         let mut posted = lock(&self.posted);
         posted.push((posting.key(), operation.transaction_id, operation.amount.minor));
-        PostingOutcome::Posted { trade_order: posted.len() as u64 }
+        PostingOutcome::posted(posted.len() as u64)
     }
 
     /// The refusal, unless the key has an outcome.
@@ -129,7 +131,7 @@ impl TestTrading {
     fn known(&self, key: &OperationKey) -> Option<PostingOutcome> {
         let place = lock(&self.posted).iter().position(|(known, ..)| known == key);
         let refused = lock(&self.refused).get(key).map(|reason| PostingOutcome::Refused { reason: reason.clone() });
-        place.map(|place| PostingOutcome::Posted { trade_order: place as u64 + 1 }).or(refused)
+        place.map(|place| PostingOutcome::posted(place as u64 + 1)).or(refused)
     }
 }
 
@@ -176,7 +178,13 @@ impl TradingServer for TradingPort {
         let group = self.group();
         let balance = usd(self.0.balance());
         let account = Account { login, customer_id, group: "real".into(), enabled, balance };
-        Box::pin(ready(Ok(Some(AccountFacts { customer, account, group }))))
+        Box::pin(ready(Ok(Some(AccountFacts {
+            customer,
+            account,
+            group,
+            server: ServerName::default(),
+            age_seconds: 0,
+        }))))
     }
 
     fn account_kinds(&self) -> Result<Vec<AccountFacts>, Fault> {
@@ -209,12 +217,12 @@ impl TradingServer for TradingPort {
         }
     }
 
-    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome> {
+    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostStep> {
         let (trading, embedded) = (Arc::clone(&self.0), self.0.embedded());
         let next = lock(&trading.next_posts).pop_front().unwrap_or(OnPost::Accept);
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(3)).await;
-            match next {
+            let outcome = match next {
                 OnPost::Accept => trading.post_now(posting.get(), embedded.as_deref()),
                 OnPost::NeverArrives => PostingOutcome::Unknown,
                 OnPost::Refuse => {
@@ -238,7 +246,14 @@ impl TradingServer for TradingPort {
                     });
                     PostingOutcome::Unknown
                 }
-            }
+                OnPost::Flawed(flaw) => match trading.post_now(posting.get(), embedded.as_deref()) {
+                    PostingOutcome::Posted { trade_order, .. } => {
+                        PostingOutcome::Posted { trade_order, flaw: Some(flaw) }
+                    }
+                    other => other,
+                },
+            };
+            outcome.into()
         })
     }
 
@@ -261,12 +276,12 @@ impl TradingServer for TradingPort {
         Box::pin(ready(Ok(Voiding::Settled(self.0.refuse(posting, reason, embedded.as_deref())))))
     }
 
-    fn keyed_by_operation(&self) -> bool {
+    fn keyed_by_operation(&self, _: &ServerName) -> bool {
         !self.0.unkeyed.load(Ordering::SeqCst)
     }
 
-    fn proves_postings(&self) -> bool {
-        self.keyed_by_operation()
+    fn proves_postings(&self, server: &ServerName) -> bool {
+        self.keyed_by_operation(server)
     }
 
     fn readiness(&self) -> Result<(), Fault> {

@@ -108,7 +108,7 @@ fn posting(row: &Row<'_>) -> Result<FoundPosting, DiskFault> {
         amount: Money::new(row.get(7)?, currency(row, 8, 9)?),
         created_time: UnixTime(row.get(10)?),
         outcome: match &*refusal {
-            "" => PostingOutcome::Posted { trade_order: id(row, 11)? },
+            "" => PostingOutcome::posted(id(row, 11)?),
             _ => PostingOutcome::Refused { reason: refusal },
         },
     })

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use cashier_core::account::AccountFacts;
-use cashier_core::ids::{CustomerId, Login};
+use cashier_core::ids::{CustomerId, Login, ServerName};
 use cashier_core::money::Money;
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
@@ -27,7 +27,7 @@ use super::roster_text::apply_text;
 use super::rows::{self, DiskFault};
 use super::thread::{BATCH_MAX, Published, TradingThread};
 use crate::lock::Lock;
-use crate::ports::{Durable, Fault, Posting, RosterRefusal, TradingServer, Voiding};
+use crate::ports::{Durable, Fault, PostStep, Posting, RosterRefusal, TradingServer, Voiding};
 use crate::private_files;
 
 /// The most requests in the queue; the next one waits for a slot. Eight full batches take less than 100 ms.
@@ -207,10 +207,10 @@ impl TradingServer for Embedded {
     }
 
     /// A refusal is stored under its key like a posting. Unknown when the disk failed: the same key may be sent again.
-    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostingOutcome> {
+    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostStep> {
         let posting = Box::new(posting.into_inner());
         let answer = self.request(|answer| TradingRequest::Post { posting, answer });
-        Box::pin(async move { answer.await.unwrap_or(PostingOutcome::Unknown) })
+        Box::pin(async move { answer.await.unwrap_or(PostingOutcome::Unknown).into() })
     }
 
     fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
@@ -226,12 +226,12 @@ impl TradingServer for Embedded {
         Box::pin(async move { answer.await.map(Voiding::Settled).ok_or_else(not_answered) })
     }
 
-    fn keyed_by_operation(&self) -> bool {
+    fn keyed_by_operation(&self, _: &ServerName) -> bool {
         true
     }
 
     /// It answers once the posting is synced.
-    fn proves_postings(&self) -> bool {
+    fn proves_postings(&self, _: &ServerName) -> bool {
         true
     }
 

@@ -84,7 +84,7 @@ impl TradingState {
                 self.mark.posted(posting);
                 self.counters.trade_order = trade_order;
                 self.holdings.accounts.insert(login, Arc::new(account));
-                Ok(Some(PostingOutcome::Posted { trade_order }))
+                Ok(Some(PostingOutcome::posted(trade_order)))
             }
             Err(refusal) => {
                 rows::insert_posting(connection, posting, 0, refusal.code())?;

@@ -10,6 +10,7 @@ mod jobs;
 mod load;
 mod mistake;
 pub mod posting;
+pub mod remote;
 mod requests;
 pub mod roster;
 mod roster_changes;

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use cashier_core::account::{Account, AccountFacts, Customer, Group};
-use cashier_core::ids::{CustomerId, Login};
+use cashier_core::ids::{CustomerId, Login, ServerName};
 use cashier_core::money::{Currency, Money, parse_minor};
 use cashier_core::roster::{ImportReport, Tally};
 
@@ -39,6 +39,8 @@ impl Holdings {
                 customer: Customer::clone(customer),
                 account: Account::clone(account),
                 group: Group::clone(group),
+                server: ServerName::default(),
+                age_seconds: 0,
             })
         };
         Ok(facts())

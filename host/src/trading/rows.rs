@@ -117,7 +117,7 @@ pub(super) fn posting(connection: &Connection, key: &OperationKey) -> Result<Opt
     let Some(row) = rows.next()? else { return Ok(None) };
     let (trade_order, reason): (u64, Box<str>) = (id(row, 8)?, row.get(9)?);
     let outcome =
-        if reason.is_empty() { PostingOutcome::Posted { trade_order } } else { PostingOutcome::Refused { reason } };
+        if reason.is_empty() { PostingOutcome::posted(trade_order) } else { PostingOutcome::Refused { reason } };
     Ok(Some(StoredPosting {
         transaction_id: TransactionId(id(row, 0)?),
         customer_id: CustomerId(id(row, 1)?),

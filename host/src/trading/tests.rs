@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
-use cashier_core::ids::{CustomerId, Login, OperationId, Reference, TransactionId};
+use cashier_core::ids::{CustomerId, Login, OperationId, Reference, ServerName, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
@@ -55,6 +55,7 @@ fn posting(key: u64, login: u64, minor: i64, code: &str, reason: OperationReason
         ordinal: 1,
         login: Login(login),
         trade_order: 0,
+        request_order: 0,
         cmd,
         amount: Money::new(minor, Currency::from_code(code).unwrap()),
         reason,
@@ -64,7 +65,7 @@ fn posting(key: u64, login: u64, minor: i64, code: &str, reason: OperationReason
         updated_time: UnixTime(1_700_000_000),
     };
     let (reference, comment) = (reference(key), "deposit".into());
-    Posting { operation, reference, customer_id: CustomerId(5), only_on: None, comment }
+    Posting { operation, reference, server: ServerName::default(), customer_id: CustomerId(5), only_on: None, comment }
 }
 
 fn reference(key: u64) -> Reference {
@@ -81,12 +82,12 @@ fn deposit(key: u64, minor: i64) -> Posting {
 }
 
 async fn post(trading: &Embedded, posting: Posting) -> String {
-    text(trading.post(Durable::assertion(posting)).await)
+    text(trading.post(Durable::assertion(posting)).await.outcome())
 }
 
 fn text(outcome: PostingOutcome) -> String {
     match outcome {
-        PostingOutcome::Posted { trade_order } => format!("posted {trade_order}"),
+        PostingOutcome::Posted { trade_order, .. } => format!("posted {trade_order}"),
         PostingOutcome::Refused { reason } => reason.into(),
         PostingOutcome::Conflict => "conflict".into(),
         PostingOutcome::Unknown => "unknown".into(),
@@ -181,7 +182,7 @@ async fn a_key_is_posted_once_and_refused_with_other_values() {
     assert_eq!(found(1).await.unwrap().map(text).as_deref(), Some("posted 1"));
     assert_eq!(found(2).await.unwrap().map(text).as_deref(), Some("INSUFFICIENT_BALANCE"));
     assert_eq!(found(5).await.unwrap(), None);
-    assert!(trading.keyed_by_operation());
+    assert!(trading.keyed_by_operation(&ServerName::default()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -283,7 +284,7 @@ async fn m1_postings_made_before_are_found_under_their_number_and_not_posted_aga
     known.operation.ordinal = 0;
     assert_eq!(known.key().as_str(), "7");
     let found = trading.outcome(&known.key()).await.unwrap();
-    assert_eq!(found, Some(PostingOutcome::Posted { trade_order: 9 }));
+    assert_eq!(found, Some(PostingOutcome::posted(9)));
     assert_eq!(post(&trading, known).await, "posted 9");
     assert_eq!(balance(&trading, 100), "25.5 USD");
     let refused = trading.outcome(&OperationKey::read("8").unwrap()).await.unwrap();
@@ -320,6 +321,8 @@ async fn an_account_is_returned_with_its_customer_and_group() {
             account_mode: AccountMode::Real,
             enabled: false,
         },
+        server: ServerName::default(),
+        age_seconds: 0,
     };
     assert_eq!(trading.account(Login(102)).await, Ok(Some(expected)));
     assert_eq!(trading.account(Login(999)).await, Ok(None));

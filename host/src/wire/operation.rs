@@ -42,6 +42,7 @@ mod tests {
             ordinal: 1,
             login: Login(2_000_009),
             trade_order: 88,
+            request_order: 0,
             cmd: OperationCmd::BalanceOut,
             amount: Money::new(-25_050, Currency::from_code("USD").unwrap()),
             reason: OperationReason::Reversal,

@@ -87,7 +87,7 @@ fn metadata(text: &str, to: Audience) -> Cow<'_, str> {
 #[cfg(test)]
 pub(crate) mod tests {
     use cashier_core::facts::Facts;
-    use cashier_core::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, TransactionId};
+    use cashier_core::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, ServerName, TransactionId};
     use cashier_core::money::{Currency, Money};
     use cashier_core::refs::Refs;
     use cashier_core::status::{Source, TransactionStatus, TransactionType};
@@ -128,6 +128,7 @@ pub(crate) mod tests {
             brand: "ion4".into(),
             country: "DE".into(),
             sandbox: false,
+            server: ServerName::default(),
             reference: Reference::from_random(7),
             key_space: KeySpace::Customer,
             expires_time: UnixTime::UNSET,

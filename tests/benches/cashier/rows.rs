@@ -3,7 +3,7 @@
 use cashier_core::change::{Body, Change, Counters, OrderDetails};
 use cashier_core::facts::{Facts, ProviderFact, Recorded};
 use cashier_core::ids::{
-    ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, OperationId, Reference, Seq, TransactionId,
+    ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, OperationId, Reference, Seq, ServerName, TransactionId,
 };
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::{ProviderEvent, StatedAmount, Update};
@@ -96,6 +96,7 @@ pub(crate) fn deposit(id: u64) -> Transaction {
         brand: "ion4".into(),
         country: "DE".into(),
         sandbox: true,
+        server: ServerName::default(),
         reference: Reference::from_random(u128::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
         key_space: KeySpace::Customer,
         expires_time: UnixTime(at.0 + 86_400),
@@ -126,6 +127,7 @@ pub(crate) fn credit(id: u64) -> BalanceOperation {
         ordinal: 1,
         login: deposit.login,
         trade_order: 9_000_000 + id,
+        request_order: 0,
         cmd: OperationCmd::BalanceIn,
         amount: deposit.amount,
         reason: OperationReason::Deposit,

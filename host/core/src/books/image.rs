@@ -18,7 +18,7 @@ use super::{Books, row_codec};
 
 /// Raised by whatever changes a block or a packed row: an image of another format is not read. The test of packed rows
 /// fails where they change.
-pub const IMAGE_FORMAT: u32 = 9;
+pub const IMAGE_FORMAT: u32 = 10;
 
 /// Rows in a block. Each is unpacked for what it posted, about a microsecond: a hold stays below half a millisecond.
 const ROWS_PER_BLOCK: Slot = 256;
@@ -236,7 +236,11 @@ pub(super) fn remove_posted(posted: &mut PostedDigest, known: &Aggregate) {
 }
 
 fn posted_of(known: &Aggregate) -> impl Iterator<Item = (OperationKey, &BalanceOperation)> {
-    let posted = known.operations.iter().filter(|operation| operation.status == OperationStatus::Posted);
+    // What other trading servers have is not compared with the embedded one's postings.
+    let is_posted = |operation: &&BalanceOperation| {
+        known.transaction.server.is_embedded() && operation.status == OperationStatus::Posted
+    };
+    let posted = known.operations.iter().filter(is_posted);
     posted.map(|operation| (OperationKey::of(&known.transaction.reference, operation), operation))
 }
 

@@ -8,7 +8,7 @@ use super::interner::Interner;
 use super::rows::{Chain, LARGE_AMOUNT, NO_SLOT, Row};
 use crate::aggregate::Aggregate;
 use crate::facts::Facts;
-use crate::ids::{ConfigId, CustomerId, Login, ManagerId, OperationId, Reference, Seq, TransactionId};
+use crate::ids::{ConfigId, CustomerId, Login, ManagerId, OperationId, Reference, Seq, ServerName, TransactionId};
 use crate::money::Money;
 use crate::operation::BalanceOperation;
 use crate::reason::{Reason, ReasonCode};
@@ -127,6 +127,7 @@ fn pack_fields(transaction: &Transaction, operations: &[BalanceOperation], inter
     w.text(&transaction.reject_reason);
     w.number(interner.number(&transaction.country).into());
     w.byte(transaction.sandbox.into());
+    w.number(interner.number(transaction.server.as_str()).into());
     w.number(transaction.refs.len() as u64);
     for id in transaction.refs.iter() {
         w.number(interner.number(&id.kind).into());
@@ -183,6 +184,7 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
         config_id: ConfigId(labels.config),
         country: read_interned(&mut r, interner)?,
         sandbox: r.byte()? != 0,
+        server: ServerName::read(&read_interned(&mut r, interner)?)?,
         expires_time: UnixTime(numbers.expires_time),
         refs: read_refs(&mut r, interner)?,
         facts: read_facts(&mut r, created)?,
@@ -210,6 +212,7 @@ pub(super) fn unpack_facts(row: &Row) -> Option<Facts> {
     r.text()?;
     r.skip_number()?;
     r.byte()?;
+    r.skip_number()?;
     let refs = r.number()?;
     (0..refs).try_for_each(|_| r.skip_number().and_then(|()| r.text().map(drop)))?;
     read_facts(&mut r, row.created_time)
@@ -220,6 +223,7 @@ fn write_operation(w: &mut Writer, operation: &BalanceOperation, of: &Transactio
     w.number(operation.ordinal.into());
     w.signed(operation.login.0.wrapping_sub(of.login.0) as i64);
     w.number(operation.trade_order);
+    w.number(operation.request_order);
     w.byte(operation.cmd.number());
     w.signed(operation.amount.minor);
     w.number(interner.currency_number(operation.amount.currency).into());
@@ -237,6 +241,7 @@ fn read_operation(r: &mut Reader<'_>, of: &Transaction, interner: &Interner) -> 
         ordinal: u32::try_from(r.number()?).ok()?,
         login: Login(of.login.0.wrapping_add(r.signed()? as u64)),
         trade_order: r.number()?,
+        request_order: r.number()?,
         cmd: OperationCmd::from_number(r.byte()?.into())?,
         amount: Money::new(r.signed()?, *interner.currency(u16::try_from(r.number()?).ok()?)?),
         reason: OperationReason::from_number(r.byte()?.into())?,

@@ -310,9 +310,11 @@ fn review(row: &Transaction, operations: &[BalanceOperation]) -> Option<(WorkKin
         return match row.reason.code {
             ReasonCode::None if owes(row, operations).is_none() => Some((WorkKind::ManualApproval, row.created_time)),
             ReasonCode::None | ReasonCode::CreditRefused => None,
-            ReasonCode::OperationKeyConflict | ReasonCode::PostingImported | ReasonCode::PostingLost => {
-                Some((WorkKind::ManualApproval, row.updated_time))
-            }
+            ReasonCode::OperationKeyConflict
+            | ReasonCode::PostingImported
+            | ReasonCode::PostingLost
+            | ReasonCode::PostedTwice
+            | ReasonCode::PostedToChangedAccount => Some((WorkKind::ManualApproval, row.updated_time)),
             _ => Some((WorkKind::Review, row.updated_time)),
         };
     }

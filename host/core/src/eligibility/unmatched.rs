@@ -10,7 +10,7 @@ use super::{
 };
 use crate::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use crate::customer_override::{CustomerOverride, OverrideMode};
-use crate::ids::{CustomerId, Login};
+use crate::ids::{CustomerId, Login, ServerName};
 use crate::money::{Currency, Limit, Money};
 use crate::provider_config::ProviderConfig;
 
@@ -147,7 +147,7 @@ pub fn account_of(brand: &str, group: Group) -> AccountFacts {
         enabled: true,
         balance: Money::new(0, group.currency),
     };
-    AccountFacts { customer, account, group }
+    AccountFacts { customer, account, group, server: ServerName::default(), age_seconds: 0 }
 }
 
 /// What kept the account that came furthest, from the config's side.

@@ -31,6 +31,7 @@ fn operation(id: u64, status: OperationStatus) -> BalanceOperation {
         ordinal: 1,
         login: Login(2_000_009),
         trade_order: 0,
+        request_order: 0,
         cmd: OperationCmd::BalanceIn,
         amount: usd(10_000),
         reason: OperationReason::Deposit,

@@ -26,7 +26,7 @@ fn ended(known: &Aggregate, seq: u64, outcome: &PostingOutcome) -> Aggregate {
 }
 
 fn posted(known: &Aggregate, seq: u64) -> Aggregate {
-    ended(known, seq, &PostingOutcome::Posted { trade_order: seq })
+    ended(known, seq, &PostingOutcome::posted(seq))
 }
 
 fn refused(known: &Aggregate, seq: u64) -> Aggregate {

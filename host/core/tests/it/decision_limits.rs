@@ -128,7 +128,7 @@ proptest! {
         };
         match nature {
             Ok(changes) => {
-                known = ended(&applied(&known, &changes), &PostingOutcome::Posted { trade_order: 9 }, context(2));
+                known = ended(&applied(&known, &changes), &PostingOutcome::posted(9), context(2));
                 let posted = |known: &BalanceOperation| known.trade_order == 9;
                 let refuses = known.standing().owed_minor == 0;
                 prop_assert!(refuses || known.operations.iter().any(posted), "{:?}", known.standing());
@@ -172,7 +172,7 @@ fn beyond_the_limit_nothing_is_written_a_retry_waits_a_day_and_a_review_is_ended
     let retried = applied(&known, &decisions::retry(&known, None, context(later, 5)).unwrap());
     let again = ended(&retried, &refused(), context(later, 6));
     assert_eq!(refused_code(decisions::retry(&again, None, context(later.plus(1), 7))), RefusalCode::TooManyDecisions);
-    let credited = ended(&retried, &PostingOutcome::Posted { trade_order: 9 }, context(later, 6));
+    let credited = ended(&retried, &PostingOutcome::posted(9), context(later, 6));
     assert_eq!(credited.transaction.status, TransactionStatus::Credited);
 }
 

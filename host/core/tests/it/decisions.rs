@@ -52,7 +52,7 @@ fn work(provider: &[(u64, ProviderFact)], persons: &[(u64, PersonFact)], is_post
     if is_posted {
         known.transaction.facts = facts(&[(1, confirmed("pi_1"))], &[]);
         known = applied(&known, &known.resume(at(1)));
-        let posted = PostingOutcome::Posted { trade_order: 1 };
+        let posted = PostingOutcome::posted(1);
         known = applied(&known, &known.end_posting(OperationId(1), &posted, ManagerId(3), at(2)));
     }
     known.transaction.facts = facts(provider, persons);

@@ -221,7 +221,7 @@ fn settled(before: &Aggregate, changes: &[Change], outcome: &PostingOutcome, seq
 
 #[test]
 fn a_paid_order_of_which_a_part_went_back_is_not_queried_and_a_refused_reversal_waits_for_a_retry() {
-    let posted = PostingOutcome::Posted { trade_order: 7 };
+    let posted = PostingOutcome::posted(7);
     let refused = PostingOutcome::Refused { reason: "NO_MONEY".into() };
     let confirmed = ProviderFact::Confirmed { payment: "pi".into(), minor: 10_000 };
     let paid = aggregate(deposit(15));

@@ -28,7 +28,7 @@ fn record(known: &Aggregate, seq: u64, fact: ProviderFact) -> Aggregate {
 
 fn posted(known: &Aggregate, seq: u64) -> Aggregate {
     let id = known.operations.last().unwrap().id;
-    applied(known, &known.end_posting(id, &PostingOutcome::Posted { trade_order: 77 }, ManagerId(0), at(seq)))
+    applied(known, &known.end_posting(id, &PostingOutcome::posted(77), ManagerId(0), at(seq)))
 }
 
 fn lines(entries: &[ExplainedEntry]) -> Vec<String> {

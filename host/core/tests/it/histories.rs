@@ -58,7 +58,7 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
 
 fn any_step() -> impl Strategy<Value = Step> {
     let outcome = prop_oneof![
-        4 => Just(PostingOutcome::Posted { trade_order: 9 }),
+        4 => Just(PostingOutcome::posted(9)),
         1 => Just(PostingOutcome::Refused { reason: "no".into() }),
         1 => Just(PostingOutcome::Refused { reason: "WITHHELD".into() }),
         1 => Just(PostingOutcome::Unknown),

@@ -78,7 +78,7 @@ fn lines_of(transaction: Transaction, steps: Vec<Step>) -> (Aggregate, String) {
         let (what, changes) = match step {
             Provider(fact) => (describe(&fact), aggregate.record(&receiver(), &[fact], &[], now).0),
             Person(fact) => (format!("person: {fact:?}"), aggregate.decide(fact, now)),
-            Post => ("posted".into(), end(PostingOutcome::Posted { trade_order: 7 })),
+            Post => ("posted".into(), end(PostingOutcome::posted(7))),
             Refuse(reason) => ("posting refused".into(), end(PostingOutcome::Refused { reason: reason.into() })),
             NoAnswer => ("no answer to the posting".into(), end(PostingOutcome::Unknown)),
         };

@@ -16,6 +16,7 @@ mod explanation;
 mod export_pages;
 mod fact_titles;
 mod filter;
+mod flawed_postings;
 mod histories;
 mod identity;
 mod life;

@@ -36,7 +36,7 @@ fn keys(aggregate: &Aggregate) -> Vec<String> {
 
 #[test]
 fn m1_operations_of_one_transaction_are_keyed_by_reference_and_ordinal() {
-    let posted = PostingOutcome::Posted { trade_order: 7 };
+    let posted = PostingOutcome::posted(7);
     let paid = ended(&recorded(&new_deposit(), paid(), 40), &posted, 41);
     let refunded = ended(&recorded(&paid, refund("re_1"), 50), &PostingOutcome::Refused { reason: "NO".into() }, 51);
     let retried = refunded.decide(cashier_core::facts::PersonFact::Retried, at(60));
@@ -46,7 +46,7 @@ fn m1_operations_of_one_transaction_are_keyed_by_reference_and_ordinal() {
 
 #[test]
 fn m1_an_operation_made_before_keeps_its_id_as_key_and_the_next_one_is_the_first_with_an_ordinal() {
-    let posted = PostingOutcome::Posted { trade_order: 7 };
+    let posted = PostingOutcome::posted(7);
     let mut before = recorded(&new_deposit(), paid(), 40);
     before.operations.iter_mut().for_each(|operation| operation.ordinal = 0);
     let refunded = recorded(&ended(&before, &posted, 41), refund("re_1"), 50);

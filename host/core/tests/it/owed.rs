@@ -44,11 +44,11 @@ fn play(facts: &[ProviderFact], answers: u32) -> Rest {
         match answers >> (2 * step % 32) & 3 {
             0 => {}
             1 => now = answered(&now, &PostingOutcome::Unknown, next()),
-            _ => now = answered(&now, &PostingOutcome::Posted { trade_order: 7 }, next()),
+            _ => now = answered(&now, &PostingOutcome::posted(7), next()),
         }
     }
     while now.operations.iter().any(|known| known.is_unsettled()) {
-        now = answered(&now, &PostingOutcome::Posted { trade_order: 7 }, next());
+        now = answered(&now, &PostingOutcome::posted(7), next());
     }
     let standing = now.standing();
     assert_eq!(standing.owed_minor, posted(&now.transaction, &now.operations).minor, "not at rest: {facts:?}");

@@ -40,7 +40,7 @@ fn pending() -> Aggregate {
 }
 
 fn credited() -> Aggregate {
-    ended(&recorded(&pending(), paid(), 2), &PostingOutcome::Posted { trade_order: 7 }, 3)
+    ended(&recorded(&pending(), paid(), 2), &PostingOutcome::posted(7), 3)
 }
 
 /// Posting `n` of a transaction.
@@ -59,7 +59,7 @@ fn found(of: &Aggregate, n: u32, minor: i64) -> FoundPosting {
         reason,
         amount: usd(minor),
         created_time: NOW,
-        outcome: PostingOutcome::Posted { trade_order: 70 + u64::from(n) },
+        outcome: PostingOutcome::posted(70 + u64::from(n)),
     }
 }
 
@@ -108,7 +108,7 @@ fn m1_an_imported_credit_that_was_explained_is_credited_again_after_a_won_disput
     assert_eq!((&*explained.operations[0].failure_reason, explained.operations[0].updated_time), ("", NOW.plus(60)));
     let disputed =
         recorded(&explained, ProviderFact::Chargeback { id: "dp_1".into(), payment: "".into(), minor: PAID }, 61);
-    let taken_back = ended(&disputed, &PostingOutcome::Posted { trade_order: 8 }, 62);
+    let taken_back = ended(&disputed, &PostingOutcome::posted(8), 62);
     assert_eq!(state(&taken_back), (S::Chargeback, R::Chargeback, 0, 0));
     let won = recorded(&taken_back, ProviderFact::ChargebackReversed { id: "dp_1".into(), payment: "".into() }, 63);
     assert_eq!((state(&won), won.standing().owed_minor), ((S::ProviderConfirmed, R::None, 0, 1), PAID));
@@ -163,13 +163,13 @@ fn m1_a_lost_posting_is_a_review_and_only_a_person_posts_it_again() {
     let retried = applied(&lost, &lost.decide(PersonFact::Retried, at(60)));
     assert_eq!(state(&retried), (S::CreditFailed, R::CreditRefused, 0, 1));
     assert_eq!(retried.operations.last().unwrap().ordinal, 2, "under a key of its own");
-    let posted = ended(&retried, &PostingOutcome::Posted { trade_order: 9 }, 61);
+    let posted = ended(&retried, &PostingOutcome::posted(9), 61);
     assert_eq!(state(&posted), (S::Credited, R::None, PAID, 0));
 }
 
 #[test]
 fn m1_a_lost_reversal_of_a_confirmed_payment_waits_for_a_persons_decision_after_it() {
-    let refunded = ended(&recorded(&credited(), refund(), 4), &PostingOutcome::Posted { trade_order: 8 }, 5);
+    let refunded = ended(&recorded(&credited(), refund(), 4), &PostingOutcome::posted(8), 5);
     // Reconciled at 50.
     let decided = |fact: &PersonFact, seq| {
         let before =
@@ -189,7 +189,7 @@ fn m1_a_lost_reversal_of_a_confirmed_payment_waits_for_a_persons_decision_after_
 
 #[test]
 fn m1_a_lost_credit_beside_a_reversal_that_exists_is_not_credited_again() {
-    let refunded = ended(&recorded(&credited(), refund(), 4), &PostingOutcome::Posted { trade_order: 8 }, 5);
+    let refunded = ended(&recorded(&credited(), refund(), 4), &PostingOutcome::posted(8), 5);
     let lost = reconciled(&refunded, &[], &[2]);
     assert_eq!(state(&lost), (S::ManualReview, R::PostingLost, -4_000, 0));
 }
@@ -287,11 +287,7 @@ fn what_a_person_posted_again_is_not_counted_twice_when_more_postings_of_a_recov
     let made = reconciled(&blank, &[found(&lost, 1, PAID)], &[]);
     let approved = applied(&made, &made.decide(PersonFact::Approved, at(51)));
     let gone = applied(&approved, &approved.reconcile(&[], &[approved.operations[0].id], at(52)));
-    let retried = ended(
-        &applied(&gone, &gone.decide(PersonFact::Retried, at(60))),
-        &PostingOutcome::Posted { trade_order: 9 },
-        61,
-    );
+    let retried = ended(&applied(&gone, &gone.decide(PersonFact::Retried, at(60))), &PostingOutcome::posted(9), 61);
     for before in [&gone, &retried] {
         let posted = state(before).2;
         for later in [-4_000, -PAID, PAID] {

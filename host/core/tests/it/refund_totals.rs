@@ -46,7 +46,7 @@ enum End {
 fn settled(known: Aggregate, seq: u64) -> Aggregate {
     match known.operations.iter().find(|known| known.is_unsettled()).map(|planned| planned.id) {
         Some(id) => {
-            let posted = PostingOutcome::Posted { trade_order: seq };
+            let posted = PostingOutcome::posted(seq);
             applied(&known, &known.end_posting(id, &posted, ManagerId(0), at(seq)))
         }
         None => known,

@@ -60,6 +60,8 @@ pub(crate) fn account() -> AccountFacts {
             account_mode: AccountMode::Real,
             enabled: true,
         },
+        server: ServerName::default(),
+        age_seconds: 0,
     }
 }
 
@@ -154,6 +156,7 @@ pub(crate) fn deposit(id: u64) -> Transaction {
         brand: "ion4".into(),
         country: "DE".into(),
         sandbox: false,
+        server: ServerName::default(),
         reference: reference(id),
         key_space: KeySpace::Customer,
         expires_time: NOW.plus(86_400),

@@ -77,7 +77,7 @@ fn credited(id: u64) -> Transaction {
     let paid = ProviderFact::Confirmed { payment: format!("pi_{id}").into(), minor: 10_000 };
     let changes = aggregate(deposit(id)).record(&receiver(), &[paid], &[], at(1)).0;
     let planned = applied(&aggregate(deposit(id)), &changes);
-    let posted = PostingOutcome::Posted { trade_order: 7 };
+    let posted = PostingOutcome::posted(7);
     let changes = planned.end_posting(OperationId(1), &posted, ManagerId(0), at(2));
     Transaction { status: TransactionStatus::Credited, ..applied(&planned, &changes).transaction }
 }

@@ -6,7 +6,7 @@ use cashier_core::approval::Approval;
 use cashier_core::books::LoadedImage;
 use cashier_core::change::{Change, Counters};
 use cashier_core::customer_override::CustomerOverride;
-use cashier_core::ids::{ConfigId, EventId, Reference};
+use cashier_core::ids::{ConfigId, EventId};
 use cashier_core::notice::ProviderEvent;
 use cashier_core::operation::{BalanceOperation, OperationKey};
 use cashier_core::provider_config::ProviderConfig;
@@ -57,7 +57,7 @@ impl RowSink for Loaded {
         let Some(image) = loading::load(database, &self.identity, counters, progress)? else { return Ok(false) };
         let LoadedImage { books, posted, unrecorded } = image;
         for known in unrecorded.iter().filter_map(|id| books.aggregate(*id)) {
-            known.operations.iter().for_each(|operation| note(self, &known.transaction.reference, operation));
+            known.operations.iter().for_each(|operation| note(self, &known.transaction, operation));
         }
         (self.books, self.posted, self.is_from_image) = (books, posted, true);
         Ok(true)
@@ -77,14 +77,14 @@ impl RowSink for Loaded {
 
     fn transaction(&mut self, row: Transaction, operations: &[BalanceOperation]) {
         for operation in operations {
-            note(self, &row.reference, operation);
+            note(self, &row, operation);
         }
         self.books.load_transaction(&row, operations);
     }
 
     fn operation(&mut self, row: BalanceOperation) {
         if let Some(transaction) = self.books.transaction(row.transaction_id) {
-            note(self, &transaction.reference, &row);
+            note(self, &transaction, &row);
         }
         self.books.load(Change::Operation(Box::new(row)));
     }
@@ -98,10 +98,13 @@ impl RowSink for Loaded {
     }
 }
 
-/// Takes down what an operation means for the comparison with the trading server.
-fn note(loaded: &mut Loaded, reference: &Reference, operation: &BalanceOperation) {
+/// Takes down what an operation means for the comparison with the embedded trading server.
+fn note(loaded: &mut Loaded, transaction: &Transaction, operation: &BalanceOperation) {
+    if !transaction.server.is_embedded() {
+        return;
+    }
     let (login, minor) = (operation.login, operation.amount.minor);
-    let key = || OperationKey::of(reference, operation);
+    let key = || OperationKey::of(&transaction.reference, operation);
     match operation.status {
         OperationStatus::Posted => loaded.posted.add(&key(), login, minor),
         OperationStatus::Planned | OperationStatus::Unknown => {

@@ -9,7 +9,7 @@ use crate::strand::columns::table;
 table! {
     BalanceOperation "balance_operation" {
         transaction_id; ordinal; login; trade_order; cmd; amount: "amount_minor", "currency"; reason; status; failure_reason;
-        created_time; updated_time;
+        created_time; updated_time; request_order;
     }
 }
 

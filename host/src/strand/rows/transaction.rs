@@ -13,6 +13,7 @@ table! {
         idempotency_key; approved_by; approved_time; processed_by; processed_time; reject_reason;
         created_time; updated_time; config_id; brand; country; sandbox; reference; key_space; expires_time; refs;
         facts: "provider_facts", "person_facts"; first_answer; next_action; refused_seq; version; query_wanted; has_texts; stored_bytes;
+        server;
     }
 }
 

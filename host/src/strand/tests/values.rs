@@ -158,6 +158,10 @@ pub(super) fn refs() -> BoxedStrategy<Refs> {
     vec(provider_ref(), 0..=16_usize).prop_map(Refs::from_iter).boxed()
 }
 
+fn server() -> impl Strategy<Value = ServerName> {
+    "[a-z0-9_-]{0,32}".prop_filter_map("the embedded one", |name| ServerName::read(&name))
+}
+
 pub(super) fn transaction() -> BoxedStrategy<Transaction> {
     let published = (
         (id(), id(), id()),
@@ -171,7 +175,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
             id(),
             text(),
             text(),
-            any::<bool>(),
+            (any::<bool>(), server()),
             reference(),
             select(&[KeySpace::Customer, KeySpace::Manager][..]),
             time(),
@@ -186,7 +190,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
             let (idempotency_key, has_texts, stored_bytes) = texts;
             let (approved_by, approved_time, processed_by, processed_time, reject_reason, created_time, updated_time) =
                 done;
-            let ((config, brand, country, sandbox, reference, key_space, expires_time), state) = internal;
+            let ((config, brand, country, (sandbox, server), reference, key_space, expires_time), state) = internal;
             let (refs, facts, first_answer, next_action, (refused, wanted), version) = state;
             Transaction {
                 id: TransactionId(id),
@@ -216,6 +220,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
                 brand,
                 country,
                 sandbox,
+                server,
                 reference,
                 key_space,
                 expires_time,
@@ -233,13 +238,13 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
 
 pub(super) fn operation() -> BoxedStrategy<BalanceOperation> {
     (
-        (id(), id(), any::<u32>(), id(), any::<u64>()),
+        (id(), id(), any::<u32>(), id(), (any::<u64>(), any::<u64>())),
         (select(OperationCmd::ALL), money(), select(OperationReason::ALL), select(OperationStatus::ALL)),
         (text(), time(), time()),
     )
         .prop_map(
             |(
-                (id, transaction, ordinal, login, trade_order),
+                (id, transaction, ordinal, login, (trade_order, request_order)),
                 (cmd, amount, reason, status),
                 (failure, created, updated),
             )| {
@@ -249,6 +254,7 @@ pub(super) fn operation() -> BoxedStrategy<BalanceOperation> {
                     ordinal,
                     login: Login(login),
                     trade_order,
+                    request_order,
                     cmd,
                     amount,
                     reason,

@@ -238,7 +238,7 @@ async fn m15_a_posting_is_known_by_its_key_whatever_became_of_its_account() {
 async fn is_known(trading: &Embedded, edit: &str) {
     assert_eq!(post(trading, deposit(1, 1_000)).await, "posted 1", "{edit}");
     let voided = trading.void(Durable::assertion(deposit(1, 1_000)), ReasonCode::AccountNotFound).await;
-    assert_eq!(voided, Ok(Voiding::Settled(PostingOutcome::Posted { trade_order: 1 })), "{edit}");
+    assert_eq!(voided, Ok(Voiding::Settled(PostingOutcome::posted(1))), "{edit}");
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
 }
 
 fn any_operation() -> impl Strategy<Value = BalanceOperation> {
-    let numbers = (any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>(), any_money());
+    let numbers = (any::<u64>(), any::<u32>(), any::<u64>(), (any::<u64>(), any::<u64>()), any_money());
     let words = (
         prop::sample::select(OperationCmd::ALL),
         prop::sample::select(OperationReason::ALL),
@@ -86,7 +86,7 @@ fn any_operation() -> impl Strategy<Value = BalanceOperation> {
     );
     (numbers, words, any_text(), any_time(), any_time()).prop_map(
         |(
-            (id, ordinal, login, trade_order, amount),
+            (id, ordinal, login, (trade_order, request_order), amount),
             (cmd, reason, status),
             failure_reason,
             created_time,
@@ -98,6 +98,7 @@ fn any_operation() -> impl Strategy<Value = BalanceOperation> {
                 ordinal,
                 login: Login(login),
                 trade_order,
+                request_order,
                 cmd,
                 amount,
                 reason,
@@ -108,6 +109,10 @@ fn any_operation() -> impl Strategy<Value = BalanceOperation> {
             }
         },
     )
+}
+
+fn any_server() -> impl Strategy<Value = ServerName> {
+    "[a-z0-9_-]{0,32}".prop_filter_map("the embedded one", |name| ServerName::read(&name))
 }
 
 /// A transaction with any value in every field.
@@ -127,54 +132,73 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
         prop::sample::select(ReasonCode::ALL),
     );
     let refs = prop::collection::vec(("[a-z]{1,5}", "\\PC{1,20}"), 0..4);
-    (texts, times, numbers, words, refs, any_facts(), (any_money(), any_money(), any::<u128>(), any::<(bool, u32)>()))
-        .prop_map(|(texts, times, numbers, words, refs, facts, (amount, account, bits, (has_texts, stored_bytes)))| {
-            let mut texts = texts.into_iter();
-            let mut text = || texts.next().unwrap();
-            let mut times = times.into_iter();
-            let mut time = || times.next().unwrap();
-            let (customer, login, approver, processor, config, (refused, wanted), version) = numbers;
-            let (kind, source, status, first_answer, next_action, sandbox, by_manager, code) = words;
-            Transaction {
-                id: TransactionId(15),
-                customer_id: CustomerId(customer),
-                login: Login(login),
-                kind,
-                source,
-                provider: text(),
-                method: text(),
-                requested_method: text(),
-                provider_payment_id: text(),
-                amount,
-                account_currency: account.currency,
-                status,
-                reason: Reason { code, detail: text() },
-                idempotency_key: text(),
-                has_texts,
-                stored_bytes,
-                approved_by: ManagerId(approver),
-                approved_time: time(),
-                processed_by: ManagerId(processor),
-                processed_time: time(),
-                reject_reason: text(),
-                created_time: time(),
-                updated_time: time(),
-                config_id: ConfigId(config),
-                brand: text(),
-                country: text(),
-                sandbox,
-                reference: Reference::from_random(bits),
-                key_space: if by_manager { KeySpace::Manager } else { KeySpace::Customer },
-                expires_time: time(),
-                refs: refs.iter().map(|(kind, value)| ProviderRef::new(kind, value)).collect::<Refs>(),
+    (
+        texts,
+        times,
+        numbers,
+        words,
+        refs,
+        any_facts(),
+        (any_money(), any_money(), any::<u128>(), (any::<(bool, u32)>(), any_server())),
+    )
+        .prop_map(
+            |(
+                texts,
+                times,
+                numbers,
+                words,
+                refs,
                 facts,
-                first_answer,
-                next_action,
-                refused_seq: Seq(refused),
-                query_wanted: Seq(wanted),
-                version,
-            }
-        })
+                (amount, account, bits, ((has_texts, stored_bytes), server)),
+            )| {
+                let mut texts = texts.into_iter();
+                let mut text = || texts.next().unwrap();
+                let mut times = times.into_iter();
+                let mut time = || times.next().unwrap();
+                let (customer, login, approver, processor, config, (refused, wanted), version) = numbers;
+                let (kind, source, status, first_answer, next_action, sandbox, by_manager, code) = words;
+                Transaction {
+                    id: TransactionId(15),
+                    customer_id: CustomerId(customer),
+                    login: Login(login),
+                    kind,
+                    source,
+                    provider: text(),
+                    method: text(),
+                    requested_method: text(),
+                    provider_payment_id: text(),
+                    amount,
+                    account_currency: account.currency,
+                    status,
+                    reason: Reason { code, detail: text() },
+                    idempotency_key: text(),
+                    has_texts,
+                    stored_bytes,
+                    approved_by: ManagerId(approver),
+                    approved_time: time(),
+                    processed_by: ManagerId(processor),
+                    processed_time: time(),
+                    reject_reason: text(),
+                    created_time: time(),
+                    updated_time: time(),
+                    config_id: ConfigId(config),
+                    brand: text(),
+                    country: text(),
+                    sandbox,
+                    server,
+                    reference: Reference::from_random(bits),
+                    key_space: if by_manager { KeySpace::Manager } else { KeySpace::Customer },
+                    expires_time: time(),
+                    refs: refs.iter().map(|(kind, value)| ProviderRef::new(kind, value)).collect::<Refs>(),
+                    facts,
+                    first_answer,
+                    next_action,
+                    refused_seq: Seq(refused),
+                    query_wanted: Seq(wanted),
+                    version,
+                }
+            },
+        )
 }
 
 proptest! {

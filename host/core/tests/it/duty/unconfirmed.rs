@@ -179,7 +179,7 @@ fn a_confirmation_ends_the_queries_under_every_review_that_a_person_ends() {
         let known = recorded(deposit(15), &[facts.clone(), vec![paid.clone()]].concat());
         assert!(!duty::is_queried(&known), "the posting comes first");
         let id = known.operations[0].id;
-        let posted = PostingOutcome::Posted { trade_order: 7 };
+        let posted = PostingOutcome::posted(7);
         let posted = applied(&known, &known.end_posting(id, &posted, ManagerId(0), at(8)));
         assert_eq!(duty::is_queried(&posted), facts == unstated(), "{facts:?}");
         assert!(open != Open::Person || posted.transaction.status == TransactionStatus::ManualReview);

@@ -334,8 +334,7 @@ fn m15_a_posting_counts_as_absent_only_a_minute_after_its_connection_was_closed(
         assert_eq!(changes.is_empty(), !counts, "{closed_seconds:?}");
         let after = applied(&sent, &changes);
         assert_eq!(after.operations.len(), if counts { 2 } else { 1 }, "{closed_seconds:?}");
-        let posted =
-            applied(&after, &after.end_posting(id, &PostingOutcome::Posted { trade_order: 7 }, ManagerId(0), at(4)));
+        let posted = applied(&after, &after.end_posting(id, &PostingOutcome::posted(7), ManagerId(0), at(4)));
         assert_eq!(posted == after, counts, "{closed_seconds:?}: its outcome is final");
         // A second statement about the same operation plans nothing more.
         assert!(after.confirm_absent(id, closed_seconds, ManagerId(3), at(5)).is_empty(), "{closed_seconds:?}");

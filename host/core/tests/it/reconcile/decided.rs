@@ -37,7 +37,7 @@ fn a_recovered_transaction_that_is_rejected_gives_its_postings_back() {
     assert_eq!(rejected.transaction.status, S::Cancelled);
     assert_eq!(rejected.operations.last().unwrap().amount, usd(-PAID));
     assert!(manual::reject(&rejected, "again", at(61)).is_err());
-    let taken = ended(&rejected, &PostingOutcome::Posted { trade_order: 9 }, 62);
+    let taken = ended(&rejected, &PostingOutcome::posted(9), 62);
     assert_eq!(state(&taken), (S::Cancelled, R::Rejected, 0, 0));
     // The customer holds too little: the review is back, and a person decides again.
     let short = ended(&rejected, &PostingOutcome::Refused { reason: "INSUFFICIENT_BALANCE".into() }, 62);

@@ -6,7 +6,7 @@ use cashier_core::facts::{MismatchKind, PersonFact, ProviderFact, ReviewHold};
 use cashier_core::ids::{OperationId, Reference, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::notice::{DisputeStatement, Reach, RefundStatement, StatedAmount, Update};
-use cashier_core::operation::{OperationKey, PostingOutcome};
+use cashier_core::operation::{OperationKey, PostingFlaw, PostingOutcome};
 use cashier_core::reason::ReasonCode as R;
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::session::Actor;
@@ -197,6 +197,14 @@ pub(super) async fn in_state(code: R) -> (ManagerApi, u64) {
             api.stated([whole()]).await;
             lost(&mut api, 1).await;
         }
+        R::PostedTwice => {
+            posts(OnPost::Flawed(PostingFlaw::Twice { other: 77 }));
+            api.stated([whole()]).await;
+        }
+        R::PostedToChangedAccount => {
+            posts(OnPost::Flawed(PostingFlaw::AccountChanged));
+            api.stated([whole()]).await;
+        }
         R::Withheld
         | R::AccountNotFound
         | R::SandboxOnRealAccount
@@ -231,7 +239,7 @@ async fn imported(api: &ManagerApi) {
         reason: OperationReason::Deposit,
         amount: own.amount,
         created_time: own.created_time,
-        outcome: PostingOutcome::Posted { trade_order: 1 },
+        outcome: PostingOutcome::posted(1),
     };
     api.change(1, |known, at| known.reconcile(&[found], &[], at)).await;
 }

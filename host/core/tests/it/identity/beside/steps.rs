@@ -113,7 +113,7 @@ fn any_step_naming(naming: impl Strategy<Value = Naming> + 'static) -> impl Stra
     ];
     let payment = ["", "", "pi_1", "pi_2", "ch_1", "ch_2", "bank", "pi_1 further"];
     let outcome = prop_oneof![
-        6 => Just(PostingOutcome::Posted { trade_order: 9 }),
+        6 => Just(PostingOutcome::posted(9)),
         2 => Just(PostingOutcome::Refused { reason: "no".into() }),
         1 => Just(PostingOutcome::Unknown),
     ];
@@ -274,7 +274,7 @@ impl Ledger {
             Step::Credited { id, is_back } => {
                 for what in ["paid", "all back"].into_iter().take(1 + usize::from(is_back)) {
                     self.play(Step::Stated { id, what, event: 0, naming: Naming::OWN });
-                    self.play(Step::End(id, PostingOutcome::Posted { trade_order: 9 }));
+                    self.play(Step::End(id, PostingOutcome::posted(9)));
                 }
             }
             Step::Enter { payment, minor, force, process } => {
@@ -351,7 +351,7 @@ impl Ledger {
             }
             Step::Settled => {
                 for known in self.all() {
-                    self.play(Step::End(known.transaction.id.0, PostingOutcome::Posted { trade_order: 9 }));
+                    self.play(Step::End(known.transaction.id.0, PostingOutcome::posted(9)));
                 }
             }
             Step::End(id, outcome) => drop(self.about(id, |draft, known| {

@@ -1,0 +1,55 @@
+//! A trading server that is reached over a network, as its adapters implement it: what it answers is read anew each time. Which of
+//! several servers is asked, and what is remembered of its answers, is decided by whoever holds them (`servers`).
+
+use cashier_core::account::{AccountFacts, Customer, Group};
+use cashier_core::ids::{CustomerId, Login};
+use cashier_core::operation::PostingOutcome;
+use cashier_core::reason::ReasonCode;
+use cashier_core::reconcile::FoundPosting;
+use futures_util::future::BoxFuture;
+use tokio::sync::broadcast;
+
+use crate::ports::{Durable, Fault, PostStep, Posting, Voiding};
+
+/// A remote trading server. Where it does not answer, a question is a fault and the outcome of a posting unknown; it is refused only
+/// where the server says so of this very posting.
+pub trait RemoteServer: Send + Sync {
+    /// Everything about a login at once; `None` when there is no such account.
+    fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>>;
+    fn groups(&self) -> BoxFuture<'static, Result<Vec<Group>, Fault>>;
+    fn customer(&self, customer: CustomerId) -> BoxFuture<'static, Result<Option<Customer>, Fault>>;
+    /// As [`TradingServer::post`](crate::ports::TradingServer::post).
+    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostStep>;
+    /// As [`TradingServer::find`](crate::ports::TradingServer::find).
+    fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>>;
+    /// As [`TradingServer::void`](crate::ports::TradingServer::void).
+    fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
+    /// Whether a posting may be sent again: it keys by our key, or it is asked by our key before anything is sent.
+    fn keyed_by_operation(&self) -> bool;
+    /// Postings of the cashier after a cursor, oldest first; an empty cursor is the beginning.
+    fn postings(&self, after: Box<str>, limit: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>>;
+    /// Tells of accounts that changed, where the protocol pushes it.
+    fn changes(&self) -> Option<broadcast::Receiver<AccountChange>> {
+        None
+    }
+    /// Whether it can be reached and takes postings; the fault is a sentence for the operator.
+    fn health(&self) -> Result<(), Fault>;
+}
+
+/// What of the accounts of a server changed: what was remembered of it does not count any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountChange {
+    Login(Login),
+    Group(Box<str>),
+    Customer(CustomerId),
+    /// Changes may have been missed.
+    Everything,
+}
+
+/// Postings as the server has them, refused ones included where it records them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PostingsPage {
+    pub postings: Vec<FoundPosting>,
+    /// The cursor after the last of them; empty where nothing follows.
+    pub next: Box<str>,
+}
