@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod books_image;
+mod circuit_breaker;
 pub mod cli;
 mod clock_file;
 mod file_access;

@@ -270,6 +270,17 @@ impl Aggregate {
         next.settled(self, at)
     }
 
+    /// An operation that was recorded as possibly sent was certainly not: it is planned as before.
+    pub fn take_back_sending(&self, id: OperationId, at: DecisionContext) -> Vec<Change> {
+        let mut next = self.clone();
+        let sent = next.operations.iter_mut().find(|known| known.id == id && known.status == OperationStatus::Unknown);
+        let Some(operation) = sent else { return Vec::new() };
+        operation.status = OperationStatus::Planned;
+        operation.failure_reason = Box::default();
+        operation.updated_time = at.now;
+        next.settled(self, at)
+    }
+
     /// Records the request that the trading server holds for an unsettled operation. One that is recorded is never replaced: it
     /// may have been approved.
     pub fn prepare_posting(&self, id: OperationId, request_order: u64, at: DecisionContext) -> Vec<Change> {

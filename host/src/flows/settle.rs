@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use cashier_core::account::AccountMode;
-use cashier_core::aggregate::Aggregate;
+use cashier_core::aggregate::{Aggregate, DecisionContext};
+use cashier_core::change::Change;
 use cashier_core::decisions::Absence;
 use cashier_core::ids::{OperationId, TransactionId};
 use cashier_core::operation::{self, BalanceOperation, PostingOutcome};
@@ -106,10 +107,21 @@ async fn settle(cashier: &Cashier, id: TransactionId) -> Result<Settled, Operati
         let Some(step) = send(cashier, &due).await else { return Err(operation.id) };
         let outcome = match step {
             PostStep::Done(outcome) => outcome,
-            PostStep::Prepared { request_order } => match prepare(cashier, &due, request_order).await {
-                true => continue,
-                false => return Err(operation.id),
-            },
+            PostStep::Prepared { request_order } => {
+                let prepared = |known: &Aggregate, at| known.prepare_posting(operation.id, request_order, at);
+                match change(cashier, id, prepared).await {
+                    true => continue,
+                    false => return Err(operation.id),
+                }
+            }
+            PostStep::NotSent => {
+                tracing::warn!(transaction = %id, operation = %operation.id, "posting was not sent: it is tried again");
+                // One that may have been sent earlier stays so, and so does one of which this is not recorded.
+                if operation.status == OperationStatus::Planned {
+                    change(cashier, id, |known, at| known.take_back_sending(operation.id, at)).await;
+                }
+                return Err(operation.id);
+            }
         };
         let recorded = record(cashier, aggregate.transaction.id, operation.id, &outcome).await;
         let answered = match &outcome {
@@ -175,14 +187,18 @@ async fn record(
     recorded.durable().await.is_ok().then_some(Settled::Recorded)
 }
 
-/// Records the request that the trading server holds for the operation, durably: from then on no other one is approved.
-async fn prepare(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>, request_order: u64) -> bool {
-    let (aggregate, operation) = due.get();
+/// Records what is known of a posting before its outcome, such as the request that is held for it: from then on no other one is
+/// approved. Whether that is durable.
+async fn change(
+    cashier: &Cashier,
+    id: TransactionId,
+    changes: impl FnOnce(&Aggregate, DecisionContext) -> Vec<Change>,
+) -> bool {
     let stamp = cashier.stamp(Actor::System, REQUEST_ID);
     let recorded = cashier.ledger.decide(&stamp, |draft| {
-        let Some(known) = draft.aggregate(aggregate.transaction.id) else { return };
+        let Some(known) = draft.aggregate(id) else { return };
         let at = draft.context();
-        draft.add(known.prepare_posting(operation.id, request_order, at));
+        draft.add(changes(&known, at));
     });
     match recorded {
         Ok(ticket) => ticket.durable().await.is_ok(),
@@ -238,6 +254,10 @@ async fn send(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -
             tracing::warn!(%fault, operation = %operation.id, "account lookup at the trading server failed");
             return cashier.trading.find(posting(cashier, due).get()).await.ok()?.map(PostStep::Done);
         }
+    }
+    if !keyed && let Err(fault) = cashier.trading.reaches(&aggregate.transaction.server) {
+        tracing::warn!(%fault, operation = %operation.id, "posting waits: its trading server cannot be reached");
+        return None;
     }
     // After a crash it must not look planned when it may have been posted: such a server cannot be sent it again.
     if !keyed && record(cashier, aggregate.transaction.id, operation.id, &PostingOutcome::Unknown).await.is_none() {

@@ -2,7 +2,9 @@
 //! several servers is asked, and what is remembered of its answers, is decided by whoever holds them (`servers`).
 
 use cashier_core::account::{AccountFacts, Customer, Group};
+use cashier_core::conversion::StatedRate;
 use cashier_core::ids::{CustomerId, Login};
+use cashier_core::money::Currency;
 use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
@@ -26,6 +28,11 @@ pub trait RemoteServer: Send + Sync {
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
     /// Whether a posting may be sent again: it keys by our key, or it is asked by our key before anything is sent.
     fn keyed_by_operation(&self) -> bool;
+    /// The price of one unit of `from` in `to`; `None` where it states none.
+    fn rate(&self, from: Currency, to: Currency) -> BoxFuture<'static, Result<Option<StatedRate>, Fault>> {
+        let _ = (from, to);
+        Box::pin(std::future::ready(Ok(None)))
+    }
     /// Postings of the cashier after a cursor, oldest first; an empty cursor is the beginning.
     fn postings(&self, after: Box<str>, limit: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>>;
     /// Tells of accounts that changed, where the protocol pushes it.

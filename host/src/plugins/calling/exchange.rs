@@ -12,11 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(super) use super::allowed_requests::AllowedRequests;
 use super::call_failures::HostFailure;
-use super::circuit_breaker::{BreakerChange, CircuitBreaker};
 use super::credentials::Credentials;
 use super::module_thread::ModuleThread;
 use super::reply_cache::{FetchTime, ReplyCache};
 use super::sent_requests::{RequestLine, SentRequest};
+use crate::circuit_breaker::{BreakerChange, CircuitBreaker};
 use crate::plugins::egress::date;
 use crate::plugins::egress::port::{Network, SendError};
 use crate::plugins::limits::GatewayLimits;

@@ -4,7 +4,6 @@
 
 mod allowed_requests;
 mod call_failures;
-mod circuit_breaker;
 mod convert;
 mod credentials;
 mod exchange;

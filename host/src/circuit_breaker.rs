@@ -1,37 +1,37 @@
-//! Stops requests to a provider that cannot be reached, and lets one through from time to time. Pure: the time comes as an
-//! argument. Counts network failures alone; a reply of any status is a success.
+//! Stops requests to a peer that cannot be reached, a provider or a trading server, and lets one through from time to time. Pure:
+//! the time comes as an argument. Counts network failures alone; a reply of any kind is a success.
 
 use std::time::Duration;
 
 /// Failures in a row that open it: fewer would open on one lost packet at small traffic.
 const FAILURES_TO_OPEN: u32 = 5;
-/// While open, one exchange in this time is let through to find out whether the provider is back.
+/// While open, one exchange in this time is let through to find out whether the peer is back.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Successes in a row that close it: one may be luck.
 const SUCCESSES_TO_CLOSE: u32 = 2;
 
 /// A circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CircuitBreaker {
+pub(crate) enum CircuitBreaker {
     Closed { failures: u32 },
     Open { probe_at: Duration, successes: u32 },
 }
 
 /// What a result did to the breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BreakerChange {
+pub(crate) enum BreakerChange {
     None,
     Opened,
     Closed,
 }
 
 impl CircuitBreaker {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self::Closed { failures: 0 }
     }
 
     /// Whether an exchange may use the network at `now`, a monotonic time.
-    pub(super) fn admits(&mut self, now: Duration) -> bool {
+    pub(crate) fn admits(&mut self, now: Duration) -> bool {
         match self {
             Self::Closed { .. } => true,
             Self::Open { probe_at, .. } if now < *probe_at => false,
@@ -43,7 +43,7 @@ impl CircuitBreaker {
     }
 
     /// A reply came, of whatever status. The first of an open breaker admits the next exchange at once.
-    pub(super) fn succeeded(&mut self, now: Duration) -> BreakerChange {
+    pub(crate) fn succeeded(&mut self, now: Duration) -> BreakerChange {
         match self {
             Self::Closed { failures } => {
                 *failures = 0;
@@ -62,7 +62,7 @@ impl CircuitBreaker {
     }
 
     /// No reply came.
-    pub(super) fn failed(&mut self, now: Duration) -> BreakerChange {
+    pub(crate) fn failed(&mut self, now: Duration) -> BreakerChange {
         match self {
             Self::Closed { failures } if *failures + 1 < FAILURES_TO_OPEN => {
                 *failures += 1;
@@ -79,7 +79,7 @@ impl CircuitBreaker {
         }
     }
 
-    pub(super) fn is_open(self) -> bool {
+    pub(crate) fn is_open(self) -> bool {
         matches!(self, Self::Open { .. })
     }
 }
