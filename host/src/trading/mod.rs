@@ -16,6 +16,7 @@ pub mod roster;
 mod roster_changes;
 mod roster_text;
 mod rows;
+pub mod servers;
 #[cfg(test)]
 mod tests;
 mod thread;

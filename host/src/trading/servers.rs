@@ -1,0 +1,156 @@
+//! The trading servers of the settings behind one port. An account belongs to the server that states it and that its group or brand
+//! is routed to; everything of a transaction goes to the server that had its account when it was made. A server that does not answer
+//! stops its own accounts alone.
+
+mod account_cache;
+mod link;
+pub mod port;
+mod routing;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::account::AccountFacts;
+use cashier_core::ids::{CustomerId, Login, ServerName};
+use futures_util::future::{BoxFuture, join_all};
+use tokio::sync::broadcast::error::RecvError;
+
+use self::account_cache::AccountCache;
+use self::link::ServerLink;
+pub use self::routing::{Route, Routing};
+use super::embedded::Embedded;
+use super::remote::{AccountChange, RemoteServer};
+use crate::ports::{Clock, Fault, TradingServer};
+
+/// How often the groups of a server elsewhere are read again: they change by hand, and a config that serves no account is shown
+/// for so long.
+const GROUPS_EVERY: Duration = Duration::from_secs(60);
+
+/// Where a trading server is.
+#[derive(Clone)]
+pub enum Server {
+    Embedded(Arc<Embedded>),
+    Remote { protocol: &'static str, server: Arc<dyn RemoteServer> },
+}
+
+/// A trading server, its name and what is routed to it.
+pub struct NamedServer {
+    pub name: ServerName,
+    pub server: Server,
+    pub route: Route,
+}
+
+/// Several trading servers as one.
+pub struct TradingServers {
+    links: Arc<[ServerLink]>,
+    routing: Arc<Routing>,
+    cache: Arc<AccountCache>,
+    clock: Arc<dyn Clock>,
+}
+
+impl TradingServers {
+    /// The first server has every account that is routed to no other one. `age_max`: how old facts of an account may be that a
+    /// customer is served by; a posting reads them anew.
+    pub fn new(servers: Vec<NamedServer>, age_max: Duration, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let routes = servers.iter().map(|server| (server.name.clone(), server.route.clone())).collect();
+        let link = |NamedServer { name, server, .. }| ServerLink::new(name, server, Arc::clone(&clock));
+        Arc::new(Self {
+            links: servers.into_iter().map(link).collect(),
+            routing: Arc::new(Routing::new(routes)),
+            cache: Arc::new(AccountCache::new(age_max)),
+            clock,
+        })
+    }
+
+    /// What runs beside it until the cashier stops: groups are read again, and what changed at a server is forgotten.
+    pub fn background(self: &Arc<Self>) -> Vec<BoxFuture<'static, ()>> {
+        let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
+        for place in 0..self.links.len() {
+            let Some(Server::Remote { server, .. }) = self.links.get(place).map(|link| &link.server) else { continue };
+            if let Some(mut changes) = server.changes() {
+                let cache = Arc::clone(&self.cache);
+                tasks.push(Box::pin(async move {
+                    loop {
+                        match changes.recv().await {
+                            Ok(change) => cache.forget(&change),
+                            Err(RecvError::Lagged(_)) => cache.forget(&AccountChange::Everything),
+                            Err(RecvError::Closed) => return,
+                        }
+                    }
+                }));
+            }
+            let (links, clock) = (Arc::clone(&self.links), Arc::clone(&self.clock));
+            tasks.push(Box::pin(async move {
+                while let Some(link) = links.get(place) {
+                    link.read_groups().await;
+                    clock.sleep(GROUPS_EVERY).await;
+                }
+            }));
+        }
+        tasks
+    }
+
+    /// The embedded server, where it is one of them.
+    pub fn embedded(&self) -> Option<&Arc<Embedded>> {
+        self.links.iter().find_map(|link| match &link.server {
+            Server::Embedded(server) => Some(server),
+            Server::Remote { .. } => None,
+        })
+    }
+
+    fn link(&self, name: &ServerName) -> Result<&ServerLink, Fault> {
+        let not_named =
+            || Fault::new(format!("the settings name no trading server {name}, which transactions were made at"));
+        self.links.iter().find(|link| link.name == *name).ok_or_else(not_named)
+    }
+
+    /// Asks every server that may have the account. One that does not answer matters only where no other one has it: an account
+    /// is routed to one server.
+    async fn find_account(self: Arc<Self>, login: Login) -> Result<Option<AccountFacts>, Fault> {
+        if let Some(known) = self.cache.get(login, self.clock.monotonic())
+            && self.link(&known.server).is_ok_and(|link| link.is_reached())
+        {
+            return Ok(Some(known));
+        }
+        let epoch = self.cache.epoch();
+        let answers = join_all(self.links.iter().map(|link| link.account(login))).await;
+        let (mut found, mut fault): (Option<AccountFacts>, _) = (None, None);
+        for (link, answer) in self.links.iter().zip(answers) {
+            match answer {
+                Ok(Some(facts)) if self.routing.of(&facts) == Some(&link.name) => {
+                    if let Some(other) = &found {
+                        return Err(Fault::new(format!(
+                            "login {login} is an account of the trading servers {} and {}, and both are routed to",
+                            other.server, link.name
+                        )));
+                    }
+                    found = Some(AccountFacts { server: link.name.clone(), age_seconds: 0, ..facts });
+                }
+                Ok(_) => {}
+                Err(error) => drop(fault.get_or_insert(error)),
+            }
+        }
+        match (found, fault) {
+            (Some(facts), _) => {
+                self.cache.put(&facts, self.clock.monotonic(), epoch);
+                Ok(Some(facts))
+            }
+            (None, Some(fault)) => Err(fault),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn brand_of(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
+        match &*self.links {
+            [only] => match &only.server {
+                Server::Embedded(server) => server.customer_brand(customer),
+                Server::Remote { .. } => {
+                    Err(Fault::new(format!("trading server {} is asked for no customer here", only.name)))
+                }
+            },
+            _ => Err(Fault::new("with several trading servers no customer is looked up by id alone")),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! One trading server with what is known of how it works: nothing is sent to one that does not answer, but for one try from time to
+//! time.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use cashier_core::account::{AccountFacts, Group};
+use cashier_core::conversion::StatedRate;
+use cashier_core::eligibility::account_of;
+use cashier_core::ids::{Login, ServerName};
+use cashier_core::money::Currency;
+use cashier_core::operation::PostingOutcome;
+use cashier_core::reason::ReasonCode;
+use cashier_core::time::UnixTime;
+use futures_util::future::BoxFuture;
+
+use super::Server;
+use crate::circuit_breaker::{BreakerChange, CircuitBreaker};
+use crate::ports::{Clock, Durable, Fault, PostStep, Posting, TradingServer, TradingStatus, Voiding};
+
+pub(super) struct ServerLink {
+    pub(super) name: ServerName,
+    pub(super) server: Server,
+    clock: Arc<dyn Clock>,
+    state: Mutex<LinkState>,
+    /// As they were last read of a server elsewhere.
+    groups: ArcSwapOption<Vec<Group>>,
+}
+
+struct LinkState {
+    breaker: CircuitBreaker,
+    /// Of the newest call that got no answer, and of the first one in a row.
+    failing: Option<(Box<str>, UnixTime)>,
+}
+
+impl ServerLink {
+    pub(super) fn new(name: ServerName, server: Server, clock: Arc<dyn Clock>) -> Self {
+        let state = Mutex::new(LinkState { breaker: CircuitBreaker::new(), failing: None });
+        Self { name, server, clock, state, groups: ArcSwapOption::empty() }
+    }
+
+    /// As [`RemoteServer::account`](crate::trading::remote::RemoteServer::account), of this server's own accounts and others.
+    pub(super) async fn account(&self, login: Login) -> Result<Option<AccountFacts>, Fault> {
+        match &self.server {
+            Server::Embedded(server) => server.account(login).await,
+            Server::Remote { server, .. } => self.ask(|| server.account(login)).await,
+        }
+    }
+
+    pub(super) async fn post(&self, posting: Durable<Posting>) -> PostStep {
+        let server = match &self.server {
+            Server::Embedded(server) => return server.post(posting).await,
+            Server::Remote { server, .. } => server,
+        };
+        if !self.admits() {
+            return PostStep::NotSent;
+        }
+        let step = server.post(posting).await;
+        match &step {
+            PostStep::NotSent => self.failed("it cannot be reached"),
+            PostStep::Done(PostingOutcome::Unknown) => self.failed("a posting got no answer"),
+            PostStep::Prepared { .. }
+            | PostStep::Done(
+                PostingOutcome::Posted { .. } | PostingOutcome::Refused { .. } | PostingOutcome::Conflict,
+            ) => self.succeeded(),
+        }
+        step
+    }
+
+    pub(super) async fn find(&self, posting: &Posting) -> Result<Option<PostingOutcome>, Fault> {
+        match &self.server {
+            Server::Embedded(server) => server.find(posting).await,
+            Server::Remote { server, .. } => self.ask(|| server.find(posting)).await,
+        }
+    }
+
+    pub(super) async fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> Result<Voiding, Fault> {
+        match &self.server {
+            Server::Embedded(server) => server.void(posting, reason).await,
+            Server::Remote { server, .. } => self.ask(|| server.void(posting, reason)).await,
+        }
+    }
+
+    pub(super) async fn rate(&self, from: Currency, to: Currency) -> Result<Option<StatedRate>, Fault> {
+        match &self.server {
+            Server::Embedded(server) => server.rate(&self.name, from, to).await,
+            Server::Remote { server, .. } => self.ask(|| server.rate(from, to)).await,
+        }
+    }
+
+    pub(super) fn keyed_by_operation(&self) -> bool {
+        match &self.server {
+            Server::Embedded(server) => server.keyed_by_operation(&self.name),
+            Server::Remote { server, .. } => server.keyed_by_operation(),
+        }
+    }
+
+    /// What its own record proves; see [`TradingServer::proves_postings`]. Of a server elsewhere it is not relied on: it may be
+    /// restored, and ours waits for our disk alone.
+    pub(super) fn proves_postings(&self) -> bool {
+        match &self.server {
+            Server::Embedded(server) => server.proves_postings(&self.name),
+            Server::Remote { .. } => false,
+        }
+    }
+
+    /// One account of each kind there may be.
+    pub(super) fn account_kinds(&self) -> Result<Vec<AccountFacts>, Fault> {
+        match &self.server {
+            Server::Embedded(server) => server.account_kinds(),
+            Server::Remote { .. } => {
+                let groups = self.groups.load();
+                let unread = || Fault::new(format!("the groups of trading server {} were not read yet", self.name));
+                let groups = groups.as_deref().ok_or_else(unread)?;
+                Ok(groups.iter().map(|group| account_of(&group.brand, group.clone())).collect())
+            }
+        }
+    }
+
+    /// Reads the groups of a server elsewhere; what was read before counts until it answers again.
+    pub(super) async fn read_groups(&self) {
+        let Server::Remote { server, .. } = &self.server else { return };
+        match self.ask(|| server.groups()).await {
+            Ok(groups) => self.groups.store(Some(Arc::new(groups))),
+            Err(fault) => tracing::warn!(%fault, server = %self.name, "groups of the trading server were not read"),
+        }
+    }
+
+    /// Whether something can be sent now.
+    pub(super) fn reaches(&self) -> Result<(), Fault> {
+        match &self.server {
+            Server::Embedded(server) => server.readiness(),
+            Server::Remote { server, .. } if self.is_reached() => server.health(),
+            Server::Remote { .. } => Err(self.cut_off()),
+        }
+    }
+
+    /// Whether its circuit breaker lets calls through.
+    pub(super) fn is_reached(&self) -> bool {
+        !self.lock().breaker.is_open()
+    }
+
+    pub(super) fn status(&self) -> TradingStatus {
+        let (protocol, problem) = match &self.server {
+            Server::Embedded(server) => (ServerName::EMBEDDED, server.readiness()),
+            Server::Remote { protocol, server } => (*protocol, server.health()),
+        };
+        let state = self.lock();
+        let problem = problem.err().map(|fault| fault.to_string().into());
+        let failing = state.failing.as_ref();
+        TradingStatus {
+            server: self.name.clone(),
+            protocol,
+            problem: problem.or_else(|| failing.map(|(what, _)| what.clone())),
+            failing_since: failing.map_or(UnixTime::UNSET, |(_, since)| *since),
+            is_cut_off: state.breaker.is_open(),
+            not_compared: None,
+        }
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce() -> BoxFuture<'static, Result<T, Fault>>) -> Result<T, Fault> {
+        if !self.admits() {
+            return Err(self.cut_off());
+        }
+        let answer = question().await;
+        match &answer {
+            Ok(_) => self.succeeded(),
+            Err(fault) => self.failed(&fault.to_string()),
+        }
+        answer
+    }
+
+    fn cut_off(&self) -> Fault {
+        let state = self.lock();
+        let why = state.failing.as_ref().map_or("it did not answer", |(what, _)| what);
+        Fault::new(format!("trading server {} is not asked now, because its circuit breaker is open: {why}", self.name))
+    }
+
+    fn admits(&self) -> bool {
+        self.lock().breaker.admits(self.clock.monotonic())
+    }
+
+    fn succeeded(&self) {
+        let mut state = self.lock();
+        state.failing = None;
+        let change = state.breaker.succeeded(self.clock.monotonic());
+        drop(state);
+        self.report(change, "");
+    }
+
+    fn failed(&self, what: &str) {
+        let mut state = self.lock();
+        let since = state.failing.as_ref().map_or_else(|| self.clock.now(), |(_, since)| *since);
+        state.failing = Some((what.into(), since));
+        let change = state.breaker.failed(self.clock.monotonic());
+        drop(state);
+        self.report(change, what);
+    }
+
+    fn report(&self, change: BreakerChange, what: &str) {
+        match change {
+            BreakerChange::None => {}
+            BreakerChange::Opened => {
+                tracing::error!(server = %self.name, last = what, "trading server does not answer: its circuit breaker opened");
+            }
+            BreakerChange::Closed => {
+                tracing::info!(server = %self.name, "trading server answers: its circuit breaker closed")
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LinkState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,319 @@
+//! Several trading servers as one: whose an account is, what is remembered of it, and what one that is down stops.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
+use cashier_core::ids::{CustomerId, Login, OperationId, Reference, ServerName, TransactionId};
+use cashier_core::money::{Currency, Money};
+use cashier_core::operation::{BalanceOperation, PostingOutcome};
+use cashier_core::reason::ReasonCode;
+use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
+use cashier_core::time::UnixTime;
+use futures_util::future::{BoxFuture, ready};
+use tokio::sync::broadcast;
+
+use super::port::TradingPorts;
+use super::{NamedServer, Route, Server, TradingServers};
+use crate::ports::{Clock, Durable, Fault, PostStep, Posting, TradingServer, Voiding};
+use crate::test_cashier::TestClock;
+use crate::trading::remote::{AccountChange, PostingsPage, RemoteServer};
+
+/// A server elsewhere, in memory.
+struct FarServer {
+    /// Logins with their group and its brand.
+    accounts: Mutex<Vec<(u64, &'static str, &'static str)>>,
+    is_down: Mutex<bool>,
+    asked: AtomicUsize,
+    posted: Mutex<Vec<Login>>,
+    changes: broadcast::Sender<AccountChange>,
+}
+
+impl FarServer {
+    fn with(accounts: &[(u64, &'static str, &'static str)]) -> Arc<Self> {
+        Arc::new(Self {
+            accounts: Mutex::new(accounts.to_vec()),
+            is_down: Mutex::new(false),
+            asked: AtomicUsize::new(0),
+            posted: Mutex::default(),
+            changes: broadcast::Sender::new(8),
+        })
+    }
+
+    fn answers(&self) -> Result<(), Fault> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if *self.is_down.lock().unwrap() { Err(Fault::new("connection refused")) } else { Ok(()) }
+    }
+}
+
+fn group(name: &str, brand: &str) -> Group {
+    Group {
+        group: name.into(),
+        brand: brand.into(),
+        currency: usd(0).currency,
+        account_mode: AccountMode::Real,
+        enabled: true,
+    }
+}
+
+fn usd(minor: i64) -> Money {
+    Money::new(minor, Currency::from_code("USD").unwrap())
+}
+
+impl RemoteServer for FarServer {
+    fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
+        let customer = Customer {
+            customer_id: CustomerId(5),
+            country: "DE".into(),
+            brand: "ion4".into(),
+            status: 0,
+            deposit_allowed: true,
+            withdrawal_allowed: true,
+        };
+        let known = self.accounts.lock().unwrap();
+        let facts = known.iter().find(|(known, ..)| *known == login.0).map(|(_, name, brand)| AccountFacts {
+            customer,
+            account: Account {
+                login,
+                customer_id: CustomerId(5),
+                group: (*name).into(),
+                enabled: true,
+                balance: usd(0),
+            },
+            group: group(name, brand),
+            server: ServerName::default(),
+            age_seconds: 0,
+        });
+        Box::pin(ready(self.answers().map(|()| facts)))
+    }
+
+    fn groups(&self) -> BoxFuture<'static, Result<Vec<Group>, Fault>> {
+        let groups = self.accounts.lock().unwrap().iter().map(|(_, name, brand)| group(name, brand)).collect();
+        Box::pin(ready(self.answers().map(|()| groups)))
+    }
+
+    fn customer(&self, _: CustomerId) -> BoxFuture<'static, Result<Option<Customer>, Fault>> {
+        Box::pin(ready(self.answers().map(|()| None)))
+    }
+
+    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostStep> {
+        let step = match self.answers() {
+            Ok(()) => {
+                self.posted.lock().unwrap().push(posting.get().operation.login);
+                PostingOutcome::posted(1).into()
+            }
+            Err(_) => PostingOutcome::Unknown.into(),
+        };
+        Box::pin(ready(step))
+    }
+
+    fn find(&self, _: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+        Box::pin(ready(self.answers().map(|()| None)))
+    }
+
+    fn void(&self, _: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {
+        let refused = Voiding::Settled(PostingOutcome::Refused { reason: reason.name().into() });
+        Box::pin(ready(self.answers().map(|()| refused)))
+    }
+
+    fn keyed_by_operation(&self) -> bool {
+        true
+    }
+
+    fn postings(&self, _: Box<str>, _: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>> {
+        Box::pin(ready(self.answers().map(|()| PostingsPage::default())))
+    }
+
+    fn changes(&self) -> Option<broadcast::Receiver<AccountChange>> {
+        Some(self.changes.subscribe())
+    }
+
+    fn health(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+struct Servers {
+    port: TradingPorts,
+    clock: Arc<TestClock>,
+    main: Arc<FarServer>,
+    other: Arc<FarServer>,
+}
+
+/// `main` has what is routed to no other; group `vip` and brand `beta` are routed to `other`.
+fn two(main: &[(u64, &'static str, &'static str)], other: &[(u64, &'static str, &'static str)]) -> Servers {
+    let (main, other, clock) = (FarServer::with(main), FarServer::with(other), Arc::new(TestClock::default()));
+    let named = |name: &str, server: &Arc<FarServer>, route| NamedServer {
+        name: ServerName::read(name).unwrap(),
+        server: Server::Remote { protocol: "http", server: Arc::clone(server) as _ },
+        route,
+    };
+    let route = Route { groups: vec!["vip".into()], brands: vec!["beta".into()] };
+    let servers = vec![named("main", &main, Route::default()), named("other", &other, route)];
+    let port =
+        TradingPorts(TradingServers::new(servers, Duration::from_secs(30), Arc::clone(&clock) as Arc<dyn Clock>));
+    Servers { port, clock, main, other }
+}
+
+impl Servers {
+    async fn server_of(&self, login: u64) -> Result<Option<(String, u32)>, String> {
+        let found = self.port.account(Login(login)).await;
+        found.map(|facts| facts.map(|facts| (facts.server.to_string(), facts.age_seconds))).map_err(|f| f.to_string())
+    }
+}
+
+fn posting(server: &str) -> Durable<Posting> {
+    let operation = BalanceOperation {
+        id: OperationId(1),
+        transaction_id: TransactionId(1),
+        ordinal: 1,
+        login: Login(7),
+        trade_order: 0,
+        request_order: 0,
+        cmd: OperationCmd::BalanceIn,
+        amount: usd(100),
+        reason: OperationReason::Deposit,
+        status: OperationStatus::Planned,
+        failure_reason: "".into(),
+        created_time: UnixTime(1),
+        updated_time: UnixTime(1),
+    };
+    Durable::assertion(Posting {
+        operation,
+        reference: Reference::from_random(1),
+        server: ServerName::read(server).unwrap(),
+        customer_id: CustomerId(5),
+        only_on: None,
+        comment: "".into(),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_is_of_the_server_that_its_group_else_its_brand_is_routed_to() {
+    let env =
+        two(&[(1, "std", "ion4"), (2, "vip", "ion4")], &[(3, "std", "beta"), (4, "std", "ion4"), (5, "vip", "ion4")]);
+    let of = async |login| env.server_of(login).await.unwrap().map(|(name, _)| name);
+    assert_eq!(of(1).await.as_deref(), Some("main"));
+    assert_eq!(of(2).await, None, "its group is another server's, which does not have it");
+    assert_eq!(of(3).await.as_deref(), Some("other"));
+    assert_eq!(of(4).await, None, "what is routed nowhere is the first server's");
+    assert_eq!(of(5).await.as_deref(), Some("other"));
+    assert_eq!(of(6).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_two_servers_have_is_nobodys() {
+    let env = two(&[(1, "std", "ion4")], &[(1, "vip", "ion4")]);
+    let fault = env.server_of(1).await.unwrap_err();
+    assert_eq!(fault, "login 1 is an account of the trading servers main and other, and both are routed to");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_down_stops_its_own_accounts_alone() {
+    let env = two(&[(1, "std", "ion4")], &[(3, "vip", "beta")]);
+    *env.other.is_down.lock().unwrap() = true;
+    assert_eq!(env.server_of(1).await, Ok(Some(("main".to_owned(), 0))));
+    assert_eq!(env.server_of(3).await, Err("connection refused".to_owned()));
+    assert_eq!(env.port.post(posting("main")).await, PostStep::Done(PostingOutcome::posted(1)));
+    assert_eq!(env.port.post(posting("other")).await, PostStep::Done(PostingOutcome::Unknown));
+    assert_eq!(env.port.readiness(), Ok(()), "other accounts are served, and webhooks are kept");
+    let lines: Vec<String> = env.port.status().iter().map(|status| status.line()).collect();
+    assert_eq!(lines[0], "trading server main (http): takes postings");
+    assert!(lines[1].starts_with("trading server other (http): takes no postings since "), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_while_the_breaker_is_open_and_it_closes_once_the_server_answers() {
+    let env = two(&[(1, "std", "ion4")], &[(3, "vip", "beta")]);
+    env.server_of(3).await.unwrap();
+    *env.other.is_down.lock().unwrap() = true;
+    for _ in 0..5 {
+        env.port.post(posting("other")).await;
+    }
+    let asked = env.other.asked.load(Ordering::SeqCst);
+    assert_eq!(env.port.post(posting("other")).await, PostStep::NotSent);
+    let cut_off = "trading server other is not asked now, because its circuit breaker is open: a posting got no answer";
+    assert_eq!(env.server_of(3).await, Err(cut_off.to_owned()), "nothing is begun by what was remembered");
+    assert_eq!(env.port.reaches(&ServerName::read("other").unwrap()), Err(Fault::new(cut_off)));
+    assert_eq!(env.other.asked.load(Ordering::SeqCst), asked);
+    assert!(env.port.status()[1].is_cut_off);
+    *env.other.is_down.lock().unwrap() = false;
+    env.clock.advance(Duration::from_secs(2));
+    assert_eq!(env.port.post(posting("other")).await, PostStep::Done(PostingOutcome::posted(1)));
+    assert_eq!(env.server_of(3).await, Ok(Some(("other".to_owned(), 0))));
+    assert_eq!((env.port.status()[1].is_cut_off, env.port.status()[1].problem.clone()), (false, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_is_remembered_for_its_time_and_a_posting_reads_it_anew() {
+    let env = two(&[(1, "std", "ion4")], &[]);
+    env.server_of(1).await.unwrap();
+    env.clock.advance(Duration::from_secs(30));
+    assert_eq!(env.server_of(1).await, Ok(Some(("main".to_owned(), 30))));
+    let asked = env.main.asked.load(Ordering::SeqCst);
+    let of_posting = Posting {
+        operation: BalanceOperation { login: Login(1), ..posting("main").get().operation.clone() },
+        ..posting("main").into_inner()
+    };
+    assert_eq!(env.port.account_of(&of_posting).await.unwrap().map(|facts| facts.age_seconds), Some(0));
+    assert_eq!(env.main.asked.load(Ordering::SeqCst), asked + 1);
+    env.clock.advance(Duration::from_secs(1));
+    assert_eq!(env.server_of(1).await, Ok(Some(("main".to_owned(), 0))), "too old");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_server_says_has_changed_is_forgotten_at_once() {
+    let env = two(&[(1, "std", "ion4")], &[]);
+    for task in env.port.0.background() {
+        tokio::spawn(task);
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    for change in [
+        AccountChange::Login(Login(1)),
+        AccountChange::Group("std".into()),
+        AccountChange::Customer(CustomerId(5)),
+        AccountChange::Everything,
+    ] {
+        env.server_of(1).await.unwrap();
+        let asked = env.main.asked.load(Ordering::SeqCst);
+        env.main.changes.send(AccountChange::Login(Login(2))).unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        env.server_of(1).await.unwrap();
+        assert_eq!(env.main.asked.load(Ordering::SeqCst), asked, "another account changed");
+        env.main.changes.send(change.clone()).unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        env.server_of(1).await.unwrap();
+        assert_eq!(env.main.asked.load(Ordering::SeqCst), asked + 1, "{change:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_is_posted_to_its_own_server_and_waits_where_the_settings_have_none() {
+    let env = two(&[(7, "std", "ion4")], &[(7, "std", "ion4")]);
+    env.port.post(posting("other")).await;
+    assert_eq!((env.main.posted.lock().unwrap().len(), env.other.posted.lock().unwrap().len()), (0, 1));
+    for gone in ["embedded", "gone"] {
+        let name = ServerName::read(gone).unwrap();
+        assert_eq!(env.port.post(posting(gone)).await, PostStep::NotSent);
+        assert!(
+            env.port.find(posting(gone).get()).await.is_err()
+                && env.port.account_of(posting(gone).get()).await.is_err()
+        );
+        assert!(env.port.void(posting(gone), ReasonCode::Withheld).await.is_err());
+        assert!(!env.port.keyed_by_operation(&name) && env.port.reaches(&name).is_err());
+    }
+    assert_eq!((env.main.posted.lock().unwrap().len(), env.other.posted.lock().unwrap().len()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn kinds_of_accounts_are_known_once_every_server_has_stated_its_groups() {
+    let env = two(&[(1, "std", "ion4")], &[(3, "vip", "beta")]);
+    assert!(env.port.account_kinds().is_err());
+    for task in env.port.0.background() {
+        tokio::spawn(task);
+    }
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let kinds = env.port.account_kinds().unwrap();
+    assert_eq!(kinds.iter().map(|kind| &*kind.group.group).collect::<Vec<_>>(), ["std", "vip"]);
+}
