@@ -8,6 +8,8 @@ mod rights;
 mod session;
 #[cfg(test)]
 mod tests;
+mod trading;
+mod trading_file;
 mod values;
 mod wrong;
 
@@ -27,6 +29,8 @@ pub use self::file::SettingsFile;
 pub use self::retention::RetentionDays;
 pub use self::session::SessionSettings;
 use self::session::lifetime;
+pub use self::trading::{TradingServerKind, TradingServerSettings, TradingSettings};
+pub use self::trading_file::{PlatformSearchTable, PlatformTable, TradingServerTable, TradingTable};
 pub use self::values::{SEAL_KEYS_VARIABLE, SESSION_KEYS_VARIABLE};
 use self::values::{address, base_url, brands, byte_count, key_source, keys, names, path, second_person, tls_files};
 pub use self::wrong::SettingsError;
@@ -49,6 +53,7 @@ pub struct Settings {
     pub second_person: SecondPerson,
     pub refund_limits: RefundLimits,
     pub rights: Rights,
+    pub trading: TradingSettings,
     /// The text of the session key file.
     pub session_keys: Zeroizing<String>,
     /// `None` where the keys came from the environment.
@@ -175,6 +180,7 @@ impl Settings {
             second_person: second_person("second_person", file.second_person)?,
             refund_limits: rights::refund_limits("second_person_refund_above", file.second_person_refund_above)?,
             rights: rights::rights("manager_rights", file.manager_rights)?,
+            trading: TradingSettings::checked(file.trading, folder)?,
             session_keys_file: session_file.clone(),
             session_keys: match keys("session", "session_keys_file", session_file, SESSION_KEYS_VARIABLE, environment) {
                 Err(_) if without_secret => Zeroizing::default(),

@@ -55,7 +55,7 @@ use crate::http::reply::Reply;
 use crate::http::session::SessionKeys;
 
 pub use route::Route;
-pub use watch::{AUDIT_METRICS, CONNECTION_METRICS, METRICS, Metric};
+pub use watch::{AUDIT_METRICS, CONNECTION_METRICS, METRICS, Metric, TRADING_METRICS};
 
 /// Every route of the three listeners.
 pub fn routes() -> impl Iterator<Item = Route> {

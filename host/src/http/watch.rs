@@ -15,13 +15,14 @@ use warp::filters::BoxedFilter;
 use warp::path::FullPath;
 
 pub(super) use self::metrics::metrics;
-pub use self::metrics::{AUDIT_METRICS, CONNECTION_METRICS, METRICS, Metric};
+pub use self::metrics::{AUDIT_METRICS, CONNECTION_METRICS, METRICS, Metric, TRADING_METRICS};
 use self::module_health::ModuleHealthReport;
 use crate::flows::{Cashier, configure};
 use crate::http::openapi;
 use crate::http::reply::Reply;
 use crate::http::route::Route;
 use crate::http::session::SessionKeys;
+use crate::ports::TradingStatus;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// Configs and overrides that can match nothing, listed with `verbose`; `/metrics` has their number.
@@ -60,8 +61,16 @@ fn readiness(cashier: &Cashier, files: &[String], query: &str) -> Reply {
     // A quarantined build is refused for that reason, which is said once.
     let said = |sentence: &&String| quarantine.iter().any(|line| line.replacen(": ", " is refused: ", 1) == **sentence);
     let sentences = health.sentences.iter().filter(|sentence| !said(sentence));
-    let listed = files.iter().chain(&unmatched).chain(&quarantine).chain(sentences).cloned();
+    let servers = trading_lines(cashier);
+    let listed = files.iter().chain(&unmatched).chain(&quarantine).chain(sentences).chain(&servers).cloned();
     page([first].into_iter().chain(clock).chain(held).chain(unreadable).chain(listed).collect())
+}
+
+/// Every trading server that is elsewhere, and the embedded one where something is wrong with it beyond what the first line says.
+fn trading_lines(cashier: &Cashier) -> Vec<String> {
+    let status = cashier.trading.status();
+    let is_shown = |status: &&TradingStatus| !status.server.is_embedded() || status.not_compared.is_some();
+    status.iter().filter(is_shown).map(TradingStatus::line).collect()
 }
 
 /// Rows with sealed columns that do not open.

@@ -134,6 +134,13 @@ impl<T: Described> Described for Option<T> {
     }
 }
 
+/// Tables by names that a person chooses.
+impl<T: Object> Described for BTreeMap<String, T> {
+    fn schema() -> Schema {
+        format!(r#"{{"type":"object","additionalProperties":{}}}"#, T::schema())
+    }
+}
+
 impl<T: Described> Described for Vec<T> {
     fn schema() -> Schema {
         list(&T::schema())

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::listening::ProxyRange;
+use super::trading_file::TradingTable;
 use crate::json_object::described;
 
 described! {
@@ -24,6 +25,7 @@ described! {
         second_person: Option<Vec<String>>, "what a second person must approve: credentials, endpoints, enabling, manual, refunds, resolving";
         second_person_refund_above: Option<BTreeMap<String, String>>, "amounts by currency up to which a refund needs one person; in a currency that is not named every one needs two";
         manager_rights: Option<BTreeMap<String, Vec<String>>>, "session types that may use a manager command, of those that it permits by itself";
+        trading: Option<TradingTable>, "the trading servers; the embedded one by default";
         session_keys_file: Option<PathBuf>, "file of session keys, lines of `kid:hex`; followed while the server runs";
         session_jwks_file: Option<PathBuf>, "JWK set with the public keys of other issuers; followed while the server runs";
         revoked_tokens_file: Option<PathBuf>, "file of revoked tokens, one `jti` a line; followed while the server runs";

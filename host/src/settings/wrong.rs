@@ -22,6 +22,8 @@ impl std::error::Error for SettingsError {}
 /// What is wrong with the value of a key.
 #[derive(Debug)]
 pub(super) struct Wrong {
+    /// The tables around the key, from the outside in.
+    tables: Vec<Box<str>>,
     key: &'static str,
     /// The key of the table that it is, where it is about one of them.
     within: Option<Box<str>>,
@@ -31,7 +33,7 @@ pub(super) struct Wrong {
 
 impl Wrong {
     pub(super) fn new(key: &'static str, what: impl Into<String>) -> Self {
-        Self { key, within: None, what: what.into() }
+        Self { tables: Vec::new(), key, within: None, what: what.into() }
     }
 
     /// The same of a key within the table.
@@ -39,17 +41,33 @@ impl Wrong {
         Self { within: Some(inner.into()), ..self }
     }
 
-    /// The error, with the line on which the text has the key.
+    /// The same of a key of a table within others.
+    pub(super) fn under(self, tables: &[&str]) -> Self {
+        Self { tables: tables.iter().copied().map(Box::from).collect(), ..self }
+    }
+
+    /// The error, with the line on which the text has the key, or else the innermost of its tables.
     pub(super) fn in_text(&self, text: &str) -> SettingsError {
         let (table, _) = DeTable::parse_recoverable(text);
-        let written = table.get_ref().get_key_value(self.key);
+        let mut around = Some(table.get_ref());
+        let mut at_table = None;
+        for name in &self.tables {
+            let Some((key, value)) = around.and_then(|table| table.get_key_value(&**name)) else {
+                around = None;
+                break;
+            };
+            at_table = Some(key.span().start);
+            around = value.get_ref().as_table();
+        }
+        let written = around.and_then(|table| table.get_key_value(self.key));
         let inner = written.and_then(|(_, value)| {
             value.get_ref().as_table()?.get_key_value(self.within.as_deref()?).map(|(key, _)| key.span().start)
         });
-        let written = inner.or(written.map(|(key, _)| key.span().start));
+        let written = inner.or(written.map(|(key, _)| key.span().start)).or(at_table);
+        let key = self.tables.iter().map(|table| format!("{table}.")).collect::<String>() + self.key;
         SettingsError(match written {
-            Some(at) => format!("line {}: {} {}", line_at(text.as_bytes(), at), self.key, self.what),
-            None => format!("{} {}", self.key, self.what),
+            Some(at) => format!("line {}: {key} {}", line_at(text.as_bytes(), at), self.what),
+            None => format!("{key} {}", self.what),
         })
     }
 }

@@ -36,6 +36,8 @@ answer! {
         group: &'a str = &facts.account.group, "the account's group";
         currency: &'a str = facts.group.currency.code(), "the account's currency";
         demo: Flag = Flag(facts.group.account_mode == AccountMode::Demo), "1 for play money";
+        trading_server: String = facts.server.to_string(), "the trading server that has the account";
+        age_seconds: u32 = facts.age_seconds, "how long ago it stated all this";
     }
 
     /// A rule that hides the config.

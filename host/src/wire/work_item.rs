@@ -23,6 +23,7 @@ answer! {
         provider: &'a str = &item.provider, "provider code";
         customer_id: Id = Id(item.customer_id.0), "customer; 0 where none is known";
         login: Id = Id(item.login.0), "trading account; 0 where none is known";
+        trading_server: String = item.server.as_ref().map_or_else(String::new, ToString::to_string), "the trading server that it waits for; empty where it waits for none";
         amount: Option<ExactAmount> = item.amount.map(ExactAmount), "amount of the transaction or event; left out where there is none";
         currency: &'a str = item.amount.as_ref().map_or("", |amount| amount.currency.code()), "its currency";
         failure_reason: &'a str = &item.reason, "reason of the transaction, event, approval or config";

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use cashier_host::cli;
 use cashier_host::flows::{CustomerLimits, Rules};
-use cashier_host::http::{AUDIT_METRICS, CONNECTION_METRICS, METRICS, starting};
+use cashier_host::http::{AUDIT_METRICS, CONNECTION_METRICS, METRICS, TRADING_METRICS, starting};
 use cashier_host::plugins::plugins_toml::PluginsToml;
 use cashier_host::security_log::EVENTS;
 use cashier_host::settings::Settings;
@@ -62,6 +62,18 @@ fn the_settings_page_lists_every_key_of_cashier_toml() {
     let [cashier, _] = tables_of_keys();
     assert_eq!(cashier.heading, "cashier.toml");
     agree("keys of cashier.toml", keys(&cashier, "Key"), known_keys(settings("no_such_key = 1").map(|_| ())));
+}
+
+#[test]
+fn the_settings_page_lists_every_key_of_the_trading_servers() {
+    let listed = |column: &str| keys(&table(PAGE, column), column);
+    let refused = |text: &str| known_keys(settings(text).map(|_| ()));
+    let of_server = ["server", "secret_file", "ca_file", "allow_plain", "instance", "platform"].map(str::to_owned);
+    agree("keys of [trading]", listed("Trading key"), refused("[trading]\nno_such_key = 1"));
+    let named = listed("Server key").into_iter().chain(of_server).collect();
+    agree("keys of [trading.servers.NAME]", named, refused("[trading.servers.other]\nno_such_key = 1"));
+    agree("keys of [trading.platform]", listed("Platform key"), refused("[trading.platform]\nno_such_key = 1"));
+    agree("keys of a search", listed("Search key"), refused("[trading.platform.search]\nno_such_key = 1"));
 }
 
 #[test]
@@ -186,7 +198,8 @@ fn the_settings_page_lists_every_metric() {
     let of_listeners = CONNECTION_METRICS.iter().map(|metric| line(metric.name, metric.help));
     let of_audit = AUDIT_METRICS.iter().map(|metric| line(metric.name, metric.help));
     let code = METRICS.iter().map(|metric| line(metric.name, metric.help)).chain(of_a_start).chain(of_listeners);
-    let code = code.chain(of_audit);
+    let of_trading = TRADING_METRICS.iter().map(|metric| line(metric.name, metric.help));
+    let code = code.chain(of_audit).chain(of_trading);
     // A name that both pages of metrics have is the same metric.
     let code: BTreeSet<String> = code.collect();
     agree("metrics", page.collect(), code.into_iter().collect());

@@ -36,10 +36,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The adapters behind the ports; the files of `bases` are reached through `private_files` and `lock`.
     ("strand", &["security_log", "ports", "private_files", "lock", "key_file"]),
     // Its records of calls are files for their owner alone.
-    ("plugins", &["security_log", "ports", "private_files", "file_access", "process", "text_file", "web_url"]),
+    (
+        "plugins",
+        &[
+            "circuit_breaker",
+            "security_log",
+            "ports",
+            "private_files",
+            "file_access",
+            "process",
+            "text_file",
+            "web_url",
+        ],
+    ),
     ("process", &[]),
     ("reload_signal", &[]),
-    ("trading", &["ports", "private_files", "lock", "json_object", "text_file", "wire"]),
+    ("circuit_breaker", &[]),
+    ("trading", &["circuit_breaker", "ports", "private_files", "lock", "json_object", "text_file", "wire"]),
     // The books of the ledger, copied beside the database for the next start.
     ("books_image", &["ledger", "strand", "ports"]),
     // Both databases of `bases`, compared and copied.

@@ -6,7 +6,7 @@ use super::unconfirmed::{end_of_queries, held_since};
 use super::{Duty, ProviderDuty, QUIET_SECONDS, due, is_refund_due, owes, provider_duty};
 use crate::aggregate::Aggregate;
 use crate::approval::Approval;
-use crate::ids::{ApprovalId, ConfigId, CustomerId, EventId, Login, TransactionId};
+use crate::ids::{ApprovalId, ConfigId, CustomerId, EventId, Login, ServerName, TransactionId};
 use crate::money::Money;
 use crate::notice::{ProviderEvent, StatedAmount};
 use crate::numbered::numbered;
@@ -73,6 +73,8 @@ pub struct WorkItem {
     pub provider: Box<str>,
     pub customer_id: CustomerId,
     pub login: Login,
+    /// The trading server that it waits for; `None` where it waits for none.
+    pub server: Option<ServerName>,
     pub amount: Option<Money>,
     pub code: ReasonCode,
     /// The code with the values behind it, or why a gateway does not open; for managers.
@@ -150,6 +152,7 @@ impl WorkItem {
             provider: Box::default(),
             customer_id: CustomerId(0),
             login: Login(0),
+            server: None,
             amount: None,
             code: ReasonCode::None,
             reason: Box::default(),
@@ -267,7 +270,7 @@ pub fn of_transaction(known: &Aggregate, now: UnixTime) -> Vec<WorkItem> {
             let began = unsettled.map_or(row.updated_time, |known| known.created_time);
             let is_unknown = unsettled.is_some_and(|known| known.status == OperationStatus::Unknown);
             let kind = if is_unknown { WorkKind::PostingUnknown } else { WorkKind::Posting };
-            Some(own(kind, began, began))
+            Some(WorkItem { server: Some(row.server.clone()), ..own(kind, began, began) })
         }
         Some(Duty::Provider(duty)) => match duty {
             // It is an item already, and whatever else is due comes after it.

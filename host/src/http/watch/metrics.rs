@@ -6,7 +6,7 @@ use crate::http::parser_refusals;
 use crate::http::reply::Reply;
 use crate::http::watch::module_health::ModuleHealthReport;
 use crate::log_lines;
-use crate::ports::NewestAudit;
+use crate::ports::{NewestAudit, TradingStatus};
 
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -160,10 +160,30 @@ pub const CONNECTION_METRICS: &[Metric<ListenerCounts>] = &[
     },
 ];
 
+/// What `/metrics` shows of each trading server.
+pub const TRADING_METRICS: &[Metric<TradingStatus>] = &[
+    Metric {
+        name: "cashier_trading_server_ready",
+        help: "Whether each trading server takes postings.",
+        value: |status| Some(usize::from(status.problem.is_none())),
+    },
+    Metric {
+        name: "cashier_trading_server_cut_off",
+        help: "Whether the circuit breaker of each trading server is open.",
+        value: |status| Some(usize::from(status.is_cut_off)),
+    },
+    Metric {
+        name: "cashier_trading_server_not_compared",
+        help: "Whether postings of each trading server were not compared with the books since the start.",
+        value: |status| Some(usize::from(status.not_compared.is_some())),
+    },
+];
+
 /// The page of a whole cashier.
 pub(super) fn of_cashier(cashier: &Cashier) -> Reply {
     let newest = cashier.ledger.newest_audit();
-    page(cashier, METRICS, &newest.map(|newest| audit(&newest)).unwrap_or_default())
+    let newest = newest.map(|newest| audit(&newest)).unwrap_or_default();
+    page(cashier, METRICS, &(newest + &trading(&cashier.trading.status())))
 }
 
 fn audit(newest: &NewestAudit) -> String {
@@ -172,6 +192,18 @@ fn audit(newest: &NewestAudit) -> String {
         Some(format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name}{{hash=\"{}\"}} {value}\n", newest.hash))
     };
     AUDIT_METRICS.iter().filter_map(line).collect()
+}
+
+fn trading(servers: &[TradingStatus]) -> String {
+    let lines = |Metric { name, help, value }: &Metric<TradingStatus>| {
+        let sample = |status: &TradingStatus| {
+            let value = value(status)?;
+            Some(format!("{name}{{server=\"{}\"}} {value}\n", status.server))
+        };
+        let samples: String = servers.iter().filter_map(sample).collect();
+        format!("# HELP {name} {help}\n# TYPE {name} gauge\n{samples}")
+    };
+    TRADING_METRICS.iter().map(lines).collect()
 }
 
 /// The page of these metrics.
