@@ -9,6 +9,7 @@ pub mod import;
 mod jobs;
 mod load;
 mod mistake;
+pub mod platform;
 pub mod posting;
 pub mod remote;
 mod requests;

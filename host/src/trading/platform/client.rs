@@ -1,0 +1,231 @@
+//! Calls to the platform over one connection. A call that fails says whether it was never sent or may have been; a caller that
+//! gives up before a byte was written takes it back. It knows no command and decides nothing about money.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cashier_core::time::UnixTime;
+use futures_util::future::{Either, select};
+use serde_json::Value;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::messages::{PlatformPush, ServerError};
+use crate::ports::{Clock, Fault};
+
+/// Calls that wait to be written; the next is refused at once. Four times as many as may be in flight.
+pub(super) const CALLS_QUEUED_MAX: usize = 256;
+
+/// How long a call waits to be written before it is taken back: a connection is made in less, and a customer waits.
+pub(super) const CALL_QUEUE_WAIT: Duration = Duration::from_secs(5);
+
+/// Pushed events that a slow reader may leave behind; it is then sent to read everything anew.
+const PUSHES_KEPT_MAX: usize = 1024;
+
+/// Closed connections whose time of closing is kept; of older ones it is at least as long ago.
+const CLOSED_KEPT_MAX: usize = 64;
+
+/// Refusals of one command in a row that are no longer about what was asked, but about the command.
+const REFUSED_IN_A_ROW: u32 = 3;
+
+/// The event that the connection itself announces; none of the platform's has this name.
+pub(super) const CONNECTED: &str = "cashier:connected";
+
+/// A call that was taken back before it was written, in place of the number of its connection.
+const TAKEN_BACK: u64 = u64::MAX;
+
+/// Why a call has no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PlatformFailure {
+    /// Not a byte of it was written: the server knows nothing of it.
+    NeverSent(String),
+    /// It may have been received, and may take effect.
+    Unknown(String),
+    /// The server answered that it does not do it, as far as it says.
+    Answered(ServerError),
+}
+
+impl fmt::Display for PlatformFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeverSent(why) => write!(f, "not sent: {why}"),
+            Self::Unknown(why) => write!(f, "outcome unknown: {why}"),
+            Self::Answered(error) => write!(f, "the trading server answered {error}"),
+        }
+    }
+}
+
+/// The number of the connection that a call was written to; 0 while it is not.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CallTrace(Arc<AtomicU64>);
+
+impl CallTrace {
+    pub(super) fn connection(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::SeqCst)).filter(|number| ![0, TAKEN_BACK].contains(number))
+    }
+
+    /// Whoever does it first: the connection, before it writes the first byte, or the caller who takes the call back.
+    fn claim(&self, by: u64) -> bool {
+        self.0.compare_exchange(0, by, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    pub(super) fn written_to(&self, connection: u64) -> bool {
+        self.claim(connection)
+    }
+}
+
+/// A call on its way to the connection.
+pub(super) struct PlatformCall {
+    pub(super) command: Box<str>,
+    pub(super) data: String,
+    pub(super) trace: CallTrace,
+    pub(super) answer: oneshot::Sender<Result<Value, PlatformFailure>>,
+}
+
+/// What the connection and its callers share.
+pub(super) struct PlatformLinkState {
+    pub(super) pushes: broadcast::Sender<PlatformPush>,
+    pub(super) seen: Mutex<LinkHealth>,
+}
+
+/// What is known of the connection.
+#[derive(Debug, Default)]
+pub(super) struct LinkHealth {
+    /// Of the present or the last connection, from 1.
+    pub(super) connection: u64,
+    pub(super) connected_since: Option<UnixTime>,
+    /// Why there is no connection.
+    pub(super) problem: Option<String>,
+    /// What the server refused of each command in a row, until it does it again: rights, or what it does not know.
+    pub(super) refusals: Vec<CommandRefusal>,
+    /// Answers to calls that were given up, and answers that came twice.
+    pub(super) answers_dropped: u64,
+    /// When the last connections were closed, by the monotonic clock.
+    pub(super) closed: VecDeque<(u64, Duration)>,
+}
+
+/// A command that the server does not do.
+#[derive(Debug)]
+pub(super) struct CommandRefusal {
+    command: Box<str>,
+    why: Box<str>,
+    times: u32,
+}
+
+impl LinkHealth {
+    /// Whether this is the present connection, or when it was closed.
+    fn closed_at(&self, connection: u64) -> Option<Duration> {
+        let known = self.closed.iter().find(|(number, _)| *number == connection).map(|(_, at)| *at);
+        known.or_else(|| self.closed.front().filter(|(oldest, _)| connection < *oldest).map(|(_, at)| *at))
+    }
+
+    pub(super) fn close(&mut self, at: Duration, why: String) {
+        self.connected_since = None;
+        self.problem = Some(why);
+        if self.closed.len() >= CLOSED_KEPT_MAX {
+            self.closed.pop_front();
+        }
+        self.closed.push_back((self.connection, at));
+    }
+
+    /// The server did it.
+    pub(super) fn done(&mut self, command: &str) {
+        self.refusals.retain(|known| *known.command != *command && !known.command.is_empty());
+    }
+
+    /// The server said no. An empty command: it did not say of which.
+    pub(super) fn refused(&mut self, command: &str, why: &str) {
+        match self.refusals.iter_mut().find(|known| *known.command == *command) {
+            Some(known) => {
+                known.times = known.times.saturating_add(1);
+                known.why = why.into();
+            }
+            None => self.refusals.push(CommandRefusal { command: command.into(), why: why.into(), times: 1 }),
+        }
+    }
+}
+
+impl PlatformLinkState {
+    pub(super) fn new() -> Arc<Self> {
+        let seen = LinkHealth { problem: Some("not connected yet".to_owned()), ..LinkHealth::default() };
+        Arc::new(Self { pushes: broadcast::Sender::new(PUSHES_KEPT_MAX), seen: Mutex::new(seen) })
+    }
+
+    pub(super) fn with<T>(&self, change: impl FnOnce(&mut LinkHealth) -> T) -> T {
+        change(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The callers' side.
+#[derive(Clone)]
+pub(super) struct PlatformClient {
+    pub(super) calls: mpsc::Sender<PlatformCall>,
+    pub(super) state: Arc<PlatformLinkState>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// By the monotonic clock.
+    pub(super) opened: Duration,
+}
+
+impl PlatformClient {
+    pub(super) async fn call(&self, command: &str, data: Value) -> Result<Value, PlatformFailure> {
+        self.call_traced(command, data, CallTrace::default()).await
+    }
+
+    /// The same, and where it was written can be seen while it runs and after its caller went away.
+    pub(super) async fn call_traced(
+        &self,
+        command: &str,
+        data: Value,
+        trace: CallTrace,
+    ) -> Result<Value, PlatformFailure> {
+        let (answer, answered) = oneshot::channel();
+        let data = data.to_string();
+        let queued = PlatformCall { command: command.into(), data, trace: trace.clone(), answer };
+        if self.calls.try_send(queued).is_err() {
+            return Err(PlatformFailure::NeverSent("too many calls wait for the trading server".to_owned()));
+        }
+        let answered = match select(answered, self.clock.sleep(CALL_QUEUE_WAIT)).await {
+            Either::Left((answered, _)) => answered,
+            Either::Right(((), _)) if trace.claim(TAKEN_BACK) => {
+                let why = self.state.with(|seen| seen.problem.clone());
+                return Err(PlatformFailure::NeverSent(
+                    why.unwrap_or_else(|| "it waited too long to be sent".to_owned()),
+                ));
+            }
+            // The connection answers what it wrote, in time.
+            Either::Right(((), answered)) => answered.await,
+        };
+        answered.unwrap_or_else(|_| match trace.connection() {
+            Some(_) => Err(PlatformFailure::Unknown("the cashier stops".to_owned())),
+            None => Err(PlatformFailure::NeverSent("the cashier stops".to_owned())),
+        })
+    }
+
+    /// How long the connection of a call has been closed; `None` while it is open. What this process did not send, an earlier
+    /// one may have, whose connections were closed before it was opened.
+    pub(super) fn closed_for(&self, trace: Option<&CallTrace>) -> Option<Duration> {
+        let closed = match trace.and_then(CallTrace::connection) {
+            Some(connection) => self.state.with(|seen| seen.closed_at(connection))?,
+            None => self.opened,
+        };
+        Some(self.clock.monotonic().saturating_sub(closed))
+    }
+
+    /// Whether the platform can be asked now; the fault is a sentence for the operator.
+    pub(super) fn health(&self) -> Result<(), Fault> {
+        let is_lasting = |refusal: &&CommandRefusal| refusal.times >= REFUSED_IN_A_ROW;
+        self.state.with(|seen| match (&seen.connected_since, &seen.problem, seen.refusals.iter().find(is_lasting)) {
+            (None, problem, _) => {
+                let problem = problem.as_deref().unwrap_or("not connected");
+                Err(Fault::new(format!("the trading server cannot be reached: {problem}")))
+            }
+            (Some(_), _, Some(CommandRefusal { command, why, .. })) => Err(Fault::new(format!(
+                "the trading server refuses {}: {why}; if it is about rights, the broker grants them to the session of the token",
+                if command.is_empty() { "what is sent" } else { command }
+            ))),
+            (Some(_), _, None) => Ok(()),
+        })
+    }
+}

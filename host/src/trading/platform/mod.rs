@@ -1,0 +1,27 @@
+//! A trading server that speaks the platform's own TCP protocol. It moves balances by finance requests that are found again by our
+//! key; it knows nothing of transactions, providers or sessions, and guesses nothing that no page of the platform states.
+
+mod account_check;
+mod accounts;
+mod changes;
+mod client;
+mod connection;
+mod dial;
+mod link;
+mod listing;
+mod messages;
+mod next_step;
+mod one_phase;
+mod order_calls;
+mod orders;
+mod server;
+mod settings;
+mod sweep;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod two_phases;
+
+pub use dial::PlatformTls;
+pub use server::PlatformServer;
+pub use settings::{PlatformKeyForm, PlatformPhases, PlatformSearch, PlatformSettings};

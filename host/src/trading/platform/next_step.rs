@@ -1,0 +1,259 @@
+//! What to do next for a posting, from the number that was recorded for it and the finance orders that the platform has. Pure: it
+//! asks nothing and moves nothing.
+//!
+//! An order is ours by our source and our whole key. One that is approved or executed wins over every number; two executed ones
+//! are a review; only one that is pending under our exact source and key is ever declined; a recorded number is never replaced.
+
+use std::collections::BTreeMap;
+
+use cashier_core::ids::Login;
+use cashier_core::money::{Money, parse_minor};
+use cashier_core::operation::{PostingFlaw, PostingOutcome};
+use cashier_core::status::OperationCmd;
+
+/// `state` of a finance order that moves nothing until it is approved.
+pub(super) const PENDING: i64 = 17;
+/// Of one that is approved, and not executed yet.
+pub(super) const APPROVED: i64 = 10;
+/// Of one that never moves a balance.
+pub(super) const DECLINED: i64 = 18;
+
+/// The reason of a refusal where somebody else declined our order.
+pub(super) const DECLINED_BY_OTHERS: &str = "DECLINED_AT_TRADING_SERVER";
+
+/// How far a finance order is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OrderState {
+    Pending,
+    Approved,
+    Executed,
+    Declined,
+    /// A number that neither a page nor a setting explains.
+    Unexplained(i64),
+}
+
+/// A finance order as the platform has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FinanceOrder {
+    pub(super) order: u64,
+    pub(super) login: Login,
+    pub(super) cmd: Option<OperationCmd>,
+    pub(super) state: OrderState,
+    /// A decimal as it was sent.
+    pub(super) amount: Box<str>,
+    pub(super) source: Box<str>,
+    pub(super) uuid: Box<str>,
+    pub(super) comment: Box<str>,
+}
+
+/// The posting as an order must have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WantedOrder {
+    pub(super) key: Box<str>,
+    /// What stands in `gw_uuid`.
+    pub(super) uuid: Box<str>,
+    pub(super) source: Box<str>,
+    pub(super) login: Login,
+    pub(super) cmd: OperationCmd,
+    pub(super) amount: Money,
+    /// 0 while none is recorded.
+    pub(super) recorded: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PostingStep {
+    /// There is none.
+    Create,
+    /// One that moves nothing is there: its number is to be recorded.
+    Record {
+        order: u64,
+    },
+    /// The recorded one is pending.
+    Approve {
+        order: u64,
+    },
+    /// These are to be declined, and asked for again, before anything is said to be refused.
+    Decline {
+        orders: Vec<u64>,
+    },
+    /// This one may move the balance any time, or cannot be declined.
+    Wait {
+        order: u64,
+        state: OrderState,
+    },
+    Posted {
+        trade_order: u64,
+        flaw: Option<PostingFlaw>,
+    },
+    Refused {
+        reason: Box<str>,
+    },
+    Conflict,
+    /// A number is recorded, and the platform does not have it.
+    Gone,
+}
+
+impl WantedOrder {
+    /// Whether the order is about this posting: our source, where one is stated, and the whole key, in the comment where `gw_uuid` is
+    /// empty.
+    pub(super) fn is_about(&self, order: &FinanceOrder) -> bool {
+        let is_ours = order.source.is_empty() || order.source == self.source;
+        is_ours
+            && match &*order.uuid {
+                "" => has_token(&order.comment, &self.key),
+                uuid => uuid.eq_ignore_ascii_case(&self.uuid),
+            }
+    }
+
+    fn is_same(&self, order: &FinanceOrder) -> bool {
+        let minor = signed_minor(&order.amount, self.amount.currency.exponent());
+        order.login == self.login && order.cmd == Some(self.cmd) && minor == Some(self.amount.minor)
+    }
+
+    fn may_decline(&self, order: &FinanceOrder) -> bool {
+        order.state == OrderState::Pending && order.source == self.source && order.uuid.eq_ignore_ascii_case(&self.uuid)
+    }
+
+    /// Those about this posting, each once, by their numbers.
+    fn known<'o>(&self, orders: &'o [FinanceOrder]) -> Vec<&'o FinanceOrder> {
+        let about = orders.iter().filter(|order| self.is_about(order));
+        about.map(|order| (order.order, order)).collect::<BTreeMap<u64, &FinanceOrder>>().into_values().collect()
+    }
+
+    pub(super) fn next_step(&self, orders: &[FinanceOrder]) -> PostingStep {
+        let (same, other): (Vec<&FinanceOrder>, Vec<&FinanceOrder>) =
+            self.known(orders).into_iter().partition(|order| self.is_same(order));
+        let in_state = |state: OrderState| same.iter().copied().filter(move |order| order.state == state);
+        // Of several, the recorded one.
+        let first = |found: &mut dyn Iterator<Item = &FinanceOrder>| {
+            found.map(|order| order.order).min_by_key(|order| (*order != self.recorded, *order))
+        };
+        if let Some(trade_order) = first(&mut in_state(OrderState::Executed)) {
+            let executed = same.iter().chain(&other).filter(|order| order.state == OrderState::Executed);
+            let second = executed.map(|order| order.order).find(|order| *order != trade_order);
+            return PostingStep::Posted { trade_order, flaw: second.map(|other| PostingFlaw::Twice { other }) };
+        }
+        if let Some(order) = first(&mut in_state(OrderState::Approved)) {
+            return PostingStep::Wait { order, state: OrderState::Approved };
+        }
+        if let Some(order) = same.iter().find(|order| matches!(order.state, OrderState::Unexplained(_))) {
+            return PostingStep::Wait { order: order.order, state: order.state };
+        }
+        let pending = || in_state(OrderState::Pending);
+        let declined = || in_state(OrderState::Declined);
+        let is_recorded = |order: &&FinanceOrder| order.order == self.recorded;
+        // What ends it: nothing pending may be left behind, because a dealer could approve it.
+        let ended = if other.is_empty() {
+            let by = if self.recorded == 0 { declined().next() } else { declined().find(is_recorded) };
+            by.map(|order| PostingStep::Refused { reason: reason_of(&order.comment) })
+        } else {
+            Some(PostingStep::Conflict)
+        };
+        if let Some(ended) = ended {
+            return self.declined_before(pending(), ended);
+        }
+        match (self.recorded, pending().next(), pending().find(is_recorded)) {
+            (0, None, _) => PostingStep::Create,
+            (0, Some(order), _) => PostingStep::Record { order: order.order },
+            (_, _, Some(order)) => PostingStep::Approve { order: order.order },
+            (_, _, None) => PostingStep::Gone,
+        }
+    }
+
+    /// The same where nothing may be posted any more: what is pending is declined, and what is not there is refused.
+    pub(super) fn void_step(&self, orders: &[FinanceOrder], reason: &str) -> PostingStep {
+        let known = self.known(orders);
+        let pending = || known.iter().copied().filter(|order| order.state == OrderState::Pending);
+        let refused = PostingStep::Refused { reason: reason.into() };
+        match self.next_step(orders) {
+            PostingStep::Create => refused,
+            PostingStep::Record { .. } | PostingStep::Approve { .. } => self.declined_before(pending(), refused),
+            PostingStep::Gone => self.declined_before(pending(), PostingStep::Gone),
+            step @ (PostingStep::Decline { .. }
+            | PostingStep::Wait { .. }
+            | PostingStep::Posted { .. }
+            | PostingStep::Refused { .. }
+            | PostingStep::Conflict) => step,
+        }
+    }
+
+    fn declined_before<'o>(&self, pending: impl Iterator<Item = &'o FinanceOrder>, ended: PostingStep) -> PostingStep {
+        let (ours, others): (Vec<&FinanceOrder>, Vec<&FinanceOrder>) =
+            pending.partition(|order| self.may_decline(order));
+        if !ours.is_empty() {
+            return PostingStep::Decline { orders: ours.into_iter().map(|order| order.order).collect() };
+        }
+        match others.first() {
+            Some(order) => PostingStep::Wait { order: order.order, state: order.state },
+            None => ended,
+        }
+    }
+}
+
+/// Pending orders of one key that nobody needs: another one won, or the cashier itself refused one of them, or their key is known
+/// to be void. `orders` are those with this source and `gw_uuid`.
+pub(super) fn late(orders: &[FinanceOrder], source: &str, uuid: &str, is_void: bool) -> Vec<u64> {
+    let ours = || {
+        orders
+            .iter()
+            .filter(|order| *order.source == *source && !uuid.is_empty() && order.uuid.eq_ignore_ascii_case(uuid))
+    };
+    let wins = |order: &FinanceOrder| match order.state {
+        OrderState::Approved | OrderState::Executed => true,
+        OrderState::Declined => refused_by_us(&order.comment).is_some(),
+        OrderState::Pending | OrderState::Unexplained(_) => false,
+    };
+    if !is_void && !ours().any(wins) {
+        return Vec::new();
+    }
+    ours().filter(|order| order.state == OrderState::Pending).map(|order| order.order).collect()
+}
+
+/// Two orders of one key that both moved the balance.
+pub(super) fn executed_twice(orders: &[FinanceOrder], source: &str, uuid: &str) -> Option<(u64, u64)> {
+    let ours = orders.iter().filter(|order| *order.source == *source && order.uuid.eq_ignore_ascii_case(uuid));
+    let mut executed = ours.filter(|order| order.state == OrderState::Executed).map(|order| order.order);
+    let first = executed.next()?;
+    Some((first, executed.find(|order| *order != first)?))
+}
+
+/// Stands between the key and the reason in the comment of an order that the cashier itself refuses.
+pub(super) const REFUSED_MARK: &str = " refused ";
+
+/// Why an order was declined: the reason that we write beside the key, or that others did.
+fn reason_of(comment: &str) -> Box<str> {
+    refused_by_us(comment).unwrap_or(DECLINED_BY_OTHERS).into()
+}
+
+fn refused_by_us(comment: &str) -> Option<&str> {
+    comment.split_once(REFUSED_MARK).map(|(_, reason)| reason).filter(|reason| !reason.is_empty())
+}
+
+/// Whether a text has a key as a whole word: not as a part of a longer one.
+fn has_token(text: &str, key: &str) -> bool {
+    text.split(|character: char| !(character.is_ascii_alphanumeric() || character == ':')).any(|word| word == key)
+}
+
+/// A decimal with a sign as whole minor units; `None` where it is not exactly that.
+pub(super) fn signed_minor(text: &str, exponent: u8) -> Option<i64> {
+    match text.strip_prefix('-') {
+        Some(plain) => parse_minor(plain, exponent).ok()?.checked_neg(),
+        None => parse_minor(text, exponent).ok(),
+    }
+}
+
+impl PostingStep {
+    /// What is known of the posting by this step; `None` where something is still to be done.
+    pub(super) fn outcome(&self) -> Option<PostingOutcome> {
+        match self {
+            Self::Posted { trade_order, flaw } => {
+                Some(PostingOutcome::Posted { trade_order: *trade_order, flaw: *flaw })
+            }
+            Self::Refused { reason } => Some(PostingOutcome::Refused { reason: reason.clone() }),
+            Self::Conflict => Some(PostingOutcome::Conflict),
+            // It may be posted any time, or may have been.
+            Self::Wait { .. } | Self::Gone => Some(PostingOutcome::Unknown),
+            Self::Create | Self::Record { .. } | Self::Approve { .. } | Self::Decline { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Finance orders at the platform, and how they are found again. What to do with them is decided in `next_step`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cashier_core::operation::OperationKey;
+use cashier_core::status::OperationCmd;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::accounts::fault;
+use super::client::{PlatformClient, PlatformFailure};
+use super::messages::ServerErrorKind;
+use super::next_step::{APPROVED, DECLINED, FinanceOrder, OrderState, PENDING, WantedOrder};
+use super::settings::{PlatformKeyForm, PlatformPhases, PlatformSettings};
+use super::tables::{self, TableRow};
+use crate::ports::{Fault, Posting};
+
+/// Rows of one page: a hundred KiB, well below a line.
+const ORDERS_PAGE_ROWS: u64 = 500;
+
+/// Finance orders that one search reads, forty pages: whoever has more must let the platform search (`search`).
+const ORDERS_READ_MAX: u64 = 20_000;
+
+/// `tradeType` of finance orders.
+const FINANCE: u8 = 4;
+
+const TRADES: &str = "MngGetTradesByFilter";
+
+/// The orders of the platform as the cashier searches and changes them.
+#[derive(Clone)]
+pub(super) struct FinanceOrders {
+    pub(super) client: PlatformClient,
+    pub(super) settings: Arc<PlatformSettings>,
+    /// A search by `gw_uuid` did not find what is there: the orders of the login are read since.
+    pub(super) uuid_fails: Arc<AtomicBool>,
+}
+
+/// What a search goes by.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum OrderColumn<'v> {
+    Everything,
+    Equals(&'static str, &'v str),
+    UpdatedFrom(&'v str),
+}
+
+/// An order with what a list of postings needs beside it.
+#[derive(Debug, Clone)]
+pub(super) struct ListedOrder {
+    pub(super) order: FinanceOrder,
+    pub(super) update_time: Box<str>,
+    pub(super) gw_order: u64,
+}
+
+impl FinanceOrders {
+    /// The posting as its order must be.
+    pub(super) fn wanted(&self, posting: &Posting) -> WantedOrder {
+        let (key, operation) = (posting.key(), &posting.operation);
+        WantedOrder {
+            uuid: self.uuid_of(&key),
+            key: key.as_str().into(),
+            source: self.settings.source.clone(),
+            login: operation.login,
+            cmd: operation.cmd,
+            amount: operation.amount,
+            recorded: operation.request_order,
+        }
+    }
+
+    fn uuid_of(&self, key: &OperationKey) -> Box<str> {
+        match self.settings.key_form {
+            PlatformKeyForm::Key => key.as_str().into(),
+            PlatformKeyForm::Uuid => uuid_of(key.as_str()),
+        }
+    }
+
+    /// Every order that may be about the posting, by its key and by its recorded number.
+    pub(super) async fn about(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
+        if !self.searches_by_uuid() {
+            return self.of_login(wanted).await;
+        }
+        let by_key = match self.search(OrderColumn::Equals("gw_uuid", &wanted.uuid)).await {
+            Ok(found) => found,
+            Err(PlatformFailure::Answered(error)) if error.kind == ServerErrorKind::Stated => {
+                tracing::warn!(%error, "trading server refused a search by gw_uuid: the orders of the login are read");
+                return self.of_login(wanted).await;
+            }
+            Err(failure) => return Err(fault(failure)),
+        };
+        let mut found = self.read(&by_key)?;
+        if found.is_empty() && wanted.recorded == 0 {
+            // Nothing is made, or said not to be there, by this search alone: an order may have the key in its comment only.
+            return self.of_login(wanted).await;
+        }
+        if wanted.recorded != 0 && !found.iter().any(|order| order.order == wanted.recorded) {
+            let number = wanted.recorded.to_string();
+            let by_number = self.search(OrderColumn::Equals("order", &number)).await.map_err(fault)?;
+            let by_number = self.read(&by_number)?;
+            if by_number.iter().any(|order| order.order == wanted.recorded && wanted.is_about(order)) {
+                tracing::warn!(
+                    order = wanted.recorded,
+                    "trading server does not find an order by its gw_uuid: the orders of the login are read"
+                );
+                self.uuid_fails.store(true, Ordering::SeqCst);
+                return self.of_login(wanted).await;
+            }
+            found.extend(by_number);
+        }
+        Ok(found)
+    }
+
+    fn searches_by_uuid(&self) -> bool {
+        let by_uuid = self.settings.search.as_ref().is_some_and(|search| search.by_uuid);
+        let has_uuid = self.settings.phases == PlatformPhases::Two;
+        by_uuid && has_uuid && !self.uuid_fails.load(Ordering::SeqCst)
+    }
+
+    async fn of_login(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
+        let login = wanted.login.0.to_string();
+        let found = self.search(OrderColumn::Equals("login", &login)).await.map_err(fault)?;
+        self.read(&found)
+    }
+
+    /// Pending orders of our source.
+    pub(super) async fn pending(&self) -> Result<Vec<FinanceOrder>, Fault> {
+        let state = PENDING.to_string();
+        let found = self.search(OrderColumn::Equals("state", &state)).await.map_err(fault)?;
+        let is_ours = |order: &FinanceOrder| {
+            order.state == OrderState::Pending && order.source == self.settings.source && !order.uuid.is_empty()
+        };
+        Ok(self.read(&found)?.into_iter().filter(is_ours).collect())
+    }
+
+    /// Every order with this `gw_uuid`, which belongs to this login.
+    pub(super) async fn siblings(&self, of: &FinanceOrder) -> Result<Vec<FinanceOrder>, Fault> {
+        let login = of.login.0.to_string();
+        if self.searches_by_uuid() {
+            match self.search(OrderColumn::Equals("gw_uuid", &of.uuid)).await {
+                Ok(found) => return self.read(&found),
+                Err(PlatformFailure::Answered(_)) => {}
+                Err(failure) => return Err(fault(failure)),
+            }
+        }
+        let found = self.search(OrderColumn::Equals("login", &login)).await.map_err(fault)?;
+        self.read(&found)
+    }
+
+    /// Orders that changed at this time or later, the oldest first, and whether these are all. Where the platform sorts, no more
+    /// are read than hold so many of ours.
+    pub(super) async fn updated_from(&self, time: &str, ours: usize) -> Result<(Vec<ListedOrder>, bool), Fault> {
+        let column = if time.is_empty() { OrderColumn::Everything } else { OrderColumn::UpdatedFrom(time) };
+        let sorts = self.settings.search.as_ref().is_some_and(|search| !search.order_by.is_empty());
+        if !sorts {
+            let found = self.search(column).await.map_err(fault)?;
+            return Ok((found.iter().map(|row| self.listed(row)).collect::<Result<_, _>>()?, true));
+        }
+        let (mut listed, mut offset) = (Vec::new(), 0_u64);
+        loop {
+            let answer = self.client.call(TRADES, self.question(column, offset)).await.map_err(fault)?;
+            let rows = tables::rows(&answer)?;
+            if rows.is_empty() {
+                return Ok((listed, true));
+            }
+            offset = offset.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
+            for row in &rows {
+                listed.push(self.listed(row)?);
+            }
+            let is_ours = |listed: &&ListedOrder| listed.order.source == self.settings.source;
+            if listed.iter().filter(is_ours).count() > ours || offset >= ORDERS_READ_MAX {
+                return Ok((listed, false));
+            }
+        }
+    }
+
+    /// Reads every page. The platform's conditions are a help alone: what they let through is compared again.
+    async fn search(&self, column: OrderColumn<'_>) -> Result<Vec<TableRow>, PlatformFailure> {
+        let unreadable = |fault: Fault| PlatformFailure::Unknown(fault.what);
+        let mut found: BTreeMap<u64, TableRow> = BTreeMap::new();
+        let mut offset = 0_u64;
+        loop {
+            let answer = self.client.call(TRADES, self.question(column, offset)).await?;
+            let rows = tables::rows(&answer).map_err(unreadable)?;
+            let read = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+            for row in rows {
+                found.insert(row.number("order").map_err(unreadable)?, row);
+            }
+            offset = offset.saturating_add(read);
+            let count = tables::count(&answer)
+                .ok_or_else(|| PlatformFailure::Unknown("a page of orders without count".to_owned()))?;
+            if count > ORDERS_READ_MAX {
+                return Err(PlatformFailure::Unknown(format!(
+                    "a search of finance orders finds {count}, more than {ORDERS_READ_MAX}: set `search`, so that the platform searches"
+                )));
+            }
+            if offset < count && read > 0 {
+                continue;
+            }
+            // Rows that moved between two pages would be missing.
+            let are_all = u64::try_from(found.len()).is_ok_and(|found| found >= count);
+            return if are_all {
+                Ok(found.into_values().collect())
+            } else {
+                Err(PlatformFailure::Unknown("the finance orders changed while they were read".to_owned()))
+            };
+        }
+    }
+
+    fn question(&self, column: OrderColumn<'_>, offset: u64) -> Value {
+        let mut data = Map::new();
+        data.insert("groupFilter".to_owned(), json!(self.settings.group_filter));
+        data.insert("tradeType".to_owned(), json!(FINANCE));
+        data.insert("limit".to_owned(), json!(ORDERS_PAGE_ROWS));
+        data.insert("offset".to_owned(), json!(offset));
+        if let Some(search) = &self.settings.search {
+            let condition = match column {
+                OrderColumn::Everything => None,
+                OrderColumn::Equals(column, value) => Some(search.equals(column, value)),
+                OrderColumn::UpdatedFrom(time) => Some(search.at_least("update_time", time)),
+            };
+            data.extend(condition.map(|condition| (search.field.to_string(), json!(condition))));
+            if !search.order_by.is_empty() {
+                data.insert("orderBy".to_owned(), json!(search.order_by));
+            }
+        }
+        Value::Object(data)
+    }
+
+    fn read(&self, rows: &[TableRow]) -> Result<Vec<FinanceOrder>, Fault> {
+        rows.iter().map(|row| self.order(row)).collect()
+    }
+
+    fn order(&self, row: &TableRow) -> Result<FinanceOrder, Fault> {
+        let text = |name: &str| row.optional_text(name).unwrap_or_default();
+        Ok(FinanceOrder {
+            order: row.number("order")?,
+            login: cashier_core::ids::Login(row.number("login")?),
+            cmd: cmd_of(row.integer("cmd")?),
+            state: self.state_of(row.integer("state")?),
+            amount: row.decimal("profit").or_else(|missing| row.decimal("amount").map_err(|_| missing))?,
+            source: text("gw_source"),
+            uuid: text("gw_uuid"),
+            comment: text("comment"),
+        })
+    }
+
+    fn listed(&self, row: &TableRow) -> Result<ListedOrder, Fault> {
+        let gw_order = row.number("gw_order").unwrap_or_default();
+        Ok(ListedOrder { order: self.order(row)?, update_time: row.text("update_time")?, gw_order })
+    }
+
+    pub(super) fn state_of(&self, number: i64) -> OrderState {
+        match number {
+            PENDING => OrderState::Pending,
+            APPROVED => OrderState::Approved,
+            DECLINED => OrderState::Declined,
+            _ if self.settings.executed_states.contains(&number) => OrderState::Executed,
+            _ if self.settings.declined_states.contains(&number) => OrderState::Declined,
+            _ => OrderState::Unexplained(number),
+        }
+    }
+}
+
+fn cmd_of(number: i64) -> Option<OperationCmd> {
+    [OperationCmd::BalanceIn, OperationCmd::BalanceOut].into_iter().find(|cmd| i64::from(number_of(*cmd)) == number)
+}
+
+pub(super) fn number_of(cmd: OperationCmd) -> u8 {
+    match cmd {
+        OperationCmd::BalanceIn => 6,
+        OperationCmd::BalanceOut => 8,
+    }
+}
+
+/// A UUID of version 8, made of a key.
+fn uuid_of(key: &str) -> Box<str> {
+    let digest = Sha256::digest(format!("cashier:{key}"));
+    let number = digest.iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    let marked = number & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62;
+    let hex = format!("{marked:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default());
+    parts.join("-").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_uuid_of_version_8() {
+        let (one, other) = (uuid_of("d0123456789abcdefghj:1"), uuid_of("d0123456789abcdefghj:2"));
+        assert_ne!(one, other);
+        for uuid in [&one, &other] {
+            let parts: Vec<&str> = uuid.split('-').collect();
+            assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "{uuid}");
+            assert!(parts[2].starts_with('8') && "89ab".contains(&parts[3][..1]), "{uuid}");
+        }
+        assert_eq!(&*one, "56c6f448-abc1-8c40-bd77-87771720fd3b");
+    }
+
+    #[test]
+    fn commands_have_the_numbers_of_the_platform() {
+        assert_eq!(
+            [5, 6, 7, 8].map(cmd_of),
+            [None, Some(OperationCmd::BalanceIn), None, Some(OperationCmd::BalanceOut)]
+        );
+    }
+}
