@@ -3,6 +3,7 @@
 //! wire, of an import file or of the settings; those declare theirs with [`request!`], [`answer!`] and [`described!`].
 
 pub mod schema;
+pub(crate) mod text;
 #[cfg(test)]
 pub(crate) mod validation;
 

@@ -11,9 +11,11 @@
 )]
 
 pub mod artifacts;
+pub mod call_clock;
 pub mod cashier_process;
 pub mod clock;
 pub mod customer;
+pub mod cutting_proxy;
 pub mod deployment;
 pub mod faulty_trading;
 pub mod http;
@@ -23,6 +25,7 @@ pub mod plugin_host;
 pub mod published;
 pub mod python;
 pub mod raw_http;
+pub mod reference_server;
 pub mod roster;
 pub mod sandbox;
 pub mod signing;

@@ -20,6 +20,7 @@ mod signals;
 mod terminal;
 mod token;
 mod trading;
+mod trading_check;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -61,7 +62,7 @@ enum CliCommand {
     /// The two databases as a pair.
     #[command(subcommand)]
     Db(db::DbCommand),
-    /// The embedded trading server.
+    /// The trading servers.
     #[command(subcommand)]
     Trading(trading::TradingCommand),
     /// One customer, on a stopped server.

@@ -6,7 +6,7 @@ use super::terminal::{CliError, print_line};
 use crate::http::openapi;
 use crate::json_object::{Described, Schema};
 use crate::settings::SettingsFile;
-use crate::{manager, wire};
+use crate::{manager, trading, wire};
 
 /// How a schema begins: with the version of JSON Schema that it is written in.
 const DRAFT: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","#;
@@ -14,7 +14,8 @@ const DRAFT: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema"
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
     /// One schema, such as deposit.request or MngGetCashierTransaction.answer, or the OpenAPI document of a listener:
-    /// openapi.customer, openapi.manager or openapi.watch; without it all schemas by name.
+    /// openapi.customer, openapi.manager or openapi.watch, or of a broker's own trading server: openapi.trading_server;
+    /// without it all schemas by name.
     name: Option<String>,
 }
 
@@ -30,9 +31,12 @@ pub fn schemas() -> Vec<(String, Schema)> {
 }
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<(), CliError> {
-    let document = args.name.as_deref().and_then(|name| openapi::of(name.strip_prefix("openapi.")?));
+    let document = args.name.as_deref().and_then(|name| match name.strip_prefix("openapi.")? {
+        "trading_server" => Some(trading::http::openapi::document()),
+        listener => openapi::of(listener),
+    });
     if let Some(document) = document {
-        print_line(&document);
+        print_line(document.trim_end());
         return Ok(());
     }
     let mut known = schemas();

@@ -12,6 +12,7 @@ use super::manager_client::{KEY_NEEDED, NOT_REACHED};
 use super::roster_client;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
+use super::trading_check::{self, CheckArgs};
 use crate::ports::{Fault, FaultKind};
 use crate::trading::embedded::Embedded;
 use crate::trading::import;
@@ -32,6 +33,9 @@ pub(super) enum TradingCommand {
         #[arg(long, value_name = "FOLDER")]
         bases: Option<PathBuf>,
     },
+    /// Ask a trading server of your own whether it keeps the protocol of docs/trading-server.md; the exit code is 1 where it does
+    /// not.
+    Check(CheckArgs),
     /// List the accounts that were changed outside the cashier, or decide about one: the balance that was found becomes its
     /// balance. The server must not be running on the same folder.
     Accept {
@@ -63,6 +67,7 @@ pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
             print_line(report.to_string().trim_end());
             Ok(())
         }
+        TradingCommand::Check(args) => trading_check::check(args),
         TradingCommand::Accept { login, put_back, settings, bases } => {
             let folder = bases::existing(bases.as_ref(), settings, &[bases::POSTINGS])?;
             bases::check_release(&folder, &[bases::BOOKS, bases::POSTINGS])?;

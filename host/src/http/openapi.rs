@@ -4,7 +4,6 @@
 
 mod messages;
 mod operations;
-mod text;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -14,11 +13,11 @@ use http::Method;
 
 pub(super) use self::operations::PATH;
 use self::operations::{OPERATIONS, Operation};
-use self::text::{array, members, quoted};
 use crate::http::reply::Reply;
 use crate::http::route::Route;
 use crate::json_object::Schema;
 use crate::json_object::schema::{kind, text, with};
+use crate::json_object::text::{array, members, quoted};
 use crate::wire;
 
 /// The listeners, each with what its document says of it.

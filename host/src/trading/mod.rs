@@ -5,6 +5,7 @@ mod account_kinds;
 mod books;
 mod contested;
 pub mod embedded;
+pub mod http;
 pub mod import;
 mod jobs;
 mod load;

@@ -52,7 +52,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("process", &[]),
     ("reload_signal", &[]),
     ("circuit_breaker", &[]),
-    ("trading", &["circuit_breaker", "ports", "private_files", "lock", "json_object", "text_file", "wire"]),
+    ("trading", &["circuit_breaker", "ports", "private_files", "lock", "json_object", "text_file", "web_url", "wire"]),
     // The books of the ledger, copied beside the database for the next start.
     ("books_image", &["ledger", "strand", "ports"]),
     // Both databases of `bases`, compared and copied.

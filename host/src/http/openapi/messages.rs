@@ -4,8 +4,8 @@
 use cashier_core::refusal::RefusalCode;
 use cashier_core::rights::SESSIONS;
 
-use super::text::{array, members, quoted, reference};
 use crate::json_object::schema::{one_of, with};
+use crate::json_object::text::{array, members, quoted, reference};
 use crate::json_object::{Described, Object, Schema};
 use crate::manager::COMMANDS;
 use crate::manager::command::{COMMON_ERRORS, Command, Effect};

@@ -7,9 +7,9 @@ use cashier_core::lengths::IDEMPOTENCY_KEY_LENGTH_MAX;
 use cashier_core::refusal::RefusalCode;
 
 use super::messages;
-use super::text::{members, quoted, reference};
 use crate::json_object::Schema;
 use crate::json_object::schema::{kind, one_of, text, whole, with};
+use crate::json_object::text::{members, quoted, reference};
 use crate::wire::filter::OPERATORS;
 
 /// Where each listener describes itself.

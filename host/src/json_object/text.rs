@@ -1,23 +1,23 @@
-//! JSON text of a document, with its members in the order in which they are given. It knows no operation.
+//! JSON text of a document, with its members in the order in which they are given. It knows no operation and no schema.
 
 /// A JSON string.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
 /// A JSON object.
-pub(super) fn members<N: AsRef<str>>(members: impl IntoIterator<Item = (N, String)>) -> String {
+pub(crate) fn members<N: AsRef<str>>(members: impl IntoIterator<Item = (N, String)>) -> String {
     let written: Vec<String> =
         members.into_iter().map(|(name, json)| format!("{}:{json}", quoted(name.as_ref()))).collect();
     format!("{{{}}}", written.join(","))
 }
 
 /// A JSON array.
-pub(super) fn array(items: impl IntoIterator<Item = String>) -> String {
+pub(crate) fn array(items: impl IntoIterator<Item = String>) -> String {
     format!("[{}]", items.into_iter().collect::<Vec<_>>().join(","))
 }
 
 /// A reference to a schema of the document.
-pub(super) fn reference(name: &str) -> String {
+pub(crate) fn reference(name: &str) -> String {
     format!(r##"{{"$ref":"#/components/schemas/{name}"}}"##)
 }

@@ -1,0 +1,72 @@
+//! `cashier trading check`: asks a broker's own trading server whether it keeps the protocol, and prints a line for each promise.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cashier_core::ids::{CustomerId, ID_MAX, Login};
+use cashier_core::money::Currency;
+use clap::Args;
+
+use super::serve;
+use super::terminal::{CliError, print_line};
+use crate::system::{SystemClock, SystemEntropy};
+use crate::trading::http::{self, CheckedAccount, HttpServerSettings, PromiseLine, SigningSecrets};
+
+/// The account is posted to: take a test copy of the server, whose postings no cashier compares with its books.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// The URL of the trading server, as the settings would have it.
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// The file with its secrets: `whsec_…`, one a line.
+    #[arg(long, value_name = "FILE")]
+    secret_file: PathBuf,
+    /// A test account. Its balance is the same afterwards.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=ID_MAX))]
+    login: u64,
+    /// The customer who owns it.
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..=ID_MAX))]
+    customer: u64,
+    /// The currency that it must have; by default the one that the server states.
+    #[arg(long, value_name = "CODE", value_parser = currency)]
+    currency: Option<Currency>,
+    /// Trust the certificates of this PEM file instead of the public roots.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Allow plain HTTP to another machine.
+    #[arg(long)]
+    plain_http: bool,
+}
+
+fn currency(code: &str) -> Result<Currency, &'static str> {
+    Currency::from_code(code).ok_or("is no currency code such as USD")
+}
+
+pub(super) fn check(args: &CheckArgs) -> Result<(), CliError> {
+    let secrets = SigningSecrets::read(&args.secret_file).map_err(CliError)?;
+    let settings = HttpServerSettings {
+        url: args.server.as_str().into(),
+        secrets,
+        ca_file: args.ca_file.clone(),
+        plain_http_allowed: args.plain_http,
+        instance: None,
+    };
+    let account =
+        CheckedAccount { login: Login(args.login), customer: CustomerId(args.customer), currency: args.currency };
+    let checking = http::check(settings, account, Arc::new(SystemClock::new()), Arc::new(SystemEntropy));
+    let lines = serve::runtime()?.block_on(checking)?;
+    let failed = lines.iter().filter(|line| line.problem.is_some()).count();
+    lines.iter().for_each(|line| print_line(&row(line)));
+    if failed == 0 {
+        print_line(&format!("{} promises are kept", lines.len()));
+        return Ok(());
+    }
+    Err(CliError(format!("{failed} of {} promises are broken", lines.len())))
+}
+
+fn row(line: &PromiseLine) -> String {
+    match &line.problem {
+        None => format!("kept    {}", line.promise),
+        Some(problem) => format!("BROKEN  {}\n        {problem}", line.promise),
+    }
+}

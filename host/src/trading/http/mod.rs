@@ -1,0 +1,208 @@
+//! A broker's own trading server over HTTP and JSON (docs/trading-server.md): one URL, signed both ways, every call a described
+//! type, every posting under our key. Without a proven answer the outcome of a posting is unknown. It knows no transaction.
+
+pub mod answers;
+mod calling;
+mod conformance;
+pub mod openapi;
+mod reading;
+pub mod requests;
+mod signature;
+#[cfg(test)]
+mod tests;
+mod transport;
+pub mod values;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::account::{AccountFacts, Customer, Group};
+use cashier_core::conversion::StatedRate;
+use cashier_core::ids::{CustomerId, Login};
+use cashier_core::money::Currency;
+use cashier_core::operation::PostingOutcome;
+use cashier_core::reason::ReasonCode;
+use futures_util::future::BoxFuture;
+
+use self::answers::{
+    AccountAnswer, GroupsAnswer, PostingsAnswer, RateAnswer, StatedCustomer, read_health, read_only, read_or_none,
+};
+use self::calling::{Caller, Repeat, UnansweredCall, encoded};
+pub use self::conformance::{CheckedAccount, PromiseLine, check};
+use self::reading::KeyOutcome;
+use self::requests::{
+    AccountRequest, CustomerRequest, FindRequest, GroupsRequest, HealthRequest, PostRequest, PostingsRequest,
+    RateRequest, VoidRequest,
+};
+pub use self::signature::SigningSecrets;
+use self::transport::Transport;
+use crate::ports::{Clock, Durable, Entropy, Fault, PostStep, Posting, Voiding};
+use crate::trading::remote::{PostingsPage, RemoteServer};
+
+/// Postings asked for at once; a page of them is some 300 KiB.
+const PAGE_POSTINGS_MAX: usize = 500;
+
+/// How long a state is believed without a call: whoever asks for it then has the server asked.
+const STATE_SECONDS: Duration = Duration::from_secs(10);
+
+/// Where a server is, and how both sides know each other.
+#[derive(Clone)]
+pub struct HttpServerSettings {
+    pub url: Box<str>,
+    pub secrets: SigningSecrets,
+    /// The certificates that are trusted instead of the public roots.
+    pub ca_file: Option<PathBuf>,
+    /// Plain HTTP to another machine.
+    pub plain_http_allowed: bool,
+    /// Which database of postings it must have; learned at the first call where it is not given.
+    pub instance: Option<Box<str>>,
+}
+
+/// The adapter of one server.
+pub struct HttpTradingServer(Arc<Caller>);
+
+impl HttpTradingServer {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// The URL or the file of certificates is not usable.
+    pub fn open(settings: HttpServerSettings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, Fault> {
+        let HttpServerSettings { url, secrets, ca_file, plain_http_allowed, instance } = settings;
+        if instance.as_deref().is_some_and(|instance| instance.is_empty() || !values::is_mark(instance)) {
+            return Err(Fault::new("the instance of the trading server has 1 to 64 of A-Z a-z 0-9 - _"));
+        }
+        let transport = Transport::open(&url, ca_file, plain_http_allowed)?;
+        Ok(Self(Arc::new(Caller::new(transport, secrets, instance, clock, entropy))))
+    }
+
+    /// What is recorded under a key after a call about it.
+    fn of_key(
+        &self,
+        name: &'static str,
+        repeat: Repeat,
+        posting: Posting,
+        body: impl Fn(&str, &Posting) -> bytes::Bytes + Send + Sync + 'static,
+    ) -> BoxFuture<'static, Result<KeyOutcome, UnansweredCall>> {
+        let caller = Arc::clone(&self.0);
+        Box::pin(async move {
+            let (key, posting) = (posting.key(), &posting);
+            let read = |answer: &[u8]| reading::key_outcome(answer, &key);
+            caller.call(name, repeat, |instance| body(instance, posting), read).await
+        })
+    }
+}
+
+impl RemoteServer for HttpTradingServer {
+    fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
+        let caller = Arc::clone(&self.0);
+        Box::pin(async move {
+            let read = |answer: &[u8]| {
+                let stated = read_or_none::<AccountAnswer>(answer)?;
+                stated.map(|stated| reading::account(stated, login)).transpose()
+            };
+            let body = |instance: &str| encoded(&AccountRequest::new(instance, login));
+            Ok(caller.call("account", Repeat::Question, body, read).await?)
+        })
+    }
+
+    fn groups(&self) -> BoxFuture<'static, Result<Vec<Group>, Fault>> {
+        let caller = Arc::clone(&self.0);
+        Box::pin(async move {
+            let read = |answer: &[u8]| read_only::<GroupsAnswer>(answer).map(reading::groups);
+            let body = |instance: &str| encoded(&GroupsRequest::new(instance));
+            Ok(caller.call("groups", Repeat::Question, body, read).await?)
+        })
+    }
+
+    fn customer(&self, customer: CustomerId) -> BoxFuture<'static, Result<Option<Customer>, Fault>> {
+        let caller = Arc::clone(&self.0);
+        Box::pin(async move {
+            let read = |answer: &[u8]| {
+                let stated = read_or_none::<StatedCustomer>(answer)?;
+                stated.map(|stated| reading::customer(stated.customer.0, customer)).transpose()
+            };
+            let body = |instance: &str| encoded(&CustomerRequest::new(instance, customer));
+            Ok(caller.call("customer", Repeat::Question, body, read).await?)
+        })
+    }
+
+    fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostStep> {
+        let body = |instance: &str, posting: &Posting| encoded(&PostRequest::new(instance, posting));
+        let posted = self.of_key("post", Repeat::Never, posting.into_inner(), body);
+        Box::pin(async move {
+            match posted.await {
+                Ok(KeyOutcome::Known(outcome)) => PostStep::Done(outcome),
+                Err(failure) if failure.not_sent => PostStep::NotSent,
+                // `none` is no answer to a posting.
+                Ok(KeyOutcome::Unknown) | Err(_) => PostStep::Done(PostingOutcome::Unknown),
+            }
+        })
+    }
+
+    fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+        let body = |instance: &str, posting: &Posting| encoded(&FindRequest::new(instance, posting));
+        let found = self.of_key("find", Repeat::Question, posting.clone(), body);
+        Box::pin(async move { Ok(found.await?.known()) })
+    }
+
+    fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {
+        let body =
+            move |instance: &str, posting: &Posting| encoded(&VoidRequest::new(instance, posting, reason.name()));
+        let voided = self.of_key("void", Repeat::Never, posting.into_inner(), body);
+        Box::pin(async move {
+            let outcome = voided.await?.known();
+            outcome.map(Voiding::Settled).ok_or_else(|| Fault::new("it answered none to a request to void a key"))
+        })
+    }
+
+    fn keyed_by_operation(&self) -> bool {
+        true
+    }
+
+    fn rate(&self, from: Currency, to: Currency) -> BoxFuture<'static, Result<Option<StatedRate>, Fault>> {
+        let caller = Arc::clone(&self.0);
+        Box::pin(async move {
+            let read = |answer: &[u8]| {
+                let stated = read_or_none::<RateAnswer>(answer)?;
+                stated.map(|stated| reading::rate(stated, from, to)).transpose()
+            };
+            let body = |instance: &str| encoded(&RateRequest::new(instance, from.code(), to.code()));
+            Ok(caller.call("rate", Repeat::Question, body, read).await?)
+        })
+    }
+
+    fn postings(&self, after: Box<str>, limit: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>> {
+        let caller = Arc::clone(&self.0);
+        let limit = u32::try_from(limit.clamp(1, PAGE_POSTINGS_MAX)).unwrap_or(1);
+        Box::pin(async move {
+            let read = |answer: &[u8]| reading::postings(read_only::<PostingsAnswer>(answer)?, &after);
+            let body = |instance: &str| encoded(&PostingsRequest::new(instance, &after, limit));
+            Ok(caller.call("postings", Repeat::Question, body, read).await?)
+        })
+    }
+
+    /// How the last call ended. Where none did for a while, the server is asked, and the next one knows.
+    fn health(&self) -> Result<(), Fault> {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && self.0.is_stale(STATE_SECONDS)
+        {
+            let caller = Arc::clone(&self.0);
+            runtime.spawn(async move { drop(ask_health(&caller).await) });
+        }
+        self.0.problem().map_or(Ok(()), |problem| Err(Fault::new(problem)))
+    }
+}
+
+/// Asks whether postings can be made now.
+async fn ask_health(caller: &Caller) -> Result<(), Fault> {
+    let body = |instance: &str| encoded(&HealthRequest::new(instance));
+    match caller.call("health", Repeat::Question, body, read_health).await? {
+        Ok(()) => Ok(()),
+        Err(words) => {
+            let problem = format!("it takes no postings now: {words}");
+            caller.note_problem(problem.clone());
+            Err(Fault::new(problem))
+        }
+    }
+}

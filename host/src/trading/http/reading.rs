@@ -1,0 +1,164 @@
+//! What a proven answer means to the cashier: each is compared with what was asked, and one that is about something else is none.
+//! It sends nothing.
+
+use cashier_core::account::{Account, AccountFacts, Customer, Group};
+use cashier_core::conversion::StatedRate;
+use cashier_core::ids::{CustomerId, Login, OperationId, ServerName, TransactionId};
+use cashier_core::money::Currency;
+use cashier_core::operation::{OperationKey, PostingOutcome};
+use cashier_core::reason::ReasonCode;
+use cashier_core::reconcile::FoundPosting;
+
+use super::answers::{
+    AccountAnswer, GroupsAnswer, KeyAnswer, PostingsAnswer, RateAnswer, RecordedPosting, read_key_answer,
+};
+use crate::trading::remote::PostingsPage;
+use crate::wire::roster::{CustomerEntry, GroupEntry};
+
+/// What the server has under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum KeyOutcome {
+    Known(PostingOutcome),
+    /// It never received it.
+    Unknown,
+}
+
+impl KeyOutcome {
+    pub(super) fn known(self) -> Option<PostingOutcome> {
+        match self {
+            Self::Known(outcome) => Some(outcome),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// Reads the answer about a key, which must name it.
+pub(super) fn key_outcome(answer: &[u8], asked: &OperationKey) -> Result<KeyOutcome, String> {
+    let (key, outcome) = match read_key_answer(answer)? {
+        KeyAnswer::Posted(posted) => (posted.key, KeyOutcome::Known(PostingOutcome::posted(posted.order.0))),
+        KeyAnswer::Refused(refused) => {
+            let reason = taken_reason(&refused.reason.0)?;
+            if let Some(words) = refused.message {
+                tracing::info!(key = %asked, %reason, words = &*words.0, "trading server refused a posting");
+            }
+            (refused.key, KeyOutcome::Known(PostingOutcome::Refused { reason }))
+        }
+        KeyAnswer::Conflict(conflict) => (conflict.key, KeyOutcome::Known(PostingOutcome::Conflict)),
+        KeyAnswer::None(none) => (none.key, KeyOutcome::Unknown),
+    };
+    if key.0 == *asked { Ok(outcome) } else { Err("the answer is about another key".to_owned()) }
+}
+
+/// A reason of a refusal: of the protocol's, of those that keys are voided with, or of the server's own. A code of ours that means
+/// something else would be acted upon.
+fn taken_reason(code: &str) -> Result<Box<str>, String> {
+    match ReasonCode::from_name(code) {
+        None
+        | Some(
+            ReasonCode::InvalidAmount
+            | ReasonCode::AccountNotFound
+            | ReasonCode::OwnerMismatch
+            | ReasonCode::CurrencyMismatch
+            | ReasonCode::SandboxOnRealAccount
+            | ReasonCode::LiveOnDemoAccount
+            | ReasonCode::AccountDisabled
+            | ReasonCode::InsufficientBalance
+            | ReasonCode::Withheld
+            | ReasonCode::ConfirmedAbsent,
+        ) => Ok(code.into()),
+        Some(other) => Err(format!("the answer refuses with {other}, which is no reason of a trading server")),
+    }
+}
+
+pub(super) fn customer(stated: CustomerEntry, asked: CustomerId) -> Result<Customer, String> {
+    let customer = of_entry(stated);
+    if customer.customer_id == asked { Ok(customer) } else { Err("the answer is about another customer".to_owned()) }
+}
+
+fn of_entry(stated: CustomerEntry) -> Customer {
+    Customer {
+        customer_id: CustomerId(stated.customer_id.0),
+        country: stated.country.0,
+        brand: stated.brand.0,
+        status: stated.status.0,
+        deposit_allowed: stated.deposit_allowed.0,
+        withdrawal_allowed: stated.withdrawal_allowed.0,
+    }
+}
+
+fn group(stated: GroupEntry) -> Group {
+    Group {
+        group: stated.group.0,
+        brand: stated.brand.0,
+        currency: stated.currency.0,
+        account_mode: stated.account_mode.0,
+        enabled: stated.enable.0,
+    }
+}
+
+pub(super) fn groups(stated: GroupsAnswer) -> Vec<Group> {
+    stated.groups.0.into_iter().map(group).collect()
+}
+
+/// Account, customer and group, which must belong together.
+pub(super) fn account(stated: AccountAnswer, asked: Login) -> Result<AccountFacts, String> {
+    let AccountAnswer { account, customer, group: of_group, .. } = stated;
+    let (account, customer, group) = (account.0, of_entry(customer.0), group(of_group.0));
+    if account.login.0 != asked.0 {
+        return Err("the answer is about another login".to_owned());
+    }
+    if account.customer_id.0 != customer.customer_id.0 || account.group.0 != group.group {
+        return Err("account, customer and group of the answer do not belong together".to_owned());
+    }
+    let balance = account.balance.rounded_down(group.currency).map_err(|error| format!("account.balance {error}"))?;
+    let account = Account {
+        login: asked,
+        customer_id: customer.customer_id,
+        group: group.group.clone(),
+        enabled: account.enable.0,
+        balance,
+    };
+    Ok(AccountFacts { customer, account, group, server: ServerName::default(), age_seconds: 0 })
+}
+
+pub(super) fn rate(stated: RateAnswer, from: Currency, to: Currency) -> Result<StatedRate, String> {
+    if (stated.from.0, stated.to.0) != (from, to) {
+        return Err("the answer is about other currencies".to_owned());
+    }
+    Ok(StatedRate { rate: stated.rate.0, time: stated.time.0, source: stated.source.0 })
+}
+
+/// A page of postings, which must lead on.
+pub(super) fn postings(stated: PostingsAnswer, after: &str) -> Result<PostingsPage, String> {
+    let PostingsAnswer { postings, next, more, .. } = stated;
+    if more.0 && (*next.0 == *after || postings.0.is_empty()) {
+        return Err("the answer says that more follows, and leads no further".to_owned());
+    }
+    let postings = postings.0.into_iter().map(found).collect::<Result<_, _>>()?;
+    Ok(PostingsPage { postings, next: if more.0 { next.0 } else { Box::default() } })
+}
+
+fn found(recorded: RecordedPosting) -> Result<FoundPosting, String> {
+    let RecordedPosting { result, order, reason, posting } = recorded;
+    let posting = posting.0;
+    let key = posting.key.0;
+    let outcome = match (result.0, order, reason) {
+        (true, Some(order), _) => PostingOutcome::posted(order.0),
+        (false, _, Some(reason)) => PostingOutcome::Refused { reason: reason.0 },
+        (true, None, _) => return Err(format!("the posting {key} has no order")),
+        (false, _, None) => return Err(format!("the posting {key} has no reason")),
+    };
+    let amount = posting.amount.exact(posting.currency.0).map_err(|error| format!("the amount of {key} {error}"))?;
+    Ok(FoundPosting {
+        operation_id: OperationId(posting.operation_id.0),
+        transaction_id: TransactionId(posting.transaction_id.0),
+        customer_id: CustomerId(posting.customer_id.0),
+        login: Login(posting.login.0),
+        cmd: posting.cmd.0,
+        reason: posting.purpose.0,
+        amount,
+        created_time: posting.created_time.0,
+        outcome,
+        key,
+    })
+}

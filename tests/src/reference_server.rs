@@ -1,0 +1,100 @@
+//! The reference trading server of the pages, run as it is: docs/examples/trading_server/trading_server.py.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// The secret of both sides.
+pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A demo account of customer 5 with 100.25 USD.
+pub const LOGIN: u64 = 2_000_009;
+pub const OPENING_MINOR: i64 = 10_025;
+
+const ROSTER: &str = r#"{
+  "groups": [{"group": "demo-usd", "brand": "ion4", "currency": "USD", "account_mode": 0, "enable": 1}],
+  "customers": [{"customer_id": 5, "country": "DE", "brand": "ion4", "status": 0, "deposit_allowed": 1, "withdrawal_allowed": 1}],
+  "accounts": [{"login": 2000009, "customer_id": 5, "group": "demo-usd", "enable": 1, "balance": 100.25}],
+  "rates": [{"from": "EUR", "to": "USD", "rate": "1.0842", "time": 1779270000, "source": "desk"}]
+}"#;
+
+/// A running reference server; killed when dropped.
+pub struct ReferenceServer {
+    folder: tempfile::TempDir,
+    script: PathBuf,
+    child: Child,
+    port: u16,
+}
+
+impl ReferenceServer {
+    /// # Errors
+    /// What is missing.
+    pub fn start() -> Result<Self, String> {
+        Self::start_with(|script| script)
+    }
+
+    /// The same with a changed script.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn start_with(change: impl FnOnce(String) -> String) -> Result<Self, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/trading_server/trading_server.py");
+        let script = folder.path().join("trading_server.py");
+        let text = std::fs::read_to_string(&original).expect("the script");
+        std::fs::write(&script, change(text)).expect("a folder of its own");
+        std::fs::write(folder.path().join("roster.json"), ROSTER).expect("a folder of its own");
+        std::fs::write(folder.path().join("secret"), format!("{SECRET}\n")).expect("a folder of its own");
+        let (child, port) = run(&script, folder.path(), 0)?;
+        Ok(Self { folder, script, child, port })
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn secret_file(&self) -> PathBuf {
+        self.folder.path().join("secret")
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Its database is gone.
+    pub fn forget(&self) {
+        for file in ["trading.sqlite", "trading.sqlite-wal", "trading.sqlite-shm"] {
+            // A closed database has no other files.
+            let _ = std::fs::remove_file(self.folder.path().join(file));
+        }
+    }
+
+    /// Starts it again over the same database, at the same port.
+    pub fn restart(&mut self) {
+        self.kill();
+        let (child, port) = run(&self.script, self.folder.path(), self.port).expect("it ran before");
+        (self.child, self.port) = (child, port);
+    }
+}
+
+impl Drop for ReferenceServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn run(script: &Path, folder: &Path, port: u16) -> Result<(Child, u16), String> {
+    let mut command = Command::new("python3");
+    command.arg(script).args(["--listen", &format!("127.0.0.1:{port}")]);
+    command.args(["--roster", "roster.json", "--database", "trading.sqlite", "--secret-file", "secret"]);
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|_| "no python3".to_owned())?;
+    let mut line = String::new();
+    let output = child.stdout.take().expect("it is piped");
+    BufReader::new(output).read_line(&mut line).expect("a line");
+    let port = line.trim().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    Ok((child, port.unwrap_or_else(|| panic!("the reference server did not start: {line}"))))
+}
