@@ -8,6 +8,7 @@ mod offline;
 mod open_files;
 mod retention;
 mod tls_files;
+mod trading;
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -23,6 +24,7 @@ pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
 pub use self::offline::{audit_head, check_release, erase_customer, reconcile, verify_audit};
+use self::trading::OpenTrading;
 use crate::clock_file::ClockFiles;
 use crate::flows::{
     Cashier, CustomerLimits, NoticeRules, Ports, Rules, approvals, configure, ended_calls, janitor, refusals,
@@ -272,23 +274,30 @@ impl Start {
             self.enter(StartPhase::ComparingDatabases);
             pair::check(&loaded, &trading).await?;
         }
+        let tasks = Arc::new(Tasks::new(Handle::current()));
+        let opened = match self.trading_server.clone() {
+            Some(given) => OpenTrading::given(given),
+            None => {
+                let beside = (&machine, &*tasks as &dyn Spawn, self.settings.strict_key_permissions);
+                OpenTrading::open(&self.settings.trading, &trading, &loaded, beside)?
+            }
+        };
         let (books, configuration) = loaded.split();
         let ledger = Ledger::new(Arc::clone(&strand) as _, watermark, books, Admission::new(Admission::DEFAULT_LIMIT));
 
         self.enter(StartPhase::OpeningModules);
         let modules = open_plugins(&self.settings, &machine, &self.public_url).await?;
         self.enter(StartPhase::OpeningGateways);
-        let Self { settings, trading_server, keys, key_files, public_url, reload, .. } = self;
+        let Self { settings, keys, key_files, public_url, reload, .. } = self;
         let money_modes = MoneyModes {
             allow_sandbox_credit: settings.allow_sandbox_credit.clone().into(),
             allow_live_on_demo: settings.allow_live_on_demo.clone().into(),
         };
         let now = machine.clock.now();
         let snapshot = configure::initial_snapshot(&ledger, &*modules, configuration, money_modes, now).await;
-        let tasks = Arc::new(Tasks::new(Handle::current()));
         let ports = Ports {
             archive,
-            trading: trading_server.unwrap_or_else(|| Arc::clone(&trading) as _),
+            trading: Arc::clone(&opened.port),
             modules,
             clock: Arc::clone(&machine.clock),
             entropy: machine.entropy,
@@ -309,6 +318,9 @@ impl Start {
             return_hosts: settings.return_hosts.into(),
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
+        for task in opened.background(&cashier) {
+            cashier.spawn.background(task);
+        }
         cashier.report_limits();
         configure::report_rows_without_match(&cashier);
         ended_calls::take_over(&cashier).await;

@@ -4,6 +4,7 @@
 
 mod apply;
 pub mod backup;
+pub mod elsewhere;
 pub mod offline;
 #[cfg(test)]
 mod tests;
@@ -59,8 +60,8 @@ async fn adopt(loaded: &Loaded, mark: &BooksMark, trading: &Embedded) -> Result<
 }
 
 async fn is_equal(loaded: &Loaded, mark: &BooksMark, trading: &Embedded) -> Result<bool, Fault> {
-    let mut posted = loaded.posted;
-    for operation in &loaded.unrecorded {
+    let mut posted = loaded.posted.embedded;
+    for operation in loaded.unrecorded.iter().filter(|known| known.server.is_embedded()) {
         let found = trading.outcome(&operation.key).await?;
         if matches!(found, Some(PostingOutcome::Posted { .. })) {
             posted.add(&operation.key, operation.login, operation.minor);

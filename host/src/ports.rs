@@ -22,10 +22,12 @@ use cashier_core::approval::Approval;
 use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
-use cashier_core::digest::PostedDigest;
+use cashier_core::digest::PostedTotals;
 use cashier_core::explanation::PaymentHistory;
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
-use cashier_core::ids::{ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, Reference, Seq, TransactionId};
+use cashier_core::ids::{
+    ConfigId, CustomerId, EventId, Login, ManagerId, NoticeId, Reference, Seq, ServerName, TransactionId,
+};
 use cashier_core::money::Money;
 use cashier_core::notice::{ProviderEvent, ReceivingConfig, StatedAmount, UnreadableNotice, Update};
 use cashier_core::operation::OperationKey;
@@ -138,7 +140,7 @@ pub struct Loaded {
     /// Made once, with the database; distinguishes these books from all others.
     pub identity: Box<str>,
     /// Over the operations that were posted.
-    pub posted: PostedDigest,
+    pub posted: PostedTotals,
     /// The operations without a recorded outcome.
     pub unrecorded: Vec<UnrecordedOperation>,
     /// The books were made from their image and the rows that changed since.
@@ -148,6 +150,7 @@ pub struct Loaded {
 /// An operation that was planned, and may have been posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnrecordedOperation {
+    pub server: ServerName,
     pub key: OperationKey,
     pub login: Login,
     pub minor: i64,

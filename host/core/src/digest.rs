@@ -2,8 +2,13 @@
 //! any order, each posting counted once. It guards against files of different moments, not against an attacker who writes
 //! them. It reads no rows.
 
-use crate::ids::Login;
-use crate::operation::OperationKey;
+use std::collections::BTreeMap;
+
+use crate::ids::{Login, ServerName};
+use crate::operation::{BalanceOperation, OperationKey};
+use crate::status::OperationStatus;
+use crate::time::UnixTime;
+use crate::transaction::Transaction;
 
 /// The FNV-1a parameters for 128 bits: a stored digest must not depend on the build, and no input is chosen by others.
 const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
@@ -27,6 +32,51 @@ impl PostedDigest {
     pub fn remove(&mut self, key: &OperationKey, login: Login, minor: i64) {
         self.count = self.count.saturating_sub(1);
         self.sum = self.sum.wrapping_sub(hash(key, login, minor));
+    }
+}
+
+/// What the books have as posted, for the comparison with each trading server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PostedTotals {
+    /// Over the operations of the embedded server.
+    pub embedded: PostedDigest,
+    pub elsewhere: BTreeMap<ServerName, ServerTotal>,
+}
+
+/// What the books have as posted at a server elsewhere, which knows no digest of ours.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerTotal {
+    pub count: u64,
+    /// The operation that was recorded as posted last. After one was found lost it may be that one.
+    pub newest: Option<(UnixTime, OperationKey)>,
+}
+
+impl PostedTotals {
+    /// Adds an operation of this transaction, once, where it is posted.
+    pub fn add(&mut self, transaction: &Transaction, operation: &BalanceOperation) {
+        if operation.status != OperationStatus::Posted {
+            return;
+        }
+        let key = OperationKey::of(&transaction.reference, operation);
+        if transaction.server.is_embedded() {
+            return self.embedded.add(&key, operation.login, operation.amount.minor);
+        }
+        let total = self.elsewhere.entry(transaction.server.clone()).or_default();
+        total.count = total.count.saturating_add(1);
+        total.newest = total.newest.take().max(Some((operation.updated_time, key)));
+    }
+
+    /// Takes out an operation that was added.
+    pub fn remove(&mut self, transaction: &Transaction, operation: &BalanceOperation) {
+        if operation.status != OperationStatus::Posted {
+            return;
+        }
+        if transaction.server.is_embedded() {
+            let key = OperationKey::of(&transaction.reference, operation);
+            self.embedded.remove(&key, operation.login, operation.amount.minor);
+        } else if let Some(total) = self.elsewhere.get_mut(&transaction.server) {
+            total.count = total.count.saturating_sub(1);
+        }
     }
 }
 

@@ -136,14 +136,20 @@ fn k9_brands_in_lists_are_codes() {
 fn i5_whole_numbers_have_the_documented_range() {
     let page = include_str!("../../../docs/settings.md");
     let table = page.split("\n## cashier.toml").nth(1).unwrap().split("\n## ").next().unwrap();
-    let mut ranges = 0;
-    for row in table.lines().filter(|line| line.starts_with("| `")) {
+    let (mut ranges, mut within) = (0, "");
+    for row in table.lines().filter(|line| line.starts_with("| ")) {
+        if row.starts_with("| Trading key") {
+            within = "[trading]\n";
+        }
+        if !row.starts_with("| `") {
+            continue;
+        }
         let mut cells = row.split(" | ");
         let key = cells.next().unwrap().trim_start_matches("| ").trim_matches('`');
         let Some((below, most)) = cells.nth(1).unwrap().split_once(" to ") else { continue };
         let (Ok(most), least) = (most.parse::<i128>(), below.rsplit(", ").next().unwrap()) else { continue };
         let least: i128 = least.parse().unwrap();
-        let taken = |value: i128| parse(&format!("{key} = {value}")).is_ok();
+        let taken = |value: i128| parse(&format!("{within}{key} = {value}")).is_ok();
         for (value, expected) in [(least, true), (most, true), (least - 1, false), (most + 1, false)] {
             assert_eq!(taken(value), expected, "{key} = {value}");
         }
@@ -151,7 +157,7 @@ fn i5_whole_numbers_have_the_documented_range() {
         assert!(!taken(i128::from(u64::MAX)) && !taken(i128::from(i64::MIN)), "{key}");
         ranges += 1;
     }
-    assert_eq!(ranges, 12, "rows of the page with a range");
+    assert_eq!(ranges, 13, "rows of the page with a range");
 }
 
 #[test]

@@ -301,7 +301,7 @@ groups = ["near"]
             ),
             (
                 "[trading.servers.demo]\nserver = \"embedded\"\ngroups = [\"g\"]",
-                "line 1: trading.servers.demo.server is of a server named embedded like another one",
+                "line 2: trading.servers.demo.server is of a server named embedded like another one",
             ),
             ("[trading.servers.x]\ngroups = [\"g\"]", "line 1: trading.servers.x.server is needed"),
             (

@@ -8,6 +8,7 @@ use cashier_core::money::Currency;
 use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
+use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
@@ -35,6 +36,16 @@ pub trait RemoteServer: Send + Sync {
     }
     /// Postings of the cashier after a cursor, oldest first; an empty cursor is the beginning.
     fn postings(&self, after: Box<str>, limit: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>>;
+    /// How many postings of the cashier it has made in all, where it counts them: by that a start compares it with the books.
+    fn posted_count(&self) -> BoxFuture<'static, Result<Option<u64>, Fault>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+    /// The cursor of [`RemoteServer::postings`] after which everything is that changed at this time or later; empty where it has no
+    /// such cursor.
+    fn cursor_at(&self, time: UnixTime) -> Box<str> {
+        let _ = time;
+        Box::default()
+    }
     /// Tells of accounts that changed, where the protocol pushes it.
     fn changes(&self) -> Option<broadcast::Receiver<AccountChange>> {
         None

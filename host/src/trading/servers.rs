@@ -92,6 +92,23 @@ impl TradingServers {
         tasks
     }
 
+    /// The servers elsewhere, with their names.
+    pub fn elsewhere(&self) -> Vec<(ServerName, Arc<dyn RemoteServer>)> {
+        let remote = |link: &ServerLink| match &link.server {
+            Server::Embedded(_) => None,
+            Server::Remote { server, .. } => Some((link.name.clone(), Arc::clone(server))),
+        };
+        self.links.iter().filter_map(remote).collect()
+    }
+
+    /// Whether the books agree with what a server elsewhere posted: what differs, if anything. Or that could not be found out yet.
+    /// Nothing is posted there before it was.
+    pub fn note_comparison(&self, name: &ServerName, found: Result<Option<String>, &Fault>) {
+        if let Ok(link) = self.link(name) {
+            link.note_comparison(found);
+        }
+    }
+
     /// The embedded server, where it is one of them.
     pub fn embedded(&self) -> Option<&Arc<Embedded>> {
         self.links.iter().find_map(|link| match &link.server {

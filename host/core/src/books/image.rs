@@ -6,10 +6,10 @@
 //! What can be derived from the rows is not in it.
 
 use crate::aggregate::Aggregate;
-use crate::digest::PostedDigest;
+use crate::digest::PostedTotals;
 use crate::ids::TransactionId;
-use crate::operation::{BalanceOperation, OperationKey};
 use crate::status::OperationStatus;
+use crate::time::UnixTime;
 
 use super::hash_index::Slot;
 use super::indexing::reference_hash;
@@ -18,7 +18,7 @@ use super::{Books, row_codec};
 
 /// Raised by whatever changes a block or a packed row: an image of another format is not read. The test of packed rows
 /// fails where they change.
-pub const IMAGE_FORMAT: u32 = 10;
+pub const IMAGE_FORMAT: u32 = 11;
 
 /// Rows in a block. Each is unpacked for what it posted, about a microsecond: a hold stays below half a millisecond.
 const ROWS_PER_BLOCK: Slot = 256;
@@ -52,7 +52,7 @@ pub struct ImageCopy {
     rows: Slot,
     kind: u8,
     next: usize,
-    posted: PostedDigest,
+    posted: PostedTotals,
     /// A row cannot be unpacked.
     has_unreadable: bool,
 }
@@ -71,7 +71,7 @@ impl Books {
             rows: self.rows.next_slot(),
             kind: kind::ROWS,
             next: 0,
-            posted: PostedDigest::default(),
+            posted: PostedTotals::default(),
             has_unreadable: false,
         };
         self.early_operations.is_empty().then_some(copy)
@@ -145,8 +145,7 @@ impl Books {
             }
             kind::END if next == 0 => {
                 put_u32(block, copy.rows);
-                put_u64(block, copy.posted.count);
-                block.extend_from_slice(&copy.posted.sum.to_le_bytes());
+                put_totals(block, &copy.posted);
                 copy.next = 1;
                 true
             }
@@ -171,7 +170,7 @@ impl Books {
                 copy.has_unreadable = true;
                 continue;
             };
-            add_posted(&mut copy.posted, &known);
+            known.operations.iter().for_each(|operation| copy.posted.add(&known.transaction, operation));
             let unsettled = if self.unsettled.contains(&TransactionId(row.id)) { UNSETTLED } else { 0 };
             let unrecorded = if has_unrecorded(&known) { UNRECORDED } else { 0 };
             put_row(block, row, known.transaction.config_id.0, unsettled | unrecorded);
@@ -227,21 +226,22 @@ fn put_u32(block: &mut Vec<u8>, half: u32) {
     block.extend_from_slice(&half.to_le_bytes());
 }
 
-pub(super) fn add_posted(posted: &mut PostedDigest, known: &Aggregate) {
-    posted_of(known).for_each(|(key, operation)| posted.add(&key, operation.login, operation.amount.minor));
+fn put_totals(block: &mut Vec<u8>, posted: &PostedTotals) {
+    put_u64(block, posted.embedded.count);
+    block.extend_from_slice(&posted.embedded.sum.to_le_bytes());
+    put_u32(block, posted.elsewhere.len() as u32);
+    for (server, total) in &posted.elsewhere {
+        put_text(block, server.as_str());
+        put_u64(block, total.count);
+        let (time, key) = total.newest.as_ref().map_or((UnixTime::UNSET, ""), |(time, key)| (*time, key.as_str()));
+        put_u64(block, time.0.cast_unsigned());
+        put_text(block, key);
+    }
 }
 
-pub(super) fn remove_posted(posted: &mut PostedDigest, known: &Aggregate) {
-    posted_of(known).for_each(|(key, operation)| posted.remove(&key, operation.login, operation.amount.minor));
-}
-
-fn posted_of(known: &Aggregate) -> impl Iterator<Item = (OperationKey, &BalanceOperation)> {
-    // What other trading servers have is not compared with the embedded one's postings.
-    let is_posted = |operation: &&BalanceOperation| {
-        known.transaction.server.is_embedded() && operation.status == OperationStatus::Posted
-    };
-    let posted = known.operations.iter().filter(is_posted);
-    posted.map(|operation| (OperationKey::of(&known.transaction.reference, operation), operation))
+fn put_text(block: &mut Vec<u8>, text: &str) {
+    put_u32(block, text.len() as u32);
+    block.extend_from_slice(text.as_bytes());
 }
 
 pub(super) fn has_unrecorded(known: &Aggregate) -> bool {

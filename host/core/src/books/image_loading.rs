@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use crate::aggregate::Aggregate;
 use crate::change::{Change, Counters};
-use crate::digest::PostedDigest;
-use crate::ids::{ConfigId, EventId, Seq, TransactionId};
+use crate::digest::{PostedDigest, PostedTotals, ServerTotal};
+use crate::ids::{ConfigId, EventId, Seq, ServerName, TransactionId};
 use crate::money::Currency;
+use crate::operation::OperationKey;
 use crate::status::TransactionStatus;
 use crate::time::UnixTime;
 use crate::transaction::Transaction;
@@ -15,7 +16,7 @@ use crate::transaction::Transaction;
 use super::Books;
 use super::hash_index::{Slot, SlotIndex};
 use super::heads::{Head, Heads};
-use super::image::{UNRECORDED, UNSETTLED, add_posted, has_unrecorded, kind, remove_posted};
+use super::image::{UNRECORDED, UNSETTLED, has_unrecorded, kind};
 use super::indexing::reference_hash;
 use super::interner::Labels;
 use super::rows::{Chain, NO_ID, NO_SLOT, Row};
@@ -39,14 +40,14 @@ pub struct ImageLoader {
     unsettled: Vec<TransactionId>,
     unrecorded: Vec<TransactionId>,
     /// What the last block states: how many rows there are, and what they posted.
-    end: Option<(Slot, PostedDigest)>,
+    end: Option<(Slot, PostedTotals)>,
 }
 
 /// The books of an image, to which the rows that changed since are applied.
 pub struct LoadedImage {
     pub books: Books,
     /// Over the operations that were posted.
-    pub posted: PostedDigest,
+    pub posted: PostedTotals,
     /// Transactions with an operation without a recorded outcome.
     pub unrecorded: BTreeSet<TransactionId>,
 }
@@ -168,8 +169,8 @@ impl ImageLoader {
                 }
             }
             kind::END => {
-                let (rows, count) = (r.u32()?, r.u64()?);
-                self.end = Some((rows, PostedDigest { count, sum: u128::from_le_bytes(r.array()?) }));
+                let rows = r.u32()?;
+                self.end = Some((rows, r.totals()?));
             }
             _ => return None,
         }
@@ -273,7 +274,7 @@ impl LoadedImage {
             }
         }
         if let Some(before) = &before {
-            remove_posted(&mut self.posted, before);
+            before.operations.iter().for_each(|operation| self.posted.remove(&before.transaction, operation));
         }
         self.books.apply_change(change, Seq(0), &[]);
         match self.books.aggregate(id) {
@@ -285,7 +286,7 @@ impl LoadedImage {
     }
 
     fn note(&mut self, id: TransactionId, after: &Aggregate) {
-        add_posted(&mut self.posted, after);
+        after.operations.iter().for_each(|operation| self.posted.add(&after.transaction, operation));
         if has_unrecorded(after) {
             self.unrecorded.insert(id);
         } else {
@@ -317,6 +318,28 @@ impl<'b> Fields<'b> {
     /// More than any table of 2^32 rows has are refused, because they are reserved.
     fn segments(&mut self) -> Option<usize> {
         self.u32().filter(|count| *count < 1 << 26).map(|count| count as usize)
+    }
+
+    fn text(&mut self) -> Option<&'b str> {
+        let length = self.u32()? as usize;
+        std::str::from_utf8(self.bytes(length)?).ok()
+    }
+
+    /// What [`put_totals`](super::image) wrote.
+    fn totals(&mut self) -> Option<PostedTotals> {
+        let count = self.u64()?;
+        let embedded = PostedDigest { count, sum: u128::from_le_bytes(self.array()?) };
+        let servers = self.u32()?;
+        let elsewhere = (0..servers).map(|_| {
+            let server = ServerName::read(self.text()?)?;
+            let (count, time) = (self.u64()?, UnixTime(self.u64()?.cast_signed()));
+            let newest = match self.text()? {
+                "" => None,
+                key => Some((time, OperationKey::read(key)?)),
+            };
+            Some((server, ServerTotal { count, newest }))
+        });
+        Some(PostedTotals { elsewhere: elsewhere.collect::<Option<_>>()?, embedded })
     }
 
     fn u64(&mut self) -> Option<u64> {

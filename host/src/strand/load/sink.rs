@@ -100,16 +100,18 @@ impl RowSink for Loaded {
 
 /// Takes down what an operation means for the comparison with the embedded trading server.
 fn note(loaded: &mut Loaded, transaction: &Transaction, operation: &BalanceOperation) {
-    if !transaction.server.is_embedded() {
-        return;
-    }
+    loaded.posted.add(transaction, operation);
     let (login, minor) = (operation.login, operation.amount.minor);
     let key = || OperationKey::of(&transaction.reference, operation);
     match operation.status {
-        OperationStatus::Posted => loaded.posted.add(&key(), login, minor),
         OperationStatus::Planned | OperationStatus::Unknown => {
-            loaded.unrecorded.push(UnrecordedOperation { key: key(), login, minor });
+            loaded.unrecorded.push(UnrecordedOperation {
+                server: transaction.server.clone(),
+                key: key(),
+                login,
+                minor,
+            });
         }
-        OperationStatus::Refused => {}
+        OperationStatus::Posted | OperationStatus::Refused => {}
     }
 }

@@ -31,11 +31,25 @@ struct LinkState {
     breaker: CircuitBreaker,
     /// Of the newest call that got no answer, and of the first one in a row.
     failing: Option<(Box<str>, UnixTime)>,
+    comparison: Comparison,
+}
+
+/// Whether the postings of a server elsewhere were compared with the books since the start.
+enum Comparison {
+    /// Not yet: nothing is posted there before, so that the counts of both stand still.
+    Due(Box<str>),
+    Equal,
+    /// What differs, for a person: what is posted is keyed, and goes on.
+    Differs(Box<str>),
 }
 
 impl ServerLink {
     pub(super) fn new(name: ServerName, server: Server, clock: Arc<dyn Clock>) -> Self {
-        let state = Mutex::new(LinkState { breaker: CircuitBreaker::new(), failing: None });
+        let comparison = match &server {
+            Server::Embedded(_) => Comparison::Equal,
+            Server::Remote { .. } => Comparison::Due("the start has only begun".into()),
+        };
+        let state = Mutex::new(LinkState { breaker: CircuitBreaker::new(), failing: None, comparison });
         Self { name, server, clock, state, groups: ArcSwapOption::empty() }
     }
 
@@ -52,7 +66,7 @@ impl ServerLink {
             Server::Embedded(server) => return server.post(posting).await,
             Server::Remote { server, .. } => server,
         };
-        if !self.admits() {
+        if self.awaits_comparison().is_some() || !self.admits() {
             return PostStep::NotSent;
         }
         let step = server.post(posting).await;
@@ -130,8 +144,14 @@ impl ServerLink {
     pub(super) fn reaches(&self) -> Result<(), Fault> {
         match &self.server {
             Server::Embedded(server) => server.readiness(),
-            Server::Remote { server, .. } if self.is_reached() => server.health(),
-            Server::Remote { .. } => Err(self.cut_off()),
+            Server::Remote { .. } if !self.is_reached() => Err(self.cut_off()),
+            Server::Remote { server, .. } => match self.awaits_comparison() {
+                Some(why) => Err(Fault::new(format!(
+                    "postings of trading server {} were not compared with the books yet: {why}",
+                    self.name
+                ))),
+                None => server.health(),
+            },
         }
     }
 
@@ -154,7 +174,26 @@ impl ServerLink {
             problem: problem.or_else(|| failing.map(|(what, _)| what.clone())),
             failing_since: failing.map_or(UnixTime::UNSET, |(_, since)| *since),
             is_cut_off: state.breaker.is_open(),
-            not_compared: None,
+            not_compared: match &state.comparison {
+                Comparison::Equal => None,
+                Comparison::Due(why) | Comparison::Differs(why) => Some(why.clone()),
+            },
+        }
+    }
+
+    /// The comparison with the books ended: what differs, or nothing. Or it could not be made yet, for this reason.
+    pub(super) fn note_comparison(&self, found: Result<Option<String>, &Fault>) {
+        self.lock().comparison = match found {
+            Ok(None) => Comparison::Equal,
+            Ok(Some(differs)) => Comparison::Differs(differs.into()),
+            Err(fault) => Comparison::Due(fault.to_string().into()),
+        };
+    }
+
+    fn awaits_comparison(&self) -> Option<Box<str>> {
+        match &self.lock().comparison {
+            Comparison::Due(why) => Some(why.clone()),
+            Comparison::Equal | Comparison::Differs(_) => None,
         }
     }
 

@@ -153,6 +153,9 @@ fn two(main: &[(u64, &'static str, &'static str)], other: &[(u64, &'static str, 
     let servers = vec![named("main", &main, Route::default()), named("other", &other, route)];
     let port =
         TradingPorts(TradingServers::new(servers, Duration::from_secs(30), Arc::clone(&clock) as Arc<dyn Clock>));
+    for (name, _) in port.0.elsewhere() {
+        port.0.note_comparison(&name, Ok(None));
+    }
     Servers { port, clock, main, other }
 }
 
@@ -316,4 +319,23 @@ async fn kinds_of_accounts_are_known_once_every_server_has_stated_its_groups() {
     tokio::time::sleep(Duration::from_millis(1)).await;
     let kinds = env.port.account_kinds().unwrap();
     assert_eq!(kinds.iter().map(|kind| &*kind.group.group).collect::<Vec<_>>(), ["std", "vip"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_posted_to_a_server_before_it_was_compared_with_the_books() {
+    let env = two(&[(1, "std", "ion4")], &[]);
+    let main = ServerName::read("main").unwrap();
+    env.port.0.note_comparison(&main, Err(&Fault::new("connection refused")));
+    assert_eq!(env.port.post(posting("main")).await, PostStep::NotSent);
+    let fault = env.port.reaches(&main).unwrap_err().to_string();
+    assert_eq!(fault, "postings of trading server main were not compared with the books yet: connection refused");
+    assert!(env.server_of(1).await.unwrap().is_some(), "accounts are served");
+    assert_eq!(env.port.status()[0].not_compared.as_deref(), Some("connection refused"));
+    for (found, expected) in
+        [(None, None), (Some("it does not have 1 postings".to_owned()), Some("it does not have 1 postings"))]
+    {
+        env.port.0.note_comparison(&main, Ok(found));
+        assert_eq!(env.port.status()[0].not_compared.as_deref(), expected);
+        assert_eq!(env.port.post(posting("main")).await, PostStep::Done(PostingOutcome::posted(1)), "it is keyed");
+    }
 }

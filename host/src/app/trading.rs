@@ -1,0 +1,171 @@
+//! The trading servers as the settings name them: opened, and compared with the books beside everything else, so that one that is
+//! down holds up no start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cashier_core::ids::ServerName;
+use futures_util::future::BoxFuture;
+
+use super::Machine;
+use crate::file_access::{FileUse, judge};
+use crate::flows::Cashier;
+use crate::pair::elsewhere::{self, BooksOf};
+use crate::ports::{Fault, Loaded, Spawn, TradingServer};
+use crate::settings::{PlatformTable, TradingServerKind, TradingServerSettings, TradingSettings};
+use crate::trading::embedded::Embedded;
+use crate::trading::platform::{
+    PlatformKeyForm, PlatformPhases, PlatformSearch, PlatformServer, PlatformSettings, PlatformTls,
+};
+use crate::trading::servers::port::TradingPorts;
+use crate::trading::servers::{NamedServer, Route, Server, TradingServers};
+
+/// How often a server that was not compared with the books yet is asked again.
+const COMPARE_EVERY: Duration = Duration::from_secs(5);
+
+/// The port, and what runs beside it until the cashier stops.
+pub(super) struct OpenTrading {
+    pub(super) port: Arc<dyn TradingServer>,
+    servers: Option<Arc<TradingServers>>,
+    books: Vec<BooksOf>,
+}
+
+impl OpenTrading {
+    /// One in place of those of the settings.
+    pub(super) fn given(port: Arc<dyn TradingServer>) -> Self {
+        Self { port, servers: None, books: Vec::new() }
+    }
+
+    /// Opens the servers of the settings; none is waited for.
+    ///
+    /// # Errors
+    /// A setting or a file of one cannot be used.
+    pub(super) fn open(
+        settings: &TradingSettings,
+        embedded: &Arc<Embedded>,
+        loaded: &Loaded,
+        (machine, spawn, strict): (&Machine, &dyn Spawn, bool),
+    ) -> Result<Self, Fault> {
+        if let [TradingServerSettings { kind: TradingServerKind::Embedded, .. }] = &*settings.servers {
+            return Ok(Self::given(Arc::clone(embedded) as _));
+        }
+        let named = |server: &TradingServerSettings| {
+            let opened = open(&server.kind, embedded, machine, spawn, strict);
+            let named = |opened| NamedServer {
+                name: server.name.clone(),
+                server: opened,
+                route: Route { groups: server.groups.clone(), brands: server.brands.clone() },
+            };
+            opened.map(named).map_err(|fault| Fault::new(format!("trading server {}: {fault}", server.name)))
+        };
+        let servers = settings.servers.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+        let servers = TradingServers::new(servers, settings.account_age, Arc::clone(&machine.clock));
+        let books = servers.elsewhere().iter().map(|(name, _)| BooksOf::of(loaded, name)).collect();
+        Ok(Self { port: Arc::new(TradingPorts(Arc::clone(&servers))), servers: Some(servers), books })
+    }
+
+    /// What runs beside it: groups and changes are followed, and each server elsewhere is compared with the books once it answers.
+    pub(super) fn background(self, cashier: &Arc<Cashier>) -> Vec<BoxFuture<'static, ()>> {
+        let Some(servers) = self.servers else { return Vec::new() };
+        let mut tasks = servers.background();
+        for (known, (name, server)) in self.books.into_iter().zip(servers.elsewhere()) {
+            let (servers, cashier) = (Arc::clone(&servers), Arc::clone(cashier));
+            tasks.push(Box::pin(async move {
+                loop {
+                    match elsewhere::compare(&cashier.ledger, &known, &*server).await {
+                        Ok(found) => {
+                            report(&name, found.as_deref());
+                            return servers.note_comparison(&name, Ok(found));
+                        }
+                        Err(fault) => {
+                            tracing::warn!(server = %name, %fault, "trading server was not compared with the books yet");
+                            servers.note_comparison(&name, Err(&fault));
+                        }
+                    }
+                    cashier.clock.sleep(COMPARE_EVERY).await;
+                }
+            }));
+        }
+        tasks
+    }
+}
+
+fn report(server: &ServerName, differs: Option<&str>) {
+    match differs {
+        None => tracing::info!(%server, "trading server and books agree"),
+        Some(differs) => tracing::error!(%server, differs, "trading server and books differ"),
+    }
+}
+
+fn open(
+    kind: &TradingServerKind,
+    embedded: &Arc<Embedded>,
+    machine: &Machine,
+    spawn: &dyn Spawn,
+    strict: bool,
+) -> Result<Server, Fault> {
+    let (clock, entropy) = (Arc::clone(&machine.clock), Arc::clone(&machine.entropy));
+    match kind {
+        TradingServerKind::Embedded => Ok(Server::Embedded(Arc::clone(embedded))),
+        TradingServerKind::Http { .. } => Err(Fault::new("is not opened yet")),
+        TradingServerKind::Platform { address, tls_name, ca_file, token_file, table } => {
+            check_secret(token_file, strict)?;
+            let tls = match (tls_name, ca_file) {
+                (None, _) => PlatformTls::Plain,
+                (Some(name), None) => PlatformTls::PublicRoots { name: name.clone() },
+                (Some(name), Some(file)) => PlatformTls::RootsFile { name: name.clone(), file: file.clone() },
+            };
+            let settings = platform(PlatformSettings::new(address, tls, token_file.clone()), (**table).clone())?;
+            let server = PlatformServer::open(settings, clock, entropy, spawn)?;
+            Ok(Server::Remote { protocol: "tcp", server: Arc::new(server) })
+        }
+    }
+}
+
+/// A file that lets whoever reads it move money.
+fn check_secret(file: &std::path::Path, strict: bool) -> Result<(), Fault> {
+    match judge(file, FileUse::Secret) {
+        Some(sentence) if strict => Err(Fault::new(format!("secret_file: {sentence}"))),
+        Some(sentence) => {
+            tracing::warn!(target: "security", "secret_file of a trading server: {sentence}");
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+fn platform(defaults: PlatformSettings, table: PlatformTable) -> Result<PlatformSettings, Fault> {
+    let boxed = |texts: Option<Vec<String>>| texts.unwrap_or_default().into_iter().map(Box::from).collect();
+    let text = |written: Option<String>, default: Box<str>| written.map_or(default, Box::from);
+    let phases = match table.phases {
+        None | Some(2) => PlatformPhases::Two,
+        Some(1) => PlatformPhases::One,
+        Some(other) => return Err(Fault::new(format!("platform.phases = {other} must be 1 or 2"))),
+    };
+    let settings = PlatformSettings {
+        phases,
+        source: text(table.source, defaults.source),
+        key_form: if table.uuid_keys.unwrap_or_default() { PlatformKeyForm::Uuid } else { PlatformKeyForm::Key },
+        executed_states: table.executed_states.unwrap_or_default(),
+        declined_states: table.declined_states.unwrap_or_default(),
+        refusals: boxed(table.refusals),
+        missing_account: boxed(table.missing_account),
+        customers_command: table.customers_command.map(Box::from),
+        customers_filter: text(table.customers_filter, defaults.customers_filter),
+        country_field: text(table.country_field, defaults.country_field),
+        group_filter: text(table.group_filter, defaults.group_filter),
+        heartbeat: text(table.heartbeat, defaults.heartbeat),
+        search: table.search.map(|search| PlatformSearch {
+            field: search.field.into(),
+            equals: search.equals.into(),
+            at_least: search.at_least.into(),
+            order_by: search.order_by.unwrap_or_default().into(),
+            by_uuid: search.by_uuid.unwrap_or(true),
+        }),
+        address: defaults.address,
+        tls: defaults.tls,
+        token_file: defaults.token_file,
+    };
+    settings.check().map_err(|fault| Fault::new(format!("platform: {fault}")))?;
+    Ok(settings)
+}
