@@ -14,6 +14,7 @@ use crate::pair::elsewhere::{self, BooksOf};
 use crate::ports::{Fault, Loaded, Spawn, TradingServer};
 use crate::settings::{PlatformTable, TradingServerKind, TradingServerSettings, TradingSettings};
 use crate::trading::embedded::Embedded;
+use crate::trading::http::{HttpServerSettings, HttpTradingServer, SigningSecrets};
 use crate::trading::platform::{
     PlatformKeyForm, PlatformPhases, PlatformSearch, PlatformServer, PlatformSettings, PlatformTls,
 };
@@ -107,7 +108,19 @@ fn open(
     let (clock, entropy) = (Arc::clone(&machine.clock), Arc::clone(&machine.entropy));
     match kind {
         TradingServerKind::Embedded => Ok(Server::Embedded(Arc::clone(embedded))),
-        TradingServerKind::Http { .. } => Err(Fault::new("is not opened yet")),
+        TradingServerKind::Http { url, secret_file, ca_file, plain_allowed, instance } => {
+            check_secret(secret_file, strict)?;
+            let secrets = SigningSecrets::read(secret_file).map_err(|why| Fault::new(format!("secret_file: {why}")))?;
+            let settings = HttpServerSettings {
+                url: url.clone(),
+                secrets,
+                ca_file: ca_file.clone(),
+                plain_http_allowed: *plain_allowed,
+                instance: instance.clone(),
+            };
+            let server = HttpTradingServer::open(settings, clock, entropy)?;
+            Ok(Server::Remote { protocol: "http", server: Arc::new(server) })
+        }
         TradingServerKind::Platform { address, tls_name, ca_file, token_file, table } => {
             check_secret(token_file, strict)?;
             let tls = match (tls_name, ca_file) {
@@ -161,6 +174,7 @@ fn platform(defaults: PlatformSettings, table: PlatformTable) -> Result<Platform
             at_least: search.at_least.into(),
             order_by: search.order_by.unwrap_or_default().into(),
             by_uuid: search.by_uuid.unwrap_or(true),
+            in_milliseconds: search.milliseconds.unwrap_or_default(),
         }),
         address: defaults.address,
         tls: defaults.tls,

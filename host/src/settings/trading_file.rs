@@ -79,5 +79,6 @@ described! {
         at_least: String, "condition that a column is at least a number, with {column} and {value} in it";
         order_by: Option<String>, "orderBy by update_time, the oldest first; none is sent by default";
         by_uuid: Option<bool>, "whether gw_uuid can be searched; true by default";
+        milliseconds: Option<bool>, "whether update_time counts milliseconds; false by default";
     }
 }

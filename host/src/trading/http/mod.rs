@@ -182,6 +182,15 @@ impl RemoteServer for HttpTradingServer {
         })
     }
 
+    fn posted_count(&self) -> BoxFuture<'static, Result<Option<u64>, Fault>> {
+        let caller = Arc::clone(&self.0);
+        Box::pin(async move {
+            let read = |answer: &[u8]| Ok(read_only::<PostingsAnswer>(answer)?.posted_count.0);
+            let body = |instance: &str| encoded(&PostingsRequest::new(instance, "", 1));
+            Ok(Some(caller.call("postings", Repeat::Question, body, read).await?))
+        })
+    }
+
     /// How the last call ended. Where none did for a while, the server is asked, and the next one knows.
     fn health(&self) -> Result<(), Fault> {
         if let Ok(runtime) = tokio::runtime::Handle::try_current()

@@ -68,6 +68,11 @@ pub(super) async fn page(
     Ok(found)
 }
 
+/// The cursor before everything that changed at this time or later, in the platform's own unit.
+pub(super) fn cursor_at(time: i64) -> Box<str> {
+    format!("{}/0", time.max(0)).into()
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct ListingCursor {
     /// Where the platform's time is a number, so that it is compared as one.

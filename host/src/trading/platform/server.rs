@@ -8,6 +8,7 @@ use cashier_core::account::{AccountFacts, Customer, Group};
 use cashier_core::ids::{CustomerId, Login};
 use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
+use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 use tokio::sync::broadcast;
 
@@ -137,6 +138,11 @@ impl RemoteServer for PlatformServer {
     fn postings(&self, after: Box<str>, limit: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>> {
         let (accounts, orders) = (self.accounts.clone(), self.orders.clone());
         Box::pin(async move { super::listing::page(&accounts, &orders, &after, limit).await })
+    }
+
+    fn cursor_at(&self, time: UnixTime) -> Box<str> {
+        let Some(search) = &self.orders.settings.search else { return Box::default() };
+        super::listing::cursor_at(if search.in_milliseconds { time.0.saturating_mul(1_000) } else { time.0 })
     }
 
     fn changes(&self) -> Option<broadcast::Receiver<AccountChange>> {

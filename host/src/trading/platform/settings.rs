@@ -83,6 +83,8 @@ pub struct PlatformSearch {
     pub order_by: Box<str>,
     /// Whether `gw_uuid` can be searched. Where not, the orders of the login are read.
     pub by_uuid: bool,
+    /// `update_time` counts milliseconds; else seconds.
+    pub in_milliseconds: bool,
 }
 
 impl PlatformSettings {
@@ -176,6 +178,7 @@ mod tests {
             at_least: "{column} >= {value}".into(),
             order_by: Box::default(),
             by_uuid: true,
+            in_milliseconds: false,
         }
     }
 

@@ -29,6 +29,7 @@ pub(super) fn settings(phases: PlatformPhases) -> PlatformSettings {
         at_least: "{column} >= {value}".into(),
         order_by: "update_time".into(),
         by_uuid: true,
+        in_milliseconds: false,
     };
     PlatformSettings {
         phases,
