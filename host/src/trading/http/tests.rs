@@ -18,6 +18,7 @@ use expect_test::expect;
 use serde_json::{Value, json};
 
 use self::peer::{Scripted, ScriptedServer, reply};
+use super::transport::IN_FLIGHT_MAX;
 use super::{HttpServerSettings, HttpTradingServer, SigningSecrets};
 use crate::ports::{Durable, PostStep, Posting, Voiding};
 use crate::test_cashier::{TestClock, TestEntropy};
@@ -255,4 +256,25 @@ async fn health_is_how_the_last_call_ended_and_is_asked_for_where_none_did_for_a
     assert!(problem.await.contains("it takes no postings now: nightly maintenance"));
     assert_eq!(adapter.account(Login(1)).await, Ok(None));
     assert!(adapter.health().is_ok());
+}
+
+#[tokio::test]
+async fn calls_beyond_the_bound_wait_for_their_turn() {
+    let server = server(|call, _| match call {
+        "account" => signed(&json!({"result": "none"})),
+        _ => Scripted::Silence,
+    })
+    .await;
+    let (adapter, _) = adapter(&server.url);
+    assert_eq!(adapter.account(Login(1)).await, Ok(None));
+    let calls: Vec<_> = (0..IN_FLIGHT_MAX + 5).map(|_| tokio::spawn(adapter.find(&posting(1)))).collect();
+    // Two calls were answered.
+    while server.calls().len() < 2 + IN_FLIGHT_MAX {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.calls().len(), 2 + IN_FLIGHT_MAX);
+    calls.iter().for_each(tokio::task::JoinHandle::abort);
 }
