@@ -1,12 +1,6 @@
 //! A broker's own trading server behind the cashier's adapter: the reference server of the pages, run as it is, with a proxy before it
 //! that breaks exchanges. Whatever breaks, a key is posted once, found afterwards, and dead once it is voided.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a failed setup fails its test"
-)]
+#![expect(clippy::expect_used, clippy::panic, reason = "a failed setup fails its test")]
 
 #[path = "trading_http/conformance.rs"]
 mod conformance;
