@@ -266,6 +266,10 @@ impl PlatformConnection {
     }
 
     fn take_line(&mut self, line: &[u8], link: &mut LinkContext<'_>) -> Result<(), &'static str> {
+        // Some servers keep a connection open by empty lines.
+        if line.is_empty() {
+            return Ok(());
+        }
         match messages::read(line)? {
             Incoming::Ignored => {}
             // Nobody may be listening.

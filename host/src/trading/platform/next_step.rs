@@ -52,6 +52,8 @@ pub(super) struct WantedOrder {
     pub(super) key: Box<str>,
     /// What stands in `gw_uuid`.
     pub(super) uuid: Box<str>,
+    /// What stood there, or will, where the setting of its form is the other one: an order made before a change of it is found.
+    pub(super) other_uuid: Box<str>,
     pub(super) source: Box<str>,
     pub(super) login: Login,
     pub(super) cmd: OperationCmd,
@@ -101,8 +103,12 @@ impl WantedOrder {
         is_ours
             && match &*order.uuid {
                 "" => has_token(&order.comment, &self.key),
-                uuid => uuid.eq_ignore_ascii_case(&self.uuid),
+                uuid => self.has_uuid(uuid),
             }
+    }
+
+    fn has_uuid(&self, uuid: &str) -> bool {
+        uuid.eq_ignore_ascii_case(&self.uuid) || uuid.eq_ignore_ascii_case(&self.other_uuid)
     }
 
     fn is_same(&self, order: &FinanceOrder) -> bool {
@@ -111,7 +117,7 @@ impl WantedOrder {
     }
 
     fn may_decline(&self, order: &FinanceOrder) -> bool {
-        order.state == OrderState::Pending && order.source == self.source && order.uuid.eq_ignore_ascii_case(&self.uuid)
+        order.state == OrderState::Pending && order.source == self.source && self.has_uuid(&order.uuid)
     }
 
     /// Those about this posting, each once, by their numbers.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cashier_core::operation::OperationKey;
 use cashier_core::status::OperationCmd;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -57,21 +56,20 @@ impl FinanceOrders {
     /// The posting as its order must be.
     pub(super) fn wanted(&self, posting: &Posting) -> WantedOrder {
         let (key, operation) = (posting.key(), &posting.operation);
+        let (plain, made): (Box<str>, _) = (key.as_str().into(), uuid_of(key.as_str()));
+        let (uuid, other_uuid) = match self.settings.key_form {
+            PlatformKeyForm::Key => (plain, made),
+            PlatformKeyForm::Uuid => (made, plain),
+        };
         WantedOrder {
-            uuid: self.uuid_of(&key),
+            uuid,
+            other_uuid,
             key: key.as_str().into(),
             source: self.settings.source.clone(),
             login: operation.login,
             cmd: operation.cmd,
             amount: operation.amount,
             recorded: operation.request_order,
-        }
-    }
-
-    fn uuid_of(&self, key: &OperationKey) -> Box<str> {
-        match self.settings.key_form {
-            PlatformKeyForm::Key => key.as_str().into(),
-            PlatformKeyForm::Uuid => uuid_of(key.as_str()),
         }
     }
 

@@ -192,6 +192,14 @@ async fn the_time_since_a_connection_was_closed_is_that_of_the_one_that_carried_
     let closed = client.closed_for(Some(&trace)).unwrap().as_secs();
     assert_eq!(closed, 90);
     assert!(client.closed_for(None).unwrap() >= ANSWER_WAIT_MAX + Duration::from_secs(90), "of an earlier process");
+    fake.script(&[("GetAccountByLogin", Manner::NeverAnswers)]);
+    let later = CallTrace::default();
+    let lost = client.call_traced("GetAccountByLogin", json!({"login": 100}), later.clone()).await;
+    assert!(matches!(lost, Err(PlatformFailure::Unknown(_))));
+    fake.restart(true);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(client.closed_for(Some(&later)).unwrap().as_secs(), 30);
+    assert_eq!(client.closed_for(Some(&trace)).unwrap().as_secs(), 90 + ANSWER_WAIT_MAX.as_secs() + 30);
 }
 
 #[tokio::test(start_paused = true)]

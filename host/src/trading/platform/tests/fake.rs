@@ -79,6 +79,10 @@ pub(super) struct FakeState {
     /// Whether conditions are understood; where not, every row is answered.
     pub(super) ignores_conditions: bool,
     pub(super) refuses_uuid: bool,
+    /// What is said about a declined order is not kept.
+    pub(super) drops_comments: bool,
+    /// Every other finance request arrives late, so that there are duplicates.
+    pub(super) delays_requests: bool,
     order_next: u64,
     clock: u64,
 }
@@ -156,6 +160,9 @@ impl FakeState {
             return self.script.remove(at).unwrap().1;
         }
         let Some(seed) = &mut self.chaos else { return Manner::Well };
+        if self.delays_requests && command == "MngCreateFinanceRequest" && next(seed).is_multiple_of(2) {
+            return Manner::ArrivesLate(next(seed) % 60_000);
+        }
         drawn(seed)
     }
 
@@ -211,7 +218,7 @@ impl FakeState {
                 }
                 known.state = if command == "MngApproveFinanceRequest" { 10 } else { 18 };
                 known.updated = now;
-                if let Some(comment) = data["comment"].as_str() {
+                if let Some(comment) = data["comment"].as_str().filter(|_| !self.drops_comments) {
                     known.comment = comment.to_owned();
                 }
                 Ok(json!({"order": order, "state": known.state}))

@@ -115,7 +115,7 @@ async fn answer(fake: Arc<Fake>, line: String, answers: mpsc::UnboundedSender<Se
         }
         Manner::PushesFirst => {
             let ext_id = &request["extID"];
-            send(b"[\"t\",{\"s\":\"EURUSD\",\"extID\":1}]\r\n".to_vec());
+            send(b"\r\n[\"t\",{\"s\":\"EURUSD\",\"extID\":1}]\r\n".to_vec());
             let push = json!({"event": "trade:event", "extID": ext_id, "status": 200, "type": 1, "data": {"login": 100, "order": 1}});
             send(format!("{push}\r\n").into_bytes());
             send(perform());

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use cashier_core::account::AccountMode;
 use cashier_core::ids::{CustomerId, Login};
 use cashier_core::operation::PostingOutcome;
+use cashier_core::time::UnixTime;
 
-use super::fake::{Fake, Manner};
+use super::fake::{EXECUTED, Fake, Manner};
 use super::flow::{MINOR, opened, posting, settings, settle};
 use crate::trading::platform::PlatformPhases::{One, Two};
 use crate::trading::platform::PlatformSettings;
@@ -92,6 +93,12 @@ async fn postings_are_listed_in_pages_with_what_the_orders_keep() {
         assert_eq!(last.reason, posting(6, 100, -100).operation.reason, "{phases:?}");
         assert!(matches!(last.outcome, PostingOutcome::Posted { flaw: None, .. }));
         assert!(running.server.postings("nonsense".into(), 2).await.is_err());
+        // Of the fake's own time, in which each change is one later.
+        let fourth = fake.state().orders.iter().filter(|order| order.state == EXECUTED).nth(3).unwrap().updated;
+        let after = running.server.cursor_at(UnixTime(fourth as i64));
+        let page = running.server.postings(after, 100).await.unwrap();
+        assert_eq!(page.postings.iter().map(|found| found.ordinal()).collect::<Vec<_>>(), [4, 5, 6], "{phases:?}");
+        assert!(page.next.is_empty());
     }
 }
 

@@ -25,6 +25,7 @@ fn cases() -> u32 {
 async fn run(seed: u64, settings: PlatformSettings, has_dealer: bool) {
     let (fake, clock, mut draws) = (Fake::new(), TokioClock::arc(), seed);
     fake.state().chaos = Some(seed);
+    fake.state().delays_requests = has_dealer;
     let mut due: Vec<Posting> =
         (1..=OPERATIONS).map(|ordinal| posting(ordinal, 100 + u64::from(ordinal % 2), MINOR)).collect();
     // Whether the flow does not want it any more.

@@ -215,6 +215,17 @@ async fn voiding_declines_what_is_pending_and_keeps_what_was_posted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_reason_of_a_refusal_is_ours_where_the_platform_keeps_no_comment() {
+    let fake = Fake::new();
+    fake.state().drops_comments = true;
+    let running = opened(&fake, settings(Two));
+    let mut due = deposit();
+    prepared(&running.server, &mut due).await;
+    assert_eq!(settle(&running.server, &mut due, true).await, refused("WITHHELD"));
+    assert_eq!(fake.in_state(18), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn voiding_waits_for_a_request_that_is_approved() {
     let fake = Fake::new();
     let running = opened(&fake, settings(Two));
@@ -326,4 +337,28 @@ async fn every_page_of_orders_is_read_and_too_many_are_a_fault_that_names_the_se
     let fault = running.server.find(&due).await.unwrap_err();
     assert!(fault.what.contains("set `search`"), "{fault}");
     assert_eq!(fake.balance(100), MINOR);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_the_settings_loses_no_order_that_was_made_before() {
+    let table = [
+        ((Two, PlatformKeyForm::Key), (Two, PlatformKeyForm::Uuid)),
+        ((Two, PlatformKeyForm::Uuid), (Two, PlatformKeyForm::Key)),
+        ((Two, PlatformKeyForm::Key), (One, PlatformKeyForm::Key)),
+        ((One, PlatformKeyForm::Key), (Two, PlatformKeyForm::Key)),
+    ];
+    for ((phases, key_form), (other_phases, other_form)) in table {
+        let fake = Fake::new();
+        let command = if phases == Two { APPROVE } else { "BalanceInSync" };
+        fake.script(&[(command, Manner::ClosesAfter)]);
+        let running = opened(&fake, PlatformSettings { key_form, ..settings(phases) });
+        let mut due = deposit();
+        settle(&running.server, &mut due, false).await;
+        due.operation.status = OperationStatus::Unknown;
+        let seen = format!("{phases:?} {key_form:?}, then {other_phases:?} {other_form:?}");
+        let running = opened(&fake, PlatformSettings { key_form: other_form, ..settings(other_phases) });
+        let outcome = settle_for_long(&running.server, &mut due).await;
+        assert!(matches!(outcome, Some(PostingOutcome::Posted { flaw: None, .. })), "{seen}: {outcome:?}");
+        assert_eq!(fake.balance(100), MINOR, "{seen}");
+    }
 }

@@ -15,6 +15,7 @@ fn wanted(recorded: u64) -> WantedOrder {
     WantedOrder {
         key: KEY.into(),
         uuid: KEY.into(),
+        other_uuid: "UUID-OF-KEY".into(),
         source: "cashier".into(),
         login: Login(100),
         cmd: OperationCmd::BalanceIn,
@@ -51,6 +52,7 @@ fn order(text: &str) -> FinanceOrder {
             "cmd" => order.cmd = Some(OperationCmd::BalanceOut),
             "source" => order.source = "desk".into(),
             "no-source" => order.source = "".into(),
+            "other-uuid" => order.uuid = "uuid-of-key".into(),
             "no-uuid" => order.uuid = "".into(),
             "longer" => (order.uuid, order.comment) = (format!("{KEY}1").into(), format!("{KEY}1").into()),
             "longer-comment" => (order.uuid, order.comment) = ("".into(), format!("x{KEY} {KEY}0 {KEY}:2").into()),
@@ -130,6 +132,9 @@ fn the_next_step_follows_from_the_recorded_number_and_the_orders() {
         (0, "5:executed/no-uuid,no-source", "posted 5", "posted 5"),
         (0, "5:pending/no-uuid", "record 5", "wait 5"),
         (0, "5:pending/no-source", "record 5", "wait 5"),
+        // Its key in the other form, from before a setting was changed.
+        (0, "5:executed/other-uuid", "posted 5", "posted 5"),
+        (5, "5:pending/other-uuid", "approve 5", "decline [5]"),
         // What is not ours.
         (0, "5:executed/source", "create", "refused VOID"),
         (0, "5:pending/source", "create", "refused VOID"),
