@@ -40,6 +40,7 @@ use crate::pair;
 use crate::plugins::http_client::{EgressSettings, HttpClient};
 use crate::plugins::{self, PluginDependencies, PluginSettings, Plugins};
 use crate::ports::{CatalogLine, Clock, Entropy, Fault, Recorder, Spawn, StartPhase, StartProgress, TradingServer};
+use crate::private_files;
 use crate::reload_signal::ReloadSignal;
 use crate::sealing::{self, seal_keys};
 pub use crate::sealing::{ResealReport, reseal, seal_use};
@@ -350,6 +351,8 @@ impl Start {
                 entropy: machine.entropy,
                 batch: BatchLimits::default(),
             };
+            // A first start is the first to need it where no roster was imported.
+            private_files::create_folder(&folder)?;
             Embedded::check_release(&folder, true)?;
             let strand = Arc::new(strand::open(settings, watermark as _)?);
             let clock = Arc::new(GuardedClock::open(machine.clock, Arc::new(ClockFiles::in_folder(&folder))));

@@ -17,6 +17,7 @@ pub mod clock;
 pub mod customer;
 pub mod cutting_proxy;
 pub mod deployment;
+pub mod depositors;
 pub mod faulty_trading;
 pub mod http;
 pub mod manager;

@@ -1,8 +1,13 @@
 //! The reference trading server of the pages, run as it is: docs/examples/trading_server/trading_server.py.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use cashier_core::money::parse_minor;
+use rusqlite::Connection;
+use serde_json::Value;
 
 /// The secret of both sides.
 pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -72,12 +77,39 @@ impl ReferenceServer {
         }
     }
 
+    /// What its database has as posted: how many postings each transaction has, and what they come to.
+    pub fn posted(&self) -> BTreeMap<u64, (u64, i64)> {
+        let database = Connection::open(self.folder.path().join("trading.sqlite")).expect("its database");
+        let mut rows = database.prepare("SELECT posting FROM postings WHERE result = 'posted'").expect("its table");
+        let texts = rows.query_map([], |row| row.get::<_, String>(0)).expect("its table");
+        let mut posted: BTreeMap<u64, (u64, i64)> = BTreeMap::new();
+        for text in texts {
+            let posting: Value = serde_json::from_str(&text.expect("a text")).expect("a posting");
+            let of = posted.entry(posting["transaction_id"].as_u64().expect("its transaction")).or_default();
+            *of = (of.0 + 1, of.1 + minor(posting["amount"].as_str().expect("its amount")));
+        }
+        posted
+    }
+
+    /// The balance of [`LOGIN`] in its database.
+    pub fn balance_minor(&self) -> i64 {
+        let database = Connection::open(self.folder.path().join("trading.sqlite")).expect("its database");
+        let sql = "SELECT balance FROM accounts WHERE login = ?1";
+        minor(&database.query_row(sql, [LOGIN.cast_signed()], |row| row.get::<_, String>(0)).expect("the account"))
+    }
+
     /// Starts it again over the same database, at the same port.
     pub fn restart(&mut self) {
         self.kill();
         let (child, port) = run(&self.script, self.folder.path(), self.port).expect("it ran before");
         (self.child, self.port) = (child, port);
     }
+}
+
+/// Cents of an amount in dollars.
+fn minor(text: &str) -> i64 {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    sign * parse_minor(digits, 2).expect("an amount in dollars")
 }
 
 impl Drop for ReferenceServer {

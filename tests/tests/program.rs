@@ -20,7 +20,7 @@ const DEMO_STEPS: [(&str, &[&str]); 12] = [
     ("5. The webhook was verified by the module", &["/cashier/transactions?", "\"status\":3,", "\"amount\":250.0,"]),
     ("6. The same request with the same key", &["ok: it is the same transaction"]),
     ("7. BackOffice sees the transaction", &["MngGetCashierTransaction", "balance_operations", "\"amount\":250.0,"]),
-    ("Account 2000009 now holds 250.0 USD. It held nothing before.", &["ok: the account holds exactly the deposit"]),
+    ("Account 2000009 now holds 250.0 USD. It held nothing before.", &["ok: the account got exactly the deposit"]),
     ("8. The customer deposits 120 USD and pays.", &["webhook_never", "ok: the cashier does not know it yet"]),
     (
         "9. Meanwhile the customer asks for 50 USD back.",

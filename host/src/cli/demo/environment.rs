@@ -5,11 +5,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use cashier_core::ids::Login;
+use cashier_core::account::AccountFacts;
+use cashier_core::ids::{CustomerId, Login};
+use cashier_core::money::Money;
 use cashier_core::session::Role;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use super::DemoArgs;
 use crate::app::{CashierManager, Listeners, Machine};
 use crate::cli::signals::Signals;
 use crate::cli::terminal::{CliError, print_queued};
@@ -37,14 +40,18 @@ pub(super) struct DemoEnvironment {
     pub(super) webhook_secret: String,
     pub(super) customer_token: String,
     pub(super) manager_token: String,
+    /// The balance of account 2000009 when the demo began.
+    pub(super) held_before: Money,
     manager: CashierManager,
     service: Child,
 }
 
 impl DemoEnvironment {
     /// `None` where a signal came before it was whole.
-    pub(super) async fn create(folder: Option<PathBuf>, signals: &Signals) -> Result<Option<Self>, CliError> {
-        let folder = fresh_folder(folder)?;
+    pub(super) async fn create(args: &DemoArgs, signals: &Signals) -> Result<Option<Self>, CliError> {
+        let trading = args.trading_server.as_deref().map(|url| trading_settings(url, &args.trading_secret_file));
+        let trading = trading.transpose()?;
+        let folder = fresh_folder(args.folder.clone())?;
         print_queued(&format!("Demo folder: {}", folder.display()));
         let (service_key, webhook_secret) = (format!("sk_{}", random()), format!("whsec_{}", random()));
         write_private(&folder.join("webhook.secret"), &webhook_secret)?;
@@ -57,11 +64,18 @@ impl DemoEnvironment {
         write_private(&folder.join("session.key"), &format!("demo:{}{}\n", random(), random()))?;
         write_private(&folder.join("seal.key"), &format!("1:{}{}\n", random(), random()))?;
         write(&folder.join("plugins.toml"), &plugins(&service_url)?)?;
-        write(&folder.join("cashier.toml"), SETTINGS)?;
+        write(&folder.join("cashier.toml"), &format!("{SETTINGS}{}", trading.as_deref().unwrap_or_default()))?;
         let settings = Settings::read(&folder.join("cashier.toml"))?;
-        let (bases, roster) = (settings.bases.clone(), folder.join("roster.json"));
-        let imported = tokio::task::spawn_blocking(move || import_roster(&bases, &roster)).await;
-        imported.unwrap_or_else(|_| Err(CliError("importing the roster was interrupted".into())))?;
+        match &args.trading_server {
+            Some(url) => print_queued(&format!(
+                "Trading server: {url}, which has the accounts and balances; nothing is imported."
+            )),
+            None => {
+                let (bases, roster) = (settings.bases.clone(), folder.join("roster.json"));
+                let imported = tokio::task::spawn_blocking(move || import_roster(&bases, &roster)).await;
+                imported.unwrap_or_else(|_| Err(CliError("importing the roster was interrupted".into())))?;
+            }
+        }
 
         let keys = SessionKeys::parse(&settings.session_keys)?;
         let now = SystemClock::new().now();
@@ -75,7 +89,16 @@ impl DemoEnvironment {
             return Ok(None);
         };
         let listeners = manager.listeners();
+        let held_before = match account(&manager).await {
+            Ok(facts) => facts.account.balance,
+            Err(error) => {
+                let stopped = manager.stop().await;
+                end(&mut service).await;
+                return Err(stopped.map_or_else(CliError::from, |()| error));
+            }
+        };
         Ok(Some(Self {
+            held_before,
             listeners,
             service_url,
             service_key,
@@ -87,12 +110,10 @@ impl DemoEnvironment {
         }))
     }
 
-    /// The balance of account 2000009 on the trading server.
-    pub(super) async fn balance(&self) -> Result<String, CliError> {
-        let facts = self.manager.cashier().trading.account(Login(2_000_009)).await?;
-        facts
-            .map(|facts| facts.account.balance.to_string())
-            .ok_or_else(|| CliError("account 2000009 was not found".into()))
+    /// The balance of account 2000009 on the trading server, and by how much it grew since the demo began.
+    pub(super) async fn balance(&self) -> Result<(Money, Money), CliError> {
+        let balance = account(&self.manager).await?.account.balance;
+        Ok((balance, Money::new(balance.minor.saturating_sub(self.held_before.minor), balance.currency)))
     }
 
     pub(super) async fn stop(mut self) -> Result<(), CliError> {
@@ -122,6 +143,22 @@ The cashier keeps serving. In another terminal:
 Stop with Ctrl-C."#
         ));
     }
+}
+
+async fn account(manager: &CashierManager) -> Result<AccountFacts, CliError> {
+    let facts = manager.cashier().trading.account(Login(2_000_009)).await?;
+    let facts = facts.filter(|facts| facts.customer.customer_id == CustomerId(5));
+    facts.ok_or_else(|| CliError("the trading server has no account 2000009 of customer 5".into()))
+}
+
+/// The settings of a trading server elsewhere. What it states is read each time, so that every balance that is shown is of now.
+fn trading_settings(url: &str, secret_file: &Path) -> Result<String, CliError> {
+    let absolute = std::path::absolute(secret_file).map_err(|error| CliError(error.to_string()))?;
+    if !absolute.is_file() {
+        let file = absolute.display();
+        return Err(CliError(format!("{file} is not there: --trading-secret-file names the server's secret")));
+    }
+    Ok(format!("\n[trading]\nserver = {url:?}\nsecret_file = {absolute:?}\naccount_age_seconds = 0\n"))
 }
 
 const SETTINGS: &str = r#"customer_listen = "127.0.0.1:0"

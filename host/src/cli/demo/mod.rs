@@ -23,6 +23,12 @@ pub(super) struct DemoArgs {
     /// The folder to create; by default a fresh one among the temporary files.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
+    /// A trading server that has the demo account 2000009 of customer 5, in place of the embedded one.
+    #[arg(long, value_name = "URL")]
+    trading_server: Option<String>,
+    /// The file of its signing secret.
+    #[arg(long, value_name = "FILE", default_value = "trading.secret")]
+    trading_secret_file: PathBuf,
 }
 
 pub(super) fn demo(args: &DemoArgs) -> Result<(), CliError> {
@@ -40,7 +46,7 @@ async fn run(args: &DemoArgs) -> Result<(), CliError> {
 
 async fn run_until(args: &DemoArgs, signals: &Signals) -> Result<(), CliError> {
     let stopped = || if args.exit { Err(CliError("a signal ended the demo".to_owned())) } else { Ok(()) };
-    let Some(environment) = DemoEnvironment::create(args.folder.clone(), signals).await? else { return stopped() };
+    let Some(environment) = DemoEnvironment::create(args, signals).await? else { return stopped() };
     let result = tokio::select! {
         result = both_acts(&environment) => result.map(Some),
         _ = signals.next() => Ok(None),

@@ -111,9 +111,9 @@ impl Act<'_> {
     }
 
     async fn check_balance(&self, expected: &str) -> Result<(), CliError> {
-        let balance = self.environment.balance().await?;
+        let (balance, gained) = self.environment.balance().await?;
         print_queued(&format!("  Account 2000009 now holds {balance}."));
-        check("the account holds exactly that", &json!(balance), "", &json!(expected))
+        check("that is exactly what was paid in and out", &json!(gained.to_string()), "", &json!(expected))
     }
 
     async fn as_customer(&self, path: &str, body: &str) -> Result<Value, CliError> {

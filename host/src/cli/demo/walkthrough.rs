@@ -77,9 +77,13 @@ pub(super) async fn run(environment: &DemoEnvironment) -> Result<Value, CliError
     let amount = view.pointer("/data/balance_operations/0/amount").map(Value::to_string);
     check("it is exactly the deposit", &json!(amount), "", &json!("250.0"))?;
 
-    let balance = environment.balance().await?;
-    print_queued(&format!("\nAccount 2000009 now holds {balance}. It held nothing before."));
-    check("the account holds exactly the deposit", &json!(balance), "", &json!("250.0 USD"))?;
+    let (balance, gained) = environment.balance().await?;
+    let before = match environment.held_before.minor {
+        0 => "nothing".to_owned(),
+        _ => environment.held_before.to_string(),
+    };
+    print_queued(&format!("\nAccount 2000009 now holds {balance}. It held {before} before."));
+    check("the account got exactly the deposit", &json!(gained.to_string()), "", &json!("250.0 USD"))?;
     Ok(id)
 }
 
