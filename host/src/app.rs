@@ -24,7 +24,7 @@ pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
 pub use self::offline::{audit_head, check_release, erase_customer, reconcile, verify_audit};
-use self::trading::OpenTrading;
+use self::trading::{OpenTrading, ServerDependencies};
 use crate::clock_file::ClockFiles;
 use crate::flows::{
     Cashier, CustomerLimits, NoticeRules, Ports, Rules, approvals, configure, ended_calls, janitor, refusals,
@@ -279,8 +279,13 @@ impl Start {
         let opened = match self.trading_server.clone() {
             Some(given) => OpenTrading::given(given),
             None => {
-                let beside = (&machine, &*tasks as &dyn Spawn, self.settings.strict_key_permissions);
-                OpenTrading::open(&self.settings.trading, &trading, &loaded, beside)?
+                let beside = ServerDependencies {
+                    clock: Arc::clone(&machine.clock),
+                    entropy: Arc::clone(&machine.entropy),
+                    spawn: &*tasks,
+                    strict: self.settings.strict_key_permissions,
+                };
+                OpenTrading::open(&self.settings.trading, &trading, &loaded, &beside)?
             }
         };
         let (books, configuration) = loaded.split();

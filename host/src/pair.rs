@@ -194,7 +194,8 @@ pub async fn differences(loaded: &Loaded, trading: &Embedded) -> Result<Differen
             }
         }
     }
-    for aggregate in books.aggregates() {
+    // What is elsewhere is compared with the server that has it.
+    for aggregate in books.aggregates().filter(|known| known.transaction.server.is_embedded()) {
         let reference = &aggregate.transaction.reference;
         for operation in aggregate.operations.iter().filter(|known| known.status == OperationStatus::Posted) {
             let key = OperationKey::of(reference, operation);

@@ -2,7 +2,7 @@
 //! any order, each posting counted once. It guards against files of different moments, not against an attacker who writes
 //! them. It reads no rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{Login, ServerName};
 use crate::operation::{BalanceOperation, OperationKey};
@@ -43,12 +43,16 @@ pub struct PostedTotals {
     pub elsewhere: BTreeMap<ServerName, ServerTotal>,
 }
 
+/// Postings of a server that are remembered as its newest: more than are in flight while a server is restored from its newest
+/// backup, and few enough to be looked at one by one.
+pub const RECENT_MAX: usize = 256;
+
 /// What the books have as posted at a server elsewhere, which knows no digest of ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerTotal {
     pub count: u64,
-    /// The operation that was recorded as posted last. After one was found lost it may be that one.
-    pub newest: Option<(UnixTime, OperationKey)>,
+    /// The operations that were recorded as posted last, at most [`RECENT_MAX`], each with when that was.
+    pub recent: BTreeSet<(UnixTime, OperationKey)>,
 }
 
 impl PostedTotals {
@@ -63,7 +67,10 @@ impl PostedTotals {
         }
         let total = self.elsewhere.entry(transaction.server.clone()).or_default();
         total.count = total.count.saturating_add(1);
-        total.newest = total.newest.take().max(Some((operation.updated_time, key)));
+        total.recent.insert((operation.updated_time, key));
+        if total.recent.len() > RECENT_MAX {
+            total.recent.pop_first();
+        }
     }
 
     /// Takes out an operation that was added.
@@ -71,11 +78,12 @@ impl PostedTotals {
         if operation.status != OperationStatus::Posted {
             return;
         }
+        let key = OperationKey::of(&transaction.reference, operation);
         if transaction.server.is_embedded() {
-            let key = OperationKey::of(&transaction.reference, operation);
             self.embedded.remove(&key, operation.login, operation.amount.minor);
         } else if let Some(total) = self.elsewhere.get_mut(&transaction.server) {
             total.count = total.count.saturating_sub(1);
+            total.recent.remove(&(operation.updated_time, key));
         }
     }
 }

@@ -4,14 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::ids::ServerName;
 use futures_util::future::BoxFuture;
 
-use super::Machine;
 use crate::file_access::{FileUse, judge};
 use crate::flows::Cashier;
-use crate::pair::elsewhere::{self, BooksOf};
-use crate::ports::{Fault, Loaded, Spawn, TradingServer};
+use crate::pair::elsewhere::{Agreement, BooksComparison, BooksOf};
+use crate::ports::{Clock, Entropy, Fault, Loaded, Spawn, TradingServer};
 use crate::settings::{PlatformTable, TradingServerKind, TradingServerSettings, TradingSettings};
 use crate::trading::embedded::Embedded;
 use crate::trading::http::{HttpServerSettings, HttpTradingServer, SigningSecrets};
@@ -19,10 +17,19 @@ use crate::trading::platform::{
     PlatformKeyForm, PlatformPhases, PlatformSearch, PlatformServer, PlatformSettings, PlatformTls,
 };
 use crate::trading::servers::port::TradingPorts;
-use crate::trading::servers::{NamedServer, Route, Server, TradingServers};
+use crate::trading::servers::{NamedServer, Server, ServerRoute, TradingServers};
 
 /// How often a server that was not compared with the books yet is asked again.
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
+
+/// What servers elsewhere are opened with.
+pub(super) struct ServerDependencies<'b> {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) spawn: &'b dyn Spawn,
+    /// Whether a secret that other users may read is refused.
+    pub(super) strict: bool,
+}
 
 /// The port, and what runs beside it until the cashier stops.
 pub(super) struct OpenTrading {
@@ -45,22 +52,19 @@ impl OpenTrading {
         settings: &TradingSettings,
         embedded: &Arc<Embedded>,
         loaded: &Loaded,
-        (machine, spawn, strict): (&Machine, &dyn Spawn, bool),
+        beside: &ServerDependencies<'_>,
     ) -> Result<Self, Fault> {
-        if let [TradingServerSettings { kind: TradingServerKind::Embedded, .. }] = &*settings.servers {
-            return Ok(Self::given(Arc::clone(embedded) as _));
-        }
         let named = |server: &TradingServerSettings| {
-            let opened = open(&server.kind, embedded, machine, spawn, strict);
+            let opened = open(&server.kind, embedded, beside);
             let named = |opened| NamedServer {
                 name: server.name.clone(),
                 server: opened,
-                route: Route { groups: server.groups.clone(), brands: server.brands.clone() },
+                route: ServerRoute { groups: server.groups.clone(), brands: server.brands.clone() },
             };
             opened.map(named).map_err(|fault| Fault::new(format!("trading server {}: {fault}", server.name)))
         };
         let servers = settings.servers.iter().map(named).collect::<Result<Vec<_>, _>>()?;
-        let servers = TradingServers::new(servers, settings.account_age, Arc::clone(&machine.clock));
+        let servers = TradingServers::new(servers, settings.account_age, Arc::clone(&beside.clock));
         let books = servers.elsewhere().iter().map(|(name, _)| BooksOf::of(loaded, name)).collect();
         Ok(Self { port: Arc::new(TradingPorts(Arc::clone(&servers))), servers: Some(servers), books })
     }
@@ -72,18 +76,32 @@ impl OpenTrading {
         for (known, (name, server)) in self.books.into_iter().zip(servers.elsewhere()) {
             let (servers, cashier) = (Arc::clone(&servers), Arc::clone(cashier));
             tasks.push(Box::pin(async move {
-                loop {
-                    match elsewhere::compare(&cashier.ledger, &known, &*server).await {
-                        Ok(found) => {
-                            report(&name, found.as_deref());
-                            return servers.note_comparison(&name, Ok(found));
+                let comparison =
+                    BooksComparison { ledger: &cashier.ledger, clock: &*cashier.clock, known: &known, server: &*server };
+                let differs = loop {
+                    match comparison.quickly().await {
+                        Ok(Agreement::Equal) => {
+                            tracing::info!(server = %name, "trading server and books agree");
+                            return servers.note_comparison(&name, Ok(None));
                         }
+                        Ok(Agreement::Differs(differs)) => break differs,
                         Err(fault) => {
                             tracing::warn!(server = %name, %fault, "trading server was not compared with the books yet");
                             servers.note_comparison(&name, Err(&fault));
                         }
                     }
                     cashier.clock.sleep(COMPARE_EVERY).await;
+                };
+                tracing::error!(server = %name, differs, "trading server and books differ");
+                servers.note_comparison(&name, Ok(Some(differs)));
+                match comparison.thoroughly().await {
+                    // What came in between is all that differed.
+                    Ok(Agreement::Equal) => {}
+                    Ok(Agreement::Differs(differs)) => {
+                        tracing::error!(server = %name, differs, "trading server and books were compared row by row");
+                        servers.note_comparison(&name, Ok(Some(differs)));
+                    }
+                    Err(fault) => tracing::warn!(server = %name, %fault, "postings of the trading server were not listed"),
                 }
             }));
         }
@@ -91,25 +109,12 @@ impl OpenTrading {
     }
 }
 
-fn report(server: &ServerName, differs: Option<&str>) {
-    match differs {
-        None => tracing::info!(%server, "trading server and books agree"),
-        Some(differs) => tracing::error!(%server, differs, "trading server and books differ"),
-    }
-}
-
-fn open(
-    kind: &TradingServerKind,
-    embedded: &Arc<Embedded>,
-    machine: &Machine,
-    spawn: &dyn Spawn,
-    strict: bool,
-) -> Result<Server, Fault> {
-    let (clock, entropy) = (Arc::clone(&machine.clock), Arc::clone(&machine.entropy));
+fn open(kind: &TradingServerKind, embedded: &Arc<Embedded>, beside: &ServerDependencies<'_>) -> Result<Server, Fault> {
+    let (clock, entropy) = (Arc::clone(&beside.clock), Arc::clone(&beside.entropy));
     match kind {
         TradingServerKind::Embedded => Ok(Server::Embedded(Arc::clone(embedded))),
         TradingServerKind::Http { url, secret_file, ca_file, plain_allowed, instance } => {
-            check_secret(secret_file, strict)?;
+            check_secret(secret_file, beside.strict)?;
             let secrets = SigningSecrets::read(secret_file).map_err(|why| Fault::new(format!("secret_file: {why}")))?;
             let settings = HttpServerSettings {
                 url: url.clone(),
@@ -122,14 +127,14 @@ fn open(
             Ok(Server::Remote { protocol: "http", server: Arc::new(server) })
         }
         TradingServerKind::Platform { address, tls_name, ca_file, token_file, table } => {
-            check_secret(token_file, strict)?;
+            check_secret(token_file, beside.strict)?;
             let tls = match (tls_name, ca_file) {
                 (None, _) => PlatformTls::Plain,
                 (Some(name), None) => PlatformTls::PublicRoots { name: name.clone() },
                 (Some(name), Some(file)) => PlatformTls::RootsFile { name: name.clone(), file: file.clone() },
             };
             let settings = platform(PlatformSettings::new(address, tls, token_file.clone()), (**table).clone())?;
-            let server = PlatformServer::open(settings, clock, entropy, spawn)?;
+            let server = PlatformServer::open(settings, clock, entropy, beside.spawn)?;
             Ok(Server::Remote { protocol: "tcp", server: Arc::new(server) })
         }
     }

@@ -312,10 +312,12 @@ async fn refuse(
     let (aggregate, operation) = due.get();
     match cashier.trading.void(posting(cashier, due), reason).await {
         Ok(Voiding::Settled(outcome)) => Some(outcome),
-        // A server that cannot key is sent nothing before the operation is recorded as possibly sent.
+        // A server that cannot key is sent nothing before the operation is recorded as possibly sent. A request of another way to
+        // post, which the settings named before, may still be executed.
         Ok(Voiding::Undecided { .. })
             if !cashier.trading.keyed_by_operation(&aggregate.transaction.server)
-                && operation.status == OperationStatus::Planned =>
+                && operation.status == OperationStatus::Planned
+                && operation.request_order == 0 =>
         {
             Some(PostingOutcome::Refused { reason: reason.name().into() })
         }
@@ -334,6 +336,8 @@ async fn refuse(
 /// What the trading server says of a posting without an answer that a person holds to be absent: its key is made dead where
 /// that can be. `None` where it does not answer, or the operation is another by now.
 pub(super) async fn void_unanswered(cashier: &Cashier, id: TransactionId, operation: OperationId) -> Option<Absence> {
+    // While a run is under way it may be about to send the posting.
+    let _flight = cashier.settling.begin(id)?;
     let due = due(cashier, id).await.filter(|due| due.get().1.id == operation)?;
     match cashier.trading.void(posting(cashier, &due), ReasonCode::ConfirmedAbsent).await {
         Ok(Voiding::Settled(outcome)) => Some(Absence::Voided { operation, outcome }),

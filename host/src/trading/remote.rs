@@ -46,7 +46,7 @@ pub trait RemoteServer: Send + Sync {
         let _ = time;
         Box::default()
     }
-    /// Tells of accounts that changed, where the protocol pushes it.
+    /// Accounts that changed, where the protocol pushes it.
     fn changes(&self) -> Option<broadcast::Receiver<AccountChange>> {
         None
     }

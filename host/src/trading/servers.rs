@@ -3,6 +3,7 @@
 //! stops its own accounts alone.
 
 mod account_cache;
+mod contested_logins;
 mod link;
 pub mod port;
 mod routing;
@@ -14,12 +15,15 @@ use std::time::Duration;
 
 use cashier_core::account::AccountFacts;
 use cashier_core::ids::{CustomerId, Login, ServerName};
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, Either, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::broadcast::error::RecvError;
 
 use self::account_cache::AccountCache;
+use self::contested_logins::ContestedLogins;
+pub use self::link::Server;
 use self::link::ServerLink;
-pub use self::routing::{Route, Routing};
+pub use self::routing::{Routing, ServerRoute};
 use super::embedded::Embedded;
 use super::remote::{AccountChange, RemoteServer};
 use crate::ports::{Clock, Fault, TradingServer};
@@ -28,18 +32,15 @@ use crate::ports::{Clock, Fault, TradingServer};
 /// for so long.
 const GROUPS_EVERY: Duration = Duration::from_secs(60);
 
-/// Where a trading server is.
-#[derive(Clone)]
-pub enum Server {
-    Embedded(Arc<Embedded>),
-    Remote { protocol: &'static str, server: Arc<dyn RemoteServer> },
-}
+/// How long the other servers are waited for once one has the account: they answer in milliseconds, and one that is slow must not
+/// slow down customers of another.
+const OTHERS_WAIT: Duration = Duration::from_millis(300);
 
 /// A trading server, its name and what is routed to it.
 pub struct NamedServer {
     pub name: ServerName,
     pub server: Server,
-    pub route: Route,
+    pub route: ServerRoute,
 }
 
 /// Several trading servers as one.
@@ -47,6 +48,7 @@ pub struct TradingServers {
     links: Arc<[ServerLink]>,
     routing: Arc<Routing>,
     cache: Arc<AccountCache>,
+    contested: ContestedLogins,
     clock: Arc<dyn Clock>,
 }
 
@@ -60,6 +62,7 @@ impl TradingServers {
             links: servers.into_iter().map(link).collect(),
             routing: Arc::new(Routing::new(routes)),
             cache: Arc::new(AccountCache::new(age_max)),
+            contested: ContestedLogins::default(),
             clock,
         })
     }
@@ -126,32 +129,54 @@ impl TradingServers {
     /// Asks every server that may have the account. One that does not answer matters only where no other one has it: an account
     /// is routed to one server.
     async fn find_account(self: Arc<Self>, login: Login) -> Result<Option<AccountFacts>, Fault> {
-        if let Some(known) = self.cache.get(login, self.clock.monotonic())
-            && self.link(&known.server).is_ok_and(|link| link.is_reached())
+        let asked = self.clock.monotonic();
+        if let Some(known) = self.cache.get(login, asked)
+            && self.link(&known.server).is_ok_and(|link| link.is_answering())
         {
             return Ok(Some(known));
         }
         let epoch = self.cache.epoch();
-        let answers = join_all(self.links.iter().map(|link| link.account(login))).await;
-        let (mut found, mut fault): (Option<AccountFacts>, _) = (None, None);
-        for (link, answer) in self.links.iter().zip(answers) {
-            match answer {
-                Ok(Some(facts)) if self.routing.of(&facts) == Some(&link.name) => {
-                    if let Some(other) = &found {
-                        return Err(Fault::new(format!(
-                            "login {login} is an account of the trading servers {} and {}, and both are routed to",
-                            other.server, link.name
-                        )));
-                    }
-                    found = Some(AccountFacts { server: link.name.clone(), age_seconds: 0, ..facts });
+        let mut found: Vec<AccountFacts> = Vec::new();
+        let (mut fault, mut deadline) = (None, None::<BoxFuture<'static, ()>>);
+        let mut asking: FuturesUnordered<_> =
+            self.links.iter().map(|link| async move { (link, link.account(login).await) }).collect();
+        loop {
+            let next = match &mut deadline {
+                None => asking.next().await,
+                Some(deadline) => match select(asking.next(), deadline).await {
+                    Either::Left((next, _)) => next,
+                    Either::Right(((), _)) => break,
+                },
+            };
+            match next {
+                None => break,
+                Some((link, Ok(Some(facts)))) if self.routing.of(&facts) == Some(&link.name) => {
+                    found.push(AccountFacts { server: link.name.clone(), age_seconds: 0, ..facts });
+                    deadline.get_or_insert_with(|| self.clock.sleep(OTHERS_WAIT));
                 }
-                Ok(_) => {}
-                Err(error) => drop(fault.get_or_insert(error)),
+                Some((_, Ok(_))) => {}
+                Some((_, Err(error))) => drop(fault.get_or_insert(error)),
             }
         }
-        match (found, fault) {
+        let all_answered = asking.is_empty() && fault.is_none();
+        drop(asking);
+        let is_contested = match found.len() {
+            0 | 1 if all_answered => self.contested.forget(login),
+            0 | 1 => self.contested.contains(login),
+            _ => self.contested.note(login),
+        };
+        match (found.pop(), fault) {
+            (Some(facts), _) if is_contested => {
+                let other = found.first().map_or(&facts.server, |other| &other.server);
+                let names = if found.is_empty() {
+                    "several trading servers".to_owned()
+                } else {
+                    format!("the trading servers {other} and {}", facts.server)
+                };
+                Err(Fault::new(format!("login {login} is an account of {names}, and more than one is routed to")))
+            }
             (Some(facts), _) => {
-                self.cache.put(&facts, self.clock.monotonic(), epoch);
+                self.cache.put(&facts, asked, epoch);
                 Ok(Some(facts))
             }
             (None, Some(fault)) => Err(fault),

@@ -89,7 +89,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("web_url", &[]),
     // The commands whose session types they narrow.
     ("settings", &["manager", "json_object", "key_file", "text_file", "web_url"]),
-    // The listeners, which are open before and after the parts behind them.
+    // The listeners, which are open before and after the parts behind them, and the trading servers of the settings.
     (
         "app",
         &[
@@ -102,6 +102,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "followed_file",
             "strand",
             "pair",
+            "trading",
             "clock_file",
             "guarded_clock",
             "process",

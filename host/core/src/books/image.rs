@@ -9,7 +9,6 @@ use crate::aggregate::Aggregate;
 use crate::digest::PostedTotals;
 use crate::ids::TransactionId;
 use crate::status::OperationStatus;
-use crate::time::UnixTime;
 
 use super::hash_index::Slot;
 use super::indexing::reference_hash;
@@ -233,9 +232,11 @@ fn put_totals(block: &mut Vec<u8>, posted: &PostedTotals) {
     for (server, total) in &posted.elsewhere {
         put_text(block, server.as_str());
         put_u64(block, total.count);
-        let (time, key) = total.newest.as_ref().map_or((UnixTime::UNSET, ""), |(time, key)| (*time, key.as_str()));
-        put_u64(block, time.0.cast_unsigned());
-        put_text(block, key);
+        put_u32(block, total.recent.len() as u32);
+        for (time, key) in &total.recent {
+            put_u64(block, time.0.cast_unsigned());
+            put_text(block, key.as_str());
+        }
     }
 }
 

@@ -332,12 +332,13 @@ impl<'b> Fields<'b> {
         let servers = self.u32()?;
         let elsewhere = (0..servers).map(|_| {
             let server = ServerName::read(self.text()?)?;
-            let (count, time) = (self.u64()?, UnixTime(self.u64()?.cast_signed()));
-            let newest = match self.text()? {
-                "" => None,
-                key => Some((time, OperationKey::read(key)?)),
-            };
-            Some((server, ServerTotal { count, newest }))
+            let (count, recent) = (self.u64()?, self.u32()?);
+            let recent = (0..recent).map(|_| {
+                let time = UnixTime(self.u64()?.cast_signed());
+                Some((time, OperationKey::read(self.text()?)?))
+            });
+            let recent = recent.collect::<Option<_>>()?;
+            Some((server, ServerTotal { count, recent }))
         });
         Some(PostedTotals { elsewhere: elsewhere.collect::<Option<_>>()?, embedded })
     }

@@ -12,7 +12,6 @@ use cashier_core::session::Role;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::DemoArgs;
 use crate::app::{CashierManager, Listeners, Machine};
 use crate::cli::signals::Signals;
 use crate::cli::terminal::{CliError, print_queued};
@@ -33,6 +32,15 @@ const ROSTER: &str = r#"{
 /// A day, in seconds: long enough to try things.
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
+/// Where the demo is built, and whose accounts it has.
+pub(super) struct DemoPlace {
+    /// `None` is a fresh one among the temporary files.
+    pub(super) folder: Option<PathBuf>,
+    /// `None` is the embedded one.
+    pub(super) trading_server: Option<String>,
+    pub(super) trading_secret_file: PathBuf,
+}
+
 pub(super) struct DemoEnvironment {
     pub(super) listeners: Listeners,
     pub(super) service_url: String,
@@ -48,10 +56,10 @@ pub(super) struct DemoEnvironment {
 
 impl DemoEnvironment {
     /// `None` where a signal came before it was whole.
-    pub(super) async fn create(args: &DemoArgs, signals: &Signals) -> Result<Option<Self>, CliError> {
-        let trading = args.trading_server.as_deref().map(|url| trading_settings(url, &args.trading_secret_file));
+    pub(super) async fn create(place: &DemoPlace, signals: &Signals) -> Result<Option<Self>, CliError> {
+        let trading = place.trading_server.as_deref().map(|url| trading_settings(url, &place.trading_secret_file));
         let trading = trading.transpose()?;
-        let folder = fresh_folder(args.folder.clone())?;
+        let folder = fresh_folder(place.folder.clone())?;
         print_queued(&format!("Demo folder: {}", folder.display()));
         let (service_key, webhook_secret) = (format!("sk_{}", random()), format!("whsec_{}", random()));
         write_private(&folder.join("webhook.secret"), &webhook_secret)?;
@@ -66,7 +74,7 @@ impl DemoEnvironment {
         write(&folder.join("plugins.toml"), &plugins(&service_url)?)?;
         write(&folder.join("cashier.toml"), &format!("{SETTINGS}{}", trading.as_deref().unwrap_or_default()))?;
         let settings = Settings::read(&folder.join("cashier.toml"))?;
-        match &args.trading_server {
+        match &place.trading_server {
             Some(url) => print_queued(&format!(
                 "Trading server: {url}, which has the accounts and balances; nothing is imported."
             )),

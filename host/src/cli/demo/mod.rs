@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use self::environment::DemoEnvironment;
+use self::environment::{DemoEnvironment, DemoPlace};
 use super::signals::Signals;
 use super::terminal::{CliError, LAST_WORDS_MAX, finish_queued, print_queued};
 use super::{logs, serve};
@@ -46,7 +46,12 @@ async fn run(args: &DemoArgs) -> Result<(), CliError> {
 
 async fn run_until(args: &DemoArgs, signals: &Signals) -> Result<(), CliError> {
     let stopped = || if args.exit { Err(CliError("a signal ended the demo".to_owned())) } else { Ok(()) };
-    let Some(environment) = DemoEnvironment::create(args, signals).await? else { return stopped() };
+    let place = DemoPlace {
+        folder: args.folder.clone(),
+        trading_server: args.trading_server.clone(),
+        trading_secret_file: args.trading_secret_file.clone(),
+    };
+    let Some(environment) = DemoEnvironment::create(&place, signals).await? else { return stopped() };
     let result = tokio::select! {
         result = both_acts(&environment) => result.map(Some),
         _ = signals.next() => Ok(None),

@@ -1,7 +1,7 @@
 //! What trading servers stated of accounts lately, so that a customer who opens a page three times is looked up once. Postings
-//! never use it.
+//! never use it (case 178).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use crate::trading::remote::AccountChange;
 /// Accounts that are remembered, about 30 MB of them. Beyond it all are forgotten, which costs one look-up each.
 const ACCOUNTS_MAX: usize = 65_536;
 
+/// Changes that are remembered: those of a few seconds of a busy server. An answer that took longer is not remembered.
+const CHANGES_MAX: usize = 1_024;
+
 pub(super) struct AccountCache {
     age_max: Duration,
     known: Mutex<KnownAccounts>,
@@ -22,8 +25,24 @@ pub(super) struct AccountCache {
 struct KnownAccounts {
     /// Each with the monotonic time before it was asked for.
     by_login: HashMap<Login, (AccountFacts, Duration)>,
-    /// Counts what was forgotten because it changed: an answer that was under way meanwhile may be of before.
+    /// Counts changes: an answer that was under way when its account changed may be of before.
     epoch: u64,
+    /// The newest changes, each with the epoch that it began.
+    changes: VecDeque<(u64, AccountChange)>,
+}
+
+impl KnownAccounts {
+    /// Whether something of the account changed after an epoch; also where that is not known any more.
+    fn may_have_changed(&self, facts: &AccountFacts, epoch: u64) -> bool {
+        let is_forgotten = self.changes.front().is_some_and(|(first, _)| *first > epoch + 1);
+        let is_of = |change: &AccountChange| match change {
+            AccountChange::Login(login) => facts.account.login == *login,
+            AccountChange::Group(group) => facts.group.group == *group,
+            AccountChange::Customer(customer) => facts.customer.customer_id == *customer,
+            AccountChange::Everything => true,
+        };
+        is_forgotten || self.changes.iter().any(|(at, change)| *at > epoch && is_of(change))
+    }
 }
 
 impl AccountCache {
@@ -48,11 +67,11 @@ impl AccountCache {
         Some(AccountFacts { age_seconds: u32::try_from(age.as_secs()).unwrap_or(u32::MAX), ..facts.clone() })
     }
 
-    /// Remembers an answer, unless something was forgotten since the epoch in which it was asked for.
+    /// Remembers an answer that was asked for at this time, unless its account changed since the epoch of then.
     pub(super) fn put(&self, facts: &AccountFacts, now: Duration, epoch: u64) {
         let mut known = self.lock();
         // The embedded server answers from memory.
-        if self.age_max.is_zero() || facts.server.is_embedded() || known.epoch != epoch {
+        if self.age_max.is_zero() || facts.server.is_embedded() || known.may_have_changed(facts, epoch) {
             return;
         }
         if known.by_login.len() >= ACCOUNTS_MAX {
@@ -64,6 +83,11 @@ impl AccountCache {
     pub(super) fn forget(&self, change: &AccountChange) {
         let mut known = self.lock();
         known.epoch += 1;
+        let epoch = known.epoch;
+        known.changes.push_back((epoch, change.clone()));
+        if known.changes.len() > CHANGES_MAX {
+            known.changes.pop_front();
+        }
         match change {
             AccountChange::Login(login) => drop(known.by_login.remove(login)),
             AccountChange::Group(group) => known.by_login.retain(|_, (facts, _)| facts.group.group != *group),

@@ -14,9 +14,17 @@ use cashier_core::reason::ReasonCode;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
-use super::Server;
 use crate::circuit_breaker::{BreakerChange, CircuitBreaker};
 use crate::ports::{Clock, Durable, Fault, PostStep, Posting, TradingServer, TradingStatus, Voiding};
+use crate::trading::embedded::Embedded;
+use crate::trading::remote::RemoteServer;
+
+/// Where a trading server is.
+#[derive(Clone)]
+pub enum Server {
+    Embedded(Arc<Embedded>),
+    Remote { protocol: &'static str, server: Arc<dyn RemoteServer> },
+}
 
 pub(super) struct ServerLink {
     pub(super) name: ServerName,
@@ -31,11 +39,11 @@ struct LinkState {
     breaker: CircuitBreaker,
     /// Of the newest call that got no answer, and of the first one in a row.
     failing: Option<(Box<str>, UnixTime)>,
-    comparison: Comparison,
+    comparison: ComparisonState,
 }
 
 /// Whether the postings of a server elsewhere were compared with the books since the start.
-enum Comparison {
+enum ComparisonState {
     /// Not yet: nothing is posted there before, so that the counts of both stand still.
     Due(Box<str>),
     Equal,
@@ -46,8 +54,8 @@ enum Comparison {
 impl ServerLink {
     pub(super) fn new(name: ServerName, server: Server, clock: Arc<dyn Clock>) -> Self {
         let comparison = match &server {
-            Server::Embedded(_) => Comparison::Equal,
-            Server::Remote { .. } => Comparison::Due("the start has only begun".into()),
+            Server::Embedded(_) => ComparisonState::Equal,
+            Server::Remote { .. } => ComparisonState::Due("the start has only begun".into()),
         };
         let state = Mutex::new(LinkState { breaker: CircuitBreaker::new(), failing: None, comparison });
         Self { name, server, clock, state, groups: ArcSwapOption::empty() }
@@ -71,8 +79,8 @@ impl ServerLink {
         }
         let step = server.post(posting).await;
         match &step {
-            PostStep::NotSent => self.failed("it cannot be reached"),
-            PostStep::Done(PostingOutcome::Unknown) => self.failed("a posting got no answer"),
+            PostStep::NotSent => self.unanswered("it cannot be reached"),
+            PostStep::Done(PostingOutcome::Unknown) => self.unanswered("a posting got no answer"),
             PostStep::Prepared { .. }
             | PostStep::Done(
                 PostingOutcome::Posted { .. } | PostingOutcome::Refused { .. } | PostingOutcome::Conflict,
@@ -144,7 +152,7 @@ impl ServerLink {
     pub(super) fn reaches(&self) -> Result<(), Fault> {
         match &self.server {
             Server::Embedded(server) => server.readiness(),
-            Server::Remote { .. } if !self.is_reached() => Err(self.cut_off()),
+            Server::Remote { .. } if self.is_cut_off() => Err(self.cut_off()),
             Server::Remote { server, .. } => match self.awaits_comparison() {
                 Some(why) => Err(Fault::new(format!(
                     "postings of trading server {} were not compared with the books yet: {why}",
@@ -155,9 +163,18 @@ impl ServerLink {
         }
     }
 
-    /// Whether its circuit breaker lets calls through.
-    pub(super) fn is_reached(&self) -> bool {
-        !self.lock().breaker.is_open()
+    /// Whether it answers, as far as that is known without asking.
+    pub(super) fn is_answering(&self) -> bool {
+        let is_well = match &self.server {
+            Server::Embedded(_) => true,
+            Server::Remote { server, .. } => server.health().is_ok(),
+        };
+        let state = self.lock();
+        is_well && state.failing.is_none() && !state.breaker.is_open()
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.lock().breaker.is_open()
     }
 
     pub(super) fn status(&self) -> TradingStatus {
@@ -175,8 +192,8 @@ impl ServerLink {
             failing_since: failing.map_or(UnixTime::UNSET, |(_, since)| *since),
             is_cut_off: state.breaker.is_open(),
             not_compared: match &state.comparison {
-                Comparison::Equal => None,
-                Comparison::Due(why) | Comparison::Differs(why) => Some(why.clone()),
+                ComparisonState::Equal => None,
+                ComparisonState::Due(why) | ComparisonState::Differs(why) => Some(why.clone()),
             },
         }
     }
@@ -184,16 +201,16 @@ impl ServerLink {
     /// The comparison with the books ended: what differs, or nothing. Or it could not be made yet, for this reason.
     pub(super) fn note_comparison(&self, found: Result<Option<String>, &Fault>) {
         self.lock().comparison = match found {
-            Ok(None) => Comparison::Equal,
-            Ok(Some(differs)) => Comparison::Differs(differs.into()),
-            Err(fault) => Comparison::Due(fault.to_string().into()),
+            Ok(None) => ComparisonState::Equal,
+            Ok(Some(differs)) => ComparisonState::Differs(differs.into()),
+            Err(fault) => ComparisonState::Due(fault.to_string().into()),
         };
     }
 
     fn awaits_comparison(&self) -> Option<Box<str>> {
         match &self.lock().comparison {
-            Comparison::Due(why) => Some(why.clone()),
-            Comparison::Equal | Comparison::Differs(_) => None,
+            ComparisonState::Due(why) => Some(why.clone()),
+            ComparisonState::Equal | ComparisonState::Differs(_) => None,
         }
     }
 
@@ -204,9 +221,17 @@ impl ServerLink {
         let answer = question().await;
         match &answer {
             Ok(_) => self.succeeded(),
-            Err(fault) => self.failed(&fault.to_string()),
+            Err(fault) => self.unanswered(&fault.to_string()),
         }
         answer
+    }
+
+    /// A call without an answer that can be used. Where the server itself is well it has answered, whatever it was.
+    fn unanswered(&self, what: &str) {
+        match &self.server {
+            Server::Remote { server, .. } if server.health().is_err() => self.failed(what),
+            Server::Remote { .. } | Server::Embedded(_) => self.succeeded(),
+        }
     }
 
     fn cut_off(&self) -> Fault {

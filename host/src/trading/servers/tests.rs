@@ -14,8 +14,9 @@ use cashier_core::time::UnixTime;
 use futures_util::future::{BoxFuture, ready};
 use tokio::sync::broadcast;
 
+use super::account_cache::AccountCache;
 use super::port::TradingPorts;
-use super::{NamedServer, Route, Server, TradingServers};
+use super::{NamedServer, Server, ServerRoute, TradingServers};
 use crate::ports::{Clock, Durable, Fault, PostStep, Posting, TradingServer, Voiding};
 use crate::test_cashier::TestClock;
 use crate::trading::remote::{AccountChange, PostingsPage, RemoteServer};
@@ -25,6 +26,8 @@ struct FarServer {
     /// Logins with their group and its brand.
     accounts: Mutex<Vec<(u64, &'static str, &'static str)>>,
     is_down: Mutex<bool>,
+    /// It answers, and nothing that can be used.
+    answers_badly: Mutex<bool>,
     asked: AtomicUsize,
     posted: Mutex<Vec<Login>>,
     changes: broadcast::Sender<AccountChange>,
@@ -35,6 +38,7 @@ impl FarServer {
         Arc::new(Self {
             accounts: Mutex::new(accounts.to_vec()),
             is_down: Mutex::new(false),
+            answers_badly: Mutex::new(false),
             asked: AtomicUsize::new(0),
             posted: Mutex::default(),
             changes: broadcast::Sender::new(8),
@@ -43,7 +47,10 @@ impl FarServer {
 
     fn answers(&self) -> Result<(), Fault> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        if *self.is_down.lock().unwrap() { Err(Fault::new("connection refused")) } else { Ok(()) }
+        if *self.answers_badly.lock().unwrap() {
+            return Err(Fault::new("the account has no group"));
+        }
+        self.health()
     }
 }
 
@@ -130,7 +137,7 @@ impl RemoteServer for FarServer {
     }
 
     fn health(&self) -> Result<(), Fault> {
-        Ok(())
+        if *self.is_down.lock().unwrap() { Err(Fault::new("connection refused")) } else { Ok(()) }
     }
 }
 
@@ -149,8 +156,8 @@ fn two(main: &[(u64, &'static str, &'static str)], other: &[(u64, &'static str, 
         server: Server::Remote { protocol: "http", server: Arc::clone(server) as _ },
         route,
     };
-    let route = Route { groups: vec!["vip".into()], brands: vec!["beta".into()] };
-    let servers = vec![named("main", &main, Route::default()), named("other", &other, route)];
+    let route = ServerRoute { groups: vec!["vip".into()], brands: vec!["beta".into()] };
+    let servers = vec![named("main", &main, ServerRoute::default()), named("other", &other, route)];
     let port =
         TradingPorts(TradingServers::new(servers, Duration::from_secs(30), Arc::clone(&clock) as Arc<dyn Clock>));
     for (name, _) in port.0.elsewhere() {
@@ -209,7 +216,7 @@ async fn an_account_is_of_the_server_that_its_group_else_its_brand_is_routed_to(
 async fn a_login_that_two_servers_have_is_nobodys() {
     let env = two(&[(1, "std", "ion4")], &[(1, "vip", "ion4")]);
     let fault = env.server_of(1).await.unwrap_err();
-    assert_eq!(fault, "login 1 is an account of the trading servers main and other, and both are routed to");
+    assert_eq!(fault, "login 1 is an account of the trading servers main and other, and more than one is routed to");
 }
 
 #[tokio::test(start_paused = true)]
@@ -338,4 +345,50 @@ async fn nothing_is_posted_to_a_server_before_it_was_compared_with_the_books() {
         assert_eq!(env.port.status()[0].not_compared.as_deref(), expected);
         assert_eq!(env.port.post(posting("main")).await, PostStep::Done(PostingOutcome::posted(1)), "it is keyed");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_two_servers_have_stays_nobodys_while_one_of_them_is_down() {
+    let env = two(&[(1, "std", "ion4")], &[(1, "vip", "ion4")]);
+    env.server_of(1).await.unwrap_err();
+    *env.other.is_down.lock().unwrap() = true;
+    assert!(env.server_of(1).await.unwrap_err().contains("several trading servers"));
+    *env.other.is_down.lock().unwrap() = false;
+    env.other.accounts.lock().unwrap().clear();
+    assert_eq!(env.server_of(1).await, Ok(Some(("main".to_owned(), 0))), "every server answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_a_server_answers_badly_does_not_open_its_breaker() {
+    let env = two(&[(1, "std", "ion4")], &[(3, "vip", "beta")]);
+    *env.other.answers_badly.lock().unwrap() = true;
+    for _ in 0..20 {
+        assert!(env.server_of(3).await.is_err(), "such an account is not served");
+    }
+    *env.other.answers_badly.lock().unwrap() = false;
+    assert!(!env.port.status()[1].is_cut_off);
+    assert_eq!(env.port.post(posting("other")).await, PostStep::Done(PostingOutcome::posted(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_accounts_change_does_not_keep_an_answer_from_being_remembered() {
+    let env = two(&[(1, "std", "ion4")], &[]);
+    let cache = AccountCache::new(Duration::from_secs(30));
+    let facts = env.port.account(Login(1)).await.unwrap().unwrap();
+    let epoch = cache.epoch();
+    cache.forget(&AccountChange::Login(Login(2)));
+    cache.put(&facts, Duration::ZERO, epoch);
+    assert!(cache.get(Login(1), Duration::ZERO).is_some());
+    for change in [AccountChange::Login(Login(1)), AccountChange::Group("std".into()), AccountChange::Everything] {
+        let epoch = cache.epoch();
+        cache.forget(&change);
+        cache.put(&facts, Duration::ZERO, epoch);
+        assert!(cache.get(Login(1), Duration::ZERO).is_none(), "{change:?} while it was asked for");
+    }
+    let epoch = cache.epoch();
+    for login in 100..2_000 {
+        cache.forget(&AccountChange::Login(Login(login)));
+    }
+    cache.put(&facts, Duration::ZERO, epoch);
+    assert!(cache.get(Login(1), Duration::ZERO).is_none(), "more changed than is remembered");
 }
