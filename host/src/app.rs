@@ -322,6 +322,7 @@ impl Start {
             refund_limits: settings.refund_limits,
             rights: settings.rights,
             return_hosts: settings.return_hosts.into(),
+            conversion: settings.conversion,
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
         for task in opened.background(&cashier) {

@@ -1,6 +1,7 @@
 //! The settings after every value of `cashier.toml` was checked. Secret keys are read here and nowhere else; without them
 //! the server does not start, and its error says how to make them.
 
+mod conversion;
 mod file;
 mod listening;
 mod retention;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cashier_core::approval::RefundLimits;
+use cashier_core::conversion::ConversionTerms;
 use cashier_core::edit::SecondPerson;
 use cashier_core::rights::Rights;
 use ipnet::IpNet;
@@ -71,6 +73,7 @@ pub struct Settings {
     pub stop_delay: Duration,
     pub cors_origins: Vec<Box<str>>,
     pub return_hosts: BTreeMap<Box<str>, Vec<Box<str>>>,
+    pub conversion: ConversionTerms,
     pub deposits_per_minute: Option<u32>,
     pub failed_notices_per_minute: Option<u32>,
     /// `None` where the keys came from the environment.
@@ -167,6 +170,7 @@ impl Settings {
         let manager = ("manager_listen", "manager", manager_listen, tls_files.is_some());
         let watch = ("watch_listen", "watch", watch_listen, false);
         listening::plain_listeners("allow_plain_listeners", file.allow_plain_listeners, [manager, watch])?;
+        let conversion = conversion::terms(file.trading.as_ref())?;
         Ok(Self {
             customer_listen,
             manager_listen,
@@ -196,6 +200,7 @@ impl Settings {
             stop_delay: listening::stop_delay("stop_delay_seconds", file.stop_delay_seconds)?,
             cors_origins: listening::origins("cors_origins", file.cors_origins)?,
             return_hosts: listening::return_hosts("return_hosts", file.return_hosts)?,
+            conversion,
             file: None,
             deposits_per_minute: file.deposits_per_minute,
             failed_notices_per_minute: file.failed_notices_per_minute,

@@ -222,6 +222,7 @@ fn deposit(id: TransactionId) -> Transaction {
         provider_payment_id: "".into(),
         amount: Money::new(10_000, usd),
         account_currency: usd,
+        conversion: None,
         status: TransactionStatus::Created,
         reason: Reason::default(),
         idempotency_key: "".into(),

@@ -62,7 +62,7 @@ impl Aggregate {
         let transaction = &self.transaction;
         standing::derive(
             transaction.nature(),
-            transaction.amount,
+            transaction.ordered(),
             &transaction.facts,
             operation::posted(&self.transaction, &self.operations),
         )

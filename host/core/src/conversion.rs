@@ -5,8 +5,12 @@
 //! small ones gain nothing. It is applied to what is owed in all, never to the parts of it, so that parts never drift from
 //! the whole.
 
+mod ordered;
+
+use std::collections::BTreeMap;
 use std::fmt;
 
+pub use self::ordered::Ordered;
 use crate::money::{Currency, MINOR_MAX, Money};
 use crate::time::UnixTime;
 
@@ -169,6 +173,31 @@ impl Margin {
             Ok(narrow) if units < all => Ok(Self { units: narrow }),
             Ok(_) | Err(_) => Err(RateError::NotBelowHundred),
         }
+    }
+}
+
+/// How long a rate is used where the settings do not say: within five minutes the large currencies hardly move by a tenth of a
+/// percent.
+pub const RATE_AGE_SECONDS: u32 = 300;
+
+/// Under which terms the settings let a deposit be converted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversionTerms {
+    /// A rate that was stated longer ago is not used.
+    pub rate_age_seconds: i64,
+    /// By the customer's brand; none is kept of a brand that is not named.
+    pub margins: BTreeMap<Box<str>, Margin>,
+}
+
+impl Default for ConversionTerms {
+    fn default() -> Self {
+        Self { rate_age_seconds: RATE_AGE_SECONDS.into(), margins: BTreeMap::new() }
+    }
+}
+
+impl ConversionTerms {
+    pub fn margin(&self, brand: &str) -> Margin {
+        self.margins.get(brand).copied().unwrap_or(Margin::NONE)
     }
 }
 

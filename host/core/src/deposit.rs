@@ -2,6 +2,7 @@
 //! The order of checks is published (API.md section 3); which config serves it is decided by `eligibility`.
 
 use crate::account::AccountFacts;
+use crate::conversion::{Conversion, ConversionError, ConversionTerms, StatedRate};
 use crate::eligibility::Eligible;
 use crate::ids::{ConfigId, CustomerId, Login};
 use crate::money::Money;
@@ -61,12 +62,6 @@ pub fn key_conflict() -> Refusal {
     Refusal::new(RefusalCode::IdempotencyConflict, "idempotency_key was used for another order")
 }
 
-/// Checks customer, account and currency, in the published order. The caller has checked the ownership of the login.
-pub fn check_account(request: &DepositRequest, account: &AccountFacts) -> Result<(), Refusal> {
-    check_customer(account)?;
-    check_currency(request.amount, account)
-}
-
 /// Whether the customer may deposit to the account at all, through whichever config.
 pub fn check_customer(account: &AccountFacts) -> Result<(), Refusal> {
     if !account.customer.is_active() {
@@ -81,7 +76,38 @@ pub fn check_customer(account: &AccountFacts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Deposits and withdrawals are made in the account's own currency.
+/// The rate that an order in another currency than the account's is converted at, frozen with it; none where they have one currency.
+/// `stated`: what the trading server states, to be asked for once everything else is found to be right.
+///
+/// # Errors
+/// 400 CURRENCY_CONVERSION_REQUIRED where no rate is stated that may be used; 400 AMOUNT_OUT_OF_RANGE where the account would get
+/// nothing, or more than an amount may be.
+pub fn frozen_conversion(
+    amount: Money,
+    account: &AccountFacts,
+    stated: Option<&StatedRate>,
+    terms: &ConversionTerms,
+    now: UnixTime,
+) -> Result<Option<Box<Conversion>>, Refusal> {
+    let to = account.group.currency;
+    if amount.currency == to {
+        return Ok(None);
+    }
+    let current = stated.filter(|stated| stated.is_current(now, terms.rate_age_seconds));
+    let Some(stated) = current else {
+        return check_currency(amount, account).map(|()| None);
+    };
+    let frozen = Conversion::freeze(stated, terms.margin(&account.customer.brand), amount, to);
+    frozen.map(|conversion| Some(Box::new(conversion))).map_err(|error| {
+        let what = match error {
+            ConversionError::Nothing => "is worth less than the smallest amount",
+            ConversionError::TooLarge => "is worth more than the largest amount",
+        };
+        Refusal::new(RefusalCode::AmountOutOfRange, format!("amount: {amount} {what} of the account's currency, {to}"))
+    })
+}
+
+/// Withdrawals and manual transactions are made in the account's own currency, as is a deposit where no rate is stated.
 pub fn check_currency(amount: Money, account: &AccountFacts) -> Result<(), Refusal> {
     if amount.currency == account.group.currency {
         return Ok(());
@@ -103,7 +129,7 @@ pub fn check_return_urls(request: &DepositRequest, sandbox: bool) -> Result<(), 
 }
 
 /// The transaction that an eligible deposit opens: created, without facts.
-/// `expiry_seconds` comes from the module's descriptor; 0 means the order never expires.
+/// An order in another currency than the account's credits nothing until it has its conversion. `expiry_seconds` comes from the module's descriptor; 0 means the order never expires.
 pub fn open(
     request: &DepositRequest,
     account: &AccountFacts,

@@ -3,14 +3,13 @@
 
 mod changed;
 
-use std::collections::BTreeSet;
-
 use crate::aggregate::{Aggregate, DecisionContext};
 use crate::books::{Books, CustomerUse, PendingSize};
 use crate::change::{Body, Change, Commit, Counters, Stamp};
 use crate::facts::Facts;
 use crate::ids::{ConfigId, CustomerId, EventId, NoticeId, OperationId, OverrideId, Reference, Seq, TransactionId};
 use crate::lookups::LookupNotes;
+use crate::money::Money;
 use crate::notice::{ProviderEvent, Update};
 use crate::provider_call::ProviderCall;
 use crate::refs::ProviderRef;
@@ -188,10 +187,10 @@ impl<'a> Draft<'a> {
         self.books.by_carried(brand, payment, test).filter(|_| !payment.is_empty())
     }
 
-    /// Manual deposits of the customer, of one of these amounts, that were made later than this transaction, the newest first.
-    pub fn manual_deposits_since(&self, of: &Transaction, amounts: &BTreeSet<i64>) -> Vec<Transaction> {
+    /// Manual deposits of the customer, of an amount that passes the test, that were made later than this transaction, the newest first.
+    pub fn manual_deposits_since(&self, of: &Transaction, is_like: impl Fn(Money) -> bool) -> Vec<Transaction> {
         self.notes.manual_of(of.customer_id);
-        self.books.manual_deposits_since(of, amounts)
+        self.books.manual_deposits_since(of, is_like)
     }
 
     /// The first transaction among the changes of this draft that passes the test.

@@ -116,7 +116,7 @@ fn is_refund_due(transaction: &Transaction, operations: &[BalanceOperation], now
     match pending.phase {
         RefundPhase::Requested => {
             let posted = operation::posted(transaction, operations);
-            let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
+            let standing = standing::derive(transaction.nature(), transaction.ordered(), &transaction.facts, posted);
             posted.minor <= standing.owed_minor
         }
         RefundPhase::Sent(_) => true,
@@ -186,7 +186,7 @@ fn owes(transaction: &Transaction, operations: &[BalanceOperation]) -> Option<Du
         return None;
     }
     let posted = operation::posted(transaction, operations);
-    let standing = standing::derive(transaction.nature(), transaction.amount, &transaction.facts, posted);
+    let standing = standing::derive(transaction.nature(), transaction.ordered(), &transaction.facts, posted);
     if standing.hides_review {
         return Some(Duty::AwaitRetry);
     }

@@ -2,8 +2,9 @@
 //! (API.md section 4, override resolution; section 3, GET methods and deposit). It judges configs; `deposit` and the
 //! session check the customer's right to deposit and the ownership of the login before it.
 //!
-//! A transaction is always made in the account's currency: an allow that lifts the currency filter lets a config for
-//! another currency serve the account in the account's currency; nothing is converted.
+//! A config is judged in the currency of the order, which is the account's where no amount names another: its own currency, the
+//! module's and the limits are compared with that one. An allow that lifts the currency filter lets a config for another currency
+//! serve the order in the order's; whether an order in another currency than the account's is converted is decided by `deposit`.
 
 mod checks;
 mod context;
@@ -16,7 +17,7 @@ mod unmatched;
 
 use crate::customer_override::{CustomerOverride, OverrideMode};
 use crate::ids::{ConfigId, OverrideId};
-use crate::money::{Limit, Money};
+use crate::money::{Currency, Limit, Money};
 use crate::refusal::{Refusal, RefusalCode};
 
 use self::checks::{filters, hard_checks, method_served};
@@ -97,17 +98,23 @@ pub fn judge_all(
     sorted(candidates).into_iter().map(|candidate| judge(context, candidate, overrides, amount, "")).collect()
 }
 
-/// The configs that a customer is shown, in the order of [`judge_all`], without a trace.
+/// The configs that a customer is shown, in the order of [`judge_all`], without a trace: those that serve the account's currency, and
+/// those for a currency of their own that converts.
 pub fn shown(
     context: &EligibilityContext<'_>,
     candidates: &[ConfigCandidate<'_>],
     overrides: &[CustomerOverride],
+    converts: impl Fn(Currency) -> bool,
 ) -> Vec<Eligible> {
-    let serves = |candidate| evaluate(context, candidate, overrides, None, "", &mut FirstRule).ok();
+    let serves = |candidate: &ConfigCandidate<'_>| {
+        let serves_in = |currency| evaluate(context, candidate, overrides, currency, None, "", &mut FirstRule);
+        let own = || candidate.own_currency().filter(|own| converts(*own));
+        serves_in(context.account.group.currency).ok().or_else(|| own().and_then(|own| serves_in(own).ok()))
+    };
     sorted(candidates).into_iter().filter_map(serves).collect()
 }
 
-/// Judges one config. Without an amount its limits hide nothing; an empty `requested_method` leaves the method to the config.
+/// Judges one config, in the currency of the amount. Without an amount its limits hide nothing; an empty `requested_method` leaves the method to the config.
 pub fn judge(
     context: &EligibilityContext<'_>,
     candidate: &ConfigCandidate<'_>,
@@ -116,7 +123,8 @@ pub fn judge(
     requested_method: &str,
 ) -> Judgement {
     let mut trace = TraceToFirst::default();
-    let visibility = match evaluate(context, candidate, overrides, amount, requested_method, &mut trace) {
+    let currency = amount.map_or(context.account.group.currency, |amount| amount.currency);
+    let visibility = match evaluate(context, candidate, overrides, currency, amount, requested_method, &mut trace) {
         Ok(eligible) => Visibility::Shown(eligible),
         Err(rule) => Visibility::Hidden(rule),
     };
@@ -124,17 +132,18 @@ pub fn judge(
 }
 
 /// Explains every candidate in the order of [`judge_all`]: the same checks, which go on after a rule that hides the config, so
-/// that a person who changes one thing knows what else is in the way.
+/// that a person who changes one thing knows what else is in the way. An amount is of this currency.
 pub fn explain(
     context: &EligibilityContext<'_>,
     candidates: &[ConfigCandidate<'_>],
     overrides: &[CustomerOverride],
+    currency: Currency,
     amount: Option<Money>,
     requested_method: &str,
 ) -> Vec<MethodExplanation> {
     let explained = |candidate: &ConfigCandidate<'_>| {
         let mut every = EveryRule::default();
-        let judged = evaluate(context, candidate, overrides, amount, requested_method, &mut every);
+        let judged = evaluate(context, candidate, overrides, currency, amount, requested_method, &mut every);
         let terms = judged.map_or_else(
             |_| MethodTerms::default(),
             |Eligible { method, min_amount, max_amount, matched, .. }| MethodTerms {
@@ -168,7 +177,8 @@ pub fn choose(
         if !requested {
             continue;
         }
-        match evaluate(context, candidate, overrides, Some(wanted.amount), wanted.method, &mut FirstRule) {
+        let (currency, amount) = (wanted.amount.currency, Some(wanted.amount));
+        match evaluate(context, candidate, overrides, currency, amount, wanted.method, &mut FirstRule) {
             Ok(eligible) => return Ok(eligible),
             Err(Rule::AmountBelow { min, max } | Rule::AmountAbove { min, max }) => {
                 let range = rule::range_text(min, max);
@@ -185,7 +195,7 @@ pub fn choose(
             "this payment method is not available for the account",
         ));
     }
-    let currency = context.account.group.currency;
+    let currency = wanted.amount.currency;
     let message = format!("amount must be {} ({currency})", ranges.join(", or "));
     Err(Refusal::new(RefusalCode::AmountOutOfRange, message))
 }
@@ -228,17 +238,18 @@ fn sorted<'c, 'a>(candidates: &'c [ConfigCandidate<'a>]) -> Vec<&'c ConfigCandid
     ordered
 }
 
-/// The checks in their order: hard ones, the method, the override, the filters it may lift, the amount.
+/// The checks in their order, of an order in this currency: hard ones, the method, the override, the filters it may lift, the amount.
 fn evaluate(
     context: &EligibilityContext<'_>,
     candidate: &ConfigCandidate<'_>,
     overrides: &[CustomerOverride],
+    currency: Currency,
     amount: Option<Money>,
     requested_method: &str,
     found: &mut impl Findings,
 ) -> Result<Eligible, Rule> {
     let config = candidate.config;
-    let methods = hard_checks(context, candidate, found)?;
+    let methods = hard_checks(context, candidate, currency, found)?;
     let method = match method_served(config, methods, requested_method) {
         Ok(method) => {
             found.passes(Check::Method, format_args!("the deposit is recorded with method {method:?}"));
@@ -267,7 +278,7 @@ fn evaluate(
             }
         },
     };
-    filters(context, config, allowed.is_some(), found)?;
+    filters(context, config, currency, allowed.is_some(), found)?;
 
     let replaced = |own: Limit, by: Option<Limit>| by.filter(|limit| limit.is_set()).unwrap_or(own);
     let min_amount = replaced(config.min_amount, allowed.map(|row| row.min_amount));

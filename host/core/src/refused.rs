@@ -86,6 +86,7 @@ const COUNTED: &[&str] = &[
     "customers",
     "accounts",
     "groups",
+    "rates",
 ];
 
 /// What the record of a refused command holds of a field of its request.

@@ -1,4 +1,4 @@
-//! What a roster of groups, customers and accounts changed. Whether it may be applied is judged by the trading server.
+//! What a roster of groups, customers, accounts and rates changed. Whether it may be applied is judged by the trading server.
 
 use std::fmt;
 
@@ -25,18 +25,22 @@ pub struct ImportReport {
     pub groups: Tally,
     pub customers: Tally,
     pub accounts: Tally,
+    pub rates: Tally,
 }
 
 impl ImportReport {
     /// The lists by name.
-    pub fn lists(&self) -> [(&'static str, Tally); 3] {
-        [("groups", self.groups), ("customers", self.customers), ("accounts", self.accounts)]
+    pub fn lists(&self) -> [(&'static str, Tally); 4] {
+        let Self { groups, customers, accounts, rates } = *self;
+        [("groups", groups), ("customers", customers), ("accounts", accounts), ("rates", rates)]
     }
 }
 
 impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lists().into_iter().try_for_each(|(name, tally)| writeln!(f, "{name}: {tally}"))
+        // Few rosters have rates.
+        let is_shown = |(name, tally): &(&str, Tally)| *name != "rates" || *tally != Tally::default();
+        self.lists().into_iter().filter(is_shown).try_for_each(|(name, tally)| writeln!(f, "{name}: {tally}"))
     }
 }
 

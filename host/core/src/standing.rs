@@ -13,6 +13,7 @@ mod taken;
 use self::owing::Owing;
 use self::persons::PersonSummary;
 pub use self::refundable::{Refundable, refundable, refunded_before, taken_minor};
+use crate::conversion::Ordered;
 use crate::facts::{Facts, ProviderFact};
 use crate::ids::Seq;
 use crate::money::Money;
@@ -43,8 +44,10 @@ pub struct Posted {
 pub struct Standing {
     pub status: TransactionStatus,
     pub reason: Reason,
-    /// The total that the trading account should have received, minor units, with sign.
+    /// The total that the trading account should have received, minor units of its currency, with sign.
     pub owed_minor: i64,
+    /// The same in the order's currency, as providers and persons state it.
+    pub owed_ordered_minor: i64,
     /// Whether a balance operation may be planned and sent: no person held or rejected the transaction, and no reversal
     /// waits for one. A review does not stop money: what is owed does not depend on it.
     pub may_post: bool,
@@ -55,13 +58,18 @@ pub struct Standing {
     pub hides_review: bool,
 }
 
-/// Derives the standing of a transaction of `amount` (API.md section 5, the status table, first line that fits).
-pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> Standing {
+/// Derives the standing of a transaction (API.md section 5, the status table, first line that fits). The facts are of the order's
+/// currency and `posted` of the account's: what is owed in all is converted before the two are compared.
+pub fn derive(nature: Nature, ordered: impl Into<Ordered>, facts: &Facts, posted: Posted) -> Standing {
+    derive_of(nature, &ordered.into(), facts, posted)
+}
+
+fn derive_of(nature: Nature, ordered: &Ordered, facts: &Facts, posted: Posted) -> Standing {
     let persons = PersonSummary::read(facts.persons.iter());
     let derived = match nature {
-        Nature::ProviderDeposit => provider_deposit(amount, facts, &persons, posted),
-        Nature::ManualDeposit => manual(amount.minor, &persons, posted),
-        Nature::ManualWithdrawal => manual(amount.minor.saturating_neg(), &persons, posted),
+        Nature::ProviderDeposit => provider_deposit(ordered, facts, &persons, posted),
+        Nature::ManualDeposit => manual(ordered, ordered.amount.minor, &persons, posted),
+        Nature::ManualWithdrawal => manual(ordered, ordered.amount.minor.saturating_neg(), &persons, posted),
     };
     let derived = match reviewed(nature, posted, derived.owed_minor, facts) {
         Some(code) => Standing {
@@ -76,12 +84,12 @@ pub fn derive(nature: Nature, amount: Money, facts: &Facts, posted: Posted) -> S
     let Some(held) = persons.held else { return derived };
     let contradicts = facts.provider.iter().any(|known| known.seq > held.seq && known.fact.is_definite())
         && !agrees(held.fact, derived.status);
-    let returned = returned::since_held(&held, amount, facts, derived.owed_minor.saturating_sub(posted.minor));
+    let returned = returned::since_held(&held, ordered, facts, derived.owed_ordered_minor, posted.minor);
     if contradicts || returned > 0 {
         let detail = match returned {
             0 => format!("a person set {}, the provider reports {}", held.fact.name(), derived.status.name()),
             returned => {
-                let returned = Money::new(returned, amount.currency);
+                let returned = ordered.posted(returned);
                 format!("a person set {}, {returned} that had gone back before is owed again", held.fact.name())
             }
         };
@@ -123,17 +131,19 @@ fn agrees(held: TransactionStatus, derived: TransactionStatus) -> bool {
     held == derived || (paid(held) && paid(derived))
 }
 
-fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, posted: Posted) -> Standing {
+fn provider_deposit(ordered: &Ordered, facts: &Facts, persons: &PersonSummary, posted: Posted) -> Standing {
     use TransactionStatus as S;
-    let amount = ordered.minor;
+    let amount = ordered.amount.minor;
     let owing = Owing::read(amount, facts, persons);
-    let Owing { in_all, before, taken, basis, confirmed, paid, surplus, reversed, owed_minor, ref provider } = owing;
+    let Owing { in_all, before, taken, basis, confirmed, paid, surplus, reversed, owed_ordered_minor, ref provider } =
+        owing;
+    let owed_minor = ordered.to_account(owed_ordered_minor);
     let (_, resolved) = persons.resolved.unzip();
     let stated = taken.refunded.saturating_add(taken.charged_back);
     // What a person requested waits for no other person.
     let owed_as_stated = confirmed.saturating_sub(stated.saturating_sub(surplus).max(0)).max(0);
     let reversal_waits = persons.reversals_wait
-        && posted.minor > owed_minor.max(owed_as_stated)
+        && posted.minor > owed_minor.max(ordered.to_account(owed_as_stated))
         && provider.newest_reversal > persons.reversals_permitted;
     let return_waits = owed_minor > posted.minor && provider.holds.iter().any(|hold| hold.stops_return());
     let settles = persons.money_released && persons.rejected.is_none() && !reversal_waits && !return_waits;
@@ -141,17 +151,18 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         status,
         reason,
         owed_minor,
+        owed_ordered_minor,
         may_post,
         reversal_waits,
         hides_review: false,
     };
 
-    let money = |minor| Money::new(minor, ordered.currency);
+    let money = |minor| ordered.stated(minor);
     let waiting = reversal_waits.then(|| {
-        let detail = format!("posted {}, owed {}", money(posted.minor), money(owed_minor));
+        let detail = format!("posted {}, owed {}", ordered.posted(posted.minor), ordered.posted(owed_minor));
         Reason::new(R::ReversalWaits, detail)
     });
-    let lifted = returned::by_lifted_dispute(ordered, facts, &owing, persons.resolved);
+    let lifted = returned::by_lifted_dispute(ordered.amount, facts, &owing, persons.resolved);
     // A refund that was under way when a person resolved more than what is left without it, and was made since.
     let counted_as_left = resolved.is_some_and(|resolved| resolved > paid.max(amount).saturating_sub(before.all));
     let refunded_beside = stated > taken.all && counted_as_left;
@@ -160,7 +171,7 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
     } else {
         refunded_beside.then_some("a refund was made that a person, who resolved the transaction, counted as not made")
     };
-    if let Some(reason) = provider.review(ordered, in_all.refunded, beyond, persons, [lifted, waiting]) {
+    if let Some(reason) = provider.review(ordered.amount, in_all.refunded, beyond, persons, [lifted, waiting]) {
         return standing(S::ManualReview, reason, settles);
     }
     if taken.charged_back > 0 && reversed > 0 {
@@ -186,7 +197,7 @@ fn provider_deposit(ordered: Money, facts: &Facts, persons: &PersonSummary, post
         if persons.rejected.is_some() {
             return standing(S::ManualReview, R::ConfirmedButRejected.into(), false);
         }
-        let note = refund_note(ordered, facts, reversed > 0, posted.minor > owed_minor);
+        let note = refund_note(ordered.amount, facts, reversed > 0, posted.minor > owed_minor);
         // More posted than owed: it is credited, and a part waits to be taken back.
         return if posted.minor >= owed_minor {
             standing(S::Credited, note, settles)
@@ -225,24 +236,25 @@ fn refund_note(ordered: Money, facts: &Facts, is_reversed: bool, is_debit_due: b
     }
 }
 
-fn manual(owed_when_approved: i64, persons: &PersonSummary, posted: Posted) -> Standing {
+fn manual(ordered: &Ordered, approved_minor: i64, persons: &PersonSummary, posted: Posted) -> Standing {
     use TransactionStatus as S;
-    let standing = |status, code: R, owed_minor, may_post| Standing {
+    let standing = |status, code: R, owed_ordered_minor, may_post| Standing {
         status,
         reason: code.into(),
-        owed_minor,
+        owed_minor: ordered.to_account(owed_ordered_minor),
+        owed_ordered_minor,
         may_post,
         reversal_waits: false,
         hides_review: false,
     };
     let approved = persons.approved.is_some_and(|seq| persons.rejected.is_none_or(|rejected| seq > rejected));
     let settles = persons.money_released;
-    if approved && posted.minor == owed_when_approved {
-        standing(S::Credited, R::None, owed_when_approved, settles)
+    if approved && posted.minor == ordered.to_account(approved_minor) {
+        standing(S::Credited, R::None, approved_minor, settles)
     } else if approved && posted.refused {
-        standing(S::ManualReview, R::CreditRefused, owed_when_approved, settles)
+        standing(S::ManualReview, R::CreditRefused, approved_minor, settles)
     } else if approved {
-        standing(S::ManualReview, R::None, owed_when_approved, settles)
+        standing(S::ManualReview, R::None, approved_minor, settles)
     } else if persons.rejected.is_some() {
         let by = if persons.cancelled { R::Cancelled } else { R::Rejected };
         // What is posted all the same is taken back.

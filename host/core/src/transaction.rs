@@ -1,6 +1,7 @@
 //! The transaction row: the request, the snapshots of its creation, its facts, and the status derived from them.
 
 use crate::account::AccountFacts;
+use crate::conversion::{Conversion, Ordered};
 use crate::facts::{Facts, PersonFact};
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, Reference, Seq, ServerName, TransactionId};
 use crate::money::{Currency, Money};
@@ -78,6 +79,8 @@ pub struct Transaction {
     pub provider_payment_id: Box<str>,
     pub amount: Money,
     pub account_currency: Currency,
+    /// The rate that amounts of the order reach the account at; none where both have one currency, as nearly always.
+    pub conversion: Option<Box<Conversion>>,
     pub status: TransactionStatus,
     /// The coded reason, shown to everyone; its `detail` is for managers.
     pub reason: Reason,
@@ -134,6 +137,7 @@ impl Transaction {
             provider_payment_id: Box::default(),
             amount,
             account_currency: account.group.currency,
+            conversion: None,
             status: TransactionStatus::Created,
             reason: Reason::default(),
             idempotency_key: Box::default(),
@@ -245,9 +249,15 @@ impl Transaction {
         self.reference.as_str().into()
     }
 
-    /// The amount in account currency; conversion is refused at creation, so it is the ordered amount.
+    /// The order, and what amounts of it become in the account.
+    pub fn ordered(&self) -> Ordered {
+        Ordered::new(self.amount, self.account_currency, self.conversion.as_deref())
+    }
+
+    /// The amount in the account's currency.
     pub fn converted(&self) -> Money {
-        Money::new(self.amount.minor, self.account_currency)
+        let ordered = self.ordered();
+        ordered.posted(ordered.to_account(self.amount.minor))
     }
 
     /// The idempotency key is bound to this transaction: it has one, and a never-sent answer did not release it. A payment

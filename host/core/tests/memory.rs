@@ -75,6 +75,7 @@ fn credited(id: u64) -> Vec<Change> {
         provider_payment_id: intent.into(),
         amount: Money::new(25_000, usd),
         account_currency: usd,
+        conversion: None,
         status: TransactionStatus::Credited,
         reason: Reason::default(),
         idempotency_key: format!("0f9bb0e7-642d-4b70-b458-{id:012}").into(),

@@ -50,7 +50,8 @@ fn read_answer(answer: &ServerAnswer) -> Result<ImportReport, CliError> {
         Some(Tally { added: of("added")?, updated: of("updated")?, unchanged: of("unchanged")? })
     };
     let report = || {
-        Some(ImportReport { groups: tally("groups")?, customers: tally("customers")?, accounts: tally("accounts")? })
+        let (groups, customers) = (tally("groups")?, tally("customers")?);
+        Some(ImportReport { groups, customers, accounts: tally("accounts")?, rates: tally("rates")? })
     };
     report().ok_or_else(foreign)
 }

@@ -7,6 +7,7 @@ use arc_swap::Guard;
 use cashier_core::account::AccountFacts;
 use cashier_core::approval::RefundLimits;
 use cashier_core::change::Stamp;
+use cashier_core::conversion::ConversionTerms;
 use cashier_core::edit::SecondPerson;
 use cashier_core::ids::{ConfigId, Login};
 use cashier_core::notice::ReceivingConfig;
@@ -63,6 +64,8 @@ pub struct Rules {
     pub rights: Rights,
     /// To which hosts customers may be sent back.
     pub return_hosts: ReturnHosts,
+    /// Under which terms a deposit in another currency than its account's is converted.
+    pub conversion: ConversionTerms,
 }
 
 impl Rules {

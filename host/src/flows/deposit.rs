@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 pub(super) use self::opening::order_of;
 use self::opening::{Opened, Opening, bound, unavailable};
-use super::{Cashier, RequestContext, provider_query, settle, transactions};
+use super::{Cashier, RequestContext, conversion, provider_query, settle, transactions};
 use crate::ledger::Estimate;
 use crate::ports::{Called, CreateAnswer, Durable, Gateway, Order, StoredAnswer};
 
@@ -102,8 +102,10 @@ async fn begin(
     context: RequestContext,
 ) -> Result<DepositOutcome, Refusal> {
     for _ in 0..=STALE_CONFIG_RETRIES {
-        let (eligible, gateway) = choose(cashier, &account, &request)?;
-        let opening = Opening::new(cashier, &account, &request, eligible, &*gateway, &context);
+        let chosen = choose(cashier, &account, &request);
+        let conversion = conversion::frozen(cashier, request.amount, &account, chosen.as_ref().err()).await?;
+        let (eligible, gateway) = chosen?;
+        let opening = Opening::new(cashier, &account, &request, (eligible, conversion), &*gateway, &context);
         opening.check(&*gateway).await?;
         let durable = opening.open(cashier, &context.request_id)?.durable().await?;
         match durable.get() {
@@ -127,7 +129,7 @@ fn choose(
     account: &AccountFacts,
     request: &DepositRequest,
 ) -> Result<(Eligible, Arc<dyn Gateway>), Refusal> {
-    deposit::check_account(request, account)?;
+    deposit::check_customer(account)?;
     let snapshot = cashier.snapshot();
     let candidates: Vec<ConfigCandidate<'_>> =
         snapshot.configs_of(&request.provider).map(|served| snapshot.candidate(served)).collect();

@@ -8,7 +8,7 @@ use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::ManagerSession;
 
-use super::Cashier;
+use super::{Cashier, conversion};
 
 /// Explains the configs that this session sees: those of its brand and those of every brand.
 ///
@@ -22,7 +22,10 @@ pub async fn explain(
 ) -> Result<ExplainedMethods, Refusal> {
     let account = cashier.account(question.login).await?.filter(|known| session.sees(&known.customer.brand));
     let account = account.ok_or_else(|| Refusal::new(RefusalCode::NotFound, "there is no such login"))?;
-    let (amount, refusal) = question.judged(&account)?;
+    let currency = question.currency(&account);
+    let stated = conversion::stated(cashier, currency, &account).await?;
+    let (amount, refusal) =
+        question.judged(&account, stated.as_ref(), &cashier.rules.conversion, cashier.clock.now())?;
     let snapshot = cashier.snapshot();
     let visible = |config: &ProviderConfig| {
         (config.brand.is_empty() || session.sees(&config.brand))
@@ -32,7 +35,7 @@ pub async fn explain(
     let candidates: Vec<ConfigCandidate<'_>> = served.map(|served| snapshot.candidate(served)).collect();
     let context = snapshot.eligibility_context(&account, cashier.clock.now());
     let overrides = snapshot.overrides_of(account.customer.customer_id);
-    let explained = eligibility::explain(&context, &candidates, overrides, amount, &question.method);
+    let explained = eligibility::explain(&context, &candidates, overrides, currency, amount, &question.method);
     let rows = explained.into_iter().filter_map(|mut explanation| {
         let config = Arc::clone(&snapshot.config(explanation.config_id)?.config);
         if !session.sees(&config.brand) {

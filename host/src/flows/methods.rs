@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use cashier_core::eligibility::{self, ConfigCandidate, Eligible};
 use cashier_core::ids::Login;
+use cashier_core::money::Currency;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::Refusal;
 use cashier_core::session::CustomerSession;
 
-use super::Cashier;
+use super::{Cashier, conversion};
 use crate::ports::CatalogLine;
 
 /// One method as a customer sees it.
@@ -28,17 +29,28 @@ pub async fn list(cashier: &Cashier, session: &CustomerSession, login: Login) ->
     if !may_deposit {
         return Ok(Vec::new());
     }
+    let others = own_currencies(cashier);
+    let converted = conversion::converted_from(cashier, &account, others).await;
     let snapshot = cashier.snapshot();
     let candidates: Vec<ConfigCandidate<'_>> = snapshot.configs().map(|served| snapshot.candidate(served)).collect();
     let eligibility = snapshot.eligibility_context(&account, cashier.clock.now());
     let overrides = snapshot.overrides_of(session.customer_id());
-    let shown = eligibility::shown(&eligibility, &candidates, overrides).into_iter().filter_map(|eligible| {
-        let served = snapshot.config(eligible.config_id())?;
-        let line = snapshot.module(&served.config.provider)?;
-        let payment_mode = served.gateway.as_ref().ok().and_then(|gateway| gateway.payment_mode());
-        Some(method(Arc::clone(&served.config), eligible, line, payment_mode))
-    });
+    let shown = eligibility::shown(&eligibility, &candidates, overrides, |from| converted.contains(&from))
+        .into_iter()
+        .filter_map(|eligible| {
+            let served = snapshot.config(eligible.config_id())?;
+            let line = snapshot.module(&served.config.provider)?;
+            let payment_mode = served.gateway.as_ref().ok().and_then(|gateway| gateway.payment_mode());
+            Some(method(Arc::clone(&served.config), eligible, line, payment_mode))
+        });
     Ok(shown.collect())
+}
+
+/// The currencies that enabled configs are for.
+fn own_currencies(cashier: &Cashier) -> Vec<Currency> {
+    let snapshot = cashier.snapshot();
+    let enabled = snapshot.configs().filter(|served| served.config.enabled);
+    enabled.filter_map(|served| snapshot.candidate(served).own_currency()).collect()
 }
 
 fn method(config: Arc<ProviderConfig>, eligible: Eligible, line: &CatalogLine, mode: Option<&str>) -> Method {

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod cancel;
 mod cashier;
 pub mod configure;
+mod conversion;
 pub mod correcting;
 mod customer_limits;
 mod deciding;

@@ -89,8 +89,8 @@ async fn import(cashier: &Cashier, request: RosterRequest) -> Result<RosterResul
     }
     match applied {
         Some(Ok(report)) => {
-            let [groups, customers, accounts] = report.lists().map(|(_, tally)| tally.to_string());
-            tracing::info!(target: "security", command, %by, groups, customers, accounts, "roster was applied");
+            let [groups, customers, accounts, rates] = report.lists().map(|(_, tally)| tally.to_string());
+            tracing::info!(target: "security", command, %by, groups, customers, accounts, rates, "roster was applied");
             Ok(Ok(report))
         }
         Some(Err(refusal)) => refused(refusal, &request),

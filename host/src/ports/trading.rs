@@ -138,6 +138,12 @@ pub trait TradingServer: Send + Sync {
         let _ = (server, from, to);
         Box::pin(std::future::ready(Ok(None)))
     }
+    /// Whether [`TradingServer::rate`] may state one, as far as can be said at once: a config that is for another currency than every
+    /// account's serves nothing where it never does.
+    fn may_convert(&self, server: &ServerName, from: Currency, to: Currency) -> bool {
+        let _ = (server, from, to);
+        false
+    }
     /// Whether the cashier may take traffic; the fault is a sentence for the operator. A server that is elsewhere and down stops
     /// its own accounts alone, and is shown by [`TradingServer::status`].
     fn readiness(&self) -> Result<(), Fault>;

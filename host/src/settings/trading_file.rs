@@ -17,6 +17,8 @@ macro_rules! tables_of_servers {
             pub struct TradingTable<> {
                 name: Option<String>, "name of this server in rows, metrics and logs, for ever; main by default";
                 account_age_seconds: Option<u32>, "how old facts of an account may be that a customer is served by; 30 by default";
+                rate_age_seconds: Option<u32>, "how old a rate may be that a deposit is converted at; 300 by default";
+                margins: Option<BTreeMap<String, String>>, "percent by brand that a rate is reduced by; none where a brand is not named";
                 servers: Option<BTreeMap<String, TradingServerTable>>, "further servers by their names";
                 $($field: $type, $text;)*
             }

@@ -14,6 +14,7 @@ pub mod backup;
 mod batch;
 mod columns;
 mod connection;
+mod conversion;
 pub mod erasure;
 mod filter_sql;
 pub mod image;

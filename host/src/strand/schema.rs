@@ -27,6 +27,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("schema/0017_provider_calls.sql"),
     include_str!("schema/0018_list_counts.sql"),
     include_str!("schema/0019_trading_servers.sql"),
+    include_str!("schema/0020_conversion.sql"),
 ];
 
 /// 'CASH', as schema 0001 writes it into the file's header.

@@ -355,6 +355,7 @@ async fn start(
         customer_limits,
         second_person,
         return_hosts: lock(&trading.return_hosts).clone().into(),
+        conversion: lock(&trading.conversion).clone(),
     };
     let cashier = flows::open(ledger, snapshot, ports, rules);
     ended_calls::take_over(&cashier).await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use cashier_core::approval::RefundLimits;
+use cashier_core::conversion::{ConversionTerms, StatedRate};
 use cashier_core::eligibility::account_of;
 use cashier_core::ids::{CustomerId, Login, ServerName, TransactionId};
 use cashier_core::money::Currency;
@@ -65,7 +66,11 @@ pub(crate) struct TestTrading {
     pub(crate) not_ready: Mutex<Option<&'static str>>,
     /// The embedded server that has the accounts and postings, in place of this one's memory.
     pub(crate) bases: OnceLock<Arc<Bases>>,
-    /// Whether account lookups, or voids, fail.
+    /// Under which terms deposits are converted, read when the cashier opens; and the rates that are stated, by the currencies.
+    pub(crate) conversion: Mutex<ConversionTerms>,
+    pub(crate) rates: Mutex<BTreeMap<(Currency, Currency), StatedRate>>,
+    /// Whether rates, account lookups, or voids, fail.
+    pub(crate) rates_fail: AtomicBool,
     pub(crate) lookups_fail: AtomicBool,
     pub(crate) voids_fail: AtomicBool,
 }
@@ -274,6 +279,26 @@ impl TradingServer for TradingPort {
         }
         let embedded = self.0.embedded();
         Box::pin(ready(Ok(Voiding::Settled(self.0.refuse(posting, reason, embedded.as_deref())))))
+    }
+
+    fn rate(
+        &self,
+        server: &ServerName,
+        from: Currency,
+        to: Currency,
+    ) -> BoxFuture<'static, Result<Option<StatedRate>, Fault>> {
+        if let Some(embedded) = self.0.embedded() {
+            return embedded.rate(server, from, to);
+        }
+        let stated = match self.0.rates_fail.load(Ordering::SeqCst) {
+            true => Err(Fault::new("rates fail")),
+            false => Ok(lock(&self.0.rates).get(&(from, to)).cloned()),
+        };
+        Box::pin(ready(stated))
+    }
+
+    fn may_convert(&self, _: &ServerName, from: Currency, to: Currency) -> bool {
+        lock(&self.0.rates).contains_key(&(from, to))
     }
 
     fn keyed_by_operation(&self, _: &ServerName) -> bool {

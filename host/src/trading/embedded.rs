@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
 use cashier_core::account::AccountFacts;
+use cashier_core::conversion::StatedRate;
 use cashier_core::ids::{CustomerId, Login, ServerName};
-use cashier_core::money::Money;
+use cashier_core::money::{Currency, Money};
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
@@ -241,6 +242,20 @@ impl TradingServer for Embedded {
 
     fn customer_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
         self.read(|holdings| holdings.customers.get(&customer).map(|known| known.brand.clone()))
+    }
+
+    fn rate(
+        &self,
+        _: &ServerName,
+        from: Currency,
+        to: Currency,
+    ) -> BoxFuture<'static, Result<Option<StatedRate>, Fault>> {
+        let known = self.read(|holdings| holdings.rates.get(&(from, to)).map(|stated| StatedRate::clone(stated)));
+        Box::pin(std::future::ready(known))
+    }
+
+    fn may_convert(&self, _: &ServerName, from: Currency, to: Currency) -> bool {
+        self.read(|holdings| holdings.rates.contains_key(&(from, to))).unwrap_or_default()
     }
 
     /// Judged over what is durable, on a thread of its own: a roster of a megabyte takes longer than the runtime may wait.

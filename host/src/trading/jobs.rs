@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::books::BooksMark;
 use super::posting::{PostingRefusal, judge};
+use super::rates;
 use super::requests::{PendingAnswer, QueuedRequest, RosterError, TradingRequest};
 use super::roster::{self, Contested, Holdings, Roster};
 use super::roster_changes;
@@ -115,6 +116,9 @@ impl TradingState {
         }
         for account in &changes.accounts {
             rows::put_account(connection, account)?;
+        }
+        for (pair, stated) in &changes.rates {
+            rates::put(connection, *pair, stated)?;
         }
         self.holdings = changes.holdings;
         Ok(Ok(changes.report))

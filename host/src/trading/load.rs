@@ -8,6 +8,7 @@ use cashier_core::money::{Currency, Money};
 use rusqlite::{Connection, Row};
 
 use super::account_kinds::AccountKinds;
+use super::rates;
 use super::roster::{Contested, Holdings, UnreadBalance};
 use super::rows::{DiskFault, currency, id};
 
@@ -29,6 +30,13 @@ pub(super) fn load(connection: &Connection) -> Result<Holdings, DiskFault> {
     while let Some(row) = rows.next()? {
         if let Some(group) = readable("account_group", group(row))? {
             holdings.groups.insert(group.group.clone(), Arc::new(group));
+        }
+    }
+    let mut statement = connection.prepare(rates::READ)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some((pair, stated)) = readable("rate", rates::read(row))? {
+            holdings.rates.insert(pair, Arc::new(stated));
         }
     }
     let mut statement = connection.prepare(

@@ -4,12 +4,13 @@ use std::fmt;
 
 use crate::ports::RosterMistake;
 
-/// The three lists of a roster.
+/// The lists of a roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
     Groups,
     Customers,
     Accounts,
+    Rates,
 }
 
 impl Section {
@@ -18,6 +19,7 @@ impl Section {
             Self::Groups => "groups",
             Self::Customers => "customers",
             Self::Accounts => "accounts",
+            Self::Rates => "rates",
         }
     }
 }

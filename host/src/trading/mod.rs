@@ -12,6 +12,7 @@ mod load;
 mod mistake;
 pub mod platform;
 pub mod posting;
+mod rates;
 pub mod remote;
 mod requests;
 pub mod roster;

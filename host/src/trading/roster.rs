@@ -1,11 +1,12 @@
-//! The embedded trading server's state in memory, and the decision whether a roster of groups, customers and accounts may
-//! be applied to it. Pure: no disk, no clock, no thread.
+//! The embedded trading server's state in memory, and the decision whether a roster of groups, customers, accounts and rates
+//! may be applied to it. Pure: no disk, no clock, no thread.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use cashier_core::account::{Account, AccountFacts, Customer, Group};
+use cashier_core::conversion::StatedRate;
 use cashier_core::ids::{CustomerId, Login, ServerName};
 use cashier_core::money::{Currency, Money, parse_minor};
 use cashier_core::roster::{ImportReport, Tally};
@@ -13,6 +14,8 @@ use cashier_core::roster::{ImportReport, Tally};
 use super::account_kinds::AccountKinds;
 pub use super::contested::{Contested, UnreadBalance};
 pub use super::mistake::{Mistake, Section};
+pub use super::rates::RateEntry;
+use super::rates::{self, RatePair, Rates};
 
 /// Everything in memory. Copied in constant time, so that a batch works on a copy and a failed one is dropped whole.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +24,7 @@ pub struct Holdings {
     pub groups: imbl::HashMap<Box<str>, Arc<Group>>,
     pub accounts: imbl::HashMap<Login, Arc<Account>>,
     pub kinds: AccountKinds,
+    pub rates: Rates,
     /// Accounts that were changed outside the cashier: nothing is posted to them until a person has decided.
     pub contested: imbl::HashMap<Login, Contested>,
 }
@@ -93,12 +97,13 @@ impl Holdings {
     }
 }
 
-/// Groups, customers and accounts to add or update. Rows that it does not name stay unchanged.
+/// Groups, customers, accounts and rates to add or update. Rows that it does not name stay unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roster {
     pub groups: Vec<Group>,
     pub customers: Vec<Customer>,
     pub accounts: Vec<AccountEntry>,
+    pub rates: Vec<RateEntry>,
 }
 
 /// An account of a roster. Its currency is its group's.
@@ -140,6 +145,7 @@ pub struct RosterChanges {
     pub groups: Vec<Arc<Group>>,
     pub customers: Vec<Arc<Customer>>,
     pub accounts: Vec<Arc<Account>>,
+    pub rates: Vec<(RatePair, Arc<StatedRate>)>,
     pub report: ImportReport,
 }
 
@@ -151,6 +157,7 @@ pub struct RosterChanges {
 pub fn apply(holdings: &Holdings, roster: &Roster) -> Result<RosterChanges, Vec<Mistake>> {
     let mut changes = RosterChanges { holdings: holdings.clone(), ..RosterChanges::default() };
     let mut mistakes = repeated(roster);
+    mistakes.extend(rates::mistakes(&roster.rates));
     let (next, report) = (&mut changes.holdings, &mut changes.report);
 
     let mut changed_currency: HashMap<&str, (usize, Currency)> = HashMap::new();
@@ -186,6 +193,10 @@ pub fn apply(holdings: &Holdings, roster: &Roster) -> Result<RosterChanges, Vec<
             }
             Err(found) => mistakes.extend(found),
         }
+    }
+    for entry in &roster.rates {
+        let row = put(&mut report.rates, &mut next.rates, &entry.pair(), &entry.stated);
+        changes.rates.extend(row.map(|row| (entry.pair(), row)));
     }
     if !changed_currency.is_empty() {
         mistakes.extend(change_currency(next, &changed_currency));
@@ -298,6 +309,7 @@ fn repeated(roster: &Roster) -> Vec<Mistake> {
     let mut mistakes = repeats(Section::Groups, "group", roster.groups.iter().map(|entry| &entry.group));
     mistakes.extend(repeats(Section::Customers, "customer_id", roster.customers.iter().map(|entry| entry.customer_id)));
     mistakes.extend(repeats(Section::Accounts, "login", roster.accounts.iter().map(|entry| entry.login)));
+    mistakes.extend(repeats(Section::Rates, "from", roster.rates.iter().map(RateEntry::pair)));
     mistakes
 }
 

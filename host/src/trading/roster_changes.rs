@@ -7,6 +7,7 @@ use cashier_core::account::{Account, Customer, Group};
 use cashier_core::ids::Login;
 use cashier_core::roster::{Rebound, RosterChange, RosterPlan};
 
+use super::rates;
 use super::roster::{Holdings, RosterChanges};
 
 /// The changes of a roster that was judged over these holdings.
@@ -33,6 +34,10 @@ pub(super) fn plan(before: &Holdings, changes: &RosterChanges) -> RosterPlan {
         }
         let known = known.map(|known| account_fields(known));
         compare(&mut found, &format!("account {}", account.login), known, fields);
+    }
+    for (pair, stated) in &changes.rates {
+        let known = before.rates.get(pair).map(|known| rates::fields(known));
+        compare(&mut found, &rates::row_name(*pair), known, rates::fields(stated));
     }
     let own = changes.accounts.iter().map(|account| account.login);
     let known = || before.accounts.keys().chain(before.contested.keys()).copied();

@@ -1,18 +1,20 @@
-//! The text of a roster: groups, customers and accounts as JSON. It is read whole before anything is applied, and every mistake
+//! The text of a roster: groups, customers, accounts and rates as JSON. It is read whole before anything is applied, and every mistake
 //! is named with its line, row and field.
 
 use std::fmt;
 
 use cashier_core::account::{Customer, Group};
+use cashier_core::conversion::StatedRate;
 use cashier_core::ids::{CustomerId, Login};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::rates::RateEntry;
 use super::requests::RosterError;
 use super::roster::{AccountEntry, Mistake, Roster, Section};
 use crate::json_object::{Members, Problem, RequestBody};
 use crate::ports::{Fault, RosterMistake, RosterRefusal};
-use crate::wire::roster::{AccountLine, CustomerEntry, GroupEntry};
+use crate::wire::roster::{AccountLine, CustomerEntry, GroupEntry, RateLine};
 
 /// The most mistakes in one report: further ones often follow from the first.
 pub const MISTAKES_MAX: usize = 50;
@@ -72,6 +74,7 @@ pub(super) fn apply_text<T>(
         groups: entries::<GroupEntry, _>(Section::Groups, &lists.groups, &mut mistakes),
         customers: entries::<CustomerEntry, _>(Section::Customers, &lists.customers, &mut mistakes),
         accounts: entries::<AccountLine, _>(Section::Accounts, &lists.accounts, &mut mistakes),
+        rates: entries::<RateLine, _>(Section::Rates, &lists.rates, &mut mistakes),
     };
     let applied = if mistakes.is_empty() { apply(roster) } else { Err(RosterError::Mistakes(mistakes)) };
     applied.map_err(|error| match error {
@@ -97,6 +100,8 @@ struct RosterLists<'a> {
     customers: Vec<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "list")]
     accounts: Vec<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "list")]
+    rates: Vec<&'a RawValue>,
 }
 
 fn list<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'a RawValue>, D::Error> {
@@ -121,6 +126,7 @@ impl<'a> RosterLists<'a> {
             Section::Groups => &self.groups,
             Section::Customers => &self.customers,
             Section::Accounts => &self.accounts,
+            Section::Rates => &self.rates,
         };
         let begin = entries.get(index).map_or(text.as_ptr(), |entry| entry.get().as_ptr());
         let before = text.as_bytes().get(..begin.addr().saturating_sub(text.as_ptr().addr())).unwrap_or_default();
@@ -182,6 +188,13 @@ impl From<AccountLine> for AccountEntry {
             enabled: entry.enable.0,
             opening_balance: entry.balance.map(Into::into).unwrap_or_default(),
         }
+    }
+}
+
+impl From<RateLine> for RateEntry {
+    fn from(entry: RateLine) -> Self {
+        let stated = StatedRate { rate: entry.rate.0, time: entry.time.0, source: entry.source.0 };
+        Self { from: entry.from.0, to: entry.to.0, stated }
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) const SCHEMAS: &[&str] = &[
     include_str!("schema/0002_operation_keys.sql"),
     include_str!("schema/0003_defence.sql"),
     include_str!("schema/0004_currency.sql"),
+    include_str!("schema/0005_rates.sql"),
 ];
 
 /// The lock file excludes other cashiers, so only an operator's tool can hold the database; a quarter second is a pause,

@@ -18,6 +18,7 @@ use crate::ports::{Durable, Posting, TradingServer};
 mod currency;
 mod defence;
 mod import;
+mod rates;
 
 const ROSTER: &str = r#"{
   "groups": [

@@ -1,14 +1,16 @@
 //! The roster of the embedded trading server as described types, for the import file and the manager commands: groups,
-//! customers and accounts, each value with the sentence that says what it must be. Numbers are read from their text;
+//! customers, accounts and rates, each value with the sentence that says what it must be. Numbers are read from their text;
 //! whether the entries fit together is judged by the trading server.
 
 use std::borrow::Cow;
 
 use cashier_core::account::AccountMode;
+use cashier_core::conversion::Rate;
 use cashier_core::ids::ID_MAX;
 use cashier_core::lengths::CODE_LENGTH_MAX;
 use cashier_core::money::Currency;
 use cashier_core::roster::{ImportReport, Tally};
+use cashier_core::time::UnixTime;
 
 use crate::json_object::schema::{self, kind, list, object, one_of, with};
 use crate::json_object::{Described, Problem, Schema, answer, request, values};
@@ -51,6 +53,10 @@ entry_values! {
         |raw| text(raw).and_then(|code| Currency::from_code(&code));
     EntryMode(AccountMode), "0 (demo) or 1 (real)", schema::whole(0, 1),
         |raw| raw.parse().ok().and_then(AccountMode::from_number);
+    EntryRate(Rate), "a plain decimal greater than zero, in quotes, such as \"1.0832\"", schema::text(CODE_LENGTH_MAX),
+        |raw| text(raw).and_then(|text| Rate::parse(&text).ok());
+    EntryTime(UnixTime), "whole Unix seconds, or 0", schema::whole(0, ID_MAX.cast_signed()),
+        |raw| raw.parse().ok().filter(|time| (0..=ID_MAX.cast_signed()).contains(time)).map(UnixTime);
     EntryStatus(i64), "a whole number", kind("integer"), |raw| raw.parse().ok();
     EntryCountry(Box<str>), "two upper-case letters, or empty", schema::text(2), |raw| {
         let plausible = |code: &str| matches!(code.len(), 0 | 2) && code.bytes().all(|byte| byte.is_ascii_uppercase());
@@ -100,14 +106,26 @@ request! {
     }
 }
 
+request! {
+    /// The price of one unit of a currency in another.
+    pub struct RateLine {
+        from: EntryCurrency, "currency of the deposit";
+        to: EntryCurrency, "currency of the account";
+        rate: EntryRate, "one unit of `from` in `to`, as a text such as \"1.0832\"";
+        source: EntryText, "who stated it";
+        time: EntryTime, "when it was stated, in Unix seconds; 0 withdraws it";
+    }
+}
+
 /// The whole file.
 pub fn schema() -> Schema {
     let lists = [
         ("groups", list(&GroupEntry::schema()), "groups of accounts", true),
         ("customers", list(&CustomerEntry::schema()), "customers", true),
         ("accounts", list(&AccountLine::schema()), "accounts", true),
+        ("rates", list(&RateLine::schema()), "rates at which deposits in another currency are converted", true),
     ];
-    object("Roster", "Groups, customers and accounts for `cashier trading import`.", lists)
+    object("Roster", "Groups, customers, accounts and rates for `cashier trading import`.", lists)
 }
 
 answer! {
@@ -123,5 +141,6 @@ answer! {
         groups: TallyAnswer = TallyAnswer::new(report.groups), "groups";
         customers: TallyAnswer = TallyAnswer::new(report.customers), "customers";
         accounts: TallyAnswer = TallyAnswer::new(report.accounts), "accounts";
+        rates: TallyAnswer = TallyAnswer::new(report.rates), "rates";
     }
 }

@@ -22,9 +22,6 @@ pub enum Audience {
     Manager,
 }
 
-/// Money is never converted, so the rate is one (API.md section 3, CURRENCY_CONVERSION_REQUIRED).
-const CONVERSION_RATE: &str = "1.0";
-
 answer! {
     /// A deposit or withdrawal.
     pub struct TransactionRecord<'a>(row: &'a Transaction, texts: &'a Texts, to: Audience) {
@@ -39,7 +36,7 @@ answer! {
         currency: &'a str = row.amount.currency.code(), "Transaction currency", column;
         account_currency: &'a str = row.account_currency.code(), "Account currency";
         converted_amount: ExactAmount = ExactAmount(row.converted()), "Converted account-currency amount";
-        conversion_rate: DecimalText = DecimalText(Cow::Borrowed(CONVERSION_RATE)), "Conversion rate";
+        conversion_rate: DecimalText = DecimalText(conversion_rate(row)), "Conversion rate";
         status: Numbered<TransactionStatus> = Numbered(row.status), "Cashier transaction status", column;
         failure_reason: Cow<'a, str> = failure_reason(&row.reason, to), "Failure reason", column;
         idempotency_key: &'a str = &row.idempotency_key, "Idempotency key";
@@ -65,6 +62,14 @@ answer! {
         transaction: TransactionRecord<'a> = TransactionRecord::new(row, texts, Audience::Manager), "Cashier transaction";
         balance_operations: Vec<OperationRecord<'a>> = operations.iter().map(OperationRecord::new).collect(),
             "Balance operations linked to the transaction";
+    }
+}
+
+/// One where nothing is converted, as nearly always.
+fn conversion_rate(row: &Transaction) -> Cow<'static, str> {
+    match &row.conversion {
+        Some(conversion) => Cow::Owned(conversion.rate.to_wire()),
+        None => Cow::Borrowed("1.0"),
     }
 }
 
@@ -112,6 +117,7 @@ pub(crate) mod tests {
             provider_payment_id: "pi_123".into(),
             amount: Money::new(25_000, usd),
             account_currency: usd,
+            conversion: None,
             status: TransactionStatus::PendingPayment,
             reason: Reason::default(),
             idempotency_key: "0f9bb0e7-642d-4b70-b458-62e3993c7d2d".into(),

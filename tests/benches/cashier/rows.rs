@@ -80,6 +80,7 @@ pub(crate) fn deposit(id: u64) -> Transaction {
         provider_payment_id: session(id).into(),
         amount: Money::new(25_000, usd),
         account_currency: usd,
+        conversion: None,
         status: TransactionStatus::Credited,
         reason: Reason::default(),
         idempotency_key: format!("0198c0f3-5f0e-7d4b-9b0f-{id:012x}").into(),

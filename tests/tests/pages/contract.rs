@@ -94,11 +94,11 @@ fn rules() -> Vec<Rule> {
         Rule::AccountDisabled,
         Rule::SandboxOnRealAccount,
         Rule::LiveOnDemoAccount,
-        Rule::CurrencyNotTaken { account },
+        Rule::CurrencyNotTaken { currency: account, account },
         Rule::MethodNotServed { requested: text() },
         Rule::DeniedByOverride { override_id: OverrideId(1) },
         Rule::Country { config: text(), customer: text() },
-        Rule::Currency { config: text(), account },
+        Rule::Currency { config: text(), currency: account, account },
         Rule::AmountBelow { min: limit, max: limit },
         Rule::AmountAbove { min: limit, max: limit },
     ];

@@ -1,11 +1,10 @@
 //! Which transactions may be about the same money as one that a person enters: by an id of the payment within a brand, or by
 //! customer and amount.
 
-use std::collections::BTreeSet;
-
 use super::rows::Row;
 use super::{Books, row_codec};
 use crate::aggregate::Aggregate;
+use crate::conversion::Ordered;
 use crate::facts::Facts;
 use crate::ids::{CustomerId, TransactionId};
 use crate::money::Money;
@@ -27,17 +26,21 @@ impl Books {
         self.id_of(self.by_provider_id.find(value, self.row_matching(is_match)))
     }
 
-    /// Manual deposits of the customer of a transaction, of one of these amounts in its currency, that were made later than that,
-    /// the newest first. Only what is newer is looked at.
-    pub fn manual_deposits_since(&self, of: &Transaction, amounts: &BTreeSet<i64>) -> Vec<Transaction> {
-        let is_like = |row: &Row| {
+    /// Manual deposits of the customer of a transaction, of an amount that passes the test, that were made later than that, the
+    /// newest first. Only what is newer is looked at.
+    pub fn manual_deposits_since(&self, of: &Transaction, is_like: impl Fn(Money) -> bool) -> Vec<Transaction> {
+        let is_meant = |row: &Row| {
             row.kind == TransactionType::Deposit.number()
                 && row.source == Source::Manual.number()
-                && amounts.contains(&row.amount_minor())
+                && self.amount_of(row).is_some_and(&is_like)
         };
         let newer = self.newest_of(of.customer_id).take_while(|row| row.id > of.id.0).take(COMPARED_DEPOSITS_MAX);
-        let known = newer.filter(|row| is_like(row)).filter_map(|row| row_codec::unpack(row, &self.interner));
-        known.map(|known| known.transaction).filter(|row| row.amount.currency == of.amount.currency).collect()
+        let known = newer.filter(|row| is_meant(row)).filter_map(|row| row_codec::unpack(row, &self.interner));
+        known.map(|known| known.transaction).collect()
+    }
+
+    fn amount_of(&self, row: &Row) -> Option<Money> {
+        Some(Money::new(row.amount_minor(), *self.interner.currency(row.currency)?))
     }
 
     /// The rows of a customer, the newest first.
@@ -47,18 +50,16 @@ impl Books {
         chain.map_while(|slot| self.rows.get(slot))
     }
 
-    /// The provider deposits of a customer whose amount and facts pass the test, the newest first.
+    /// The provider deposits of a customer whose order and facts pass the test, the newest first.
     pub fn provider_deposits_where(
         &self,
         customer: CustomerId,
-        test: impl Fn(Money, &Facts) -> bool,
+        test: impl Fn(&Ordered, &Facts) -> bool,
     ) -> Vec<Aggregate> {
         let is_meant = |row: &Row| {
-            let currency = self.interner.currency(row.currency);
-            let amount = currency.map(|currency| Money::new(row.amount_minor(), *currency));
             row.kind == TransactionType::Deposit.number()
                 && row.source == Source::Provider.number()
-                && amount.zip(row_codec::unpack_facts(row)).is_some_and(|(amount, facts)| test(amount, &facts))
+                && row_codec::unpack_facts(row, &self.interner).is_some_and(|(ordered, facts)| test(&ordered, &facts))
         };
         let rows = self.newest_of(customer).take(COMPARED_DEPOSITS_MAX).filter(|row| is_meant(row));
         rows.filter_map(|row| row_codec::unpack(row, &self.interner)).collect()

@@ -7,6 +7,7 @@ use super::hash_index::short_hash;
 use super::interner::Interner;
 use super::rows::{Chain, LARGE_AMOUNT, NO_SLOT, Row};
 use crate::aggregate::Aggregate;
+use crate::conversion::{Conversion, Ordered, Rate};
 use crate::facts::Facts;
 use crate::ids::{ConfigId, CustomerId, Login, ManagerId, OperationId, Reference, Seq, ServerName, TransactionId};
 use crate::money::Money;
@@ -59,6 +60,10 @@ impl Row {
         Reader::new(&self.packed).fixed().unwrap_or_default()
     }
 }
+
+/// The bits of the byte of flags: a row without a conversion has no byte for it.
+const IS_SANDBOX: u8 = 1;
+const IS_CONVERTED: u8 = 2;
 
 /// The variable-length numbers before the texts.
 const NUMBERS: usize = 5;
@@ -126,8 +131,14 @@ fn pack_fields(transaction: &Transaction, operations: &[BalanceOperation], inter
     w.number(transaction.processed_by.0);
     w.text(&transaction.reject_reason);
     w.number(interner.number(&transaction.country).into());
-    w.byte(transaction.sandbox.into());
+    w.byte(
+        if transaction.sandbox { IS_SANDBOX } else { 0 }
+            | if transaction.conversion.is_some() { IS_CONVERTED } else { 0 },
+    );
     w.number(interner.number(transaction.server.as_str()).into());
+    if let Some(conversion) = &transaction.conversion {
+        write_conversion(&mut w, conversion, created);
+    }
     w.number(transaction.refs.len() as u64);
     for id in transaction.refs.iter() {
         w.number(interner.number(&id.kind).into());
@@ -153,6 +164,16 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
     let mut r = Reader::new(&row.packed);
     let numbers = read_numbers(&mut r, created)?;
     let front = read_front(&mut r)?;
+    let requested_method = read_interned(&mut r, interner)?;
+    let account_currency = *interner.currency(u16::try_from(r.number()?).ok()?)?;
+    let reason = Reason { code: ReasonCode::from_number(row.reason)?, detail: r.text()?.into() };
+    let has_texts = r.byte()? != 0;
+    let (approved_by, processed_by) = (ManagerId(r.number()?), ManagerId(r.number()?));
+    let reject_reason = r.text()?.into();
+    let country = read_interned(&mut r, interner)?;
+    let flags = r.byte()?;
+    let server = ServerName::read(&read_interned(&mut r, interner)?)?;
+    let conversion = read_conversion(&mut r, flags, created)?;
     let transaction = Transaction {
         id: TransactionId(row.id),
         customer_id: CustomerId(row.customer_id),
@@ -172,19 +193,20 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
         reference: Reference::read(front.reference)?,
         key_space: KeySpace::from_number(row.key_space.into())?,
 
-        requested_method: read_interned(&mut r, interner)?,
+        requested_method,
         amount: Money::new(numbers.amount_minor, *interner.currency(row.currency)?),
-        account_currency: *interner.currency(u16::try_from(r.number()?).ok()?)?,
-        reason: Reason { code: ReasonCode::from_number(row.reason)?, detail: r.text()?.into() },
-        has_texts: r.byte()? != 0,
-        approved_by: ManagerId(r.number()?),
-        processed_by: ManagerId(r.number()?),
-        reject_reason: r.text()?.into(),
+        account_currency,
+        conversion: conversion.map(Box::new),
+        reason,
+        has_texts,
+        approved_by,
+        processed_by,
+        reject_reason,
         updated_time: UnixTime(numbers.updated_time),
         config_id: ConfigId(labels.config),
-        country: read_interned(&mut r, interner)?,
-        sandbox: r.byte()? != 0,
-        server: ServerName::read(&read_interned(&mut r, interner)?)?,
+        country,
+        sandbox: flags & IS_SANDBOX != 0,
+        server,
         expires_time: UnixTime(numbers.expires_time),
         refs: read_refs(&mut r, interner)?,
         facts: read_facts(&mut r, created)?,
@@ -199,23 +221,45 @@ pub(super) fn unpack(row: &Row, interner: &Interner) -> Option<Aggregate> {
     Some(Aggregate { transaction, operations })
 }
 
-/// The facts of a row alone, for searches that look at many rows. The fields before them are skipped as [`unpack`] reads them.
-pub(super) fn unpack_facts(row: &Row) -> Option<Facts> {
+/// The order and the facts of a row alone, for searches that look at many rows. The other fields are skipped as [`unpack`] reads
+/// them.
+pub(super) fn unpack_facts(row: &Row, interner: &Interner) -> Option<(Ordered, Facts)> {
     let mut r = Reader::new(&row.packed);
     r.fixed()?;
     (0..NUMBERS).try_for_each(|_| r.skip_number())?;
     read_front(&mut r)?;
-    (0..2).try_for_each(|_| r.skip_number())?;
+    r.skip_number()?;
+    let account_currency = *interner.currency(u16::try_from(r.number()?).ok()?)?;
     r.text()?;
     r.byte()?;
     (0..2).try_for_each(|_| r.skip_number())?;
     r.text()?;
     r.skip_number()?;
-    r.byte()?;
+    let flags = r.byte()?;
     r.skip_number()?;
+    let conversion = read_conversion(&mut r, flags, row.created_time)?;
+    let amount = Money::new(row.amount_minor(), *interner.currency(row.currency)?);
     let refs = r.number()?;
     (0..refs).try_for_each(|_| r.skip_number().and_then(|()| r.text().map(drop)))?;
-    read_facts(&mut r, row.created_time)
+    let facts = read_facts(&mut r, row.created_time)?;
+    Some((Ordered::new(amount, account_currency, conversion.as_ref()), facts))
+}
+
+fn write_conversion(w: &mut Writer, conversion: &Conversion, created: i64) {
+    let (mantissa, decimals) = conversion.rate.parts();
+    w.number(mantissa);
+    w.byte(decimals);
+    w.moment(conversion.time.0, created);
+    // Not interned: how many sources there are is not ours to say.
+    w.text(&conversion.source);
+}
+
+fn read_conversion(r: &mut Reader<'_>, flags: u8, created: i64) -> Option<Option<Conversion>> {
+    if flags & IS_CONVERTED == 0 {
+        return Some(None);
+    }
+    let rate = Rate::of(r.number()?, r.byte()?)?;
+    Some(Some(Conversion { rate, time: UnixTime(r.moment(created)?), source: r.text()?.into() }))
 }
 
 fn write_operation(w: &mut Writer, operation: &BalanceOperation, of: &Transaction, interner: &mut Interner) {

@@ -17,7 +17,7 @@ use crate::transaction::Transaction;
 
 /// Refuses to make money postable that is, or may be, credited as another transaction. To be asked by every command that makes
 /// money postable, under the lock of the decision. `account`: the configs of the order's merchant account. `credit_minor`: what a
-/// person would credit, in minor units.
+/// person would credit, in minor units of the order's currency.
 ///
 /// # Errors
 /// 409 naming the other transaction and the way on.
@@ -129,16 +129,17 @@ fn paid_for(order: &Transaction, minor: i64) -> BTreeSet<&str> {
     order.facts.paid_for(minor.saturating_add(standing::taken_minor(order.amount, &order.facts)))
 }
 
-/// What was owed of an order when this commit was made, all of it posted: beside one of which more is owed than posted nothing is
+/// What was owed of an order when this commit was made, in its own currency, all of it posted: beside one of which more is owed than posted nothing is
 /// entered, but where a status was written.
 fn owed_at(order: &Transaction, at: Seq) -> i64 {
     let then = order.facts.until(at);
-    let standing = standing::derive(order.nature(), order.amount, &then, Posted::default());
-    if then.is_held() { 0 } else { standing.owed_minor }
+    let standing = standing::derive(order.nature(), order.ordered(), &then, Posted::default());
+    if then.is_held() { 0 } else { standing.owed_ordered_minor }
 }
 
 /// What a command makes owed of an order.
 struct Credit<'a> {
+    /// Of the order's currency.
     minor: i64,
     /// Which payments it is for.
     paid_for: BTreeSet<&'a str>,
@@ -151,10 +152,11 @@ struct Credit<'a> {
 impl<'a> Credit<'a> {
     fn of(known: &'a Aggregate, credit_minor: Option<i64>) -> Self {
         let facts = &known.transaction.facts;
-        let minor = credit_minor.unwrap_or_else(|| known.standing().owed_minor);
+        let minor = credit_minor.unwrap_or_else(|| known.standing().owed_ordered_minor);
+        let credited = known.transaction.ordered().to_account(minor);
         let paid_for = paid_for(&known.transaction, minor);
         let is_of_some = facts.paid().any(|payment| !paid_for.contains(payment));
-        Self { minor, paid_for, is_of_some, posts: has_unsettled(known) || minor > posted_minor(known) }
+        Self { minor, paid_for, is_of_some, posts: has_unsettled(known) || credited > posted_minor(known) }
     }
 }
 

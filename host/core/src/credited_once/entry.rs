@@ -6,6 +6,7 @@ use super::links::{
 };
 use crate::account::AccountFacts;
 use crate::aggregate::Aggregate;
+use crate::conversion::Ordered;
 use crate::decisions;
 use crate::draft::Draft;
 use crate::duty;
@@ -47,7 +48,7 @@ pub fn check_entry(
     if request.kind != TransactionType::Deposit {
         return Ok(Vec::new());
     }
-    let is_like = |ordered: Money, facts: &Facts| is_alike(ordered, facts, request.amount);
+    let is_like = |ordered: &Ordered, facts: &Facts| is_alike(ordered, facts, request.amount);
     let like = draft.books().provider_deposits_where(account.customer.customer_id, is_like);
     let own = like.into_iter().filter(|known| known.transaction.brand == *brand);
     let judged: Vec<(Aggregate, Beside)> =
@@ -83,13 +84,13 @@ pub fn check_entry(
 }
 
 /// Whether an amount is the ordered one, was stated as paid, was credited by a person, or went back, all of it or at one time.
-fn is_alike(ordered: Money, facts: &Facts, amount: Money) -> bool {
+fn is_alike(ordered: &Ordered, facts: &Facts, amount: Money) -> bool {
+    let is_worth = |minor: i64| ordered.is_worth(minor, amount);
     let goes_back = facts.returned_amounts().next().is_some();
-    ordered.currency == amount.currency
-        && (ordered == amount
-            || facts.other_amounts().any(|minor| minor == amount.minor)
-            || facts.returned_amounts().any(|minor| minor == amount.minor)
-            || (goes_back && standing::taken_minor(ordered, facts) == amount.minor))
+    is_worth(ordered.amount.minor)
+        || facts.other_amounts().any(is_worth)
+        || facts.returned_amounts().any(is_worth)
+        || (goes_back && is_worth(standing::taken_minor(ordered.amount, facts)))
 }
 
 /// How an order is, of whose money an entry of its amount may be; `None` where it is credited, or nothing of it is expected.
@@ -135,7 +136,7 @@ fn beside(known: &Aggregate, now: UnixTime) -> Option<Beside> {
     }
     if known.credits() {
         // What else was paid, and a person left, is entered by hand as what a person closed.
-        return (decisions::stated_minor(row) > standing.owed_minor).then_some(Beside::Closed);
+        return (decisions::stated_minor(row) > standing.owed_ordered_minor).then_some(Beside::Closed);
     }
     if !is_expected(known, now) {
         return None;

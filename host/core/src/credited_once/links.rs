@@ -7,6 +7,7 @@ use crate::aggregate::Aggregate;
 use crate::draft::Draft;
 use crate::facts::{Facts, PersonFact, ProviderFact, ReviewHold};
 use crate::ids::{Seq, TransactionId};
+use crate::money::Money;
 use crate::operation::{self, BalanceOperation};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::standing::{self, Nature};
@@ -64,7 +65,7 @@ pub(super) fn entered_with(draft: &Draft<'_>, order: &Transaction, id: &str) -> 
 
 /// The manual deposits like this order that were entered later than it and before a commit, or since a person refused the order,
 /// the newest first. What reconcile recovered is another payment, which nobody entered. `more`: amounts beside those that its
-/// facts state.
+/// facts state, of its currency.
 pub(super) fn entered_since(
     draft: &Draft<'_>,
     order: &Transaction,
@@ -76,10 +77,12 @@ pub(super) fn entered_since(
         return Vec::new();
     }
     let amounts: BTreeSet<i64> = more.chain(order.facts.other_amounts()).chain([order.amount.minor]).collect();
+    let ordered = order.ordered();
+    let is_worth = |amount: Money| amounts.iter().any(|minor| ordered.is_worth(*minor, amount));
     let is_in_time =
         |row: &Transaction| entered_at(row).is_some_and(|at| at < before || was_refused_at(&order.facts, at));
     let stands = |row: &Transaction| is_in_time(row) && row.brand == order.brand && !row.is_rejected_manual();
-    let since = draft.manual_deposits_since(order, &amounts).into_iter();
+    let since = draft.manual_deposits_since(order, is_worth).into_iter();
     since.filter(stands).map(|row| row.id).collect()
 }
 
@@ -108,8 +111,9 @@ pub(super) fn is_further(order: &Aggregate, payment: &str) -> bool {
 /// The payments that an order is credited for, or was before they went back, also where that is not debited yet.
 pub(super) fn credited_for(order: &Aggregate) -> BTreeSet<&str> {
     let row = &order.transaction;
-    let owed_before = order.standing().owed_minor.saturating_add(standing::taken_minor(row.amount, &row.facts));
-    row.facts.paid_for(owed_before.max(posted_minor(order)))
+    let standing = order.standing();
+    let owed_before = standing.owed_ordered_minor.saturating_add(standing::taken_minor(row.amount, &row.facts));
+    row.facts.paid_for(owed_before.max(row.ordered().from_account(posted_minor(order))))
 }
 
 /// The newest end of a review before this commit credited nothing.

@@ -65,7 +65,7 @@ pub(super) fn went_back_unconfirmed(transaction: &Transaction) -> bool {
     let mut confirmed = facts.clone();
     let minor = transaction.amount.minor;
     confirmed.record(Seq(0), UnixTime::UNSET, ProviderFact::Confirmed { payment: Box::default(), minor });
-    standing::derive(transaction.nature(), transaction.amount, &confirmed, Posted::default()).owed_minor > 0
+    standing::derive(transaction.nature(), transaction.ordered(), &confirmed, Posted::default()).owed_minor > 0
 }
 
 /// The provider can say what is unclear, and is queried until it has.

@@ -4,12 +4,14 @@ use super::context::{ConfigCandidate, EligibilityContext, ModuleFitness};
 use super::findings::Findings;
 use super::rule::{Check, Rule};
 use crate::account::AccountMode;
+use crate::money::Currency;
 use crate::provider_config::ProviderConfig;
 
-/// The checks that no override lifts. Returns the module's methods.
+/// The checks that no override lifts, of an order in this currency. Returns the module's methods.
 pub(super) fn hard_checks<'a>(
     context: &EligibilityContext<'_>,
     candidate: &ConfigCandidate<'a>,
+    currency: Currency,
     found: &mut impl Findings,
 ) -> Result<&'a [Box<str>], Rule> {
     let (config, account) = (candidate.config, context.account);
@@ -59,11 +61,10 @@ pub(super) fn hard_checks<'a>(
         let mode = if config.sandbox { "a sandbox config may serve the account" } else { "the config is live" };
         found.passes(Check::Sandbox, format_args!("{mode}"));
     }
-    let currency = account.group.currency;
     if currencies.is_empty() || currencies.iter().any(|taken| **taken == *currency.code()) {
         found.passes(Check::ModuleCurrency, format_args!("the module can be paid in {currency}"));
     } else {
-        found.hides(Rule::CurrencyNotTaken { account: currency })?;
+        found.hides(Rule::CurrencyNotTaken { currency, account: account.group.currency })?;
     }
     Ok(methods)
 }
@@ -94,11 +95,12 @@ pub(super) fn method_served<'m>(
 pub(super) fn filters(
     context: &EligibilityContext<'_>,
     config: &ProviderConfig,
+    currency: Currency,
     lifted: bool,
     found: &mut impl Findings,
 ) -> Result<(), Rule> {
     let country = &context.account.customer.country;
-    let currency = context.account.group.currency;
+    let account = context.account.group.currency;
     let meets = |wanted: &str, own: &str| wanted.is_empty() || wanted.eq_ignore_ascii_case(own);
     match (meets(&config.country, country), lifted) {
         (true, _) => found.passes(Check::Country, format_args!("country {country:?} is served")),
@@ -110,7 +112,7 @@ pub(super) fn filters(
     match (meets(&config.currency, currency.code()), lifted) {
         (true, _) => found.passes(Check::Currency, format_args!("currency {currency} is served")),
         (false, true) => found.passes(Check::Currency, format_args!("currency {currency} is allowed by the override")),
-        (false, false) => found.hides(Rule::Currency { config: config.currency.clone(), account: currency })?,
+        (false, false) => found.hides(Rule::Currency { config: config.currency.clone(), currency, account })?,
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::account::AccountFacts;
 use crate::ids::ConfigId;
-use crate::money::Money;
+use crate::money::{Currency, Money};
 use crate::provider_config::ProviderConfig;
 use crate::time::UnixTime;
 
@@ -28,6 +28,13 @@ pub enum ModuleFitness<'a> {
 pub struct ConfigCandidate<'a> {
     pub config: &'a ProviderConfig,
     pub module: ModuleFitness<'a>,
+}
+
+impl ConfigCandidate<'_> {
+    /// The currency that the config is for, where it is for one.
+    pub fn own_currency(&self) -> Option<Currency> {
+        Currency::from_code(&self.config.currency.to_ascii_uppercase())
+    }
 }
 
 /// The customer who deposits, and when.

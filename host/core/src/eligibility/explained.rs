@@ -6,11 +6,13 @@ use std::sync::Arc;
 use super::MethodExplanation;
 use super::rule::Rule;
 use crate::account::AccountFacts;
+use crate::conversion::{ConversionTerms, StatedRate};
 use crate::deposit;
 use crate::ids::Login;
 use crate::money::{Currency, Money};
 use crate::provider_config::ProviderConfig;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::time::UnixTime;
 
 /// What a manager asks about.
 #[derive(Debug, Clone)]
@@ -34,18 +36,34 @@ pub struct ExplainedMethods {
 }
 
 impl MethodsQuestion {
-    /// The amount that limits are compared with, and what a deposit is refused with before them: no limit is compared with an
-    /// amount in another currency than the account's.
+    /// The currency that configs are judged in.
+    pub fn currency(&self, account: &AccountFacts) -> Currency {
+        self.currency.unwrap_or(account.group.currency)
+    }
+
+    /// The amount that limits are compared with, and what a deposit is refused with, whichever config serves it. `stated`: what the
+    /// trading server states as the rate of the currency, where it is not the account's.
     ///
     /// # Errors
     /// 400 INVALID_DATA for an amount that its currency cannot have.
-    pub fn judged(&self, account: &AccountFacts) -> Result<(Option<Money>, Option<Refusal>), Refusal> {
-        let currency = self.currency.unwrap_or(account.group.currency);
+    pub fn judged(
+        &self,
+        account: &AccountFacts,
+        stated: Option<&StatedRate>,
+        terms: &ConversionTerms,
+        now: UnixTime,
+    ) -> Result<(Option<Money>, Option<Refusal>), Refusal> {
+        let currency = self.currency(account);
         let parsed = self.amount.as_deref().map(|text| Money::parse_positive(text, currency)).transpose();
         let amount = parsed.map_err(|error| Refusal::invalid(format!("amount {error}")))?;
-        let in_account = deposit::check_currency(Money::new(0, currency), account);
-        let amount = amount.filter(|_| in_account.is_ok());
-        Ok((amount, deposit::check_customer(account).and(in_account).err()))
+        // Without an amount, one unit of the currency.
+        let example = Money::new(10_i64.pow(currency.exponent().into()), currency);
+        let frozen = deposit::frozen_conversion(amount.unwrap_or(example), account, stated, terms, now).map(drop);
+        let frozen = frozen.or_else(|refusal| match refusal.code {
+            RefusalCode::AmountOutOfRange if amount.is_none() => Ok(()),
+            _ => Err(refusal),
+        });
+        Ok((amount, deposit::check_customer(account).and(frozen).err()))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::country;
 use crate::customer_override::{CustomerOverride, OverrideMode};
 use crate::edit::nearest;
 use crate::ids::{ConfigId, CustomerId};
-use crate::money::Limit;
+use crate::money::{Currency, Limit};
 use crate::provider_config::ProviderConfig;
 use crate::time::UnixTime;
 
@@ -23,6 +23,8 @@ pub trait Known {
     fn context<'a>(&self, account: &'a AccountFacts) -> EligibilityContext<'a>;
     /// Overrides that allow configs of a provider.
     fn allows(&self, provider: &str) -> Vec<&CustomerOverride>;
+    /// Whether a deposit in this currency to such an account may be converted.
+    fn converts(&self, from: Currency, account: &AccountFacts) -> bool;
     fn customer(&self, id: CustomerId) -> Option<KnownCustomer>;
     fn config(&self, id: ConfigId) -> Option<&ProviderConfig>;
     fn configs_of(&self, provider: &str) -> Vec<&ProviderConfig>;

@@ -71,8 +71,9 @@ pub enum Rule {
     /// A live config takes real money, which a demo group's accounts would show as play money, unless the server's settings
     /// name the brand.
     LiveOnDemoAccount,
-    /// The module cannot be paid in the account's currency.
+    /// The module cannot be paid in the order's currency.
     CurrencyNotTaken {
+        currency: Currency,
         account: Currency,
     },
     /// The requested method is neither the config's nor, where the config names none, one of the module's.
@@ -88,6 +89,7 @@ pub enum Rule {
     },
     Currency {
         config: Box<str>,
+        currency: Currency,
         account: Currency,
     },
     AmountBelow {
@@ -159,16 +161,20 @@ impl fmt::Display for Rule {
             Self::LiveOnDemoAccount => {
                 f.write_str("a live config takes real money, the account is a demo, and the settings do not allow it for this brand")
             }
-            Self::CurrencyNotTaken { account } => {
+            Self::CurrencyNotTaken { currency, account } if currency == account => {
                 write!(f, "the module cannot be paid in {account}, the currency of the account")
             }
+            Self::CurrencyNotTaken { currency, account: _ } => write!(f, "the module cannot be paid in {currency}"),
             Self::MethodNotServed { requested } => write!(f, "method {requested:?} is not served by this config"),
             Self::DeniedByOverride { override_id } => write!(f, "denied by override {override_id}"),
             Self::Country { config, customer } => {
                 write!(f, "the config is for country {config:?}, the customer is from {customer:?}")
             }
-            Self::Currency { config, account } => {
+            Self::Currency { config, currency, account } if currency == account => {
                 write!(f, "the config is for currency {config:?}, the account is in {account}")
+            }
+            Self::Currency { config, currency, account: _ } => {
+                write!(f, "the config is for currency {config:?}, the amount is in {currency}")
             }
             Self::AmountBelow { min, max } => {
                 write!(f, "the amount is too small: it must be {}", range_text(*min, *max))

@@ -59,8 +59,11 @@ fn serves(config: &ProviderConfig, known: &dyn Known) -> Result<(), Option<Rule>
         let mut account = account.clone();
         account.customer.country = config.country.clone();
         let mut judge = |account: &AccountFacts, overrides: &[CustomerOverride]| {
-            let judged = evaluate(&known.context(account), &candidate, overrides, None, "", &mut FirstRule);
-            match judged {
+            let context = known.context(account);
+            let judge_in = |currency| evaluate(&context, &candidate, overrides, currency, None, "", &mut FirstRule);
+            let own = candidate.own_currency().filter(|own| known.converts(*own, account));
+            let judged = judge_in(account.group.currency);
+            match judged.or_else(|rule| own.and_then(|own| judge_in(own).ok()).ok_or(rule)) {
                 Ok(eligible) => admits_any(&eligible),
                 Err(rule) => {
                     let further = furthest.as_ref().is_none_or(|known| known.check() < rule.check());

@@ -51,7 +51,7 @@ fn request(row: &Transaction) -> ExplainedEntry {
         Source::Provider => "provider",
         Source::Manual => "manual",
     };
-    let details = vec![
+    let mut details = vec![
         ("type", text(kind)),
         ("source", text(source)),
         ("customer_id", number(row.customer_id.0)),
@@ -67,7 +67,17 @@ fn request(row: &Transaction) -> ExplainedEntry {
         ("reference", text(row.reference.as_str())),
         ("expires_time", DetailValue::Number(row.expires_time.0.max(0))),
     ];
-    let title = format!("{kind} of {} requested for login {}", row.amount, row.login);
+    let mut title = format!("{kind} of {} requested for login {}", row.amount, row.login);
+    if let Some(conversion) = &row.conversion {
+        title.push_str(&format!(", which is {} at {}", row.converted(), conversion.rate));
+        details.extend([
+            ("converted_amount", DetailValue::Amount(row.converted())),
+            ("account_currency", text(row.account_currency.code())),
+            ("conversion_rate", text(conversion.rate.to_wire())),
+            ("rate_time", DetailValue::Number(conversion.time.0)),
+            ("rate_source", text(&*conversion.source)),
+        ]);
+    }
     entry(row.created_time, EntryKind::Request, title, details)
 }
 

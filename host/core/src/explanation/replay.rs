@@ -65,7 +65,8 @@ impl OrderedFact<'_> {
 /// transaction's own.
 pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
     let Aggregate { transaction, operations } = aggregate;
-    let currency = transaction.account_currency;
+    // Facts are of the order's currency, what is owed and posted is of the account's.
+    let currency = transaction.amount.currency;
     // What a title names besides its own fact, such as the amount of the refund that a step is about.
     let all = &transaction.facts;
     let mut ordered: Vec<OrderedFact<'_>> = transaction.facts.provider.iter().map(OrderedFact::Provider).collect();
@@ -76,12 +77,12 @@ pub fn replay(aggregate: &Aggregate) -> Vec<StandingChange> {
     let mut left = operations.iter().peekable();
     let derive = |facts: &Facts, made: &[BalanceOperation]| {
         let posted = operation::posted(transaction, made);
-        (standing::derive(transaction.nature(), transaction.amount, facts, posted), posted)
+        (standing::derive(transaction.nature(), transaction.ordered(), facts, posted), posted)
     };
     let point = |facts: &Facts, made: &[BalanceOperation]| {
         let Standing { status, reason, owed_minor, .. } = derive(facts, made).0;
         let reason = shown_reason(transaction.first_answer, made, facts.written_reason(), reason);
-        Point { status, reason, owed: Money::new(owed_minor, currency) }
+        Point { status, reason, owed: Money::new(owed_minor, transaction.account_currency) }
     };
     let mut before = point(&facts, &made);
     // A fact that only says more about the next one.

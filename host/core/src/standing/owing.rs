@@ -1,4 +1,5 @@
-//! What is owed of a provider's deposit by its facts, in minor units, and the sums that lead there. It judges no status.
+//! What is owed of a provider's deposit by its facts, in minor units of the order's currency, and the sums that lead there. It judges no
+//! status and converts nothing.
 
 use super::persons::PersonSummary;
 use super::provider::ProviderSummary;
@@ -22,7 +23,7 @@ pub(super) struct Owing<'a> {
     pub(super) surplus: i64,
     /// What is taken back of what is owed.
     pub(super) reversed: i64,
-    pub(super) owed_minor: i64,
+    pub(super) owed_ordered_minor: i64,
 }
 
 impl<'a> Owing<'a> {
@@ -39,7 +40,7 @@ impl<'a> Owing<'a> {
         let paid = provider.paid_minor(amount);
         let surplus = paid.saturating_sub(before.all).saturating_sub(basis).max(0);
         let reversed = taken.all.saturating_sub(surplus).max(0);
-        let owed_minor = confirmed.saturating_sub(reversed).max(0);
-        Self { provider, in_all, before, taken, basis, confirmed, paid, surplus, reversed, owed_minor }
+        let owed_ordered_minor = confirmed.saturating_sub(reversed).max(0);
+        Self { provider, in_all, before, taken, basis, confirmed, paid, surplus, reversed, owed_ordered_minor }
     }
 }

@@ -7,6 +7,7 @@ use cashier_core::account::{AccountFacts, AccountMode};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::eligibility::{
     ConfigCandidate, EligibilityContext, Eligible, ModuleFitness, Rule, Visibility, Wanted, choose, judge, judge_all,
+    shown,
 };
 use cashier_core::ids::{ConfigId, CustomerId, OverrideId};
 use cashier_core::money::{Limit, Money};

@@ -18,7 +18,7 @@ use crate::samples::*;
 use crate::standing::any_fact;
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Record(Vec<ProviderFact>),
     Decide(PersonFact),
     End(PostingOutcome),
@@ -56,7 +56,7 @@ fn any_person_fact() -> impl Strategy<Value = PersonFact> {
     ]
 }
 
-fn any_step() -> impl Strategy<Value = Step> {
+pub(crate) fn any_step() -> impl Strategy<Value = Step> {
     let outcome = prop_oneof![
         4 => Just(PostingOutcome::posted(9)),
         1 => Just(PostingOutcome::Refused { reason: "no".into() }),
@@ -70,7 +70,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn any_transaction() -> impl Strategy<Value = Transaction> {
+pub(crate) fn any_transaction() -> impl Strategy<Value = Transaction> {
     prop_oneof![
         3 => Just(deposit(15)),
         1 => Just(manual(15, TransactionType::Deposit)),
@@ -78,7 +78,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
     ]
 }
 
-fn unsettled(operations: &[BalanceOperation]) -> Vec<OperationId> {
+pub(crate) fn unsettled(operations: &[BalanceOperation]) -> Vec<OperationId> {
     operations.iter().filter(|known| known.is_unsettled()).map(|known| known.id).collect()
 }
 

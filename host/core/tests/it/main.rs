@@ -5,6 +5,7 @@ mod approvals;
 mod books;
 mod card_data;
 mod conversion;
+mod converted;
 mod customer_sentences;
 mod decision_limits;
 mod decisions;

@@ -9,6 +9,7 @@ use cashier_core::eligibility::{
     override_mismatches, override_unmatched,
 };
 use cashier_core::ids::{ConfigId, CustomerId};
+use cashier_core::money::Currency;
 use cashier_core::provider_config::ProviderConfig;
 
 use crate::samples::{NOW, account, allow, config, currency, deny, limit};
@@ -26,6 +27,8 @@ struct World {
     allowed_brands: Vec<Box<str>>,
     /// The trading server answers.
     is_answered: bool,
+    /// From and to which currency it states a rate.
+    rates: Vec<(Currency, Currency)>,
 }
 
 fn of(brand: &str, code: &str, account_mode: AccountMode) -> AccountFacts {
@@ -42,6 +45,7 @@ fn world() -> World {
         allows: Vec::new(),
         allowed_brands: Vec::new(),
         is_answered: true,
+        rates: Vec::new(),
     }
 }
 
@@ -73,6 +77,10 @@ impl Known for World {
 
     fn allows(&self, provider: &str) -> Vec<&CustomerOverride> {
         self.allows.iter().filter(|row| &*row.provider == provider).collect()
+    }
+
+    fn converts(&self, from: Currency, account: &AccountFacts) -> bool {
+        self.rates.contains(&(from, account.group.currency))
     }
 
     fn customer(&self, id: CustomerId) -> Option<KnownCustomer> {
@@ -331,4 +339,16 @@ fn i7_an_override_is_listed_exactly_while_it_applies_to_no_config() {
     known.configs.get_mut(&ConfigId(1)).unwrap().max_amount = limit("100");
     let denial = CustomerOverride { min_amount: limit("500"), ..deny(1) };
     assert_eq!(override_unmatched(&denial, &known), [""; 0]);
+}
+
+#[test]
+fn a_config_for_another_currency_serves_accounts_that_it_is_converted_for() {
+    let euros = || ProviderConfig { currency: "EUR".into(), ..config(1) };
+    let alone = config_unmatched(&euros(), &world());
+    assert_eq!(alone, ["currency EUR: no such account has it"]);
+    let converting = |from: &str, to: &str| World { rates: vec![(currency(from), currency(to))], ..world() };
+    assert_eq!(config_unmatched(&euros(), &converting("EUR", "USD")), [""; 0]);
+    assert_eq!(config_unmatched(&euros(), &converting("USD", "EUR")), alone, "the other way round");
+    let unpayable = World { currencies: vec!["USD".into()], ..converting("EUR", "USD") };
+    assert!(!config_unmatched(&euros(), &unpayable).is_empty(), "the module cannot be paid in it");
 }

@@ -339,7 +339,7 @@ fn a_late_confirmation_rests_on_a_refused_manual_deposit_of_its_customer() {
     let confirmed = |customer: u64| {
         decided(&books, |draft| {
             let order = Transaction { customer_id: CustomerId(customer), ..deposit(9) };
-            draft.manual_deposits_since(&order, &[10_000].into());
+            draft.manual_deposits_since(&order, |amount| amount == usd(10_000));
             draft.add([row(deposit(9))]);
         })
     };
@@ -347,7 +347,7 @@ fn a_late_confirmation_rests_on_a_refused_manual_deposit_of_its_customer() {
     assert!(!refused(&entered).reaches(&confirmed(77)), "another customer's");
     let first = confirmed(deposit(2).customer_id.0);
     let other = decided(&books, |draft| {
-        draft.manual_deposits_since(&deposit(8), &[10_000].into());
+        draft.manual_deposits_since(&deposit(8), |amount| amount == usd(10_000));
         draft.add([row(Transaction { reference: deposit(3).reference, idempotency_key: "k8".into(), ..deposit(8) })]);
     });
     assert!(!refused(&first).reaches(&other), "both looked for the same, and neither wrote it");

@@ -2,6 +2,7 @@
 //! and when a second request under one key is the same order.
 
 use cashier_core::account::AccountFacts;
+use cashier_core::conversion::{ConversionTerms, Margin, Rate, StatedRate};
 use cashier_core::deposit::{self, DepositRequest};
 use cashier_core::eligibility::{ConfigCandidate, EligibilityContext, Eligible, ModuleFitness, Wanted, choose};
 use cashier_core::ids::{ConfigId, CustomerId, Login, TransactionId};
@@ -84,7 +85,11 @@ fn changed(changes: &[Change]) -> AccountFacts {
 #[test]
 fn a_deposit_is_refused_for_each_state_of_its_account_in_the_published_order() {
     use RefusalCode as R;
-    let check = |changes: &[Change]| code(deposit::check_account(&deposit_request(), &changed(changes)));
+    let check = |changes: &[Change]| {
+        let account = changed(changes);
+        let unconverted = deposit::frozen_conversion(deposit_request().amount, &account, None, &terms(""), NOW);
+        code(deposit::check_customer(&account).and(unconverted.map(drop)))
+    };
     assert_eq!(check(&[]), None);
     assert_eq!(check(&[NO_WITHDRAWALS]), None, "a bar of withdrawals does not bar deposits");
     // In the published order: each refusal wins over all that follow.
@@ -100,6 +105,43 @@ fn a_deposit_is_refused_for_each_state_of_its_account_in_the_published_order() {
         let this_and_later: Vec<Change> = order[at..].iter().map(|(change, _)| *change).collect();
         assert_eq!(check(&this_and_later), Some(refusal), "before all later ones, {at}");
     }
+}
+
+fn terms(margin: &str) -> ConversionTerms {
+    let margins = Margin::parse(margin).map(|margin| ("ion4".into(), margin)).into_iter().collect();
+    ConversionTerms { rate_age_seconds: 300, margins }
+}
+
+#[test]
+fn a_deposit_in_another_currency_is_converted_at_a_current_rate_less_the_brands_margin() {
+    let account = changed(&[EUROS]);
+    let freeze = |rate: &str, age: i64, amount: Money, terms: &ConversionTerms| {
+        let rate = Rate::parse(rate).unwrap();
+        let stated = StatedRate { rate, time: NOW.plus(-age), source: "desk".into() };
+        let frozen = deposit::frozen_conversion(amount, &account, Some(&stated), terms, NOW);
+        frozen.map(|frozen| frozen.unwrap().rate.to_wire()).map_err(|refusal| (refusal.code, refusal.message))
+    };
+    let required =
+        Err((RefusalCode::CurrencyConversionRequired, "the account is in EUR, the amount in USD".to_owned()));
+    assert_eq!(freeze("0.9231", 300, usd(100), &terms("")), Ok("0.9231".to_owned()));
+    assert_eq!(freeze("0.9231", 301, usd(100), &terms("")), required, "too old");
+    assert_eq!(freeze("0.9231", -1, usd(100), &terms("")), required, "from the future");
+    assert_eq!(freeze("0.9231", 0, usd(100), &terms("0.5")), Ok("0.9184845".to_owned()));
+    let mut others = terms("0.5");
+    others.margins = [("other".into(), Margin::parse("0.5").unwrap())].into();
+    assert_eq!(freeze("0.9231", 0, usd(100), &others), Ok("0.9231".to_owned()), "another brand's margin");
+    let refused = |message: &str| Err((RefusalCode::AmountOutOfRange, message.to_owned()));
+    assert_eq!(
+        freeze("0.9231", 0, usd(1), &terms("")),
+        refused("amount: 0.01 USD is worth less than the smallest amount of the account's currency, EUR")
+    );
+    assert_eq!(
+        freeze("1.1", 0, usd(cashier_core::money::MINOR_MAX), &terms("")),
+        refused("amount: 10000000000000.0 USD is worth more than the largest amount of the account's currency, EUR")
+    );
+    let own = Money::new(100, currency("EUR"));
+    let none = deposit::frozen_conversion(own, &account, None, &terms(""), NOW).unwrap();
+    assert_eq!(none, None, "the account's own currency needs no rate");
 }
 
 #[test]

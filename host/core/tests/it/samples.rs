@@ -140,6 +140,7 @@ pub(crate) fn deposit(id: u64) -> Transaction {
         provider_payment_id: "".into(),
         amount: usd(10_000),
         account_currency: currency("USD"),
+        conversion: None,
         status: TransactionStatus::Created,
         reason: Reason::default(),
         idempotency_key: format!("key-{id}").into(),

@@ -6,6 +6,7 @@ use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::edit::check_declared;
 use cashier_core::eligibility::{self, EligibilityContext, Known, KnownCustomer, ModuleFitness};
 use cashier_core::ids::{ConfigId, CustomerId};
+use cashier_core::money::Currency;
 use cashier_core::printable::Printable;
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::time::UnixTime;
@@ -68,6 +69,10 @@ impl Known for KnownNow<'_> {
             row.mode == OverrideMode::Allow && *row.provider == *provider && row.is_live(self.now)
         };
         self.snapshot.overrides().filter(allows).collect()
+    }
+
+    fn converts(&self, from: Currency, account: &AccountFacts) -> bool {
+        self.trading.may_convert(&account.server, from, account.group.currency)
     }
 
     fn customer(&self, id: CustomerId) -> Option<KnownCustomer> {

@@ -7,6 +7,7 @@ use cashier_core::account::AccountFacts;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::{Books, StoredBy};
 use cashier_core::change::{Body, Change, OrderDetails};
+use cashier_core::conversion::Conversion;
 use cashier_core::deposit::{self, DepositRequest};
 use cashier_core::eligibility::Eligible;
 use cashier_core::facts::PersonFact;
@@ -49,13 +50,14 @@ impl<'a> Opening<'a> {
         cashier: &Cashier,
         account: &AccountFacts,
         request: &'a DepositRequest,
-        eligible: Eligible,
+        (eligible, conversion): (Eligible, Option<Box<Conversion>>),
         gateway: &dyn Gateway,
         context: &RequestContext,
     ) -> Self {
         let reference = Reference::from_random(cashier.entropy.bits());
         let fresh = Fresh { id: TransactionId(0), reference, now: cashier.clock.now() };
-        let mut proposed = deposit::open(request, account, &eligible, gateway.expiry_seconds(), fresh);
+        let opened = deposit::open(request, account, &eligible, gateway.expiry_seconds(), fresh);
+        let mut proposed = Transaction { conversion, ..opened };
         if !cashier.clock.is_plausible() {
             proposed.postpone_expiry();
         }

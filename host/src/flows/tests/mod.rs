@@ -5,6 +5,7 @@ mod chaos;
 mod clock;
 mod clock_windows;
 mod config_edits;
+mod converted;
 mod creates;
 mod ended_calls;
 mod expiry;

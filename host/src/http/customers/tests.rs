@@ -15,6 +15,7 @@ use crate::ports::Clock;
 use crate::test_cashier::{DEPOSITS_PER_MINUTE, OnCreate, TestCashier, lock, own_acknowledgement, paid, update, usd};
 use crate::wire::read::parse;
 
+mod converted;
 mod floods;
 mod held;
 mod lists;

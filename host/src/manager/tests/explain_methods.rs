@@ -50,7 +50,7 @@ async fn what_refuses_a_deposit_before_any_config_is_named() {
     let (_, data) = api.command("manager", NAME, r#"{"login":2000009,"amount":6000,"currency":"EUR"}"#).await;
     let because = "the account is in USD, the amount in EUR";
     assert_eq!((&data["refused"], &data["refused_because"]), (&json!("CURRENCY_CONVERSION_REQUIRED"), &json!(because)));
-    assert_eq!(rows(&data)[0].1, "", "no limit is compared with an amount in another currency");
+    assert_eq!(rows(&data)[0].1, "AMOUNT_ABOVE", "limits are compared in the currency that is asked about");
 }
 
 #[tokio::test(start_paused = true)]

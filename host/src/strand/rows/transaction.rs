@@ -9,7 +9,7 @@ use crate::strand::columns::table;
 table! {
     Transaction "cashier_transaction" {
         customer_id; login; kind: "type"; source; provider; method; requested_method: "asked_method"; provider_payment_id;
-        amount: "amount_minor", "currency"; account_currency; status; reason: "reason_code", "reason_detail";
+        amount: "amount_minor", "currency"; account_currency; conversion; status; reason: "reason_code", "reason_detail";
         idempotency_key; approved_by; approved_time; processed_by; processed_time; reject_reason;
         created_time; updated_time; config_id; brand; country; sandbox; reference; key_space; expires_time; refs;
         facts: "provider_facts", "person_facts"; first_answer; next_action; refused_seq; version; query_wanted; has_texts; stored_bytes;

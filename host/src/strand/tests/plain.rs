@@ -30,6 +30,7 @@ pub(super) fn deposit(id: u64) -> Transaction {
         provider_payment_id: payment.clone(),
         amount: Money::new(25_000, usd),
         account_currency: usd,
+        conversion: None,
         status: TransactionStatus::Credited,
         reason: Reason::default(),
         idempotency_key: format!("dep-5-stripe-{id}").into(),

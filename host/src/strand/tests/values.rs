@@ -3,6 +3,7 @@
 mod configuration;
 
 use cashier_core::change::Change;
+use cashier_core::conversion::{Conversion, RATE_DECIMALS_MAX, RATE_MANTISSA_MAX, Rate};
 use cashier_core::customer_override::{CustomerOverride, OverrideMode};
 use cashier_core::facts::{Facts, MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
 use cashier_core::ids::*;
@@ -162,11 +163,19 @@ fn server() -> impl Strategy<Value = ServerName> {
     "[a-z0-9_-]{0,32}".prop_filter_map("the embedded one", |name| ServerName::read(&name))
 }
 
+/// Of few rows.
+fn conversion() -> impl Strategy<Value = Option<Box<Conversion>>> {
+    let rate = (1..=RATE_MANTISSA_MAX, 0..=RATE_DECIMALS_MAX).prop_map(|(digits, decimals)| Rate::of(digits, decimals));
+    let conversion = (rate, time(), text())
+        .prop_map(|(rate, time, source)| rate.map(|rate| Box::new(Conversion { rate, time, source })));
+    prop_oneof![Just(None), conversion]
+}
+
 pub(super) fn transaction() -> BoxedStrategy<Transaction> {
     let published = (
         (id(), id(), id()),
         (select(TransactionType::ALL), select(Source::ALL), text(), text(), text(), text()),
-        (money(), currency(), select(TransactionStatus::ALL), select(ReasonCode::ALL), text()),
+        (money(), currency(), conversion(), select(TransactionStatus::ALL), select(ReasonCode::ALL), text()),
         (text(), any::<bool>(), any::<u32>()),
         (any::<u64>(), time(), any::<u64>(), time(), text(), time(), time()),
     );
@@ -186,7 +195,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
         .prop_map(|(published, internal)| {
             let ((id, customer, login), (kind, source, provider, method, requested_method, payment), sums, texts, done) =
                 published;
-            let (amount, account_currency, status, code, detail) = sums;
+            let (amount, account_currency, conversion, status, code, detail) = sums;
             let (idempotency_key, has_texts, stored_bytes) = texts;
             let (approved_by, approved_time, processed_by, processed_time, reject_reason, created_time, updated_time) =
                 done;
@@ -204,6 +213,7 @@ pub(super) fn transaction() -> BoxedStrategy<Transaction> {
                 provider_payment_id: payment,
                 amount,
                 account_currency,
+                conversion,
                 status,
                 reason: Reason { code, detail },
                 idempotency_key,

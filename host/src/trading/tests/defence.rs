@@ -340,7 +340,7 @@ async fn a_newer_database_is_refused() {
     database.pragma_update(None, "user_version", 99).unwrap();
     let refused = Embedded::open(folder.path()).err().unwrap().to_string();
     assert!(
-        refused.contains("its schema version is 99, and this program knows versions up to 4: start a newer program"),
+        refused.contains("its schema version is 99, and this program knows versions up to 5: start a newer program"),
         "{refused}"
     );
 }

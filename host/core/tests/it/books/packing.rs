@@ -1,5 +1,6 @@
 //! Packed rows: every field of a transaction and of its operations comes back as it was written.
 
+use cashier_core::conversion::{Conversion, RATE_DECIMALS_MAX, RATE_MANTISSA_MAX, Rate};
 use cashier_core::facts::{MismatchKind, PersonFact, ProviderFact, Recorded, ReviewHold};
 use cashier_core::money::Money;
 use cashier_core::reason::{Reason, ReasonCode};
@@ -115,6 +116,14 @@ fn any_server() -> impl Strategy<Value = ServerName> {
     "[a-z0-9_-]{0,32}".prop_filter_map("the embedded one", |name| ServerName::read(&name))
 }
 
+/// Of few rows.
+fn any_conversion() -> impl Strategy<Value = Option<Box<Conversion>>> {
+    let rate = (1..=RATE_MANTISSA_MAX, 0..=RATE_DECIMALS_MAX).prop_map(|(digits, decimals)| Rate::of(digits, decimals));
+    let conversion = (rate, any_time(), any_text())
+        .prop_map(|(rate, time, source)| rate.map(|rate| Box::new(Conversion { rate, time, source })));
+    prop_oneof![Just(None), conversion]
+}
+
 /// A transaction with any value in every field.
 fn any_transaction() -> impl Strategy<Value = Transaction> {
     let texts = prop::collection::vec(any_text(), 11);
@@ -139,7 +148,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
         words,
         refs,
         any_facts(),
-        (any_money(), any_money(), any::<u128>(), (any::<(bool, u32)>(), any_server())),
+        (any_money(), any_money(), any_conversion(), any::<u128>(), (any::<(bool, u32)>(), any_server())),
     )
         .prop_map(
             |(
@@ -149,7 +158,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
                 words,
                 refs,
                 facts,
-                (amount, account, bits, ((has_texts, stored_bytes), server)),
+                (amount, account, conversion, bits, ((has_texts, stored_bytes), server)),
             )| {
                 let mut texts = texts.into_iter();
                 let mut text = || texts.next().unwrap();
@@ -169,6 +178,7 @@ fn any_transaction() -> impl Strategy<Value = Transaction> {
                     provider_payment_id: text(),
                     amount,
                     account_currency: account.currency,
+                    conversion,
                     status,
                     reason: Reason { code, detail: text() },
                     idempotency_key: text(),

@@ -87,3 +87,56 @@ fn a_denied_config_is_skipped() {
     let eligible = chosen(|configs| configs[0].max_amount = Limit::NONE, &wanted(20_000), &[row]).unwrap();
     assert_eq!(eligible.config_id(), ConfigId(1));
 }
+
+#[test]
+fn an_order_in_another_currency_is_judged_in_that_currency() {
+    let euros = |minor| Money::new(minor, currency("EUR"));
+    let wanted = |minor| Wanted { amount: euros(minor), ..wanted(0) };
+    let id = |change: fn(&mut [ProviderConfig; 3]), minor| {
+        chosen(change, &wanted(minor), &[]).map(|eligible| eligible.config_id().0)
+    };
+    // The account is in dollars; limits are compared with euros.
+    assert_eq!(id(|_| {}, 20_000), Ok(2), "a config for any currency");
+    let message = id(|_| {}, 60_000).unwrap_err().message;
+    assert_eq!(message, "amount must be from 200.0 to 500.0, or at most 100.0 (EUR)");
+    assert_eq!(id(|configs| configs[1].currency = "EUR".into(), 20_000), Ok(2));
+    let of_dollars = id(|configs| configs.iter_mut().for_each(|config| config.currency = "USD".into()), 20_000);
+    assert_eq!(of_dollars.unwrap_err().code, RefusalCode::MethodNotAvailable);
+    let hidden = |change: fn(&mut Case)| {
+        let case = case().with(|c| c.amount = Some(euros(20_000))).with(change);
+        case.visibility().unwrap_err().to_string()
+    };
+    assert_eq!(
+        hidden(|c| c.config.currency = "USD".into()),
+        "the config is for currency \"USD\", the amount is in EUR"
+    );
+    assert_eq!(hidden(|c| c.currencies = vec!["USD".into()]), "the module cannot be paid in EUR");
+}
+
+#[test]
+fn a_config_for_a_currency_that_converts_is_shown_beside_those_for_the_accounts() {
+    let configs = [
+        config(1),
+        ProviderConfig { currency: "USD".into(), ..config(2) },
+        ProviderConfig { currency: "EUR".into(), ..config(3) },
+        ProviderConfig { currency: "GBP".into(), ..config(4) },
+        ProviderConfig { currency: "EUR".into(), country: "FR".into(), ..config(5) },
+    ];
+    let methods: Vec<Box<str>> = vec!["card".into()];
+    let listed = |currencies: &[Box<str>], converting: &str| {
+        let module = ModuleFitness::Loaded { brands: None, methods: &methods, currencies };
+        let candidates = configs.each_ref().map(|config| ConfigCandidate { config, module });
+        let account = account();
+        let context = EligibilityContext {
+            account: &account,
+            sandbox_credit_allowed: false,
+            live_on_demo_allowed: false,
+            now: NOW,
+        };
+        let shown = shown(&context, &candidates, &[], |from| from.code() == converting);
+        shown.iter().map(|eligible| eligible.config_id().0).collect::<Vec<u64>>()
+    };
+    assert_eq!(listed(&[], ""), [1, 2]);
+    assert_eq!(listed(&[], "EUR"), [1, 2, 3], "and not from another country");
+    assert_eq!(listed(&["USD".into()], "EUR"), [1, 2], "the module cannot be paid in euros");
+}

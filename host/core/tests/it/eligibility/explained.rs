@@ -10,7 +10,7 @@ fn explained(case: &Case) -> MethodExplanation {
         Err(reason) => ModuleFitness::NotLoaded { reason },
     };
     let candidate = ConfigCandidate { config: &case.config, module };
-    explain(&case.context(), &[candidate], &case.overrides, case.amount, case.method).remove(0)
+    explain(&case.context(), &[candidate], &case.overrides, currency("USD"), case.amount, case.method).remove(0)
 }
 
 fn names(case: &Case) -> Vec<&'static str> {

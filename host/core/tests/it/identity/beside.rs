@@ -6,6 +6,7 @@ use cashier_core::credited_once;
 use super::crossed::KINDS;
 use super::*;
 
+mod converted;
 mod further;
 mod model;
 pub(super) mod steps;

@@ -1,0 +1,74 @@
+//! The rates of deposits in another currency than their account's, as the trading server of the account states them. Whether one may
+//! be used, and what becomes of the amount, is the core's decision.
+
+use cashier_core::account::AccountFacts;
+use cashier_core::conversion::{Conversion, StatedRate};
+use cashier_core::deposit;
+use cashier_core::money::{Currency, Money};
+use cashier_core::refusal::{Refusal, RefusalCode};
+
+use super::Cashier;
+
+/// Other currencies whose rates are asked for to list the methods of one account: configs are made for a handful.
+const LISTED_CURRENCIES_MAX: usize = 16;
+
+/// What an account's trading server states as the rate of a currency; nothing is asked about the account's own.
+///
+/// # Errors
+/// 503 where it does not answer.
+pub(super) async fn stated(
+    cashier: &Cashier,
+    from: Currency,
+    account: &AccountFacts,
+) -> Result<Option<StatedRate>, Refusal> {
+    let to = account.group.currency;
+    if from == to {
+        return Ok(None);
+    }
+    cashier.trading.rate(&account.server, from, to).await.map_err(|fault| {
+        tracing::warn!(%fault, %from, %to, "rate was not stated by the trading server");
+        Refusal::new(RefusalCode::StorageUnavailable, "the trading server does not answer, try again")
+    })
+}
+
+/// Freezes the rate of an order in another currency than the account's, before anything is begun. `refusal`: what the order is
+/// refused with otherwise. That no method serves it is the answer only where its currency could be converted.
+///
+/// # Errors
+/// 400 where no rate may be used, or the amount is too small or too large for the account; 503 where the trading server does not answer.
+pub(super) async fn frozen(
+    cashier: &Cashier,
+    amount: Money,
+    account: &AccountFacts,
+    refusal: Option<&Refusal>,
+) -> Result<Option<Box<Conversion>>, Refusal> {
+    if refusal.is_some_and(|refusal| refusal.code != RefusalCode::MethodNotAvailable) {
+        return Ok(None);
+    }
+    let stated = stated(cashier, amount.currency, account).await?;
+    deposit::frozen_conversion(amount, account, stated.as_ref(), &cashier.rules.conversion, cashier.clock.now())
+}
+
+/// Those of some currencies that a deposit to the account is converted from now. Without an answer none is: the methods for the
+/// account's own currency are listed all the same.
+pub(super) async fn converted_from(
+    cashier: &Cashier,
+    account: &AccountFacts,
+    currencies: impl IntoIterator<Item = Currency>,
+) -> Vec<Currency> {
+    let mut others: Vec<Currency> = currencies.into_iter().filter(|own| *own != account.group.currency).collect();
+    others.sort_unstable();
+    others.dedup();
+    let mut converted = Vec::new();
+    for from in others.into_iter().take(LISTED_CURRENCIES_MAX) {
+        let now = cashier.clock.now();
+        match stated(cashier, from, account).await {
+            Ok(Some(stated)) if stated.is_current(now, cashier.rules.conversion.rate_age_seconds) => {
+                converted.push(from);
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    converted
+}
