@@ -283,6 +283,7 @@ impl Start {
                     clock: Arc::clone(&machine.clock),
                     entropy: Arc::clone(&machine.entropy),
                     spawn: &*tasks,
+                    bases: &self.settings.bases,
                     strict: self.settings.strict_key_permissions,
                 };
                 OpenTrading::open(&self.settings.trading, &trading, &loaded, &beside)?

@@ -77,6 +77,13 @@ impl ReferenceServer {
         }
     }
 
+    /// Its database still lists what was posted, and knows the keys no more.
+    pub fn forget_keys(&self) {
+        let database = Connection::open(self.folder.path().join("trading.sqlite")).expect("its database");
+        let forgotten = database.execute("UPDATE postings SET key = 'forgotten ' || number", []);
+        forgotten.expect("its table");
+    }
+
     /// What its database has as posted: how many postings each transaction has, and what they come to.
     pub fn posted(&self) -> BTreeMap<u64, (u64, i64)> {
         let database = Connection::open(self.folder.path().join("trading.sqlite")).expect("its database");

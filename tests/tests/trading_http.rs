@@ -113,6 +113,7 @@ fn settings(url: &str) -> HttpServerSettings {
         ca_file: None,
         plain_http_allowed: false,
         instance: None,
+        instance_file: None,
     }
 }
 

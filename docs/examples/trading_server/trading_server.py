@@ -4,13 +4,19 @@
 Groups, customers and accounts come from a JSON roster, balances and postings live in one SQLite file. What matters:
 the answer leaves after the commit is on disk, and a key is judged, recorded and its balance moved in one transaction.
 """
-import argparse, base64, contextlib, hashlib, hmac, json, re, sqlite3, ssl, sys, threading, time, uuid
+import argparse, base64, contextlib, hashlib, hmac, json, os, re, sqlite3, ssl, sys, threading, time, uuid
 from decimal import Decimal, localcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 CLOCK_TOLERANCE = 300      # seconds that the two clocks may differ
 BODY_BYTES_MAX = 64 * 1024
 PAGE_MAX = 500             # postings of one answer
+ID_MAX = 2**53 - 1
+MINOR_MAX = 10**15         # the largest balance, in minor units: beyond it the cashier does not read it
+DECIMALS = {**dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(), 0),
+            **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+            "ADA": 6, "BCH": 8, "BNB": 8, "BTC": 8, "DAI": 8, "DASH": 8, "DOGE": 8, "DOT": 8, "ETH": 8, "LTC": 8, "SOL": 8, "TON": 8, "TRX": 6, "USDC": 6, "USDT": 6, "XMR": 8, "XRP": 6}  # of a currency; others have 2
+PURPOSES = ("deposit", "withdrawal", "reversal")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS server (instance TEXT NOT NULL);
@@ -62,21 +68,47 @@ def decimal(text):
     return Decimal(text)
 
 
+def checked(posting):
+    """What is not of its form is an error of the call, before anything is recorded."""
+    for name in ("transaction_id", "operation_id", "login", "customer_id"):
+        if not 1 <= member(posting, name, int) <= ID_MAX:
+            raise CallError(400, "malformed", f"{name} must be from 1 to 2^53 - 1")
+    if not re.fullmatch(r"[0-9A-Za-z]{1,20}(:[0-9]{1,10})?", member(posting, "key", str)):
+        raise CallError(400, "malformed", "key must be the key of an operation")
+    amount = decimal(member(posting, "amount", str))
+    if amount.normalize().as_tuple().exponent < -DECIMALS.get(member(posting, "currency", str), 2):
+        raise CallError(400, "malformed", "amount has more decimals than its currency")
+    if member(posting, "purpose", str) not in PURPOSES:
+        raise CallError(400, "malformed", "purpose must be deposit, withdrawal or reversal")
+    if member(posting, "cmd", int) not in (6, 8):
+        raise CallError(400, "malformed", "cmd must be 6 or 8")
+    if "only_on" in posting and (type(posting["only_on"]) is not int or posting["only_on"] not in (0, 1)):
+        raise CallError(400, "malformed", "only_on must be 0 or 1, or be left out")
+    return posting
+
+
 def plain(value):
     return format(value, "f")
 
 
 class TradingServer:
-    def __init__(self, database, roster):
+    def __init__(self, database, roster, new_instance=False):
         self.lock = threading.Lock()
         self.db = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
         self.db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + SCHEMA)
         self.rates = {(line["from"], line["to"]): line for line in roster.get("rates", [])}
+        if any(type(line.get("time")) is not int for line in self.rates.values()):
+            sys.exit("each of the rates needs the time at which it was made: an old one must not look new")
         with self.transaction():
             if not self.db.execute("SELECT 1 FROM server").fetchone():
                 self.db.execute("INSERT INTO server VALUES (?)", (uuid.uuid4().hex,))
+            if new_instance:  # a copy, or a backup that was put back: a cashier that knew the former one posts nothing here
+                self.db.execute("UPDATE server SET instance = ?", (uuid.uuid4().hex,))
             self.instance = self.db.execute("SELECT instance FROM server").fetchone()[0]
             for row in roster.get("groups", []):
+                before = self.row("groups", "name", row["group"])
+                if before and before["currency"] != row["currency"]:  # balances of accounts are in it
+                    raise SystemExit(f"the currency of group {row['group']} is {before['currency']} and cannot change")
                 self.db.execute("INSERT OR REPLACE INTO groups VALUES (?, ?)", (row["group"], json.dumps(row)))
             for row in roster.get("customers", []):
                 self.db.execute("INSERT OR REPLACE INTO customers VALUES (?, ?)", (row["customer_id"], json.dumps(row)))
@@ -104,7 +136,7 @@ class TradingServer:
         call = calls.get(member(request, "call", str))
         if call is None:
             raise CallError(400, "unknown_call", "there is no such call")
-        if request.get("instance", self.instance) != self.instance:
+        if request["call"] != "identity" and member(request, "instance", str) != self.instance:
             raise CallError(421, "wrong_instance", f"this is the instance {self.instance}")
         with self.transaction(), localcontext() as context:
             context.prec = 60  # every sum of amounts is exact
@@ -159,7 +191,7 @@ class TradingServer:
         return outcome(posting["key"], number, result, reason)
 
     def post(self, request):
-        posting = member(request, "posting", dict)
+        posting = checked(member(request, "posting", dict))
         known, compared = self.known(posting)
         if known is not None:
             return known
@@ -172,16 +204,19 @@ class TradingServer:
         return self.record(posting, compared, "posted", "")
 
     def find(self, request):
-        posting = member(request, "posting", dict)
+        posting = checked(member(request, "posting", dict))
         return self.known(posting)[0] or {"result": "none", "key": posting["key"]}
 
     def void(self, request):
-        posting, reason = member(request, "posting", dict), member(request, "reason", str)
+        posting, reason = checked(member(request, "posting", dict)), member(request, "reason", str)
         known, compared = self.known(posting)
         return known or self.record(posting, compared, "refused", reason)
 
     def postings(self, request):
-        after, limit = member(request, "after", str) or "0", min(max(member(request, "limit", int), 1), PAGE_MAX)
+        after = member(request, "after", str) or "0"
+        if not re.fullmatch(r"[0-9]{1,15}", after):
+            raise CallError(400, "malformed", "after must be empty or a next of ours")
+        limit = min(max(member(request, "limit", int), 1), PAGE_MAX)
         rows = self.db.execute("SELECT number, posting, result, reason FROM postings WHERE number > ? ORDER BY number LIMIT ?",
                                (after, limit + 1)).fetchall()
         lines = [dict(outcome(None, number, result, reason), posting=json.loads(posting))
@@ -195,8 +230,8 @@ class TradingServer:
         line = self.rates.get(pair)
         if line is None:
             return {"result": "none"}
-        return {"result": "rate", "from": pair[0], "to": pair[1], "rate": str(line["rate"]),
-                "time": line.get("time", int(time.time())), "source": line.get("source", "roster")}
+        return {"result": "rate", "from": pair[0], "to": pair[1], "rate": plain(Decimal(str(line["rate"]))),
+                "time": line["time"], "source": line.get("source", "roster")}
 
 
 def outcome(key, number, result, reason):
@@ -226,6 +261,8 @@ def refusal(facts, posting):
         return "ACCOUNT_DISABLED"
     if sign < 0 and Decimal(account["balance"]) + amount < 0:
         return "INSUFFICIENT_BALANCE"
+    if (Decimal(account["balance"]) + amount).scaleb(DECIMALS.get(group["currency"], 2)) > MINOR_MAX:
+        return "X_BALANCE_TOO_LARGE"  # a reason of our own
     return None
 
 
@@ -236,7 +273,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         try:
-            length = int(self.headers.get("content-length", "-1"))
+            stated = self.headers.get("content-length", "")
+            length = int(stated) if re.fullmatch(r"[0-9]{1,12}", stated) else -1
             if not 0 <= length <= BODY_BYTES_MAX:
                 self.close_connection = True
                 self.rfile.read(min(max(length, 0), 16 * BODY_BYTES_MAX))  # a client that is still sending sees the answer
@@ -279,16 +317,19 @@ def main():
     parser.add_argument("--roster", required=True, help="JSON file with groups, customers, accounts and rates")
     parser.add_argument("--database", required=True, help="SQLite file; made where there is none")
     parser.add_argument("--secret-file", required=True, help="one whsec_… a line; several while they are replaced")
+    parser.add_argument("--new-instance", action="store_true", help="for a copy, or after a backup was put back")
     parser.add_argument("--tls-certificate", help="PEM chain; with --tls-key the server speaks HTTPS")
     parser.add_argument("--tls-key", help="PEM key")
     options = parser.parse_args()
+    os.umask(0o077)  # the database is for its owner alone
     host, port = options.listen.rsplit(":", 1)
     with open(options.secret_file, encoding="ascii") as lines:
-        secrets = [base64.b64decode(line.strip().removeprefix("whsec_"), validate=True) for line in lines if line.strip()]
+        secrets = [base64.b64decode(line.strip().removeprefix("whsec_"), validate=True) for line in lines
+                   if line.strip() and not line.startswith("#")]
     if not secrets or min(map(len, secrets)) < 24:
         sys.exit("the secret file needs at least one whsec_ line of 24 bytes or more in base64")
     with open(options.roster, encoding="utf-8") as roster:
-        trading = TradingServer(options.database, json.load(roster, parse_float=Decimal))
+        trading = TradingServer(options.database, json.load(roster, parse_float=Decimal), options.new_instance)
     ThreadingHTTPServer.request_queue_size = 128
     server = ThreadingHTTPServer((host, int(port)), Handler)
     server.daemon_threads, server.trading, server.secrets = True, trading, secrets

@@ -1,6 +1,7 @@
 //! The trading servers as the settings name them: opened, and compared with the books beside everything else, so that one that is
 //! down holds up no start.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::pair::elsewhere::{Agreement, BooksComparison, BooksOf};
 use crate::ports::{Clock, Entropy, Fault, Loaded, Spawn, TradingServer};
 use crate::settings::{PlatformTable, TradingServerKind, TradingServerSettings, TradingSettings};
 use crate::trading::embedded::Embedded;
-use crate::trading::http::{HttpServerSettings, HttpTradingServer, SigningSecrets};
+use crate::trading::http::{HttpServerSettings, HttpTradingServer, InstanceFile, SigningSecrets};
 use crate::trading::platform::{
     PlatformKeyForm, PlatformPhases, PlatformSearch, PlatformServer, PlatformSettings, PlatformTls,
 };
@@ -26,6 +27,8 @@ const COMPARE_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct ServerDependencies<'b> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
+    /// Where the instance of each is kept.
+    pub(super) bases: &'b Path,
     pub(super) spawn: &'b dyn Spawn,
     /// Whether a secret that other users may read is refused.
     pub(super) strict: bool,
@@ -55,7 +58,7 @@ impl OpenTrading {
         beside: &ServerDependencies<'_>,
     ) -> Result<Self, Fault> {
         let named = |server: &TradingServerSettings| {
-            let opened = open(&server.kind, embedded, beside);
+            let opened = open(server, embedded, beside);
             let named = |opened| NamedServer {
                 name: server.name.clone(),
                 server: opened,
@@ -109,9 +112,13 @@ impl OpenTrading {
     }
 }
 
-fn open(kind: &TradingServerKind, embedded: &Arc<Embedded>, beside: &ServerDependencies<'_>) -> Result<Server, Fault> {
+fn open(
+    server: &TradingServerSettings,
+    embedded: &Arc<Embedded>,
+    beside: &ServerDependencies<'_>,
+) -> Result<Server, Fault> {
     let (clock, entropy) = (Arc::clone(&beside.clock), Arc::clone(&beside.entropy));
-    match kind {
+    match &server.kind {
         TradingServerKind::Embedded => Ok(Server::Embedded(Arc::clone(embedded))),
         TradingServerKind::Http { url, secret_file, ca_file, plain_allowed, instance } => {
             check_secret(secret_file, beside.strict)?;
@@ -122,6 +129,7 @@ fn open(kind: &TradingServerKind, embedded: &Arc<Embedded>, beside: &ServerDepen
                 ca_file: ca_file.clone(),
                 plain_http_allowed: *plain_allowed,
                 instance: instance.clone(),
+                instance_file: Some(InstanceFile::of(beside.bases, &server.name)),
             };
             let server = HttpTradingServer::open(settings, clock, entropy)?;
             Ok(Server::Remote { protocol: "http", server: Arc::new(server) })
@@ -141,7 +149,7 @@ fn open(kind: &TradingServerKind, embedded: &Arc<Embedded>, beside: &ServerDepen
 }
 
 /// A file that lets whoever reads it move money.
-fn check_secret(file: &std::path::Path, strict: bool) -> Result<(), Fault> {
+fn check_secret(file: &Path, strict: bool) -> Result<(), Fault> {
     match judge(file, FileUse::Secret) {
         Some(sentence) if strict => Err(Fault::new(format!("secret_file: {sentence}"))),
         Some(sentence) => {

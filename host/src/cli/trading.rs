@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cashier_core::ids::{ID_MAX, Login, ManagerId};
+use cashier_core::ids::{ID_MAX, Login, ManagerId, ServerName};
 use cashier_core::roster::ImportReport;
 use clap::Subcommand;
 
@@ -15,6 +15,7 @@ use super::terminal::{CliError, print_line};
 use super::trading_check::{self, CheckArgs};
 use crate::ports::{Fault, FaultKind};
 use crate::trading::embedded::Embedded;
+use crate::trading::http::InstanceFile;
 use crate::trading::import;
 
 #[derive(Debug, Subcommand)]
@@ -36,6 +37,20 @@ pub(super) enum TradingCommand {
     /// Ask a trading server of your own whether it keeps the protocol of docs/trading-server.md; the exit code is 1 where it does
     /// not.
     Check(CheckArgs),
+    /// Accept that a trading server elsewhere has another database of postings than before: what the cashier posted earlier may
+    /// not be in it. A running server takes it at its next call.
+    AcceptInstance {
+        /// The server's name in the settings.
+        #[arg(value_parser = server_name)]
+        server: ServerName,
+        /// The instance that it states, as the log and /readyz?verbose say.
+        instance: String,
+        #[command(flatten)]
+        settings: SettingsArgs,
+        /// The folder of cashier.db; by default the settings'.
+        #[arg(long, value_name = "FOLDER")]
+        bases: Option<PathBuf>,
+    },
     /// List the accounts that were changed outside the cashier, or decide about one: the balance that was found becomes its
     /// balance. The server must not be running on the same folder.
     Accept {
@@ -68,6 +83,15 @@ pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
             Ok(())
         }
         TradingCommand::Check(args) => trading_check::check(args),
+        TradingCommand::AcceptInstance { server, instance, settings, bases } => {
+            let folder = bases::existing(bases.as_ref(), settings, &[bases::BOOKS])?;
+            let file = InstanceFile::of(&folder, server);
+            let before = file.read()?;
+            file.write(instance)?;
+            let before = before.as_deref().unwrap_or("none");
+            print_line(&format!("trading server {server}: instance {instance}, before {before}"));
+            Ok(())
+        }
         TradingCommand::Accept { login, put_back, settings, bases } => {
             let folder = bases::existing(bases.as_ref(), settings, &[bases::POSTINGS])?;
             bases::check_release(&folder, &[bases::BOOKS, bases::POSTINGS])?;
@@ -75,6 +99,10 @@ pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
             accept(&trading, login.map(Login), *put_back)
         }
     }
+}
+
+fn server_name(text: &str) -> Result<ServerName, &'static str> {
+    ServerName::read(text).filter(|name| !name.is_embedded()).ok_or("is no name of a trading server elsewhere")
 }
 
 /// The server that holds the database is the one of the settings, unless they name another folder.

@@ -30,6 +30,9 @@ pub(super) struct CheckArgs {
     /// The currency that it must have; by default the one that the server states.
     #[arg(long, value_name = "CODE", value_parser = currency)]
     currency: Option<Currency>,
+    /// Post to an account of real money: for a moment it has more than its own.
+    #[arg(long)]
+    real_account: bool,
     /// Trust the certificates of this PEM file instead of the public roots.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -50,9 +53,14 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), CliError> {
         ca_file: args.ca_file.clone(),
         plain_http_allowed: args.plain_http,
         instance: None,
+        instance_file: None,
     };
-    let account =
-        CheckedAccount { login: Login(args.login), customer: CustomerId(args.customer), currency: args.currency };
+    let account = CheckedAccount {
+        login: Login(args.login),
+        customer: CustomerId(args.customer),
+        currency: args.currency,
+        real_allowed: args.real_account,
+    };
     let checking = http::check(settings, account, Arc::new(SystemClock::new()), Arc::new(SystemEntropy));
     let lines = serve::runtime()?.block_on(checking)?;
     let failed = lines.iter().filter(|line| line.problem.is_some()).count();

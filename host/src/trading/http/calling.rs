@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::answers::{CallErrorAnswer, IdentityAnswer, read_only};
+use super::instances::InstanceFile;
 use super::requests::IdentityRequest;
 use super::signature::{SigningSecrets, TIMESTAMP_TOLERANCE_SECONDS};
 use super::transport::{IN_FLIGHT_MAX, NoReply, RawReply, SignedRequest, Transport};
@@ -47,13 +48,15 @@ pub(super) struct UnansweredCall {
     pub(super) not_sent: bool,
     /// The same call may succeed in a moment.
     is_passing: bool,
+    /// It has another instance than the call was for.
+    is_other_instance: bool,
     /// How long the server asks not to be called.
     pause: Option<Duration>,
 }
 
 impl UnansweredCall {
     fn wrong(what: impl Into<String>) -> Self {
-        Self { what: what.into(), not_sent: false, is_passing: false, pause: None }
+        Self { what: what.into(), not_sent: false, is_passing: false, is_other_instance: false, pause: None }
     }
 }
 
@@ -66,7 +69,7 @@ impl From<UnansweredCall> for Fault {
 /// What is remembered between calls.
 #[derive(Default)]
 struct Remembered {
-    /// Which database of postings the server has. Learned once, and never replaced: one that forgot its keys is another server.
+    /// Which database of postings the server has. One that forgot its keys is another server.
     instance: Option<Arc<str>>,
     /// How the last call failed.
     problem: Option<String>,
@@ -82,6 +85,8 @@ pub(super) struct Caller {
     secrets: SigningSecrets,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    /// The instance that was learned in earlier runs too; none where the settings name it.
+    instance_file: Option<InstanceFile>,
     turns: Semaphore,
     remembered: Mutex<Remembered>,
 }
@@ -90,12 +95,12 @@ impl Caller {
     pub(super) fn new(
         transport: Transport,
         secrets: SigningSecrets,
-        instance: Option<Box<str>>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
+        (instance, instance_file): (Option<Box<str>>, Option<InstanceFile>),
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Self {
+        let instance_file = instance_file.filter(|_| instance.is_none());
         let remembered = Mutex::new(Remembered { instance: instance.map(Arc::from), ..Remembered::default() });
-        Self { transport, secrets, clock, entropy, turns: Semaphore::new(IN_FLIGHT_MAX), remembered }
+        Self { transport, secrets, clock, entropy, instance_file, turns: Semaphore::new(IN_FLIGHT_MAX), remembered }
     }
 
     /// Makes a call. `body` gets the instance of the server, `read` the verified bytes of the answer.
@@ -152,7 +157,12 @@ impl Caller {
             // Nothing of the call itself has left when this fails.
             None => self.learn_instance().await.map_err(|failure| UnansweredCall { not_sent: true, ..failure })?,
         };
-        let answer = self.exchange(body(&instance)).await?;
+        let exchanged = self.exchange(body(&instance)).await;
+        if self.instance_file.is_some() && exchanged.as_ref().is_err_and(|failure| failure.is_other_instance) {
+            // The next call asks who it is, and compares that with the file.
+            self.remembered().instance = None;
+        }
+        let answer = exchanged?;
         read(&answer).map_err(UnansweredCall::wrong)
     }
 
@@ -165,6 +175,9 @@ impl Caller {
         }
         if instance.0.is_empty() {
             return Err(UnansweredCall::wrong("it states no instance"));
+        }
+        if let Some(file) = &self.instance_file {
+            file.admit(&instance.0).map_err(|fault| UnansweredCall::wrong(fault.what))?;
         }
         let mut remembered = self.remembered();
         let instance = remembered.instance.get_or_insert_with(|| Arc::from(&*instance.0));
@@ -206,6 +219,11 @@ impl Caller {
                 "trading server call failed"
             );
         }
+    }
+
+    /// The time here.
+    pub(super) fn now(&self) -> UnixTime {
+        self.clock.wall()
     }
 
     /// Records a state that the server itself stated.
@@ -295,6 +313,7 @@ fn error_of_call(reply: &RawReply) -> UnansweredCall {
     UnansweredCall {
         what: format!("{means} (status {status}{stated}{words})"),
         not_sent: false,
+        is_other_instance: status == 421,
         is_passing: matches!(status, 500..=599) && reply.retry_after.is_none(),
         pause: reply.retry_after.filter(|_| matches!(status, 429 | 503)).map(Duration::from_secs),
     }

@@ -2,12 +2,14 @@
 //! test account whose balance is the same afterwards. It prints nothing.
 
 mod exchanges;
+mod listing;
 mod postings;
+mod races;
 mod refused_calls;
 
 use std::sync::Arc;
 
-use cashier_core::account::AccountFacts;
+use cashier_core::account::{AccountFacts, AccountMode};
 use cashier_core::ids::{CustomerId, Login};
 use cashier_core::money::Currency;
 
@@ -30,6 +32,8 @@ pub struct CheckedAccount {
     pub customer: CustomerId,
     /// Which currency it must have, where that is known.
     pub currency: Option<Currency>,
+    /// Whether it may be one of real money.
+    pub real_allowed: bool,
 }
 
 /// Checks every promise. What depends on one that is broken is left out.
@@ -73,7 +77,7 @@ async fn identity(checker: &mut Checker) -> Result<(), String> {
     expect(!identity.instance.0.is_empty(), || "its instance is empty".to_owned())?;
     let ahead = identity.time.0.0 - checker.now().0;
     expect(ahead.abs() <= TIMESTAMP_TOLERANCE_SECONDS, || format!("its clock is {ahead} s ahead"))?;
-    checker.learn(identity.instance.0)
+    checker.learn(identity.instance.0, ahead)
 }
 
 async fn health(checker: &Checker) -> Result<(), String> {
@@ -94,6 +98,8 @@ async fn facts(checker: &Checker, of: CheckedAccount) -> Result<AccountFacts, St
     let facts = checker.account(of.login).await?.ok_or_else(|| format!("it does not know login {}", of.login))?;
     let owner = facts.account.customer_id;
     expect(owner == of.customer, || format!("the login is customer {owner}'s, not {}'s", of.customer))?;
+    let is_allowed = of.real_allowed || facts.group.account_mode == AccountMode::Demo;
+    expect(is_allowed, || "it is a real account: name a demo one, or say --real-account".to_owned())?;
     let currency = facts.group.currency;
     expect(of.currency.is_none_or(|expected| expected == currency), || format!("the account is in {currency}"))?;
     Ok(facts)
@@ -114,5 +120,6 @@ async fn rate(checker: &Checker) -> Result<(), String> {
     let code = |code| Currency::from_code(code).ok_or_else(|| format!("{code} is no currency"));
     let (from, to) = (code("EUR")?, code("USD")?);
     let answer = checker.ask(encoded(&RateRequest::new(checker.instance(), from.code(), to.code()))).await?;
-    read_or_none::<RateAnswer>(&answer)?.map_or(Ok(()), |stated| reading::rate(stated, from, to).map(drop))
+    read_or_none::<RateAnswer>(&answer)?
+        .map_or(Ok(()), |stated| reading::rate(stated, (from, to), checker.now()).map(drop))
 }

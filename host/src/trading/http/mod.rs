@@ -4,6 +4,7 @@
 pub mod answers;
 mod calling;
 mod conformance;
+mod instances;
 pub mod openapi;
 mod reading;
 pub mod requests;
@@ -30,6 +31,7 @@ use self::answers::{
 };
 use self::calling::{Caller, Repeat, UnansweredCall, encoded};
 pub use self::conformance::{CheckedAccount, PromiseLine, check};
+pub use self::instances::InstanceFile;
 use self::reading::KeyOutcome;
 use self::requests::{
     AccountRequest, CustomerRequest, FindRequest, GroupsRequest, HealthRequest, PostRequest, PostingsRequest,
@@ -57,6 +59,8 @@ pub struct HttpServerSettings {
     pub plain_http_allowed: bool,
     /// Which database of postings it must have; learned at the first call where it is not given.
     pub instance: Option<Box<str>>,
+    /// Where the one that was learned is kept. Without it, it is forgotten with the adapter.
+    pub instance_file: Option<InstanceFile>,
 }
 
 /// The adapter of one server.
@@ -68,12 +72,12 @@ impl HttpTradingServer {
     /// # Errors
     /// The URL or the file of certificates is not usable.
     pub fn open(settings: HttpServerSettings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, Fault> {
-        let HttpServerSettings { url, secrets, ca_file, plain_http_allowed, instance } = settings;
-        if instance.as_deref().is_some_and(|instance| instance.is_empty() || !values::is_mark(instance)) {
+        let HttpServerSettings { url, secrets, ca_file, plain_http_allowed, instance, instance_file } = settings;
+        if instance.as_deref().is_some_and(|instance| !instances::is_instance(instance)) {
             return Err(Fault::new("the instance of the trading server has 1 to 64 of A-Z a-z 0-9 - _"));
         }
         let transport = Transport::open(&url, ca_file, plain_http_allowed)?;
-        Ok(Self(Arc::new(Caller::new(transport, secrets, instance, clock, entropy))))
+        Ok(Self(Arc::new(Caller::new(transport, secrets, (instance, instance_file), (clock, entropy)))))
     }
 
     /// What is recorded under a key after a call about it.
@@ -132,7 +136,7 @@ impl RemoteServer for HttpTradingServer {
         let posted = self.of_key("post", Repeat::Never, posting.into_inner(), body);
         Box::pin(async move {
             match posted.await {
-                Ok(KeyOutcome::Known(outcome)) => PostStep::Done(outcome),
+                Ok(KeyOutcome::Known(outcome)) => PostStep::Done(reading::of_a_post(outcome)),
                 Err(failure) if failure.not_sent => PostStep::NotSent,
                 // `none` is no answer to a posting.
                 Ok(KeyOutcome::Unknown) | Err(_) => PostStep::Done(PostingOutcome::Unknown),
@@ -163,9 +167,10 @@ impl RemoteServer for HttpTradingServer {
     fn rate(&self, from: Currency, to: Currency) -> BoxFuture<'static, Result<Option<StatedRate>, Fault>> {
         let caller = Arc::clone(&self.0);
         Box::pin(async move {
+            let now = caller.now();
             let read = |answer: &[u8]| {
                 let stated = read_or_none::<RateAnswer>(answer)?;
-                stated.map(|stated| reading::rate(stated, from, to)).transpose()
+                stated.map(|stated| reading::rate(stated, (from, to), now)).transpose()
             };
             let body = |instance: &str| encoded(&RateRequest::new(instance, from.code(), to.code()));
             Ok(caller.call("rate", Repeat::Question, body, read).await?)

@@ -8,10 +8,12 @@ use cashier_core::money::Currency;
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
+use cashier_core::time::UnixTime;
 
 use super::answers::{
     AccountAnswer, GroupsAnswer, KeyAnswer, PostingsAnswer, RateAnswer, RecordedPosting, read_key_answer,
 };
+use super::signature::TIMESTAMP_TOLERANCE_SECONDS;
 use crate::trading::remote::PostingsPage;
 use crate::wire::roster::{CustomerEntry, GroupEntry};
 
@@ -47,6 +49,19 @@ pub(super) fn key_outcome(answer: &[u8], asked: &OperationKey) -> Result<KeyOutc
         KeyAnswer::None(none) => (none.key, KeyOutcome::Unknown),
     };
     if key.0 == *asked { Ok(outcome) } else { Err("the answer is about another key".to_owned()) }
+}
+
+/// What `post` answered. The codes that keys are voided with are not its own: who acts upon them takes the posting for one that the
+/// cashier withheld, so that they stay apart.
+pub(super) fn of_a_post(outcome: PostingOutcome) -> PostingOutcome {
+    match outcome {
+        PostingOutcome::Refused { reason }
+            if [ReasonCode::Withheld, ReasonCode::ConfirmedAbsent].map(ReasonCode::name).contains(&&*reason) =>
+        {
+            PostingOutcome::Refused { reason: format!("X_{reason}").into() }
+        }
+        other => other,
+    }
 }
 
 /// A reason of a refusal: of the protocol's, of those that keys are voided with, or of the server's own. A code of ours that means
@@ -121,11 +136,14 @@ pub(super) fn account(stated: AccountAnswer, asked: Login) -> Result<AccountFact
     Ok(AccountFacts { customer, account, group, server: ServerName::default(), age_seconds: 0 })
 }
 
-pub(super) fn rate(stated: RateAnswer, from: Currency, to: Currency) -> Result<StatedRate, String> {
-    if (stated.from.0, stated.to.0) != (from, to) {
+/// A price. One that was made just now is not in the future because the server's clock is ahead.
+pub(super) fn rate(stated: RateAnswer, pair: (Currency, Currency), now: UnixTime) -> Result<StatedRate, String> {
+    if (stated.from.0, stated.to.0) != pair {
         return Err("the answer is about other currencies".to_owned());
     }
-    Ok(StatedRate { rate: stated.rate.0, time: stated.time.0, source: stated.source.0 })
+    let ahead = stated.time.0.0.saturating_sub(now.0);
+    let time = if (1..=TIMESTAMP_TOLERANCE_SECONDS).contains(&ahead) { now } else { stated.time.0 };
+    Ok(StatedRate { rate: stated.rate.0, time, source: stated.source.0 })
 }
 
 /// A page of postings, which must lead on.

@@ -1,5 +1,6 @@
 //! The adapter against a server that answers as each test wants it: what an answer means, and every way in which it can be wrong.
 
+mod instances;
 mod peer;
 mod trust;
 mod wrong_answers;
@@ -38,6 +39,7 @@ fn settings(url: &str) -> HttpServerSettings {
         ca_file: None,
         plain_http_allowed: false,
         instance: None,
+        instance_file: None,
     }
 }
 
@@ -145,6 +147,20 @@ async fn an_unknown_login_or_customer_is_none_and_every_other_question_is_read()
 }
 
 #[tokio::test]
+async fn a_price_of_a_server_whose_clock_is_ahead_was_made_now() {
+    let now = 1_779_270_000;
+    for (stated, taken) in [(now + 300, now), (now + 301, now + 301), (now - 1, now - 1)] {
+        let rate =
+            json!({"result": "rate", "from": "EUR", "to": "USD", "rate": "1.0842", "time": stated, "source": "desk"});
+        let server = answering(move || signed(&rate)).await;
+        let (adapter, clock) = adapter(&server.url);
+        assert_eq!(crate::ports::Clock::wall(&*clock), UnixTime(now));
+        let rate = adapter.rate(Currency::from_code("EUR").unwrap(), usd()).await.unwrap().unwrap();
+        assert_eq!(rate.time, UnixTime(taken), "{stated}");
+    }
+}
+
+#[tokio::test]
 async fn a_posting_is_sent_with_everything_that_the_server_judges() {
     let seen = Arc::<Mutex<Vec<Value>>>::default();
     let noted = Arc::clone(&seen);
@@ -173,15 +189,18 @@ async fn a_refusal_a_conflict_and_a_key_that_was_never_received_are_what_the_ser
         (
             json!({"result": "refused", "key": KEY, "reason": "OWNER_MISMATCH", "message": "it is customer 9's"}),
             "OWNER_MISMATCH",
+            "OWNER_MISMATCH",
         ),
-        (json!({"result": "refused", "key": KEY, "reason": "WITHHELD"}), "WITHHELD"),
-        (json!({"result": "refused", "key": KEY, "reason": "MARGIN_CALL_2"}), "MARGIN_CALL_2"),
+        // Of a post it is no voiding of ours.
+        (json!({"result": "refused", "key": KEY, "reason": "WITHHELD"}), "WITHHELD", "X_WITHHELD"),
+        (json!({"result": "refused", "key": KEY, "reason": "X_MARGIN_CALL"}), "X_MARGIN_CALL", "X_MARGIN_CALL"),
     ];
-    for (answer, reason) in table {
+    for (answer, reason, of_post) in table {
         let server = answering(move || signed(&answer)).await;
         let (adapter, _) = adapter(&server.url);
         let refused = PostingOutcome::Refused { reason: reason.into() };
-        assert_eq!(adapter.post(durable(posting(1))).await, PostStep::Done(refused.clone()));
+        let of_post = PostingOutcome::Refused { reason: of_post.into() };
+        assert_eq!(adapter.post(durable(posting(1))).await, PostStep::Done(of_post));
         assert_eq!(adapter.find(&posting(1)).await, Ok(Some(refused.clone())));
         assert_eq!(adapter.void(durable(posting(1)), ReasonCode::Withheld).await, Ok(Voiding::Settled(refused)));
     }

@@ -35,6 +35,9 @@ pub struct PromiseLine {
 /// A login and a customer that nobody has.
 pub(super) const NOBODY: u64 = ID_MAX;
 
+/// The comment of its postings, by which a later run finds them.
+pub(super) const CHECK_COMMENT: &str = "cashier trading check";
+
 /// The server that is checked.
 pub(super) struct Checker {
     transport: Transport,
@@ -44,6 +47,8 @@ pub(super) struct Checker {
     instance: Box<str>,
     reference: Reference,
     ordinal: u32,
+    /// Seconds that the server's clock is ahead.
+    ahead: i64,
 }
 
 impl Checker {
@@ -52,14 +57,24 @@ impl Checker {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, Fault> {
-        let HttpServerSettings { url, secrets, ca_file, plain_http_allowed, instance } = settings;
+        let HttpServerSettings { url, secrets, ca_file, plain_http_allowed, instance, .. } = settings;
         let transport = Transport::open(&url, ca_file, plain_http_allowed)?;
         let reference = Reference::from_random(entropy.bits());
-        Ok(Self { transport, secrets, clock, entropy, instance: instance.unwrap_or_default(), reference, ordinal: 0 })
+        Ok(Self {
+            transport,
+            secrets,
+            clock,
+            entropy,
+            instance: instance.unwrap_or_default(),
+            reference,
+            ordinal: 0,
+            ahead: 0,
+        })
     }
 
-    /// Takes the instance over, unless the settings name another.
-    pub(super) fn learn(&mut self, instance: Box<str>) -> Result<(), String> {
+    /// Takes the instance over, unless the settings name another, and the difference of the clocks.
+    pub(super) fn learn(&mut self, instance: Box<str>, ahead: i64) -> Result<(), String> {
+        self.ahead = ahead;
         if self.instance.is_empty() {
             self.instance = instance;
         }
@@ -72,6 +87,11 @@ impl Checker {
 
     pub(super) fn now(&self) -> UnixTime {
         self.clock.wall()
+    }
+
+    /// The time by the server's clock, which may differ by the whole tolerance.
+    pub(super) fn now_there(&self) -> UnixTime {
+        self.now().plus(self.ahead)
     }
 
     /// The request as the cashier would send it.
@@ -155,7 +175,7 @@ impl Checker {
             server: ServerName::default(),
             customer_id: customer,
             only_on,
-            comment: "cashier trading check".into(),
+            comment: CHECK_COMMENT.into(),
         }
     }
 }
