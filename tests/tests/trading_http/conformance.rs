@@ -131,7 +131,8 @@ const BREAKS: [(&str, &str, &str); 17] = [
 #[test]
 fn a_server_that_forgets_the_keys_of_earlier_checks_is_named_by_the_promise() {
     let Some(mut server) = started(|script| script) else { return };
-    assert_eq!(checked(&server, "5").0, Some(0));
+    let (code, printed, error) = checked(&server, "5");
+    assert_eq!(code, Some(0), "{printed}{error}");
     server.forget_keys();
     server.restart();
     let (code, printed, _) = checked(&server, "5");
