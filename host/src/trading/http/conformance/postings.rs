@@ -10,7 +10,6 @@ use futures_util::future::join_all;
 
 use super::super::reading::KeyOutcome;
 use super::exchanges::{Checker, NOBODY, PromiseLine, expect, line};
-use super::listing::Earlier;
 use crate::ports::Posting;
 
 /// Thirteen digits of minor units, which are on the account for a moment.
@@ -25,7 +24,7 @@ pub(super) async fn check(checker: &mut Checker, facts: &AccountFacts) -> Vec<Pr
     let before = facts.account.balance;
     let mut run = CheckRun { checker, facts, lines: Vec::new(), sent: Vec::new() };
     let earlier = run.earlier().await;
-    if let Ok(Earlier { oldest: Some(oldest), .. }) = &earlier {
+    if let Some(oldest) = earlier.as_ref().ok().and_then(|earlier| earlier.oldest.as_ref()) {
         let remembered = run.remembered(oldest).await;
         run.add("post: the oldest key of an earlier check is known as it was", remembered);
     }
