@@ -39,6 +39,8 @@ pub(crate) enum OnPost {
     ArrivesLate(u64),
     /// Posted, and a person must look at it.
     Flawed(PostingFlaw),
+    /// No byte of it leaves.
+    NotSent,
 }
 
 /// Survives crashes of the cashier.
@@ -47,6 +49,10 @@ pub(crate) struct TestTrading {
     pub(crate) posted: Mutex<Vec<(OperationKey, TransactionId, i64)>>,
     refused: Mutex<BTreeMap<OperationKey, Box<str>>>,
     pub(crate) next_posts: Mutex<VecDeque<OnPost>>,
+    /// Whether it makes a request first, which moves nothing, and posts by the number that is recorded of it. The numbers of requests
+    /// by which it was sent postings.
+    pub(crate) in_two_phases: AtomicBool,
+    pub(crate) approved: Mutex<Vec<u64>>,
     /// Whether it posts a repeated operation again, and cannot void one.
     pub(crate) unkeyed: AtomicBool,
     /// How long the connection that carried the last posting of an unkeyed server has been closed.
@@ -227,7 +233,15 @@ impl TradingServer for TradingPort {
         let next = lock(&trading.next_posts).pop_front().unwrap_or(OnPost::Accept);
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(3)).await;
+            if trading.in_two_phases.load(Ordering::SeqCst) {
+                let requests = lock(&trading.approved).len() as u64;
+                match posting.get().operation.request_order {
+                    0 => return PostStep::Prepared { request_order: 500 + requests },
+                    recorded => lock(&trading.approved).push(recorded),
+                }
+            }
             let outcome = match next {
+                OnPost::NotSent => return PostStep::NotSent,
                 OnPost::Accept => trading.post_now(posting.get(), embedded.as_deref()),
                 OnPost::NeverArrives => PostingOutcome::Unknown,
                 OnPost::Refuse => {

@@ -250,6 +250,49 @@ async fn m15_a_server_that_can_neither_key_nor_void_leaves_the_decision_to_a_per
     assert_eq!(env.status(id), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_posting_that_certainly_did_not_leave_is_sent_later_by_itself_also_to_a_server_that_cannot_key() {
+    for unkeyed in [false, true] {
+        let mut env = TestCashier::new().await;
+        env.trading.unkeyed.store(unkeyed, Ordering::SeqCst);
+        let (id, reference) = pending(&env).await;
+        lock(&env.trading.next_posts).extend([OnPost::NotSent, OnPost::NotSent]);
+        env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+        assert_eq!(newest(&env, id), (OperationStatus::Planned, "".into()), "unkeyed {unkeyed}");
+        env.crash().await;
+        env.run_for(300).await;
+        assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT), "unkeyed {unkeyed}");
+        assert_eq!(env.aggregate(id).operations.len(), 1, "unkeyed {unkeyed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_may_have_been_sent_before_stays_so_when_it_is_not_sent_again() {
+    let env = TestCashier::new().await;
+    let (id, reference) = pending(&env).await;
+    lock(&env.trading.next_posts).extend([OnPost::NeverArrives, OnPost::NotSent]);
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    env.run_for(6).await;
+    assert_eq!(newest(&env, id).0, OperationStatus::Unknown);
+    env.run_for(300).await;
+    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_request_that_is_recorded_first_is_the_only_one_that_is_approved_whatever_crashes() {
+    let mut env = TestCashier::new().await;
+    env.trading.in_two_phases.store(true, Ordering::SeqCst);
+    let (id, reference) = pending(&env).await;
+    lock(&env.trading.next_posts).extend([OnPost::Accept, OnPost::NeverArrives, OnPost::NeverArrives]);
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    assert_eq!(env.aggregate(id).operations[0].request_order, 500, "on disk before it is approved");
+    env.crash().await;
+    env.run_for(300).await;
+    assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT));
+    let approved = lock(&env.trading.approved).clone();
+    assert!(approved.len() > 1 && approved.iter().all(|request| *request == 500), "{approved:?}");
+}
+
 /// A history of one deposit: postings in flight, local refusals, retries, crashes; every second one is refunded in between.
 /// At no moment is more than one credit posted, or more taken back than was credited.
 async fn random_history(seed: u64) {
