@@ -50,6 +50,10 @@ pub trait RemoteServer: Send + Sync {
     fn changes(&self) -> Option<broadcast::Receiver<AccountChange>> {
         None
     }
+    /// Whether a posting can be sent now.
+    fn reaches(&self) -> Result<(), Fault> {
+        self.health()
+    }
     /// Whether it can be reached and takes postings; the fault is a sentence for the operator.
     fn health(&self) -> Result<(), Fault>;
 }

@@ -20,6 +20,9 @@ const CUSTOMERS_ASKED_MAX: u64 = 10;
 /// `status` of a customer that is not enabled, whatever status the platform states: blocked.
 const BLOCKED: i64 = 1;
 
+/// In `missing_account`: the status of a success, which then means no such login where it comes without data.
+const NOTHING: &str = "200";
+
 /// What is asked of the platform about persons and accounts.
 #[derive(Clone)]
 pub(super) struct PlatformAccounts {
@@ -55,7 +58,9 @@ impl PlatformAccounts {
             Err(failure) => return Err(fault(failure)),
         };
         if answer.is_null() {
-            return Ok(None);
+            let says_missing = self.settings.missing_account.iter().any(|named| **named == *NOTHING);
+            let unsaid = || Fault::new(format!("the trading server answered nothing about login {login}"));
+            return if says_missing { Ok(None) } else { Err(unsaid()) };
         }
         let row = tables::object(&answer)?;
         if row.number("login")? != login.0 {

@@ -66,6 +66,23 @@ impl CallTrace {
         Some(self.0.load(Ordering::SeqCst)).filter(|number| ![0, TAKEN_BACK].contains(number))
     }
 
+    pub(super) fn of_connection(number: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(number)))
+    }
+
+    /// Whether it is not written, and then never is.
+    pub(super) fn take_back(&self) -> bool {
+        self.claim(TAKEN_BACK) || self.is_taken_back()
+    }
+
+    fn is_taken_back(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == TAKEN_BACK
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whoever does it first: the connection, before it writes the first byte, or the caller who takes the call back.
     fn claim(&self, by: u64) -> bool {
         self.0.compare_exchange(0, by, Ordering::SeqCst, Ordering::SeqCst).is_ok()
@@ -203,29 +220,38 @@ impl PlatformClient {
         })
     }
 
-    /// How long the connection of a call has been closed; `None` while it is open. What this process did not send, an earlier
-    /// one may have, whose connections were closed before it was opened.
+    /// How long the connection of a call has been closed; `None` while it is open, and while the call may be written yet. What this
+    /// process did not send, an earlier one may have, whose connections were closed before it was opened.
     pub(super) fn closed_for(&self, trace: Option<&CallTrace>) -> Option<Duration> {
-        let closed = match trace.and_then(CallTrace::connection) {
-            Some(connection) => self.state.with(|seen| seen.closed_at(connection))?,
-            None => self.opened,
+        let closed = match trace.map(|trace| (trace.connection(), trace.is_taken_back())) {
+            Some((Some(connection), _)) => self.state.with(|seen| seen.closed_at(connection))?,
+            Some((None, false)) => return None,
+            Some((None, true)) | None => self.opened,
         };
         Some(self.clock.monotonic().saturating_sub(closed))
     }
 
-    /// Whether the platform can be asked now; the fault is a sentence for the operator.
-    pub(super) fn health(&self) -> Result<(), Fault> {
-        let is_lasting = |refusal: &&CommandRefusal| refusal.times >= REFUSED_IN_A_ROW;
-        self.state.with(|seen| match (&seen.connected_since, &seen.problem, seen.refusals.iter().find(is_lasting)) {
-            (None, problem, _) => {
+    /// Whether something can be sent now. What is refused of one command holds up no other.
+    pub(super) fn reaches(&self) -> Result<(), Fault> {
+        self.state.with(|seen| match (&seen.connected_since, &seen.problem) {
+            (None, problem) => {
                 let problem = problem.as_deref().unwrap_or("not connected");
                 Err(Fault::new(format!("the trading server cannot be reached: {problem}")))
             }
-            (Some(_), _, Some(CommandRefusal { command, why, .. })) => Err(Fault::new(format!(
+            (Some(_), _) => Ok(()),
+        })
+    }
+
+    /// Whether the platform does what it is asked; the fault is a sentence for the operator.
+    pub(super) fn health(&self) -> Result<(), Fault> {
+        let is_lasting = |refusal: &&CommandRefusal| refusal.times >= REFUSED_IN_A_ROW;
+        self.reaches()?;
+        self.state.with(|seen| match seen.refusals.iter().find(is_lasting) {
+            Some(CommandRefusal { command, why, .. }) => Err(Fault::new(format!(
                 "the trading server refuses {}: {why}; if it is about rights, the broker grants them to the session of the token",
                 if command.is_empty() { "what is sent" } else { command }
             ))),
-            (Some(_), _, None) => Ok(()),
+            None => Ok(()),
         })
     }
 }

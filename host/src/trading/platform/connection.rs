@@ -57,7 +57,7 @@ pub(super) struct LinkContext<'l> {
     pub(super) parts: &'l LinkParts,
     pub(super) state: &'l PlatformLinkState,
     pub(super) queue: &'l mut mpsc::Receiver<PlatformCall>,
-    /// Connections in a row that brought no answer.
+    /// Connections in a row that brought no success.
     pub(super) tries: &'l mut u32,
 }
 
@@ -77,6 +77,7 @@ struct InFlight {
     command: Box<str>,
     /// `None` is the heartbeat's.
     answer: Option<oneshot::Sender<Result<serde_json::Value, PlatformFailure>>>,
+    written_at: Duration,
     deadline: Duration,
 }
 
@@ -115,6 +116,8 @@ pub(super) struct PlatformConnection {
     output: Output,
     in_flight: BTreeMap<Box<str>, InFlight>,
     received_at: Duration,
+    /// When the last answer came, to whichever call.
+    answered_at: Option<Duration>,
     /// Nothing is sent before, because the server said "too often"; and how often in a row it did.
     slow_until: Duration,
     slowed: u32,
@@ -141,6 +144,7 @@ impl PlatformConnection {
             output: Output { flushed: true, ..Output::default() },
             in_flight: BTreeMap::new(),
             received_at: now,
+            answered_at: None,
             slow_until: Duration::ZERO,
             slowed: 0,
         }
@@ -222,10 +226,11 @@ impl PlatformConnection {
         let line = messages::request(command, data, &ext_id, &self.token);
         self.output = Output { line, written: 0, flushed: false, ext_id: ext_id.clone() };
         let deadline = now.saturating_add(ANSWER_WAIT_MAX);
-        self.in_flight.insert(ext_id, InFlight { command: command.into(), answer, deadline });
+        self.in_flight.insert(ext_id, InFlight { command: command.into(), answer, written_at: now, deadline });
     }
 
-    /// Gives up the calls whose time is over; the error ends a connection that does not even answer a heartbeat.
+    /// Gives up the calls whose time is over; the error ends a connection on which no call was answered since one of them was written:
+    /// a dead link takes what is sent as long as its buffers last.
     fn expire(&mut self, now: Duration) -> Result<(), String> {
         let over: Vec<Box<str>> =
             self.in_flight.iter().filter(|(_, call)| call.deadline <= now).map(|(id, _)| id.clone()).collect();
@@ -233,11 +238,11 @@ impl PlatformConnection {
             let Some(call) = self.in_flight.remove(&ext_id) else { continue };
             let seconds = ANSWER_WAIT_MAX.as_secs();
             tracing::warn!(command = &*call.command, seconds, "call to the trading server timed out");
-            match call.answer {
-                Some(answer) => {
-                    let _ = answer.send(Err(PlatformFailure::Unknown(format!("no answer within {seconds} s"))));
-                }
-                None => return Err("it does not answer".to_owned()),
+            if let Some(answer) = call.answer {
+                let _ = answer.send(Err(PlatformFailure::Unknown(format!("no answer within {seconds} s"))));
+            }
+            if self.answered_at.is_none_or(|answered| answered < call.written_at) {
+                return Err("it does not answer".to_owned());
             }
             // Half of it written: whatever follows would be a part of it.
             if !self.output.is_done() && self.output.ext_id == ext_id {
@@ -279,12 +284,17 @@ impl PlatformConnection {
                 tracing::warn!(%error, "trading server stated an error about no call");
                 link.state.with(|seen| seen.refused("", &error.to_string()));
             }
-            Incoming::Answer { ext_id, outcome } => match self.in_flight.remove(&ext_id) {
+            Incoming::Answer { ext_id, outcome } => match self.answered(&ext_id, link.parts.clock.monotonic()) {
                 Some(call) => self.answer(call, outcome.map_err(|error| error.without(&self.token)), link),
                 None => link.state.with(|seen| seen.answers_dropped = seen.answers_dropped.saturating_add(1)),
             },
         }
         Ok(())
+    }
+
+    fn answered(&mut self, ext_id: &str, now: Duration) -> Option<InFlight> {
+        self.answered_at = Some(now);
+        self.in_flight.remove(ext_id)
     }
 
     fn answer(
@@ -293,9 +303,12 @@ impl PlatformConnection {
         outcome: Result<serde_json::Value, messages::ServerError>,
         link: &mut LinkContext<'_>,
     ) {
-        *link.tries = 0;
         match &outcome {
-            Ok(_) => link.state.with(|seen| seen.done(&call.command)),
+            Ok(_) => {
+                // Errors alone are no service: a server that answers each with one is tried less and less often.
+                *link.tries = 0;
+                link.state.with(|seen| seen.done(&call.command));
+            }
             Err(error) if error.kind == ServerErrorKind::Stated && !error.is_named(&link.parts.expected) => {
                 link.state.with(|seen| seen.refused(&call.command, &error.to_string()));
             }

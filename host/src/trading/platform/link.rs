@@ -68,6 +68,8 @@ impl PlatformLink {
             seen.connection = seen.connection.saturating_add(1);
             seen.connected_since = Some(self.parts.clock.now());
             seen.problem = None;
+            // A new session may have other rights.
+            seen.refusals.clear();
             seen.connection
         })
     }

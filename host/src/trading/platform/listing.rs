@@ -13,9 +13,10 @@ use cashier_core::status::{OperationCmd, OperationReason};
 use cashier_core::time::UnixTime;
 
 use super::accounts::PlatformAccounts;
-use super::next_step::{FinanceOrder, OrderState, signed_minor};
+use super::next_step::{FinanceOrder, OrderState};
 use super::order_calls::REASON_MARK;
-use super::orders::{FinanceOrders, ListedOrder};
+use super::order_rows::ListedOrder;
+use super::orders::FinanceOrders;
 use crate::ports::Fault;
 use crate::trading::remote::PostingsPage;
 
@@ -50,9 +51,12 @@ pub(super) async fn page(
         let account = match known.entry(login) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
-                let account = accounts.account(login).await?;
-                let missing = || Fault::new(format!("login {login} of finance order {} is gone", order.order.order));
-                place.insert(account.ok_or_else(missing)?)
+                let Some(account) = accounts.account(login).await? else {
+                    let (order, key) = (order.order.order, key.as_str());
+                    tracing::error!(order, %login, key, "posting was not listed: its account is gone at the trading server");
+                    continue;
+                };
+                place.insert(account)
             }
         };
         found.postings.push(posting(&order, key, account)?);
@@ -116,7 +120,7 @@ fn posting(listed: &ListedOrder, key: OperationKey, account: &Account) -> Result
     let order = &listed.order;
     let currency = account.balance.currency;
     let unreadable = || Fault::new(format!("finance order {} cannot be read as a posting", order.order));
-    let minor = signed_minor(&order.amount, currency.exponent()).ok_or_else(unreadable)?;
+    let minor = order.minor(currency.exponent()).ok_or_else(unreadable)?;
     let cmd = order.cmd.ok_or_else(unreadable)?;
     let mut words = order.comment.split_whitespace().skip(1);
     let transaction = words.find_map(|word| word.parse().ok()).unwrap_or_default();

@@ -6,6 +6,7 @@ mod accounts;
 mod changes;
 mod client;
 mod connection;
+mod contradictions;
 mod dial;
 mod link;
 mod listing;
@@ -13,6 +14,7 @@ mod messages;
 mod next_step;
 mod one_phase;
 mod order_calls;
+mod order_rows;
 mod orders;
 mod server;
 mod settings;
@@ -20,6 +22,7 @@ mod sweep;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod two_phases;
 
 pub use dial::PlatformTls;

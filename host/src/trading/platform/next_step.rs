@@ -4,7 +4,7 @@
 //! An order is ours by our source and our whole key. One that is approved or executed wins over every number; two executed ones
 //! are a review; only one that is pending under our exact source and key is ever declined; a recorded number is never replaced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cashier_core::ids::Login;
 use cashier_core::money::{Money, parse_minor};
@@ -39,11 +39,22 @@ pub(super) struct FinanceOrder {
     pub(super) login: Login,
     pub(super) cmd: Option<OperationCmd>,
     pub(super) state: OrderState,
-    /// A decimal as it was sent.
+    /// A decimal as it was sent, from the column that states one; empty where none does.
     pub(super) amount: Box<str>,
     pub(super) source: Box<str>,
     pub(super) uuid: Box<str>,
     pub(super) comment: Box<str>,
+}
+
+impl FinanceOrder {
+    /// The amount in whole minor units, with the sign of the command, which some platforms leave out; `None` where it is not exact.
+    pub(super) fn minor(&self, exponent: u8) -> Option<i64> {
+        let minor = signed_minor(&self.amount, exponent)?;
+        match self.cmd {
+            Some(OperationCmd::BalanceOut) if minor > 0 => minor.checked_neg(),
+            Some(OperationCmd::BalanceIn | OperationCmd::BalanceOut) | None => Some(minor),
+        }
+    }
 }
 
 /// The posting as an order must have it.
@@ -90,21 +101,23 @@ pub(super) enum PostingStep {
     Refused {
         reason: Box<str>,
     },
+    /// Orders of the key have other values, and none of them moves the balance.
     Conflict,
+    /// This one has the key and other values, and moved the balance, or may any time: only a person can tell what it is.
+    Contradicts {
+        order: u64,
+        state: OrderState,
+    },
     /// A number is recorded, and the platform does not have it.
     Gone,
 }
 
 impl WantedOrder {
-    /// Whether the order is about this posting: our source, where one is stated, and the whole key, in the comment where `gw_uuid` is
-    /// empty.
+    /// Whether the order is about this posting: our source, where one is stated, and the whole key, in `gw_uuid` or as a word of the
+    /// comment.
     pub(super) fn is_about(&self, order: &FinanceOrder) -> bool {
         let is_ours = order.source.is_empty() || order.source == self.source;
-        is_ours
-            && match &*order.uuid {
-                "" => has_token(&order.comment, &self.key),
-                uuid => self.has_uuid(uuid),
-            }
+        is_ours && (self.has_uuid(&order.uuid) || has_token(&order.comment, &self.key))
     }
 
     fn has_uuid(&self, uuid: &str) -> bool {
@@ -112,8 +125,31 @@ impl WantedOrder {
     }
 
     fn is_same(&self, order: &FinanceOrder) -> bool {
-        let minor = signed_minor(&order.amount, self.amount.currency.exponent());
+        let minor = order.minor(self.amount.currency.exponent());
         order.login == self.login && order.cmd == Some(self.cmd) && minor == Some(self.amount.minor)
+    }
+
+    /// One about this posting whose amount cannot be read exactly: nothing can be said of it.
+    pub(super) fn unreadable(&self, orders: &[FinanceOrder]) -> Option<u64> {
+        // Zero is what some platforms state of an order that has not moved the balance yet.
+        let is_unreadable = |order: &FinanceOrder| match order.minor(self.amount.currency.exponent()) {
+            Some(minor) => minor == 0 && self.amount.minor != 0,
+            None => true,
+        };
+        self.known(orders).into_iter().find(|order| is_unreadable(order)).map(|order| order.order)
+    }
+
+    /// One that is there and was not declined, by the key or by the recorded number.
+    pub(super) fn open(&self, orders: &[FinanceOrder]) -> Option<u64> {
+        let is_ours =
+            |order: &&FinanceOrder| self.is_about(order) || self.recorded != 0 && order.order == self.recorded;
+        let open = orders.iter().filter(is_ours).find(|order| order.state != OrderState::Declined);
+        open.map(|order| order.order)
+    }
+
+    /// Whether the answer of a call is the posting itself.
+    pub(super) fn is_answered_by(&self, order: &FinanceOrder) -> bool {
+        self.is_about(order) && self.is_same(order)
     }
 
     fn may_decline(&self, order: &FinanceOrder) -> bool {
@@ -145,6 +181,13 @@ impl WantedOrder {
         if let Some(order) = same.iter().find(|order| matches!(order.state, OrderState::Unexplained(_))) {
             return PostingStep::Wait { order: order.order, state: order.state };
         }
+        let is_moving = |order: &&&FinanceOrder| match order.state {
+            OrderState::Approved | OrderState::Executed | OrderState::Unexplained(_) => true,
+            OrderState::Pending | OrderState::Declined => false,
+        };
+        if let Some(order) = other.iter().find(is_moving) {
+            return PostingStep::Contradicts { order: order.order, state: order.state };
+        }
         let pending = || in_state(OrderState::Pending);
         let declined = || in_state(OrderState::Declined);
         let is_recorded = |order: &&FinanceOrder| order.order == self.recorded;
@@ -156,7 +199,12 @@ impl WantedOrder {
             Some(PostingStep::Conflict)
         };
         if let Some(ended) = ended {
-            return self.declined_before(pending(), ended);
+            let all = pending().chain(other.iter().copied().filter(|order| order.state == OrderState::Pending));
+            return self.declined_before(all, ended);
+        }
+        // Of a request that somebody else made, nothing is recorded or approved; nor is another beside it.
+        if let Some(order) = pending().find(|order| !self.may_decline(order)) {
+            return PostingStep::Wait { order: order.order, state: order.state };
         }
         match (self.recorded, pending().next(), pending().find(is_recorded)) {
             (0, None, _) => PostingStep::Create,
@@ -173,12 +221,15 @@ impl WantedOrder {
         let refused = PostingStep::Refused { reason: reason.into() };
         match self.next_step(orders) {
             PostingStep::Create => refused,
-            PostingStep::Record { .. } | PostingStep::Approve { .. } => self.declined_before(pending(), refused),
+            PostingStep::Record { .. }
+            | PostingStep::Approve { .. }
+            | PostingStep::Wait { state: OrderState::Pending, .. } => self.declined_before(pending(), refused),
             PostingStep::Gone => self.declined_before(pending(), PostingStep::Gone),
             step @ (PostingStep::Decline { .. }
             | PostingStep::Wait { .. }
             | PostingStep::Posted { .. }
             | PostingStep::Refused { .. }
+            | PostingStep::Contradicts { .. }
             | PostingStep::Conflict) => step,
         }
     }
@@ -187,7 +238,8 @@ impl WantedOrder {
         let (ours, others): (Vec<&FinanceOrder>, Vec<&FinanceOrder>) =
             pending.partition(|order| self.may_decline(order));
         if !ours.is_empty() {
-            return PostingStep::Decline { orders: ours.into_iter().map(|order| order.order).collect() };
+            let numbers: BTreeSet<u64> = ours.into_iter().map(|order| order.order).collect();
+            return PostingStep::Decline { orders: numbers.into_iter().collect() };
         }
         match others.first() {
             Some(order) => PostingStep::Wait { order: order.order, state: order.state },
@@ -237,7 +289,12 @@ fn refused_by_us(comment: &str) -> Option<&str> {
 
 /// Whether a text has a key as a whole word: not as a part of a longer one.
 fn has_token(text: &str, key: &str) -> bool {
-    text.split(|character: char| !(character.is_ascii_alphanumeric() || character == ':')).any(|word| word == key)
+    words(text).any(|word| word == key)
+}
+
+/// The words of a comment that may be a key.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|character: char| !(character.is_ascii_alphanumeric() || character == ':'))
 }
 
 /// A decimal with a sign as whole minor units; `None` where it is not exactly that.
@@ -258,7 +315,7 @@ impl PostingStep {
             Self::Refused { reason } => Some(PostingOutcome::Refused { reason: reason.clone() }),
             Self::Conflict => Some(PostingOutcome::Conflict),
             // It may be posted any time, or may have been.
-            Self::Wait { .. } | Self::Gone => Some(PostingOutcome::Unknown),
+            Self::Wait { .. } | Self::Contradicts { .. } | Self::Gone => Some(PostingOutcome::Unknown),
             Self::Create | Self::Record { .. } | Self::Approve { .. } | Self::Decline { .. } => None,
         }
     }

@@ -1,42 +1,17 @@
 //! Postings in one call, for platforms that allow no finance requests. The caller has recorded the operation as possibly sent; it is
 //! found again by our key in its comment, and never sent again by itself.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use cashier_core::operation::{OperationKey, PostingFlaw, PostingOutcome};
+use cashier_core::operation::{PostingFlaw, PostingOutcome};
 
 use super::account_check;
 use super::accounts::{PlatformAccounts, is_named, refusal_text};
-use super::client::{CallTrace, PlatformFailure};
+use super::client::PlatformFailure;
 use super::next_step::{OrderState, PostingStep};
 use super::orders::FinanceOrders;
+use super::traces::PostingTraces;
 use crate::ports::{Fault, PostStep, Posting, Voiding};
-
-/// Postings whose connection is remembered; of the others it was closed before this process began, or is not known to be.
-const TRACES_KEPT_MAX: usize = 4096;
-
-/// Which connection carried each posting.
-#[derive(Default)]
-pub(super) struct PostingTraces(Mutex<VecDeque<(OperationKey, CallTrace)>>);
-
-impl PostingTraces {
-    fn begin(&self, key: OperationKey) -> CallTrace {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= TRACES_KEPT_MAX {
-            kept.pop_front();
-        }
-        let trace = CallTrace::default();
-        kept.push_back((key, trace.clone()));
-        trace
-    }
-
-    /// Of its last try.
-    fn of(&self, key: &OperationKey) -> Option<CallTrace> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().rev().find(|(known, _)| known == key).map(|(_, trace)| trace.clone())
-    }
-}
 
 #[derive(Clone)]
 pub(super) struct OnePhase {
@@ -58,6 +33,8 @@ impl OnePhase {
 
     /// The error: nothing was sent.
     async fn try_once(&self, posting: &Posting) -> Result<PostingOutcome, Fault> {
+        // From here on: what is not written yet may be, until this ends.
+        let running = self.traces.begin(posting.key());
         let wanted = self.orders.wanted(posting);
         if let Some(found) = self.find(posting).await? {
             return Ok(found);
@@ -70,8 +47,7 @@ impl OnePhase {
         if let Some(reason) = account_check::objection(posting, account.as_ref().zip(group.as_ref())) {
             return Ok(PostingOutcome::Refused { reason: reason.name().into() });
         }
-        let trace = self.traces.begin(posting.key());
-        match self.orders.move_at_once(posting, &wanted, trace).await {
+        match self.orders.move_at_once(posting, &wanted, running.trace.clone()).await {
             Ok((trade_order, OrderState::Executed)) => Ok(self.compared(posting, trade_order).await),
             Ok((order, state)) => {
                 tracing::warn!(order, ?state, "balance operation was answered and is not executed");
@@ -100,32 +76,63 @@ impl OnePhase {
     }
 
     pub(super) async fn find(&self, posting: &Posting) -> Result<Option<PostingOutcome>, Fault> {
-        let wanted = self.orders.wanted(posting);
-        Ok(match wanted.next_step(&self.orders.about(&wanted).await?) {
-            PostingStep::Posted { trade_order, flaw: None } => match self.compared(posting, trade_order).await {
-                PostingOutcome::Unknown => return Err(Fault::new("the account of a posting cannot be compared now")),
-                outcome => Some(outcome),
-            },
-            PostingStep::Create => None,
-            // An order that waits for a dealer may move the balance any time.
-            PostingStep::Record { .. } | PostingStep::Approve { .. } | PostingStep::Decline { .. } => {
-                Some(PostingOutcome::Unknown)
-            }
-            step @ (PostingStep::Posted { .. }
-            | PostingStep::Refused { .. }
-            | PostingStep::Conflict
-            | PostingStep::Wait { .. }
-            | PostingStep::Gone) => step.outcome(),
+        Ok(match self.look(posting).await? {
+            FoundOrders::Nothing => None,
+            FoundOrders::Ended(outcome) => Some(outcome),
+            // Whatever is open may move the balance any time, and what is gone may have.
+            FoundOrders::Open { .. } | FoundOrders::Gone => Some(PostingOutcome::Unknown),
         })
     }
 
     pub(super) async fn void(&self, posting: &Posting) -> Result<Voiding, Fault> {
-        Ok(match self.find(posting).await? {
-            Some(PostingOutcome::Unknown) | None => {
+        match self.look(posting).await? {
+            FoundOrders::Nothing | FoundOrders::Gone => {
                 let trace = self.traces.of(&posting.key());
-                Voiding::Undecided { closed_for: self.orders.client.closed_for(trace.as_ref()) }
+                Ok(Voiding::Undecided { closed_for: self.orders.client.closed_for(trace.as_ref()) })
             }
-            Some(outcome) => Voiding::Settled(outcome),
+            FoundOrders::Ended(outcome) => Ok(Voiding::Settled(outcome)),
+            // It is there, so that nobody may confirm it absent.
+            FoundOrders::Open { order } => Err(still_open(order)),
+        }
+    }
+
+    async fn look(&self, posting: &Posting) -> Result<FoundOrders, Fault> {
+        let wanted = self.orders.wanted(posting);
+        let orders = self.orders.about(&wanted).await?;
+        Ok(match wanted.next_step(&orders) {
+            PostingStep::Posted { trade_order, flaw: None } => match self.compared(posting, trade_order).await {
+                PostingOutcome::Unknown => return Err(Fault::new("the account of a posting cannot be compared now")),
+                outcome => FoundOrders::Ended(outcome),
+            },
+            PostingStep::Posted { trade_order, flaw } => {
+                FoundOrders::Ended(PostingOutcome::Posted { trade_order, flaw })
+            }
+            PostingStep::Refused { reason } => FoundOrders::Ended(PostingOutcome::Refused { reason }),
+            PostingStep::Conflict => FoundOrders::Ended(PostingOutcome::Conflict),
+            PostingStep::Record { order }
+            | PostingStep::Approve { order }
+            | PostingStep::Wait { order, .. }
+            | PostingStep::Contradicts { order, .. } => FoundOrders::Open { order },
+            PostingStep::Create => FoundOrders::Nothing,
+            PostingStep::Decline { .. } | PostingStep::Gone => {
+                wanted.open(&orders).map_or(FoundOrders::Gone, |order| FoundOrders::Open { order })
+            }
         })
     }
+}
+
+/// What the platform has of a posting.
+enum FoundOrders {
+    Nothing,
+    /// An order that is there and has not ended.
+    Open {
+        order: u64,
+    },
+    Ended(PostingOutcome),
+    /// A request was recorded when there were two phases, and is not there.
+    Gone,
+}
+
+pub(super) fn still_open(order: u64) -> Fault {
+    Fault::new(format!("finance order {order} is still open at the trading server"))
 }

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::client::{CallTrace, PlatformFailure};
 use super::next_step::{OrderState, WantedOrder};
-use super::orders::{FinanceOrders, number_of};
+use super::order_rows::number_of;
+use super::orders::FinanceOrders;
 use super::tables;
 use crate::ports::{Fault, Posting};
 
@@ -15,7 +16,12 @@ pub(super) const REASON_MARK: char = 'r';
 
 impl FinanceOrders {
     /// Makes an order that moves nothing, and returns its number.
-    pub(super) async fn create(&self, posting: &Posting, wanted: &WantedOrder) -> Result<u64, PlatformFailure> {
+    pub(super) async fn create(
+        &self,
+        posting: &Posting,
+        wanted: &WantedOrder,
+        trace: CallTrace,
+    ) -> Result<u64, PlatformFailure> {
         let mut data = self.movement(posting, wanted);
         let cmd = number_of(wanted.cmd);
         let more = [
@@ -25,13 +31,13 @@ impl FinanceOrders {
             ("gw_order", json!(posting.operation.id.0)),
         ];
         data.extend(more.map(|(name, value)| (name.to_owned(), value)));
-        let answer = self.client.call("MngCreateFinanceRequest", Value::Object(data)).await?;
+        let answer = self.client.call_traced("MngCreateFinanceRequest", Value::Object(data), trace).await?;
         let unreadable = |fault: Fault| PlatformFailure::Unknown(fault.what);
         let order = tables::object(&answer).and_then(|row| row.number("order")).map_err(unreadable)?;
         if order == 0 { Err(PlatformFailure::Unknown("an order without number".to_owned())) } else { Ok(order) }
     }
 
-    /// Moves the balance in one call; the answer is the order that did, where it states one.
+    /// Moves the balance in one call; the answer is the order that did, where it states one that is this posting.
     pub(super) async fn move_at_once(
         &self,
         posting: &Posting,
@@ -46,8 +52,14 @@ impl FinanceOrders {
         let answer = self.client.call_traced(command, data, trace).await?;
         let unreadable = |fault: Fault| PlatformFailure::Unknown(fault.what);
         let row = tables::object(&answer).map_err(unreadable)?;
-        let order = row.number("order").map_err(unreadable)?;
-        Ok((order, self.state_of(row.integer("state").map_err(unreadable)?)))
+        let order = self.rows().order(&row).map_err(unreadable)?;
+        if !wanted.is_answered_by(&order) {
+            return Err(PlatformFailure::Unknown(format!(
+                "the answer is about another operation: order {}",
+                order.order
+            )));
+        }
+        Ok((order.order, order.state))
     }
 
     fn movement(&self, posting: &Posting, wanted: &WantedOrder) -> Map<String, Value> {
@@ -59,8 +71,8 @@ impl FinanceOrders {
         members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    pub(super) async fn approve(&self, order: u64) -> Result<(), PlatformFailure> {
-        self.client.call("MngApproveFinanceRequest", json!({ "order": order })).await.map(drop)
+    pub(super) async fn approve(&self, order: u64, trace: CallTrace) -> Result<(), PlatformFailure> {
+        self.client.call_traced("MngApproveFinanceRequest", json!({ "order": order }), trace).await.map(drop)
     }
 
     /// Declines a pending order; its comment keeps the key.

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cashier_core::status::OperationCmd;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::accounts::fault;
 use super::client::{PlatformClient, PlatformFailure};
+use super::contradictions::Contradictions;
 use super::messages::ServerErrorKind;
-use super::next_step::{APPROVED, DECLINED, FinanceOrder, OrderState, PENDING, WantedOrder};
+use super::next_step::{FinanceOrder, OrderState, PENDING, WantedOrder};
+use super::order_rows::{ListedOrder, OrderRows};
 use super::settings::{PlatformKeyForm, PlatformPhases, PlatformSettings};
 use super::tables::{self, TableRow};
 use crate::ports::{Fault, Posting};
@@ -21,6 +22,9 @@ const ORDERS_PAGE_ROWS: u64 = 500;
 
 /// Finance orders that one search reads, forty pages: whoever has more must let the platform search (`search`).
 const ORDERS_READ_MAX: u64 = 20_000;
+
+/// How often a table that changes between its pages is read.
+const SEARCH_TRIES: usize = 2;
 
 /// `tradeType` of finance orders.
 const FINANCE: u8 = 4;
@@ -34,6 +38,7 @@ pub(super) struct FinanceOrders {
     pub(super) settings: Arc<PlatformSettings>,
     /// A search by `gw_uuid` did not find what is there: the orders of the login are read since.
     pub(super) uuid_fails: Arc<AtomicBool>,
+    pub(super) contradictions: Arc<Contradictions>,
 }
 
 /// What a search goes by.
@@ -42,14 +47,6 @@ pub(super) enum OrderColumn<'v> {
     Everything,
     Equals(&'static str, &'v str),
     UpdatedFrom(&'v str),
-}
-
-/// An order with what a list of postings needs beside it.
-#[derive(Debug, Clone)]
-pub(super) struct ListedOrder {
-    pub(super) order: FinanceOrder,
-    pub(super) update_time: Box<str>,
-    pub(super) gw_order: u64,
 }
 
 impl FinanceOrders {
@@ -73,8 +70,17 @@ impl FinanceOrders {
         }
     }
 
-    /// Every order that may be about the posting, by its key and by its recorded number.
+    /// Every order that may be about the posting, by its key and by its recorded number; each that is can be compared with it.
     pub(super) async fn about(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
+        let found = self.found(wanted).await?;
+        if let Some(order) = wanted.unreadable(&found) {
+            return Err(Fault::new(format!("the amount of finance order {order} cannot be read")));
+        }
+        self.contradictions.note(wanted, &found);
+        Ok(found)
+    }
+
+    async fn found(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
         if !self.searches_by_uuid() {
             return self.of_login(wanted).await;
         }
@@ -86,15 +92,14 @@ impl FinanceOrders {
             }
             Err(failure) => return Err(fault(failure)),
         };
-        let mut found = self.read(&by_key)?;
-        if found.is_empty() && wanted.recorded == 0 {
+        let mut found = self.rows().read(&by_key)?;
+        let is_one = |orders: &[FinanceOrder]| orders.iter().any(|order| wanted.is_about(order));
+        if !is_one(&found) && wanted.recorded == 0 {
             // Nothing is made, or said not to be there, by this search alone: an order may have the key in its comment only.
             return self.of_login(wanted).await;
         }
         if wanted.recorded != 0 && !found.iter().any(|order| order.order == wanted.recorded) {
-            let number = wanted.recorded.to_string();
-            let by_number = self.search(OrderColumn::Equals("order", &number)).await.map_err(fault)?;
-            let by_number = self.read(&by_number)?;
+            let by_number = self.recorded(wanted).await?;
             if by_number.iter().any(|order| order.order == wanted.recorded && wanted.is_about(order)) {
                 tracing::warn!(
                     order = wanted.recorded,
@@ -104,8 +109,18 @@ impl FinanceOrders {
                 return self.of_login(wanted).await;
             }
             found.extend(by_number);
+            if !is_one(&found) {
+                return self.of_login(wanted).await;
+            }
         }
         Ok(found)
+    }
+
+    /// The recorded one, whatever it looks like by now.
+    async fn recorded(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
+        let number = wanted.recorded.to_string();
+        let found = self.search(OrderColumn::Equals("order", &number)).await.map_err(fault)?;
+        Ok(self.rows().read(&found)?.into_iter().filter(|order| order.order == wanted.recorded).collect())
     }
 
     fn searches_by_uuid(&self) -> bool {
@@ -117,7 +132,11 @@ impl FinanceOrders {
     async fn of_login(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
         let login = wanted.login.0.to_string();
         let found = self.search(OrderColumn::Equals("login", &login)).await.map_err(fault)?;
-        self.read(&found)
+        let mut found = self.rows().read(&found)?;
+        if wanted.recorded != 0 && !found.iter().any(|order| order.order == wanted.recorded) {
+            found.extend(self.recorded(wanted).await?);
+        }
+        Ok(found)
     }
 
     /// Pending orders of our source.
@@ -127,7 +146,7 @@ impl FinanceOrders {
         let is_ours = |order: &FinanceOrder| {
             order.state == OrderState::Pending && order.source == self.settings.source && !order.uuid.is_empty()
         };
-        Ok(self.read(&found)?.into_iter().filter(is_ours).collect())
+        Ok(self.rows().read(&found)?.into_iter().filter(is_ours).collect())
     }
 
     /// Every order with this `gw_uuid`, which belongs to this login.
@@ -135,13 +154,13 @@ impl FinanceOrders {
         let login = of.login.0.to_string();
         if self.searches_by_uuid() {
             match self.search(OrderColumn::Equals("gw_uuid", &of.uuid)).await {
-                Ok(found) => return self.read(&found),
+                Ok(found) => return self.rows().read(&found),
                 Err(PlatformFailure::Answered(_)) => {}
                 Err(failure) => return Err(fault(failure)),
             }
         }
         let found = self.search(OrderColumn::Equals("login", &login)).await.map_err(fault)?;
-        self.read(&found)
+        self.rows().read(&found)
     }
 
     /// Orders that changed at this time or later, the oldest first, and whether these are all. Where the platform sorts, no more
@@ -151,7 +170,10 @@ impl FinanceOrders {
         let sorts = self.settings.search.as_ref().is_some_and(|search| !search.order_by.is_empty());
         if !sorts {
             let found = self.search(column).await.map_err(fault)?;
-            return Ok((found.iter().map(|row| self.listed(row)).collect::<Result<_, _>>()?, true));
+            return Ok((
+                found.iter().filter_map(|row| self.rows().listed(row).transpose()).collect::<Result<_, _>>()?,
+                true,
+            ));
         }
         let (mut listed, mut offset) = (Vec::new(), 0_u64);
         loop {
@@ -162,7 +184,7 @@ impl FinanceOrders {
             }
             offset = offset.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
             for row in &rows {
-                listed.push(self.listed(row)?);
+                listed.extend(self.rows().listed(row)?);
             }
             let is_ours = |listed: &&ListedOrder| listed.order.source == self.settings.source;
             if listed.iter().filter(is_ours).count() > ours || offset >= ORDERS_READ_MAX {
@@ -171,37 +193,55 @@ impl FinanceOrders {
         }
     }
 
-    /// Reads every page. The platform's conditions are a help alone: what they let through is compared again.
+    /// Reads every page, once more where they do not hold together. The platform's conditions are a help alone: what they let
+    /// through is compared again.
     async fn search(&self, column: OrderColumn<'_>) -> Result<Vec<TableRow>, PlatformFailure> {
+        for _ in 0..SEARCH_TRIES {
+            if let Some(rows) = self.pages(column).await? {
+                return Ok(rows);
+            }
+        }
+        Err(PlatformFailure::Unknown("the finance orders changed while they were read".to_owned()))
+    }
+
+    /// Ends at an empty page alone: a server may answer fewer rows than it is asked for, and `count` may be that of the page. `None`
+    /// where a row moved from one page to another, so that one may be missing.
+    async fn pages(&self, column: OrderColumn<'_>) -> Result<Option<Vec<TableRow>>, PlatformFailure> {
         let unreadable = |fault: Fault| PlatformFailure::Unknown(fault.what);
         let mut found: BTreeMap<u64, TableRow> = BTreeMap::new();
-        let mut offset = 0_u64;
+        let (mut offset, mut counted) = (0_u64, 0_u64);
         loop {
             let answer = self.client.call(TRADES, self.question(column, offset)).await?;
             let rows = tables::rows(&answer).map_err(unreadable)?;
             let read = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-            for row in rows {
-                found.insert(row.number("order").map_err(unreadable)?, row);
+            if read == 0 {
+                let has_all = u64::try_from(found.len()).is_ok_and(|found| found >= counted);
+                return Ok(has_all.then(|| found.into_values().collect()));
             }
             offset = offset.saturating_add(read);
             let count = tables::count(&answer)
                 .ok_or_else(|| PlatformFailure::Unknown("a page of orders without count".to_owned()))?;
-            if count > ORDERS_READ_MAX {
+            if count.max(offset) > ORDERS_READ_MAX {
                 return Err(PlatformFailure::Unknown(format!(
-                    "a search of finance orders finds {count}, more than {ORDERS_READ_MAX}: set `search`, so that the platform searches"
+                    "a search of finance orders finds {}, more than {ORDERS_READ_MAX}: set `search`, so that the platform searches",
+                    count.max(offset)
                 )));
             }
-            if offset < count && read > 0 {
-                continue;
+            // A count of the page alone says nothing of the table.
+            if count > read && count < counted {
+                return Ok(None);
             }
-            // Rows that moved between two pages would be missing.
-            let are_all = u64::try_from(found.len()).is_ok_and(|found| found >= count);
-            return if are_all {
-                Ok(found.into_values().collect())
-            } else {
-                Err(PlatformFailure::Unknown("the finance orders changed while they were read".to_owned()))
-            };
+            counted = if count > read { count } else { counted };
+            for row in rows {
+                if found.insert(row.number("order").map_err(unreadable)?, row).is_some() {
+                    return Ok(None);
+                }
+            }
         }
+    }
+
+    pub(super) fn rows(&self) -> OrderRows<'_> {
+        OrderRows(&self.settings)
     }
 
     fn question(&self, column: OrderColumn<'_>, offset: u64) -> Value {
@@ -222,51 +262,6 @@ impl FinanceOrders {
             }
         }
         Value::Object(data)
-    }
-
-    fn read(&self, rows: &[TableRow]) -> Result<Vec<FinanceOrder>, Fault> {
-        rows.iter().map(|row| self.order(row)).collect()
-    }
-
-    fn order(&self, row: &TableRow) -> Result<FinanceOrder, Fault> {
-        let text = |name: &str| row.optional_text(name).unwrap_or_default();
-        Ok(FinanceOrder {
-            order: row.number("order")?,
-            login: cashier_core::ids::Login(row.number("login")?),
-            cmd: cmd_of(row.integer("cmd")?),
-            state: self.state_of(row.integer("state")?),
-            amount: row.decimal("profit").or_else(|missing| row.decimal("amount").map_err(|_| missing))?,
-            source: text("gw_source"),
-            uuid: text("gw_uuid"),
-            comment: text("comment"),
-        })
-    }
-
-    fn listed(&self, row: &TableRow) -> Result<ListedOrder, Fault> {
-        let gw_order = row.number("gw_order").unwrap_or_default();
-        Ok(ListedOrder { order: self.order(row)?, update_time: row.text("update_time")?, gw_order })
-    }
-
-    pub(super) fn state_of(&self, number: i64) -> OrderState {
-        match number {
-            PENDING => OrderState::Pending,
-            APPROVED => OrderState::Approved,
-            DECLINED => OrderState::Declined,
-            _ if self.settings.executed_states.contains(&number) => OrderState::Executed,
-            _ if self.settings.declined_states.contains(&number) => OrderState::Declined,
-            _ => OrderState::Unexplained(number),
-        }
-    }
-}
-
-fn cmd_of(number: i64) -> Option<OperationCmd> {
-    [OperationCmd::BalanceIn, OperationCmd::BalanceOut].into_iter().find(|cmd| i64::from(number_of(*cmd)) == number)
-}
-
-pub(super) fn number_of(cmd: OperationCmd) -> u8 {
-    match cmd {
-        OperationCmd::BalanceIn => 6,
-        OperationCmd::BalanceOut => 8,
     }
 }
 
@@ -294,13 +289,5 @@ mod tests {
             assert!(parts[2].starts_with('8') && "89ab".contains(&parts[3][..1]), "{uuid}");
         }
         assert_eq!(&*one, "56c6f448-abc1-8c40-bd77-87771720fd3b");
-    }
-
-    #[test]
-    fn commands_have_the_numbers_of_the_platform() {
-        assert_eq!(
-            [5, 6, 7, 8].map(cmd_of),
-            [None, Some(OperationCmd::BalanceIn), None, Some(OperationCmd::BalanceOut)]
-        );
     }
 }

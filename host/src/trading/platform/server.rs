@@ -68,12 +68,16 @@ impl PlatformServer {
         let client = link::open(LinkParts { dial, clock: Arc::clone(&clock), entropy, heartbeat, expected }, spawn);
         let changes = changes::follow(&client, spawn);
         let accounts = PlatformAccounts { client: client.clone(), settings: Arc::clone(&settings) };
-        let orders =
-            FinanceOrders { client, settings: Arc::clone(&settings), uuid_fails: Arc::new(AtomicBool::new(false)) };
+        let orders = FinanceOrders {
+            client,
+            settings: Arc::clone(&settings),
+            uuid_fails: Arc::new(AtomicBool::new(false)),
+            contradictions: Arc::default(),
+        };
         let poster = match settings.phases {
             PlatformPhases::Two => {
                 let (accounts, orders) = (accounts.clone(), orders.clone());
-                let phases = TwoPhases { accounts, orders, late: Arc::default(), clock };
+                let phases = TwoPhases { accounts, orders, late: Arc::default(), traces: Arc::default(), clock };
                 spawn.background(Box::pin(phases.clone().sweep_for_ever()));
                 Poster::Two(phases)
             }
@@ -149,7 +153,12 @@ impl RemoteServer for PlatformServer {
         Some(self.changes.subscribe())
     }
 
+    fn reaches(&self) -> Result<(), Fault> {
+        self.client().reaches()
+    }
+
     fn health(&self) -> Result<(), Fault> {
-        self.client().health()
+        self.client().health()?;
+        self.orders.contradictions.problem()
     }
 }

@@ -35,7 +35,8 @@ pub struct PlatformSettings {
     /// Codes and texts with which the server refuses a posting for good, such as a balance that is too small. Any other error
     /// leaves the outcome unknown. Default none.
     pub refusals: Vec<Box<str>>,
-    /// Codes and texts with which it says that there is no such login. Any other error is a fault. Default none.
+    /// Codes and texts with which it says that there is no such login; `200` where it answers such a question with success and no
+    /// data. Anything else is a fault. Default none.
     pub missing_account: Vec<Box<str>>,
     /// The command that lists customers by filter. No page states it: without it no account can be shown to a customer.
     pub customers_command: Option<Box<str>>,

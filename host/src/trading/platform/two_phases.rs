@@ -11,9 +11,11 @@ use futures_util::future::select;
 
 use super::account_check;
 use super::accounts::{PlatformAccounts, fault, is_named, refusal_text};
-use super::client::PlatformFailure;
+use super::client::{CallTrace, PlatformFailure};
 use super::next_step::{DECLINED_BY_OTHERS, PostingStep, REFUSED_MARK, WantedOrder};
+use super::one_phase::still_open;
 use super::orders::FinanceOrders;
+use super::traces::PostingTraces;
 use crate::ports::{Clock, Fault, PostStep, Posting, Voiding};
 
 /// How long an approved order may take within one call; a longer one is asked for again by the janitor.
@@ -80,12 +82,15 @@ pub(super) struct TwoPhases {
     pub(super) accounts: PlatformAccounts,
     pub(super) orders: FinanceOrders,
     pub(super) late: Arc<LateKeys>,
+    pub(super) traces: Arc<PostingTraces>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
 impl TwoPhases {
     pub(super) async fn post(&self, posting: &Posting) -> PostStep {
-        match self.next(posting).await {
+        // What is not written when this ends never is.
+        let running = self.traces.begin(posting.key());
+        match self.next(posting, &running.trace).await {
             Ok(step) => step,
             Err(fault) => {
                 tracing::warn!(key = %posting.key(), %fault, "posting has no outcome yet");
@@ -94,13 +99,13 @@ impl TwoPhases {
         }
     }
 
-    async fn next(&self, posting: &Posting) -> Result<PostStep, Fault> {
+    async fn next(&self, posting: &Posting, trace: &CallTrace) -> Result<PostStep, Fault> {
         let wanted = self.orders.wanted(posting);
         for _ in 0..DECLINE_ROUNDS_MAX {
             match wanted.next_step(&self.orders.about(&wanted).await?) {
-                PostingStep::Create => return self.create(posting, &wanted).await,
+                PostingStep::Create => return self.create(posting, &wanted, trace).await,
                 PostingStep::Record { order } => return Ok(PostStep::Prepared { request_order: order }),
-                PostingStep::Approve { order } => return self.approve(posting, &wanted, order).await,
+                PostingStep::Approve { order } => return self.approve(posting, &wanted, order, trace).await,
                 PostingStep::Decline { orders } => self.decline(&orders, &format!("{}{DUPLICATE}", wanted.key)).await,
                 PostingStep::Wait { order, .. } => {
                     return self.settled(posting, &wanted, order).await.map(PostStep::Done);
@@ -108,6 +113,7 @@ impl TwoPhases {
                 step @ (PostingStep::Posted { .. }
                 | PostingStep::Refused { .. }
                 | PostingStep::Conflict
+                | PostingStep::Contradicts { .. }
                 | PostingStep::Gone) => {
                     return self.ended(posting, &wanted, step).await.map(PostStep::Done);
                 }
@@ -116,8 +122,8 @@ impl TwoPhases {
         Ok(PostStep::Done(PostingOutcome::Unknown))
     }
 
-    async fn create(&self, posting: &Posting, wanted: &WantedOrder) -> Result<PostStep, Fault> {
-        match self.orders.create(posting, wanted).await {
+    async fn create(&self, posting: &Posting, wanted: &WantedOrder, trace: &CallTrace) -> Result<PostStep, Fault> {
+        match self.orders.create(posting, wanted, trace.clone()).await {
             Ok(order) => Ok(PostStep::Prepared { request_order: order }),
             Err(failure) if is_named(&failure, &self.orders.settings.refusals) => {
                 // An earlier request may have arrived since.
@@ -131,12 +137,18 @@ impl TwoPhases {
         }
     }
 
-    async fn approve(&self, posting: &Posting, wanted: &WantedOrder, order: u64) -> Result<PostStep, Fault> {
+    async fn approve(
+        &self,
+        posting: &Posting,
+        wanted: &WantedOrder,
+        order: u64,
+        trace: &CallTrace,
+    ) -> Result<PostStep, Fault> {
         if let Some(reason) = self.objection(posting).await? {
             tracing::warn!(order, %reason, "finance request is declined: the account must not receive it");
             return self.refuse(posting, reason.name()).await.map(PostStep::Done);
         }
-        let outcome = match self.orders.approve(order).await {
+        let outcome = match self.orders.approve(order, trace.clone()).await {
             Err(failure) if is_named(&failure, &self.orders.settings.refusals) => {
                 self.refuse(posting, &refusal_text(&failure)).await
             }
@@ -170,7 +182,10 @@ impl TwoPhases {
                 }
                 // Approved a moment ago, or the approval was lost.
                 PostingStep::Approve { .. } | PostingStep::Gone => {}
-                step @ (PostingStep::Posted { .. } | PostingStep::Refused { .. } | PostingStep::Conflict) => {
+                step @ (PostingStep::Posted { .. }
+                | PostingStep::Refused { .. }
+                | PostingStep::Contradicts { .. }
+                | PostingStep::Conflict) => {
                     return self.ended(posting, wanted, step).await;
                 }
                 PostingStep::Create | PostingStep::Record { .. } | PostingStep::Decline { .. } => {
@@ -246,12 +261,20 @@ impl TwoPhases {
         let wanted = self.orders.wanted(posting);
         let mut declines = false;
         for _ in 0..DECLINE_ROUNDS_MAX {
-            match wanted.void_step(&self.orders.about(&wanted).await?, reason) {
+            let orders = self.orders.about(&wanted).await?;
+            match wanted.void_step(&orders, reason) {
                 PostingStep::Decline { orders } => {
                     self.decline(&orders, &format!("{}{REFUSED_MARK}{reason}", wanted.key)).await;
                     declines = true;
                 }
-                PostingStep::Gone => return Ok(Voiding::Undecided { closed_for: self.closed_for(posting) }),
+                // The recorded one may be there and not show that it is.
+                PostingStep::Gone => {
+                    return match wanted.open(&orders) {
+                        Some(order) => Err(still_open(order)),
+                        None => Ok(Voiding::Undecided { closed_for: self.closed_for(posting) }),
+                    };
+                }
+                PostingStep::Contradicts { order, .. } => return Err(still_open(order)),
                 PostingStep::Wait { order, state } => {
                     return Err(Fault::new(format!("finance order {order} cannot be declined, it is {state:?}")));
                 }
@@ -280,12 +303,8 @@ impl TwoPhases {
         }
     }
 
-    /// Its request was made over an earlier connection where the present one began after the operation.
     fn closed_for(&self, posting: &Posting) -> Option<Duration> {
-        let since = self.orders.client.state.with(|seen| seen.connected_since)?;
-        let seconds = self.clock.now().0.checked_sub(since.0)?;
-        (posting.operation.created_time < since)
-            .then(|| Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
+        self.orders.client.closed_for(self.traces.of(&posting.key()).as_ref())
     }
 }
 

@@ -158,7 +158,7 @@ impl ServerLink {
                     "postings of trading server {} were not compared with the books yet: {why}",
                     self.name
                 ))),
-                None => server.health(),
+                None => server.reaches(),
             },
         }
     }
@@ -167,7 +167,7 @@ impl ServerLink {
     pub(super) fn is_answering(&self) -> bool {
         let is_well = match &self.server {
             Server::Embedded(_) => true,
-            Server::Remote { server, .. } => server.health().is_ok(),
+            Server::Remote { server, .. } => server.reaches().is_ok(),
         };
         let state = self.lock();
         is_well && state.failing.is_none() && !state.breaker.is_open()
@@ -229,7 +229,7 @@ impl ServerLink {
     /// A call without an answer that can be used. Where the server itself is well it has answered, whatever it was.
     fn unanswered(&self, what: &str) {
         match &self.server {
-            Server::Remote { server, .. } if server.health().is_err() => self.failed(what),
+            Server::Remote { server, .. } if server.reaches().is_err() => self.failed(what),
             Server::Remote { .. } | Server::Embedded(_) => self.succeeded(),
         }
     }

@@ -65,9 +65,13 @@ async fn an_answer_that_comes_late_or_twice_is_dropped_and_counted() {
     let fake = Fake::new();
     fake.script(&[("GetAccountByLogin", Manner::AnswersLate(9_000)), ("GetAccountByLogin", Manner::AnswersTwice)]);
     let (client, _tasks) = client(&fake);
-    let given_up = login(&client, 100).await;
+    let in_between = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        login(&client, 101).await
+    };
+    let (given_up, answered) = tokio::join!(login(&client, 100), in_between);
     assert!(is_unknown(&given_up), "{given_up:?}");
-    assert_eq!(login(&client, 101).await, Ok(101));
+    assert_eq!(answered, Ok(101));
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(login(&client, 102).await, Ok(102));
     assert_eq!(client.state.with(|seen| seen.answers_dropped), 2);
@@ -184,7 +188,12 @@ async fn the_time_since_a_connection_was_closed_is_that_of_the_one_that_carried_
     fake.script(&[("GetAccountByLogin", Manner::NeverAnswers)]);
     let (client, _tasks) = client(&fake);
     let trace = CallTrace::default();
-    let lost = client.call_traced("GetAccountByLogin", json!({"login": 100}), trace.clone()).await;
+    let in_between = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        login(&client, 101).await
+    };
+    let (lost, _) =
+        tokio::join!(client.call_traced("GetAccountByLogin", json!({"login": 100}), trace.clone()), in_between);
     assert!(matches!(lost, Err(PlatformFailure::Unknown(_))));
     assert_eq!(client.closed_for(Some(&trace)), None, "the connection is open");
     fake.restart(true);
@@ -196,7 +205,7 @@ async fn the_time_since_a_connection_was_closed_is_that_of_the_one_that_carried_
     let later = CallTrace::default();
     let lost = client.call_traced("GetAccountByLogin", json!({"login": 100}), later.clone()).await;
     assert!(matches!(lost, Err(PlatformFailure::Unknown(_))));
-    fake.restart(true);
+    // Nothing was answered on it: it was closed with the call.
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(client.closed_for(Some(&later)).unwrap().as_secs(), 30);
     assert_eq!(client.closed_for(Some(&trace)).unwrap().as_secs(), 90 + ANSWER_WAIT_MAX.as_secs() + 30);
@@ -210,4 +219,38 @@ async fn a_token_that_the_server_repeats_is_in_no_error() {
     let refused = login(&client, 100).await.unwrap_err();
     let shown = format!("{refused} {refused:?} {:?}", client.health());
     assert!(!shown.contains("CANARY"), "{shown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_answers_nothing_is_replaced_while_calls_come() {
+    let fake = Fake::new();
+    fake.script(&[("GetAccountByLogin", Manner::Loses); 8]);
+    let (client, _tasks) = client(&fake);
+    let calls = (0..8).map(|at| {
+        let client = &client;
+        async move {
+            tokio::time::sleep(Duration::from_secs(at)).await;
+            login(client, 100).await
+        }
+    });
+    let ended = futures_util::future::join_all(calls).await;
+    // The first timed out; of the others, the last came when the connection was closed.
+    assert!(ended.iter().take(7).all(is_unknown), "{ended:?}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(client.state.with(|seen| seen.connection), 2);
+    assert_eq!(client.state.with(|seen| seen.closed.front().map(|(_, at)| at.as_secs())), Some(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_errors_alone_is_tried_less_and_less_often() {
+    let fake = Fake::new();
+    fake.script(&[("GetAccountByLogin", Manner::Refuses(401, "WHO_ARE_YOU")); 20]);
+    let (client, _tasks) = client(&fake);
+    for _ in 0..20 {
+        let _ = login(&client, 100).await;
+        fake.restart(true);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let connections = client.state.with(|seen| seen.connection);
+    assert!(connections < 10, "{connections} in 20 s");
 }

@@ -81,6 +81,16 @@ pub(super) struct FakeState {
     pub(super) refuses_uuid: bool,
     /// What is said about a declined order is not kept.
     pub(super) drops_comments: bool,
+    /// `profit` and `amount` of an order as it is listed; else its amount stands in `profit`.
+    pub(super) states_amount: Option<fn(&FakeOrder) -> (Value, Value)>,
+    /// Changes the answer to an operation in one call.
+    pub(super) states_answer: Option<fn(&mut Value)>,
+    /// Changes an order as it is listed, by the columns of `trades`.
+    pub(super) states_row: Option<fn(&FakeOrder, &mut Value)>,
+    /// Most rows of a page, and then `count` counts the page alone.
+    pub(super) page_rows: Option<usize>,
+    /// Accounts are answered with 200 and nothing.
+    pub(super) answers_nothing: bool,
     /// Every other finance request arrives late, so that there are duplicates.
     pub(super) delays_requests: bool,
     order_next: u64,
@@ -177,6 +187,7 @@ impl FakeState {
                 let structure = ["enable", "group", "currency", "account_mode", "brand"];
                 Ok(json!({"structure": structure, "count": rows.len(), "rows": rows}))
             }
+            "GetAccountByLogin" if self.answers_nothing => Ok(Value::Null),
             "GetAccountByLogin" => {
                 let login = number("login")?;
                 let account = self.accounts.get(&login).ok_or((404, "NO_SUCH_LOGIN"))?;
@@ -206,9 +217,12 @@ impl FakeState {
                 let made = self.add_order(data, cmd, 10)?;
                 self.execute(made["order"].as_u64().unwrap());
                 let order = self.orders.last().unwrap();
-                Ok(
-                    json!({"order": order.order, "login": order.login, "cmd": cmd, "state": EXECUTED, "profit": decimal(order.amount)}),
-                )
+                let mut answer = json!({
+                    "order": order.order, "login": order.login, "cmd": cmd, "state": EXECUTED, "profit": decimal(order.amount),
+                    "comment": order.comment,
+                });
+                self.states_answer.inspect(|change| change(&mut answer));
+                Ok(answer)
             }
             "MngApproveFinanceRequest" | "MngDeclineFinanceRequest" => {
                 let (order, now) = (number("order")?, self.tick());
@@ -295,11 +309,25 @@ impl FakeState {
         }
         let number = |name: &str| data[name].as_u64().ok_or((400, "INVALID_DATA"));
         let (limit, offset) = (number("limit")? as usize, number("offset")? as usize);
-        let structure =
-            ["profit", "order", "login", "cmd", "state", "comment", "gw_source", "gw_uuid", "update_time", "gw_order"];
+        let structure = [
+            "profit",
+            "amount",
+            "order",
+            "login",
+            "cmd",
+            "state",
+            "comment",
+            "gw_source",
+            "gw_uuid",
+            "update_time",
+            "gw_order",
+        ];
         let row = |order: &&FakeOrder| {
-            json!([
-                decimal(order.amount),
+            let stated = self.states_amount.map(|amounts| amounts(order));
+            let (profit, amount) = stated.unwrap_or_else(|| (decimal(order.amount), Value::Null));
+            let mut row = json!([
+                profit,
+                amount,
                 order.order,
                 order.login,
                 order.cmd,
@@ -309,10 +337,14 @@ impl FakeState {
                 order.uuid,
                 order.updated,
                 0
-            ])
+            ]);
+            self.states_row.inspect(|change| change(order, &mut row));
+            row
         };
+        let limit = self.page_rows.map_or(limit, |rows| rows.min(limit));
         let rows: Vec<Value> = found.iter().skip(offset).take(limit).map(row).collect();
-        Ok(json!({"structure": structure, "rows": rows, "count": found.len()}))
+        let count = if self.page_rows.is_some() { rows.len() } else { found.len() };
+        Ok(json!({"structure": structure, "rows": rows, "count": count}))
     }
 }
 
@@ -333,7 +365,7 @@ fn enabled_number(enabled: bool) -> i64 {
     i64::from(enabled)
 }
 
-fn decimal(minor: i64) -> Value {
+pub(super) fn decimal(minor: i64) -> Value {
     let sign = if minor < 0 { "-" } else { "" };
     let text = format!("{sign}{}.{:02}", minor.abs() / 100, minor.abs() % 100);
     serde_json::from_str(&text).unwrap()

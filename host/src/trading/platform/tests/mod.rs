@@ -5,6 +5,7 @@ mod calls;
 mod fake;
 mod fake_wire;
 mod flow;
+mod found_orders;
 mod look_ups;
 mod nasty;
 mod random;

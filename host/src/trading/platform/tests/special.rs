@@ -22,14 +22,14 @@ const DECLINE: &str = "MngDeclineFinanceRequest";
 /// What happens to the platform.
 type Change = fn(&mut FakeState);
 
-async fn prepared(server: &PlatformServer, due: &mut Posting) {
+pub(super) async fn prepared(server: &PlatformServer, due: &mut Posting) {
     let PostStep::Prepared { request_order } = server.post(Durable::assertion(due.clone())).await else {
         panic!("no request was made")
     };
     due.operation.request_order = request_order;
 }
 
-async fn void(server: &PlatformServer, due: &Posting) -> Result<Voiding, String> {
+pub(super) async fn void(server: &PlatformServer, due: &Posting) -> Result<Voiding, String> {
     let voided = server.void(Durable::assertion(due.clone()), ReasonCode::Withheld).await;
     voided.map_err(|fault| fault.what)
 }
@@ -250,12 +250,13 @@ async fn a_request_that_arrives_after_its_key_was_voided_is_swept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_with_other_values_is_a_conflict() {
-    for (phases, key) in [(Two, 1), (One, 1)] {
+async fn a_key_with_other_values_that_cannot_move_any_more_is_a_conflict() {
+    for phases in [Two, One] {
         let fake = Fake::new();
         let running = opened(&fake, settings(phases));
-        settle(&running.server, &mut posting(key, 100, 100), false).await;
-        let outcome = settle(&running.server, &mut posting(key, 100, MINOR), false).await;
+        settle(&running.server, &mut posting(1, 100, 100), false).await;
+        fake.state().orders[0].state = 18;
+        let outcome = settle(&running.server, &mut deposit(), false).await;
         assert_eq!((outcome, fake.balance(100)), (Some(PostingOutcome::Conflict), 100), "{phases:?}");
     }
 }

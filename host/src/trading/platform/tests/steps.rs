@@ -53,6 +53,7 @@ fn order(text: &str) -> FinanceOrder {
             "source" => order.source = "desk".into(),
             "no-source" => order.source = "".into(),
             "other-uuid" => order.uuid = "uuid-of-key".into(),
+            "strange-uuid" => order.uuid = "7f".into(),
             "no-uuid" => order.uuid = "".into(),
             "longer" => (order.uuid, order.comment) = (format!("{KEY}1").into(), format!("{KEY}1").into()),
             "longer-comment" => (order.uuid, order.comment) = ("".into(), format!("x{KEY} {KEY}0 {KEY}:2").into()),
@@ -78,6 +79,7 @@ fn short(step: &PostingStep) -> String {
         PostingStep::Posted { trade_order, flaw: Some(flaw) } => format!("posted {trade_order} {flaw:?}"),
         PostingStep::Refused { reason } => format!("refused {reason}"),
         PostingStep::Conflict => "conflict".into(),
+        PostingStep::Contradicts { order, .. } => format!("contradicts {order}"),
         PostingStep::Gone => "gone".into(),
     }
 }
@@ -120,18 +122,25 @@ fn the_next_step_follows_from_the_recorded_number_and_the_orders() {
         // What is said to be refused leaves nothing pending behind.
         (5, "4:pending 5:declined", "decline [4]", "decline [4]"),
         (0, "4:pending 5:declined", "decline [4]", "decline [4]"),
-        (5, "4:pending/amount 5:pending", "decline [5]", "decline [5]"),
-        // The same key with other values.
-        (0, "5:pending/amount", "conflict", "conflict"),
-        (5, "5:executed/amount", "conflict", "conflict"),
+        (5, "4:pending/amount 5:pending", "decline [4, 5]", "decline [4, 5]"),
+        // The same key with other values: final only where none of it moves any more.
+        (0, "5:pending/amount", "decline [5]", "decline [5]"),
+        (0, "5:pending/amount,no-source", "wait 5", "wait 5"),
+        (5, "5:executed/amount", "contradicts 5", "contradicts 5"),
         (0, "5:declined/login", "conflict", "conflict"),
-        (0, "5:approved/cmd", "conflict", "conflict"),
+        (0, "5:approved/cmd", "contradicts 5", "contradicts 5"),
+        (0, "5:99/amount", "contradicts 5", "contradicts 5"),
+        (5, "4:executed/login 5:pending", "contradicts 4", "contradicts 4"),
         (5, "4:executed/login 5:approved", "wait 5", "wait 5"),
         // What is ours by the comment alone is found, and never declined.
         (0, "5:executed/no-uuid", "posted 5", "posted 5"),
         (0, "5:executed/no-uuid,no-source", "posted 5", "posted 5"),
-        (0, "5:pending/no-uuid", "record 5", "wait 5"),
-        (0, "5:pending/no-source", "record 5", "wait 5"),
+        (0, "5:executed/strange-uuid", "posted 5", "posted 5"),
+        // A person's request with our key is neither recorded nor approved.
+        (0, "5:pending/no-uuid", "wait 5", "wait 5"),
+        (0, "5:pending/no-source", "wait 5", "wait 5"),
+        (5, "5:pending/no-uuid", "wait 5", "wait 5"),
+        (0, "4:pending/no-uuid 5:pending", "wait 4", "decline [5]"),
         // Its key in the other form, from before a setting was changed.
         (0, "5:executed/other-uuid", "posted 5", "posted 5"),
         (5, "5:pending/other-uuid", "approve 5", "decline [5]"),
@@ -219,6 +228,7 @@ proptest! {
                 PostingStep::Refused { .. } | PostingStep::Conflict | PostingStep::Gone => prop_assert!(!may_move && !same(OrderState::Pending) || step == PostingStep::Gone),
                 PostingStep::Posted { .. } => prop_assert!(same(OrderState::Executed)),
                 PostingStep::Wait { .. } => prop_assert!(!same(OrderState::Executed)),
+                PostingStep::Contradicts { order, .. } => prop_assert!(!may_move && &*last(order).unwrap().amount == "250.51"),
             }
         }
     }
