@@ -1,7 +1,7 @@
 //! The cashier is killed (SIGKILL) at random times under the load of 64 depositors with webhooks: every answered deposit exists
 //! with its id, nothing is credited twice, and every paid deposit is credited. A requested stop completes the flows in
 //! progress.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! The cashier is killed (SIGKILL) at random times under load while its balances are at a trading server elsewhere, which is killed
 //! too: no acknowledged deposit is lost, none is posted twice, none is forgotten, and the books agree with the server.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! The demo against a trading server that is not the cashier's own: the example in Python, run as it is, which keeps its balances
 //! from one demo to the next.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::time::Duration;
 

@@ -75,8 +75,8 @@ impl OrderRows<'_> {
 /// `profit` of an order, or `amount`: one that is pending has earned nothing yet. Empty where neither can be read.
 fn amount_of(row: &TableRow) -> Box<str> {
     let stated = || ["profit", "amount"].into_iter().filter_map(|name| row.decimal(name).ok());
-    let is_more_than_zero = |decimal: &Box<str>| decimal.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
-    stated().find(is_more_than_zero).or_else(|| stated().next()).unwrap_or_default()
+    let is_more_than_zero = |decimal: &str| decimal.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
+    stated().find(|decimal| is_more_than_zero(decimal)).or_else(|| stated().next()).unwrap_or_default()
 }
 
 /// Of an order that cannot be read: by its source, and where it states none, by a key of ours in it.

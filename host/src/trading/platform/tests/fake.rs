@@ -64,6 +64,9 @@ pub(super) struct FakeOrder {
     pub(super) updated: u64,
 }
 
+/// `profit` and `amount` of an order as it is listed.
+pub(super) type StatesAmount = fn(&FakeOrder) -> (Value, Value);
+
 #[derive(Default)]
 pub(super) struct FakeState {
     pub(super) accounts: BTreeMap<u64, FakeAccount>,
@@ -82,7 +85,7 @@ pub(super) struct FakeState {
     /// What is said about a declined order is not kept.
     pub(super) drops_comments: bool,
     /// `profit` and `amount` of an order as it is listed; else its amount stands in `profit`.
-    pub(super) states_amount: Option<fn(&FakeOrder) -> (Value, Value)>,
+    pub(super) states_amount: Option<StatesAmount>,
     /// Changes the answer to an operation in one call.
     pub(super) states_answer: Option<fn(&mut Value)>,
     /// Changes an order as it is listed, by the columns of `trades`.

@@ -9,7 +9,7 @@ use cashier_core::status::OperationStatus;
 use cashier_core::time::UnixTime;
 use serde_json::{Value, json};
 
-use super::fake::{EXECUTED, Fake, FakeOrder, FakeState, Manner, decimal};
+use super::fake::{EXECUTED, Fake, FakeOrder, FakeState, Manner, StatesAmount, decimal};
 use super::flow::{MINOR, deposit, opened, posting, settings, settle, settle_for_long};
 use super::special::{prepared, void};
 use crate::ports::{Durable, Voiding};
@@ -113,7 +113,7 @@ async fn an_executed_order_of_the_key_with_other_values_is_unknown_and_named() {
 
 #[tokio::test(start_paused = true)]
 async fn an_amount_that_cannot_be_read_exactly_is_a_fault() {
-    let table: [fn(&FakeOrder) -> (Value, Value); 4] = [
+    let table: [StatesAmount; 4] = [
         |_| (json!(0), Value::Null),
         |_| (Value::Null, Value::Null),
         |_| (json!("much"), json!(0)),
@@ -133,7 +133,7 @@ async fn an_amount_that_cannot_be_read_exactly_is_a_fault() {
 
 #[tokio::test(start_paused = true)]
 async fn an_amount_is_read_where_the_platform_states_it() {
-    let table: [fn(&FakeOrder) -> (Value, Value); 3] = [
+    let table: [StatesAmount; 3] = [
         // Nothing was earned while it is pending.
         |order| (if order.state == EXECUTED { decimal(order.amount) } else { json!(0) }, decimal(order.amount)),
         |order| (Value::Null, decimal(order.amount.abs())),
