@@ -19,7 +19,7 @@ async fn each_config_has_the_first_rule_that_hides_it_and_every_other() {
     let expected =
         [(1, "AMOUNT_ABOVE"), (2, "CURRENCY"), (3, "BRAND_MISMATCH")].map(|(id, rule)| (id, rule.to_owned()));
     assert_eq!((number, rows(&data), &data["count"]), (200, expected.to_vec(), &json!(3)), "{data}");
-    let account = json!({"login": 2000009, "customer_id": 5, "brand": "ion4", "country": "DE", "group": "real", "currency": "USD", "demo": 0});
+    let account = json!({"login": 2000009, "customer_id": 5, "brand": "ion4", "country": "DE", "group": "real", "currency": "USD", "demo": 0, "trading_server": "embedded", "age_seconds": 0});
     assert_eq!((&data["account"], &data["refused"]), (&account, &json!("")));
     let second: Vec<&Value> = data["rows"][1]["rules"].as_array().unwrap().iter().map(|rule| &rule["rule"]).collect();
     assert_eq!(second, [&json!("CURRENCY"), &json!("AMOUNT_ABOVE")], "the second would hide it after the first");
