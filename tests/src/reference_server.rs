@@ -1,7 +1,9 @@
 //! The reference trading server of the pages, run as it is: docs/examples/trading_server/trading_server.py.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -49,7 +51,10 @@ impl ReferenceServer {
         let text = std::fs::read_to_string(&original).expect("the script");
         std::fs::write(&script, change(text)).expect("a folder of its own");
         std::fs::write(folder.path().join("roster.json"), ROSTER).expect("a folder of its own");
-        std::fs::write(folder.path().join("secret"), format!("{SECRET}\n")).expect("a folder of its own");
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, format!("{SECRET}\n")).expect("a folder of its own");
+        // As the page makes it: for its owner alone.
+        std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).expect("its own file");
         let (child, port) = run(&script, folder.path(), 0)?;
         Ok(Self { folder, script, child, port })
     }

@@ -93,7 +93,7 @@ impl Broken {
     /// Never posted: the key is dead.
     async fn is_voided(&self, posting: &Posting) {
         let refused = PostingOutcome::Refused { reason: ReasonCode::Withheld.name().into() };
-        // A post cannot tell a voiding of the cashier's from a reason that the server took for its own.
+        // A post cannot distinguish a voiding of the cashier's from a reason that the server took for its own.
         let of_post = PostingOutcome::Refused { reason: "X_WITHHELD".into() };
         assert_eq!(self.post(posting).await, PostStep::Done(of_post));
         assert_eq!(self.adapter.find(posting).await, Ok(Some(refused.clone())));

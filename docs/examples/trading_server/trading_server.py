@@ -299,6 +299,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
+        if self.close_connection:  # a body was not read: no other request may follow it
+            self.send_header("connection", "close")
         if message_id is not None:  # every secret signs, so that the cashier may know either
             self.send_header("webhook-id", message_id)
             self.send_header("webhook-timestamp", now)

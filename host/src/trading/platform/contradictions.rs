@@ -1,5 +1,5 @@
 //! Orders that have the key of a posting and other values, and moved the balance or may: each is an error in the log once, and shown to
-//! the operator until it is gone. Whatever it is, only a person can tell.
+//! the operator until it is gone. Whatever it is, only a person can find out.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -103,7 +103,7 @@ pub(super) enum PostingStep {
     },
     /// Orders of the key have other values, and none of them moves the balance.
     Conflict,
-    /// This one has the key and other values, and moved the balance, or may any time: only a person can tell what it is.
+    /// This one has the key and other values, and moved the balance, or may any time: only a person can find out what it is.
     Contradicts {
         order: u64,
         state: OrderState,
