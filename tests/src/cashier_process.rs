@@ -16,8 +16,11 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use crate::artifacts;
 use crate::clock::ClockSpeed;
+use crate::customer::CustomerClient;
 use crate::deployment::{NO_RATE_LIMIT, import_roster, settings_text, write, write_files};
 use crate::http::Http;
+use crate::manager::ManagerClient;
+use crate::roster::CUSTOMER;
 use crate::waiting::{WAIT_MAX, eventually};
 
 /// What the system says of a port that another socket holds.
@@ -221,6 +224,21 @@ impl CashierProcess {
     /// Everything it wrote to standard error so far: its log, and output outside the log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("cashier.log")).unwrap_or_default()
+    }
+
+    /// The customer of the standard roster, and a manager, at these addresses.
+    pub fn clients(&self, addresses: Listeners) -> (CustomerClient, ManagerClient) {
+        let customer = CustomerClient {
+            http: Http::new(),
+            url: format!("http://{}", addresses.customer),
+            token: self.token(Role::Customer, CUSTOMER),
+        };
+        let manager = ManagerClient {
+            http: Http::new(),
+            url: format!("http://{}", addresses.manager),
+            token: self.token(Role::Manager, 1),
+        };
+        (customer, manager)
     }
 
     pub fn token(&self, role: Role, id: u64) -> String {

@@ -6,14 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cashier_core::session::Role;
 use serde_json::{Value, json};
 
 use crate::cashier_process::CashierProcess;
 use crate::customer::{CustomerClient, order};
-use crate::http::Http;
-use crate::manager::ManagerClient;
-use crate::roster::CUSTOMER;
 use crate::sandbox::{self, TestSandbox};
 use crate::waiting::{eventually, eventually_within};
 
@@ -38,16 +34,7 @@ pub async fn kill_under_load(
     mut at_kill: impl FnMut(u64),
 ) -> (Vec<AnsweredDeposit>, SocketAddr) {
     let addresses = process.start().await;
-    let customer = CustomerClient {
-        http: Http::new(),
-        url: format!("http://{}", addresses.customer),
-        token: process.token(Role::Customer, CUSTOMER),
-    };
-    let manager = ManagerClient {
-        http: Http::new(),
-        url: format!("http://{}", addresses.manager),
-        token: process.token(Role::Manager, 1),
-    };
+    let (customer, manager) = process.clients(addresses);
     manager.save_config(&config(sandbox.url())).await;
 
     let (register, over) = (Register::default(), Arc::new(AtomicBool::new(false)));

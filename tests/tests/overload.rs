@@ -6,14 +6,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use cashier_core::session::Role;
 use cashier_tests::cashier_process::CashierProcess;
 use cashier_tests::clock::DeploymentClock;
 use cashier_tests::customer::{CustomerClient, order};
-use cashier_tests::http::Http;
 use cashier_tests::manager::ManagerClient;
 use cashier_tests::raw_http::{RawConnection, status_of};
-use cashier_tests::roster::{self, CUSTOMER};
+use cashier_tests::roster::{self};
 use cashier_tests::sandbox::{self, TestSandbox};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -61,16 +59,7 @@ impl LoadedCashier {
         let mut process = CashierProcess::prepare(folder.path(), &[sandbox.url()], &roster::standard()).await;
         process.settings.push_str(settings);
         let addresses = process.start().await;
-        let customer = CustomerClient {
-            http: Http::new(),
-            url: format!("http://{}", addresses.customer),
-            token: process.token(Role::Customer, CUSTOMER),
-        };
-        let manager = ManagerClient {
-            http: Http::new(),
-            url: format!("http://{}", addresses.manager),
-            token: process.token(Role::Manager, 1),
-        };
+        let (customer, manager) = process.clients(addresses);
         let config = json!({"provider": "sandbox", "brand": "ion4", "currency": "USD", "sandbox": 1, "enabled": 1,
             "secret_key": sandbox::API_KEY, "webhook_secret": sandbox::WEBHOOK_SECRET,
             "settings_json": json!({"api_base": sandbox.url()}).to_string()});

@@ -7,14 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::session::Role;
 use cashier_tests::cashier_process::CashierProcess;
 use cashier_tests::clock::DeploymentClock;
-use cashier_tests::customer::{CustomerClient, order};
+use cashier_tests::customer::order;
 use cashier_tests::depositors::{self, AnsweredDeposit};
 use cashier_tests::http::Http;
-use cashier_tests::manager::ManagerClient;
-use cashier_tests::roster::{self, CUSTOMER, LOGIN};
+use cashier_tests::roster::{self, LOGIN};
 use cashier_tests::sandbox::{self, TestSandbox};
 use cashier_tests::stripe_stub::{self, StripeStub, StubMode};
 use cashier_tests::waiting::eventually;
@@ -44,16 +42,7 @@ async fn a_requested_stop_completes_flows_in_progress_and_exits_with_zero() {
     let stripe = StripeStub::start(false).await;
     let mut process = CashierProcess::prepare(folder.path(), &[stripe.url()], &roster::standard()).await;
     let addresses = process.start().await;
-    let customer = CustomerClient {
-        http: Http::new(),
-        url: format!("http://{}", addresses.customer),
-        token: process.token(Role::Customer, CUSTOMER),
-    };
-    let manager = ManagerClient {
-        http: Http::new(),
-        url: format!("http://{}", addresses.manager),
-        token: process.token(Role::Manager, 1),
-    };
+    let (customer, manager) = process.clients(addresses);
     let config = json!({"provider": "stripe", "brand": "ion4", "currency": "USD", "sandbox": 1, "enabled": 1,
         "secret_key": stripe_stub::SECRET_KEY, "webhook_secret": stripe_stub::WEBHOOK_SECRET,
         "settings_json": json!({"api_base": stripe.url(), "flow": "payment_intents"}).to_string()});

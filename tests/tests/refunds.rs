@@ -1,13 +1,11 @@
 //! Refunds through the real modules: the sandbox service refunds and its webhook is the same refund, Stripe is called under
 //! our own key, and a process that is killed while Stripe is answering refunds once.
 
-use cashier_core::session::Role;
 use cashier_tests::cashier_process::CashierProcess;
-use cashier_tests::customer::{CustomerClient, order};
+use cashier_tests::customer::order;
 use cashier_tests::deployment::Deployment;
-use cashier_tests::http::Http;
 use cashier_tests::manager::ManagerClient;
-use cashier_tests::roster::{self, CUSTOMER, LOGIN};
+use cashier_tests::roster::{self, LOGIN};
 use cashier_tests::stripe_stub::{self, StripeEventFields, StripeStub, StubMode};
 use cashier_tests::waiting::eventually;
 use serde_json::{Value, json};
@@ -77,16 +75,7 @@ async fn a_process_that_is_killed_while_stripe_answers_refunds_once() {
     let stripe = StripeStub::start(false).await;
     let mut process = CashierProcess::prepare(folder.path(), &[stripe.url()], &roster::standard()).await;
     let addresses = process.start().await;
-    let customer = CustomerClient {
-        http: Http::new(),
-        url: format!("http://{}", addresses.customer),
-        token: process.token(Role::Customer, CUSTOMER),
-    };
-    let manager = ManagerClient {
-        http: Http::new(),
-        url: format!("http://{}", addresses.manager),
-        token: process.token(Role::Manager, 1),
-    };
+    let (customer, manager) = process.clients(addresses);
     let settings = json!({"api_base": stripe.url(), "flow": "payment_intents"}).to_string();
     let config = json!({"provider": "stripe", "brand": "ion4", "currency": "USD", "sandbox": 1, "enabled": 1,
         "secret_key": stripe_stub::SECRET_KEY, "webhook_secret": stripe_stub::WEBHOOK_SECRET, "settings_json": settings});
