@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cashier_core::ids::ServerName;
 
@@ -19,11 +20,17 @@ const INSTANCE_FILE_BYTES: u64 = 256;
 pub struct InstanceFile {
     server: ServerName,
     path: PathBuf,
+    /// Calls that begin together all learn the instance: the first one records it, the others compare theirs with it.
+    admitting: Arc<Mutex<()>>,
 }
 
 impl InstanceFile {
     pub fn of(bases: &Path, server: &ServerName) -> Self {
-        Self { server: server.clone(), path: bases.join(format!("trading_instance.{server}")) }
+        Self {
+            server: server.clone(),
+            path: bases.join(format!("trading_instance.{server}")),
+            admitting: Arc::default(),
+        }
     }
 
     /// The instance that postings were sent to.
@@ -65,6 +72,8 @@ impl InstanceFile {
 
     /// Judges the instance that the server states. The first one is recorded before anything is sent to it.
     pub(super) fn admit(&self, stated: &str) -> Result<(), Fault> {
+        // Nothing is half done under the lock: the file is replaced as a whole.
+        let _admitting = self.admitting.lock().unwrap_or_else(PoisonError::into_inner);
         match self.read()? {
             None => self.write(stated),
             Some(before) if &*before == stated => Ok(()),

@@ -1,5 +1,7 @@
 //! Which database of postings a server has, across restarts of the cashier: another one is sent nothing until a person accepts it.
 
+use std::sync::Barrier;
+
 use super::*;
 use crate::trading::http::instances::InstanceFile;
 
@@ -74,4 +76,31 @@ async fn an_instance_that_cannot_be_recorded_or_read_is_sent_nothing() {
     let problem = adapter_in(folder.path(), &server.url).find(&posting(1)).await.unwrap_err().to_string();
     assert!(problem.contains("there is no instance in it"), "{problem}");
     assert_eq!(server.calls(), ["identity", "identity"]);
+}
+
+#[test]
+fn calls_that_learn_the_instance_together_agree_on_the_one_recorded_first() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let file = InstanceFile::of(folder.path(), &ServerName::read("main").unwrap());
+        let at_once = Barrier::new(8);
+        let admitted = std::thread::scope(|scope| {
+            let learned = |number: usize| {
+                at_once.wait();
+                file.admit(["i-1", "i-2"][number % 2])
+            };
+            let calls: Vec<_> = (0..8).map(|number| scope.spawn(move || learned(number))).collect();
+            calls.into_iter().map(|call| call.join().unwrap()).collect::<Vec<_>>()
+        });
+        let recorded = file.read().unwrap().unwrap();
+        for (number, admitted) in admitted.into_iter().enumerate() {
+            match admitted {
+                Ok(()) => assert_eq!(*recorded, *["i-1", "i-2"][number % 2]),
+                Err(fault) => {
+                    assert_ne!(*recorded, *["i-1", "i-2"][number % 2]);
+                    assert!(fault.to_string().contains("another database of postings"), "{fault}");
+                }
+            }
+        }
+    }
 }
