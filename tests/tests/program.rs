@@ -2,6 +2,9 @@
 //! generated silently, and roster import, tokens and the module list work.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+#[path = "program/trading_demo.rs"]
+mod trading_demo;
+
 use std::path::Path;
 
 use cashier_tests::cashier_process::{CashierProcess, run, run_within};
