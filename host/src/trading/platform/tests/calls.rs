@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cashier_fake_platform::{FakePlatform, Manner};
 use serde_json::json;
 
-use super::fake::{Fake, Manner};
-use super::fake_wire::{FakeDial, TOKEN};
+use super::fake_dial::{FakeDial, TOKEN};
 use super::{SeededEntropy, TokioClock, spawner};
 use crate::ports::Spawn;
 use crate::trading::platform::client::{CONNECTED, CallTrace, PlatformClient, PlatformFailure};
 use crate::trading::platform::connection::{ANSWER_WAIT_MAX, LinkParts};
 use crate::trading::platform::link;
 
-fn client(fake: &Arc<Fake>) -> (PlatformClient, Arc<dyn Spawn>) {
+fn client(fake: &Arc<FakePlatform>) -> (PlatformClient, Arc<dyn Spawn>) {
     let spawn: Arc<dyn Spawn> = spawner();
     let parts = LinkParts {
         dial: Arc::new(FakeDial(Arc::clone(fake))),
@@ -40,7 +40,7 @@ fn is_never_sent(result: &Result<u64, PlatformFailure>) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn answers_in_any_order_reach_their_calls() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[("GetAccountByLogin", Manner::AnswersLate(900)), ("GetAccountByLogin", Manner::AnswersLate(300))]);
     let (client, _tasks) = client(&fake);
     let answers = tokio::join!(login(&client, 100), login(&client, 101), login(&client, 102));
@@ -50,7 +50,7 @@ async fn answers_in_any_order_reach_their_calls() {
 
 #[tokio::test(start_paused = true)]
 async fn pushed_messages_between_answers_are_taken_for_none() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[("GetAccountByLogin", Manner::PushesFirst)]);
     let (client, _tasks) = client(&fake);
     let mut pushes = client.state.pushes.subscribe();
@@ -62,7 +62,7 @@ async fn pushed_messages_between_answers_are_taken_for_none() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_comes_late_or_twice_is_dropped_and_counted() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[("GetAccountByLogin", Manner::AnswersLate(9_000)), ("GetAccountByLogin", Manner::AnswersTwice)]);
     let (client, _tasks) = client(&fake);
     let in_between = async {
@@ -79,7 +79,7 @@ async fn an_answer_that_comes_late_or_twice_is_dropped_and_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_synchronous_call_that_the_server_stopped_waiting_for_is_unknown() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[("GetAccountByLogin", Manner::TimesOut(100))]);
     let (client, _tasks) = client(&fake);
     let timed_out = login(&client, 100).await;
@@ -89,7 +89,7 @@ async fn a_synchronous_call_that_the_server_stopped_waiting_for_is_unknown() {
 #[tokio::test(start_paused = true)]
 async fn half_a_line_garbage_and_a_closed_connection_leave_every_call_in_flight_unknown() {
     for manner in [Manner::HalfALine, Manner::Garbage, Manner::ClosesBefore, Manner::ClosesAfter] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         fake.script(&[("GetAccountByLogin", Manner::NeverAnswers), ("GetAccountByLogin", manner)]);
         let (client, _tasks) = client(&fake);
         let both = tokio::join!(login(&client, 100), login(&client, 101));
@@ -103,7 +103,7 @@ async fn half_a_line_garbage_and_a_closed_connection_leave_every_call_in_flight_
 
 #[tokio::test(start_paused = true)]
 async fn while_nobody_listens_a_call_was_never_sent() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.state().is_down = true;
     let (client, _tasks) = client(&fake);
     for _ in 0..3 {
@@ -119,7 +119,7 @@ async fn while_nobody_listens_a_call_was_never_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_nobody_waits_for_any_more_is_not_sent() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let (client, _tasks) = client(&fake);
     let dropped = client.call("GetAccountByLogin", json!({"login": 100}));
     // Polled once: it is in the queue, and the connection has not begun.
@@ -130,7 +130,7 @@ async fn a_call_that_nobody_waits_for_any_more_is_not_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_server_refuses_as_too_frequent_makes_the_next_calls_wait() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[8, 22, 141].map(|code| ("GetAccountByLogin", Manner::Refuses(code, "TOO_OFTEN"))));
     let (client, _tasks) = client(&fake);
     let started = tokio::time::Instant::now();
@@ -145,7 +145,7 @@ async fn what_the_server_refuses_as_too_frequent_makes_the_next_calls_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn what_it_may_not_do_is_shown_until_it_may() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[("GetAccountByLogin", Manner::Refuses(403, "NO_RIGHTS")); 3]);
     let (client, _tasks) = client(&fake);
     for missing in 1..5 {
@@ -160,7 +160,7 @@ async fn what_it_may_not_do_is_shown_until_it_may() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_asked_and_one_that_does_not_answer_is_replaced() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let (client, _tasks) = client(&fake);
     assert_eq!(login(&client, 100).await, Ok(100));
     tokio::time::sleep(Duration::from_secs(65)).await;
@@ -173,7 +173,7 @@ async fn an_idle_connection_is_asked_and_one_that_does_not_answer_is_replaced() 
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_calls_is_bounded_and_the_rest_was_never_sent() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let (client, _tasks) = client(&fake);
     let calls = (0..400).map(|_| login(&client, 100));
     let ended = futures_util::future::join_all(calls).await;
@@ -184,7 +184,7 @@ async fn a_flood_of_calls_is_bounded_and_the_rest_was_never_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn the_time_since_a_connection_was_closed_is_that_of_the_one_that_carried_the_call() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[("GetAccountByLogin", Manner::NeverAnswers)]);
     let (client, _tasks) = client(&fake);
     let trace = CallTrace::default();
@@ -213,7 +213,7 @@ async fn the_time_since_a_connection_was_closed_is_that_of_the_one_that_carried_
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_the_server_repeats_is_in_no_error() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[("GetAccountByLogin", Manner::Refuses(401, TOKEN))]);
     let (client, _tasks) = client(&fake);
     let refused = login(&client, 100).await.unwrap_err();
@@ -223,7 +223,7 @@ async fn a_token_that_the_server_repeats_is_in_no_error() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_answers_nothing_is_replaced_while_calls_come() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[("GetAccountByLogin", Manner::Loses); 8]);
     let (client, _tasks) = client(&fake);
     let calls = (0..8).map(|at| {
@@ -243,7 +243,7 @@ async fn a_connection_that_answers_nothing_is_replaced_while_calls_come() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_answers_errors_alone_is_tried_less_and_less_often() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[("GetAccountByLogin", Manner::Refuses(401, "WHO_ARE_YOU")); 20]);
     let (client, _tasks) = client(&fake);
     for _ in 0..20 {

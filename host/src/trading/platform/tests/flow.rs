@@ -10,9 +10,9 @@ use cashier_core::operation::{BalanceOperation, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
 use cashier_core::time::UnixTime;
+use cashier_fake_platform::{EXECUTED, FakePlatform};
 
-use super::fake::{EXECUTED, Fake};
-use super::fake_wire::FakeDial;
+use super::fake_dial::FakeDial;
 use super::{OwnTasks, SeededEntropy, TokioClock, spawner};
 use crate::ports::{Clock, Durable, PostStep, Posting, Voiding};
 use crate::trading::platform::server::PlatformServer;
@@ -48,14 +48,14 @@ pub(super) struct Running {
     _tasks: Arc<OwnTasks>,
 }
 
-pub(super) fn open(fake: &Arc<Fake>, settings: PlatformSettings, clock: &Arc<dyn Clock>, seed: u64) -> Running {
+pub(super) fn open(fake: &Arc<FakePlatform>, settings: PlatformSettings, clock: &Arc<dyn Clock>, seed: u64) -> Running {
     let tasks = spawner();
     let dial = Arc::new(FakeDial(Arc::clone(fake)));
     let server = PlatformServer::over(dial, settings, Arc::clone(clock), SeededEntropy::arc(seed), &*tasks).unwrap();
     Running { server, _tasks: tasks }
 }
 
-pub(super) fn opened(fake: &Arc<Fake>, settings: PlatformSettings) -> Running {
+pub(super) fn opened(fake: &Arc<FakePlatform>, settings: PlatformSettings) -> Running {
     open(fake, settings, &TokioClock::arc(), 7)
 }
 
@@ -161,18 +161,4 @@ pub(super) async fn settle_for_long(server: &PlatformServer, due: &mut Posting) 
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
     last
-}
-
-impl Fake {
-    /// How many orders of this key moved the balance.
-    pub(super) fn executed(&self, key: &str) -> usize {
-        let is_one = |order: &&super::fake::FakeOrder| {
-            order.state == EXECUTED && order.comment.split(' ').any(|word| word == key)
-        };
-        self.state().orders.iter().filter(is_one).count()
-    }
-
-    pub(super) fn in_state(&self, state: i64) -> usize {
-        self.state().orders.iter().filter(|order| order.state == state).count()
-    }
 }

@@ -7,9 +7,9 @@ use cashier_core::ids::Login;
 use cashier_core::operation::PostingOutcome;
 use cashier_core::status::OperationStatus;
 use cashier_core::time::UnixTime;
+use cashier_fake_platform::{EXECUTED, FakeOrder, FakePlatform, FakeState, Manner, StatesAmount, decimal};
 use serde_json::{Value, json};
 
-use super::fake::{EXECUTED, Fake, FakeOrder, FakeState, Manner, StatesAmount, decimal};
 use super::flow::{MINOR, deposit, opened, posting, settings, settle, settle_for_long};
 use super::special::{prepared, void};
 use crate::ports::{Durable, Voiding};
@@ -23,13 +23,13 @@ const TRADES: &str = "MngGetTradesByFilter";
 fn made(state: i64, source: &str, uuid: &str) -> FakeOrder {
     let comment = format!("{} by hand", deposit().key());
     let (source, uuid) = (source.to_owned(), uuid.to_owned());
-    FakeOrder { order: 900, login: 100, cmd: 6, state, amount: MINOR, comment, source, uuid, updated: 0 }
+    FakeOrder { order: 900, login: 100, cmd: 6, state, amount: MINOR, comment, source, uuid, gw_order: 0, updated: 0 }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_order_that_is_open_is_never_confirmed_absent() {
     for state in [10, 17, 99] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         fake.script(&[("BalanceInSync", Manner::NeverAnswers)]);
         let running = opened(&fake, settings(One));
         let mut due = deposit();
@@ -48,7 +48,7 @@ async fn an_order_that_is_open_is_never_confirmed_absent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_recorded_request_is_looked_at_in_one_phase_too() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let mut due = deposit();
     prepared(&opened(&fake, settings(Two)).server, &mut due).await;
     due.operation.status = OperationStatus::Unknown;
@@ -64,7 +64,7 @@ async fn a_recorded_request_is_looked_at_in_one_phase_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_posting_that_is_not_written_yet_counts_as_open() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let running = opened(&fake, settings(One));
     let due = deposit();
     fake.script(&[("GetAccountByLogin", Manner::AnswersLate(4_000))]);
@@ -78,7 +78,7 @@ async fn a_posting_that_is_not_written_yet_counts_as_open() {
 
 #[tokio::test(start_paused = true)]
 async fn in_two_phases_what_an_open_connection_carried_is_open() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let running = opened(&fake, settings(Two));
     let mut due = deposit();
     // Planned long before this connection began.
@@ -98,7 +98,7 @@ async fn in_two_phases_what_an_open_connection_carried_is_open() {
 #[tokio::test(start_paused = true)]
 async fn an_executed_order_of_the_key_with_other_values_is_unknown_and_named() {
     for phases in [Two, One] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         let running = opened(&fake, settings(phases));
         settle(&running.server, &mut posting(1, 100, 100), false).await;
         let outcome = settle(&running.server, &mut deposit(), false).await;
@@ -121,7 +121,7 @@ async fn an_amount_that_cannot_be_read_exactly_is_a_fault() {
     ];
     for (at, states_amount) in table.into_iter().enumerate() {
         for phases in [Two, One] {
-            let fake = Fake::new();
+            let fake = FakePlatform::new();
             let running = opened(&fake, settings(phases));
             settle(&running.server, &mut deposit(), false).await;
             fake.state().states_amount = Some(states_amount);
@@ -140,7 +140,7 @@ async fn an_amount_is_read_where_the_platform_states_it() {
         |order| (decimal(order.amount.abs()), Value::Null),
     ];
     for (at, states_amount) in table.into_iter().enumerate() {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         fake.state().states_amount = Some(states_amount);
         fake.state().accounts.get_mut(&100).unwrap().balance = 2 * MINOR;
         let running = opened(&fake, settings(Two));
@@ -155,7 +155,7 @@ async fn an_amount_is_read_where_the_platform_states_it() {
 async fn an_order_is_found_by_its_comment_beside_a_strange_uuid_and_beside_rows_that_are_not_ours() {
     let key = deposit().key().to_string();
     for (phases, uuid) in [(One, "7f"), (Two, "7f"), (Two, "")] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         let foreign = FakeOrder { order: 899, comment: "x".into(), ..made(EXECUTED, "desk", &key) };
         fake.state().orders = vec![foreign, made(EXECUTED, "", uuid)];
         let running = opened(&fake, settings(phases));
@@ -169,7 +169,7 @@ async fn an_order_is_found_by_its_comment_beside_a_strange_uuid_and_beside_rows_
 async fn a_request_that_a_person_made_with_our_key_is_neither_recorded_nor_approved() {
     let key = deposit().key().to_string();
     for (source, uuid) in [("", ""), ("cashier", ""), ("", &*key)] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         fake.state().orders = vec![made(17, source, uuid)];
         let running = opened(&fake, settings(Two));
         let mut due = deposit();
@@ -195,7 +195,7 @@ async fn an_answer_about_another_operation_is_not_taken_as_posted() {
         |answer| answer["comment"] = json!("Finance"),
     ];
     for (at, change) in table.into_iter().enumerate() {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         fake.state().states_answer = Some(change);
         let running = opened(&fake, settings(One));
         let mut due = deposit();
@@ -207,7 +207,7 @@ async fn an_answer_about_another_operation_is_not_taken_as_posted() {
 
 #[tokio::test(start_paused = true)]
 async fn every_page_is_read_also_where_count_is_that_of_the_page() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.state().page_rows = Some(100);
     fake.state().others_trade(300);
     let running = opened(&fake, PlatformSettings { search: None, ..settings(Two) });
@@ -221,7 +221,7 @@ async fn a_table_that_shrinks_between_two_pages_is_read_again_and_then_a_fault()
         state.orders.remove(0);
     }
     for shrinks in [1, 2] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         fake.state().others_trade(500);
         fake.state().orders.push(made(EXECUTED, "", ""));
         fake.state().others_trade(100);
@@ -242,7 +242,7 @@ async fn a_table_that_shrinks_between_two_pages_is_read_again_and_then_a_fault()
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_without_data_is_no_missing_account_unless_the_settings_say_so() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.state().answers_nothing = true;
     let running = opened(&fake, settings(Two));
     assert!(running.server.account(Login(100)).await.is_err());
@@ -254,7 +254,7 @@ async fn an_answer_without_data_is_no_missing_account_unless_the_settings_say_so
 
 #[tokio::test(start_paused = true)]
 async fn a_command_that_is_refused_is_shown_and_holds_up_no_posting() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[("GetGroups", Manner::Refuses(403, "NO_RIGHTS")); 3]);
     let running = opened(&fake, settings(One));
     for _ in 0..3 {
@@ -273,7 +273,7 @@ async fn a_command_that_is_refused_is_shown_and_holds_up_no_posting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_row_that_cannot_be_read_holds_up_neither_the_list_nor_a_posting_of_others() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let running = opened(&fake, settings(One));
     for ordinal in [1, 2] {
         settle(&running.server, &mut posting(ordinal, 100, MINOR), false).await;

@@ -6,8 +6,8 @@ use cashier_core::account::AccountMode;
 use cashier_core::ids::{CustomerId, Login};
 use cashier_core::operation::PostingOutcome;
 use cashier_core::time::UnixTime;
+use cashier_fake_platform::{EXECUTED, FakePlatform, Manner};
 
-use super::fake::{EXECUTED, Fake, Manner};
 use super::flow::{MINOR, opened, posting, settings, settle};
 use crate::trading::platform::PlatformPhases::{One, Two};
 use crate::trading::platform::PlatformSettings;
@@ -15,7 +15,7 @@ use crate::trading::remote::{AccountChange, RemoteServer};
 
 #[tokio::test(start_paused = true)]
 async fn everything_about_a_login_is_read_and_no_password() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.state().accounts.get_mut(&100).unwrap().balance = 1_234;
     let running = opened(&fake, settings(Two));
     let facts = running.server.account(Login(100)).await.unwrap().unwrap();
@@ -33,7 +33,7 @@ async fn everything_about_a_login_is_read_and_no_password() {
 
 #[tokio::test(start_paused = true)]
 async fn a_login_that_is_missing_or_nobodys_is_none_and_any_other_error_a_fault() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.state().accounts.get_mut(&102).unwrap().customer = 0;
     let running = opened(&fake, settings(Two));
     assert_eq!(running.server.account(Login(999)).await, Ok(None));
@@ -45,7 +45,7 @@ async fn a_login_that_is_missing_or_nobodys_is_none_and_any_other_error_a_fault(
 
 #[tokio::test(start_paused = true)]
 async fn without_the_command_of_customers_the_fault_names_the_setting() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let running = opened(&fake, PlatformSettings { customers_command: None, ..settings(Two) });
     let fault = running.server.account(Login(100)).await.unwrap_err();
     assert!(fault.what.starts_with("customers_command is not set"), "{fault}");
@@ -53,7 +53,7 @@ async fn without_the_command_of_customers_the_fault_names_the_setting() {
 
 #[tokio::test(start_paused = true)]
 async fn groups_are_listed_and_one_that_cannot_be_read_is_left_out() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.state().groups.insert("strange", ("XYZ", 1, true));
     fake.state().groups.insert("off", ("EUR", 0, false));
     let running = opened(&fake, settings(Two));
@@ -65,7 +65,7 @@ async fn groups_are_listed_and_one_that_cannot_be_read_is_left_out() {
 #[tokio::test(start_paused = true)]
 async fn postings_are_listed_in_pages_with_what_the_orders_keep() {
     for phases in [Two, One] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         let running = opened(&fake, settings(phases));
         for ordinal in 1..6 {
             settle(&running.server, &mut posting(ordinal, 100, MINOR), false).await;
@@ -104,7 +104,7 @@ async fn postings_are_listed_in_pages_with_what_the_orders_keep() {
 
 #[tokio::test(start_paused = true)]
 async fn pushed_events_are_changes_and_a_new_connection_is_a_change_of_everything() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[("GetAccountByLogin", Manner::PushesFirst)]);
     let running = opened(&fake, settings(Two));
     let mut changes = running.server.changes().unwrap();
@@ -117,10 +117,10 @@ async fn pushed_events_are_changes_and_a_new_connection_is_a_change_of_everythin
 
 #[tokio::test(start_paused = true)]
 async fn settings_that_cannot_be_used_open_nothing() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let tasks = super::spawner();
     let settings = PlatformSettings { executed_states: vec![], ..settings(Two) };
-    let dial = Arc::new(super::fake_wire::FakeDial(fake));
+    let dial = Arc::new(super::fake_dial::FakeDial(fake));
     let (clock, entropy) = (super::TokioClock::arc(), super::SeededEntropy::arc(1));
     let refused = crate::trading::platform::PlatformServer::over(dial, settings, clock, entropy, &*tasks);
     assert!(refused.err().unwrap().what.starts_with("executed_states must name"));

@@ -2,8 +2,7 @@
 //! waits, so that no verdict hangs on the machine.
 
 mod calls;
-mod fake;
-mod fake_wire;
+mod fake_dial;
 mod flow;
 mod found_orders;
 mod look_ups;
@@ -58,7 +57,7 @@ impl SeededEntropy {
 impl Entropy for SeededEntropy {
     fn bits(&self) -> u128 {
         let mut seed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        u128::from(fake::next(&mut seed)) << 64 | u128::from(fake::next(&mut seed))
+        u128::from(cashier_fake_platform::next(&mut seed)) << 64 | u128::from(cashier_fake_platform::next(&mut seed))
     }
 }
 

@@ -3,8 +3,8 @@
 
 use cashier_core::operation::PostingOutcome;
 use cashier_core::status::OperationStatus;
+use cashier_fake_platform::{FakePlatform, Manner};
 
-use super::fake::{Fake, Manner};
 use super::flow::{MINOR, deposit, opened, settings, settle_for_long};
 use crate::trading::platform::PlatformPhases;
 
@@ -13,7 +13,7 @@ const LOOK_UPS: [&str; 3] = ["GetAccountByLogin", "GetGroups", "MngGetTradesByFi
 /// Whatever happens to one request, a keyed posting ends as posted, once.
 async fn two_phases(manners: &[Manner]) {
     for command in LOOK_UPS.into_iter().chain(["MngCreateFinanceRequest", "MngApproveFinanceRequest"]) {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         fake.script(&manners.iter().map(|manner| (command, *manner)).collect::<Vec<_>>());
         let running = opened(&fake, settings(PlatformPhases::Two));
         let mut due = deposit();
@@ -29,7 +29,7 @@ async fn two_phases(manners: &[Manner]) {
 /// A posting without key is sent once; it is posted, or its outcome stays unknown.
 async fn one_phase(manners: &[Manner]) {
     for command in LOOK_UPS.into_iter().chain(["BalanceInSync"]) {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         fake.script(&manners.iter().map(|manner| (command, *manner)).collect::<Vec<_>>());
         let running = opened(&fake, settings(PlatformPhases::One));
         let mut due = deposit();

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use cashier_core::reason::ReasonCode;
 use cashier_core::status::OperationStatus;
+use cashier_fake_platform::{FakePlatform, next};
 use proptest::prelude::*;
 
 use super::TokioClock;
-use super::fake::{Fake, next};
 use super::flow::{MINOR, open, posting, settings, settle};
 use crate::ports::{Clock, Posting};
 use crate::trading::platform::{PlatformKeyForm, PlatformPhases, PlatformSearch, PlatformSettings};
@@ -23,7 +23,7 @@ fn cases() -> u32 {
 }
 
 async fn run(seed: u64, settings: PlatformSettings, has_dealer: bool) {
-    let (fake, clock, mut draws) = (Fake::new(), TokioClock::arc(), seed);
+    let (fake, clock, mut draws) = (FakePlatform::new(), TokioClock::arc(), seed);
     fake.state().chaos = Some(seed);
     fake.state().delays_requests = has_dealer;
     let mut due: Vec<Posting> =
@@ -70,7 +70,7 @@ async fn settle_all(
 
 /// The platform is well again; what is unsettled is settled where that can be.
 async fn judge(
-    fake: &Arc<Fake>,
+    fake: &Arc<FakePlatform>,
     clock: &Arc<dyn Clock>,
     settings: PlatformSettings,
     due: &mut [Posting],

@@ -6,8 +6,8 @@ use cashier_core::account::AccountMode;
 use cashier_core::operation::{PostingFlaw, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::status::OperationStatus;
+use cashier_fake_platform::{FakePlatform, FakeState, Manner};
 
-use super::fake::{Fake, FakeState, Manner};
 use super::flow::{MINOR, deposit, only_on, opened, posting, settings, settle, settle_for_long};
 use crate::ports::{Durable, PostStep, Posting, Voiding};
 use crate::trading::platform::PlatformPhases::{One, Two};
@@ -44,7 +44,7 @@ fn other_owner(state: &mut FakeState) {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_moves_nothing_until_its_number_is_recorded_and_it_is_approved() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let running = opened(&fake, settings(Two));
     let mut due = deposit();
     prepared(&running.server, &mut due).await;
@@ -60,7 +60,7 @@ async fn a_request_moves_nothing_until_its_number_is_recorded_and_it_is_approved
 #[tokio::test(start_paused = true)]
 async fn a_restart_of_the_platform_with_its_postings_changes_nothing() {
     for phases in [Two, One] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         let running = opened(&fake, settings(phases));
         let mut due = deposit();
         settle(&running.server, &mut due, false).await;
@@ -74,7 +74,7 @@ async fn a_restart_of_the_platform_with_its_postings_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_recorded_request_that_the_platform_forgot_is_unknown_and_never_made_anew() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let running = opened(&fake, settings(Two));
     let mut due = deposit();
     prepared(&running.server, &mut due).await;
@@ -90,7 +90,7 @@ async fn a_recorded_request_that_the_platform_forgot_is_unknown_and_never_made_a
 
 #[tokio::test(start_paused = true)]
 async fn a_posting_in_one_call_that_the_platform_forgot_is_never_sent_again() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[("BalanceInSync", Manner::NeverAnswers)]);
     let running = opened(&fake, settings(One));
     let mut due = deposit();
@@ -116,7 +116,7 @@ async fn an_account_that_changes_before_the_approval_is_not_posted_to() {
         (|state| state.accounts.retain(|login, _| *login != 100), "ACCOUNT_NOT_FOUND"),
     ];
     for (change, reason) in table {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         let running = opened(&fake, settings(Two));
         let mut due = only_on(AccountMode::Real);
         prepared(&running.server, &mut due).await;
@@ -130,7 +130,7 @@ async fn an_account_that_changes_before_the_approval_is_not_posted_to() {
 #[tokio::test(start_paused = true)]
 async fn an_account_that_changes_with_the_posting_is_a_review() {
     for (phases, command) in [(Two, APPROVE), (One, "BalanceInSync")] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         fake.script(&[(command, Manner::Then(other_owner))]);
         let running = opened(&fake, settings(phases));
         let outcome = settle(&running.server, &mut deposit(), false).await;
@@ -141,7 +141,7 @@ async fn an_account_that_changes_with_the_posting_is_a_review() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dealer_who_approves_a_duplicate_makes_a_review() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[(CREATE, Manner::ArrivesLate(8_000))]);
     let running = opened(&fake, settings(Two));
     let mut due = deposit();
@@ -162,7 +162,7 @@ async fn a_dealer_who_approves_a_duplicate_makes_a_review() {
 
 #[tokio::test(start_paused = true)]
 async fn a_duplicate_that_a_dealer_approved_first_wins_over_the_recorded_number() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[(CREATE, Manner::ArrivesLate(8_000))]);
     let running = opened(&fake, settings(Two));
     let mut due = deposit();
@@ -179,7 +179,7 @@ async fn a_duplicate_that_a_dealer_approved_first_wins_over_the_recorded_number(
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_a_dealer_declines_is_refused() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let running = opened(&fake, settings(Two));
     let mut due = deposit();
     prepared(&running.server, &mut due).await;
@@ -190,7 +190,7 @@ async fn a_request_that_a_dealer_declines_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn what_the_settings_name_as_a_refusal_is_one_and_leaves_nothing_pending() {
     for (phases, command) in [(Two, CREATE), (Two, APPROVE), (One, "BalanceInSync")] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         fake.script(&[(command, Manner::Refuses(13, "NO_MONEY"))]);
         let running = opened(&fake, settings(phases));
         assert_eq!(settle(&running.server, &mut deposit(), false).await, refused("NO_MONEY"), "{command}");
@@ -200,7 +200,7 @@ async fn what_the_settings_name_as_a_refusal_is_one_and_leaves_nothing_pending()
 
 #[tokio::test(start_paused = true)]
 async fn voiding_declines_what_is_pending_and_keeps_what_was_posted() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let running = opened(&fake, settings(Two));
     let mut due = deposit();
     prepared(&running.server, &mut due).await;
@@ -216,7 +216,7 @@ async fn voiding_declines_what_is_pending_and_keeps_what_was_posted() {
 
 #[tokio::test(start_paused = true)]
 async fn the_reason_of_a_refusal_is_ours_where_the_platform_keeps_no_comment() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.state().drops_comments = true;
     let running = opened(&fake, settings(Two));
     let mut due = deposit();
@@ -227,7 +227,7 @@ async fn the_reason_of_a_refusal_is_ours_where_the_platform_keeps_no_comment() {
 
 #[tokio::test(start_paused = true)]
 async fn voiding_waits_for_a_request_that_is_approved() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let running = opened(&fake, settings(Two));
     let mut due = deposit();
     prepared(&running.server, &mut due).await;
@@ -239,7 +239,7 @@ async fn voiding_waits_for_a_request_that_is_approved() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_arrives_after_its_key_was_voided_is_swept() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.script(&[(CREATE, Manner::ArrivesLate(40_000))]);
     let running = opened(&fake, settings(Two));
     let mut due = deposit();
@@ -252,7 +252,7 @@ async fn a_request_that_arrives_after_its_key_was_voided_is_swept() {
 #[tokio::test(start_paused = true)]
 async fn a_key_with_other_values_that_cannot_move_any_more_is_a_conflict() {
     for phases in [Two, One] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         let running = opened(&fake, settings(phases));
         settle(&running.server, &mut posting(1, 100, 100), false).await;
         fake.state().orders[0].state = 18;
@@ -264,7 +264,7 @@ async fn a_key_with_other_values_that_cannot_move_any_more_is_a_conflict() {
 #[tokio::test(start_paused = true)]
 async fn a_key_is_not_found_in_a_longer_one() {
     for phases in [Two, One] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         let running = opened(&fake, settings(phases));
         settle(&running.server, &mut posting(10, 100, MINOR), false).await;
         assert_eq!(running.server.find(&posting(1, 100, MINOR)).await, Ok(None), "{phases:?}");
@@ -276,7 +276,7 @@ async fn a_key_is_not_found_in_a_longer_one() {
 #[tokio::test(start_paused = true)]
 async fn a_withdrawal_is_negative_and_takes_no_more_than_there_is() {
     for phases in [Two, One] {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         let running = opened(&fake, settings(phases));
         settle(&running.server, &mut deposit(), false).await;
         let much = settle(&running.server, &mut posting(2, 100, -MINOR - 1), false).await;
@@ -301,7 +301,7 @@ async fn an_order_is_found_however_much_the_platform_can_search() {
         (None, PlatformKeyForm::Uuid, |_| {}),
     ];
     for (at, (search, key_form, change)) in table.into_iter().enumerate() {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         change(&mut fake.state());
         fake.script(&[(CREATE, Manner::NeverAnswers), (APPROVE, Manner::NeverAnswers)]);
         let running = opened(&fake, PlatformSettings { search, key_form, ..settings(Two) });
@@ -317,7 +317,7 @@ async fn an_order_is_found_however_much_the_platform_can_search() {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_whose_state_nobody_explains_is_unknown() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     let running = opened(&fake, PlatformSettings { executed_states: vec![12], ..settings(Two) });
     let mut due = deposit();
     assert_eq!(settle_for_long(&running.server, &mut due).await, Some(PostingOutcome::Unknown));
@@ -326,7 +326,7 @@ async fn an_order_whose_state_nobody_explains_is_unknown() {
 
 #[tokio::test(start_paused = true)]
 async fn every_page_of_orders_is_read_and_too_many_are_a_fault_that_names_the_setting() {
-    let fake = Fake::new();
+    let fake = FakePlatform::new();
     fake.state().others_trade(1_200);
     let running = opened(&fake, PlatformSettings { search: None, ..settings(Two) });
     let mut due = deposit();
@@ -349,7 +349,7 @@ async fn a_change_of_the_settings_loses_no_order_that_was_made_before() {
         ((One, PlatformKeyForm::Key), (Two, PlatformKeyForm::Key)),
     ];
     for ((phases, key_form), (other_phases, other_form)) in table {
-        let fake = Fake::new();
+        let fake = FakePlatform::new();
         let command = if phases == Two { APPROVE } else { "BalanceInSync" };
         fake.script(&[(command, Manner::ClosesAfter)]);
         let running = opened(&fake, PlatformSettings { key_form, ..settings(phases) });

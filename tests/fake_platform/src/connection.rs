@@ -1,18 +1,15 @@
-//! The fake platform's side of a connection, in memory: reads lines, and answers each in its manner. Its protocol code is its own.
+//! The platform's side of one connection: reads lines, and answers each in its manner. Its protocol code is its own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
-use zeroize::Zeroizing;
 
-use super::fake::{Fake, Manner};
-use crate::trading::platform::dial::{PlatformDial, PlatformStream};
-
-pub(super) const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.CANARY-TOKEN-CANARY-TOKEN.x";
+use crate::platform::FakePlatform;
+use crate::state::Manner;
 
 /// Answers and what belongs between them, on their way to one connection.
 enum Sent {
@@ -20,61 +17,50 @@ enum Sent {
     Close,
 }
 
-pub(super) struct FakeDial(pub(super) Arc<Fake>);
-
-impl PlatformDial for FakeDial {
-    fn dial(&self) -> BoxFuture<'static, Result<Box<dyn PlatformStream>, String>> {
-        let fake = Arc::clone(&self.0);
-        Box::pin(async move {
-            if fake.state().is_down {
-                return Err("nobody listens".to_owned());
-            }
-            let (client, server) = tokio::io::duplex(16 * 1024);
-            tokio::spawn(serve(fake, server));
-            Ok(Box::new(client) as Box<dyn PlatformStream>)
-        })
-    }
-
-    fn token(&self) -> Result<Arc<Zeroizing<String>>, String> {
-        Ok(Arc::new(Zeroizing::new(TOKEN.to_owned())))
-    }
-}
-
-async fn serve(fake: Arc<Fake>, stream: DuplexStream) {
+/// Serves a connection until either side ends it. What was received whole is done even where nobody waits for it any more.
+pub async fn serve(fake: Arc<FakePlatform>, stream: impl AsyncRead + AsyncWrite) {
     let (reader, mut writer) = tokio::io::split(stream);
-    let mut lines = BufReader::new(reader.take(u64::MAX)).lines();
+    let (mut reader, mut line) = (BufReader::new(reader), Vec::new());
     let (answers, mut queue) = mpsc::unbounded_channel();
-    let mut cut = fake.cut.subscribe();
+    let (mut cuts, mut pushes) = (fake.cuts(), fake.state().pushes.subscribe());
     loop {
         tokio::select! {
             biased;
-            _ = cut.changed() => return,
+            _ = cuts.changed() => return,
             sent = queue.recv() => match sent {
                 Some(Sent::Bytes(bytes)) if writer.write_all(&bytes).await.is_ok() => {}
                 Some(_) | None => return,
             },
-            line = lines.next_line() => match line {
-                Ok(Some(line)) => drop(tokio::spawn(answer(Arc::clone(&fake), line, answers.clone()))),
-                Ok(None) | Err(_) => return,
+            push = pushes.recv() => match push {
+                Ok(push) if writer.write_all(format!("{push}\r\n").as_bytes()).await.is_ok() => {}
+                Err(RecvError::Lagged(_)) => {}
+                Ok(_) | Err(RecvError::Closed) => return,
+            },
+            // What is read of a line stays in it when another branch is first.
+            read = reader.read_until(b'\n', &mut line) => match read {
+                // A line without its end is of a client that died.
+                Ok(_) if line.ends_with(b"\n") => {
+                    drop(tokio::spawn(answer(Arc::clone(&fake), std::mem::take(&mut line), answers.clone())));
+                }
+                Ok(_) | Err(_) => return,
             },
         }
     }
 }
 
-async fn answer(fake: Arc<Fake>, line: String, answers: mpsc::UnboundedSender<Sent>) {
-    let request: Value = serde_json::from_str(&line).expect("the client sends whole messages");
+async fn answer(fake: Arc<FakePlatform>, line: Vec<u8>, answers: mpsc::UnboundedSender<Sent>) {
+    let request: Value = serde_json::from_slice(&line).expect("the client sends whole messages");
     let (command, data) = (request["command"].as_str().unwrap().to_owned(), request["data"].clone());
-    let manner = {
+    let (manner, way_ms) = {
         let mut state = fake.state();
-        state.requests.push((command.clone(), data.clone()));
-        state.tokens.push(request["__token"].as_str().unwrap().to_owned());
-        state.manner(&command)
+        (state.receive(&command, request["__token"].as_str().unwrap()), state.way_ms)
     };
     let send = |bytes: Vec<u8>| drop(answers.send(Sent::Bytes(bytes)));
     let perform = || message(&request["extID"], fake.perform(&command, &data));
     let sleep = |length| tokio::time::sleep(Duration::from_millis(length));
-    // The way of a message takes a while.
-    sleep(2).await;
+    if way_ms > 0 {
+        sleep(way_ms).await;
+    }
     match manner {
         Manner::Well => send(perform()),
         Manner::AnswersLate(length) => {
