@@ -59,7 +59,6 @@ pub enum ProviderDuty {
 /// What is due for a transaction at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
-    pub config_id: ConfigId,
     pub duty: Option<Duty>,
     /// The expiry begins as soon as the clock is plausible.
     pub expiry_postponed: bool,
@@ -76,7 +75,6 @@ pub fn schedule(aggregate: &Aggregate, now: UnixTime) -> Schedule {
     let quiet = transaction.updated_time.plus(QUIET_SECONDS).0.saturating_sub(now.0);
     let next_look = if quiet > 0 { quiet.min(pause_max) } else { pause_max };
     Schedule {
-        config_id: transaction.config_id,
         duty: due(transaction, operations, now),
         expiry_postponed: transaction.expiry_is_postponed(),
         pause_max,

@@ -152,30 +152,38 @@ fn queue_due(cashier: &Cashier, open: &[TransactionId], work: &Work) -> Vec<Tran
         return Vec::new();
     }
     let schedules = cashier.ledger.peek(|books| {
-        let schedule = |id: TransactionId| Some((id, duty::schedule(&books.aggregate(id)?, now)));
+        let schedule = |id: TransactionId| {
+            let known = books.aggregate(id)?;
+            let schedule = duty::schedule(&known, now);
+            Some((id, schedule.duty.and_then(|duty| Peer::of(&known.transaction, duty)), schedule))
+        };
         examined.into_iter().filter_map(schedule).collect::<Vec<_>>()
     });
     let schedules = schedules.unwrap_or_default();
     let mut state = work.lock();
-    for (id, schedule) in &schedules {
-        match schedule.duty.and_then(|duty| Peer::of(schedule.config_id, duty)) {
-            Some(peer) => state.queue(peer, *id),
-            None => state.backoff.nothing_due(*id, ticks, schedule.next_look),
+    let mut postponed = Vec::new();
+    for (id, peer, schedule) in schedules {
+        match peer {
+            Some(peer) => state.queue(peer, id),
+            None => state.backoff.nothing_due(id, ticks, schedule.next_look),
+        }
+        if schedule.expiry_postponed {
+            postponed.push(id);
         }
     }
-    schedules.iter().filter(|(_, schedule)| schedule.expiry_postponed).map(|(id, _)| *id).collect()
+    postponed
 }
 
 /// Begins what every peer's pace allows of what is queued for it.
 fn begin_all(cashier: &Arc<Cashier>, work: &Arc<Work>) {
     let peers = work.lock().waiting(cashier.clock.monotonic());
     for peer in peers {
-        begin(cashier, work, peer);
+        begin(cashier, work, &peer);
     }
 }
 
 /// Begins what this peer's pace allows; the end of each call begins the next.
-fn begin(cashier: &Arc<Cashier>, work: &Arc<Work>, peer: Peer) {
+fn begin(cashier: &Arc<Cashier>, work: &Arc<Work>, peer: &Peer) {
     // What is queued may have ended since: so much of that is examined now, the rest at the next look.
     for _ in 0..EXAMINED_AT_ONCE {
         let ticks = cashier.clock.monotonic();
@@ -190,8 +198,9 @@ fn begin(cashier: &Arc<Cashier>, work: &Arc<Work>, peer: Peer) {
                     settle::run(&flow, place.id).await.map(|settled| settled != Settled::Unanswered)
                 }
             };
+            let peer = place.peer.clone();
             place.ended(answered, flow.clock.monotonic());
-            begin(&flow, &work, peer);
+            begin(&flow, &work, &peer);
         }));
     }
 }
@@ -199,15 +208,15 @@ fn begin(cashier: &Arc<Cashier>, work: &Arc<Work>, peer: Peer) {
 /// What is due now for a transaction that was queued a while ago, if its peer is still the same, and the longest pause after it.
 fn due(cashier: &Cashier, place: &Place) -> Option<(Duty, i64)> {
     let (id, now) = (place.id, cashier.clock.now());
-    let schedule = cashier.ledger.peek(|books| books.aggregate(id).map(|known| duty::schedule(&known, now)));
-    let Schedule { config_id, duty, pause_max, .. } = schedule.ok().flatten()?;
+    let known = cashier.ledger.peek(|books| books.aggregate(id)).ok().flatten()?;
+    let Schedule { duty, pause_max, .. } = duty::schedule(&known, now);
     let duty = match duty? {
         Duty::Provider(ProviderDuty::RepeatCreate) if cashier.creating.is_under_way(id) => return None,
         // An implausible clock ends nothing: the provider is queried all the same.
         Duty::Provider(ProviderDuty::Expire) if !cashier.clock.is_plausible() => Duty::Provider(ProviderDuty::Query),
         duty @ (Duty::Settle | Duty::AwaitRetry | Duty::Provider(_)) => duty,
     };
-    (Peer::of(config_id, duty) == Some(place.peer)).then_some((duty, pause_max))
+    (Peer::of(&known.transaction, duty).as_ref() == Some(&place.peer)).then_some((duty, pause_max))
 }
 
 /// Makes due those of these payments whose config a flow named and whose provider is still queried; the pace of each config

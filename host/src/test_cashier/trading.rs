@@ -59,6 +59,9 @@ pub(crate) struct TestTrading {
     pub(crate) closed_for: Mutex<Option<Duration>>,
     /// Accounts that it has forgotten, with all but their postings.
     pub(crate) forgotten: Mutex<BTreeSet<Login>>,
+    /// Which trading server has an account, where it is another one than the first; and the servers that answer no posting in time.
+    pub(crate) servers: Mutex<BTreeMap<Login, ServerName>>,
+    pub(crate) hanging: Mutex<BTreeSet<ServerName>>,
     /// Whether the group of every account is a demo group.
     pub(crate) demo: AtomicBool,
     /// Brands whose real accounts may receive sandbox money, as the settings name them at the next start.
@@ -193,7 +196,7 @@ impl TradingServer for TradingPort {
             customer,
             account,
             group,
-            server: ServerName::default(),
+            server: lock(&self.0.servers).get(&login).cloned().unwrap_or_default(),
             age_seconds: 0,
         }))))
     }
@@ -233,6 +236,10 @@ impl TradingServer for TradingPort {
         let next = lock(&trading.next_posts).pop_front().unwrap_or(OnPost::Accept);
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(3)).await;
+            if lock(&trading.hanging).contains(&posting.get().server) {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                return PostingOutcome::Unknown.into();
+            }
             if trading.in_two_phases.load(Ordering::SeqCst) {
                 let requests = lock(&trading.approved).len() as u64;
                 match posting.get().operation.request_order {

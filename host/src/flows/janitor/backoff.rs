@@ -35,7 +35,7 @@ pub(super) struct Backoff {
     pauses: BTreeMap<TransactionId, Pause>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Pause {
     /// What was tried last; none when nothing ever was.
     duty: Option<Duty>,
@@ -75,7 +75,7 @@ impl Backoff {
 
     /// `most` is the longest pause, in seconds, that misses no moment at which time alone makes something due.
     pub(super) fn nothing_due(&mut self, id: TransactionId, now: Duration, most: i64) {
-        let before = self.pauses.get(&id).copied();
+        let before = self.pauses.get(&id);
         let (duty, tries) = before.map_or((None, 0), |pause| (pause.duty, pause.tries));
         let release_from = before.map_or(Duration::ZERO, |pause| pause.release_from);
         let due_in = Duration::from_secs(most.unsigned_abs());
@@ -100,17 +100,17 @@ impl Backoff {
     }
 
     /// The peer did not answer the last try.
-    pub(super) fn unanswered(&mut self, id: TransactionId, peer: Peer) {
+    pub(super) fn unanswered(&mut self, id: TransactionId, peer: &Peer) {
         if let Some(pause) = self.pauses.get_mut(&id) {
-            pause.unanswered = Some(peer);
+            pause.unanswered = Some(peer.clone());
         }
     }
 
     /// Ends the pauses of what this peer did not answer, and names it; each keeps the number of its tries. The time is when the
     /// first of those that were released too lately may be.
-    pub(super) fn release(&mut self, peer: Peer, now: Duration) -> (Vec<TransactionId>, Option<Duration>) {
+    pub(super) fn release(&mut self, peer: &Peer, now: Duration) -> (Vec<TransactionId>, Option<Duration>) {
         let (mut released, mut later) = (Vec::new(), None);
-        for (id, pause) in self.pauses.iter_mut().filter(|(_, pause)| pause.unanswered == Some(peer)) {
+        for (id, pause) in self.pauses.iter_mut().filter(|(_, pause)| pause.unanswered.as_ref() == Some(peer)) {
             if pause.release_from <= now {
                 (pause.until, pause.unanswered) = (Duration::ZERO, None);
                 pause.release_from = now.saturating_add(RELEASE_PAUSE);
@@ -135,12 +135,14 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
+    use cashier_core::ids::ServerName;
+
     use super::*;
 
     #[test]
     fn s7_what_a_peer_left_unanswered_is_released_at_once_and_each_once_a_minute() {
         let mut backoff = Backoff::default();
-        let (peer, seconds) = (Peer::TradingServer, Duration::from_secs);
+        let (peer, seconds) = (&Peer::TradingServer(ServerName::default()), Duration::from_secs);
         let fail = |backoff: &mut Backoff, ids: &[u64], now| {
             for id in ids.iter().copied().map(TransactionId) {
                 backoff.tried(id, Duty::Settle, now, i64::MAX);

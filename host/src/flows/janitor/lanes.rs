@@ -1,4 +1,4 @@
-//! What the janitor has to do, in one queue for each peer: the trading server, and each config's provider for create calls
+//! What the janitor has to do, in one queue for each peer: each trading server, and each config's provider for create calls
 //! and for queries. Every peer has a pace of its own, and a place that falls free is given to the next of its queue.
 //! It calls nobody.
 
@@ -62,9 +62,9 @@ impl Work {
     }
 
     /// The next call to this peer, if one may begin at `now`, a monotonic time.
-    pub(super) fn begin(self: &Arc<Self>, peer: Peer, now: Duration) -> Option<Place> {
-        let id = self.lock().lanes.get_mut(&peer)?.begin(now)?;
-        Some(Place { work: Arc::clone(self), peer, id, answered: None, at: now })
+    pub(super) fn begin(self: &Arc<Self>, peer: &Peer, now: Duration) -> Option<Place> {
+        let id = self.lock().lanes.get_mut(peer)?.begin(now)?;
+        Some(Place { work: Arc::clone(self), peer: peer.clone(), id, answered: None, at: now })
     }
 }
 
@@ -83,13 +83,13 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.work.lock();
         if self.answered == Some(false) {
-            state.backoff.unanswered(self.id, self.peer);
+            state.backoff.unanswered(self.id, &self.peer);
         }
         if let Some(lane) = state.lanes.get_mut(&self.peer) {
             lane.pace.end(self.answered, self.at);
         }
         state.taken.remove(&self.id);
-        state.release(self.peer, self.at);
+        state.release(&self.peer, self.at);
     }
 }
 
@@ -97,7 +97,8 @@ impl WorkState {
     /// Queues a transaction for this peer, unless it is queued or under way.
     pub(super) fn queue(&mut self, peer: Peer, id: TransactionId) {
         if self.taken.insert(id) {
-            self.lanes.entry(peer).or_insert_with(|| Lane::new(peer)).queue.push_back(id);
+            let lane = Lane::new(&peer);
+            self.lanes.entry(peer).or_insert(lane).queue.push_back(id);
         }
     }
 
@@ -108,9 +109,9 @@ impl WorkState {
 
     /// The peers for which something is queued, with what is released at `now`.
     pub(super) fn waiting(&mut self, now: Duration) -> Vec<Peer> {
-        let peers: Vec<Peer> = self.lanes.keys().copied().collect();
-        peers.iter().for_each(|peer| self.release(*peer, now));
-        self.lanes.iter().filter(|(_, lane)| !lane.queue.is_empty()).map(|(peer, _)| *peer).collect()
+        let peers: Vec<Peer> = self.lanes.keys().cloned().collect();
+        peers.iter().for_each(|peer| self.release(peer, now));
+        self.lanes.iter().filter(|(_, lane)| !lane.queue.is_empty()).map(|(peer, _)| peer.clone()).collect()
     }
 
     /// Whether anything is queued for any peer.
@@ -122,18 +123,18 @@ impl WorkState {
     pub(super) fn begin_round(&mut self) {
         self.lanes.retain(|_, lane| !(lane.queue.is_empty() && lane.pace.is_fresh()));
         for (peer, lane) in &mut self.lanes {
-            lane.left = calls_per_round_max(*peer);
+            lane.left = calls_per_round_max(peer);
         }
     }
 
     /// Where the peer answered again, what got no answer while it was down is queued.
-    fn release(&mut self, peer: Peer, now: Duration) {
-        if self.lanes.get_mut(&peer).is_some_and(|lane| lane.pace.releases(now)) {
+    fn release(&mut self, peer: &Peer, now: Duration) {
+        if self.lanes.get_mut(peer).is_some_and(|lane| lane.pace.releases(now)) {
             let (released, later) = self.backoff.release(peer, now);
             for id in released {
-                self.queue(peer, id);
+                self.queue(peer.clone(), id);
             }
-            if let (Some(from), Some(lane)) = (later, self.lanes.get_mut(&peer)) {
+            if let (Some(from), Some(lane)) = (later, self.lanes.get_mut(peer)) {
                 lane.pace.release_again(from);
             }
         }
@@ -151,9 +152,9 @@ impl WorkState {
 }
 
 impl Lane {
-    fn new(peer: Peer) -> Self {
+    fn new(peer: &Peer) -> Self {
         let most = match peer {
-            Peer::TradingServer => POSTINGS_AT_ONCE_MAX,
+            Peer::TradingServer(_) => POSTINGS_AT_ONCE_MAX,
             Peer::Creates(_) | Peer::Queries(_) => CALLS_AT_ONCE_MAX,
         };
         Self { queue: VecDeque::new(), pace: Pace::new(most), left: calls_per_round_max(peer) }
@@ -168,9 +169,9 @@ impl Lane {
     }
 }
 
-fn calls_per_round_max(peer: Peer) -> Option<usize> {
+fn calls_per_round_max(peer: &Peer) -> Option<usize> {
     match peer {
-        Peer::TradingServer | Peer::Creates(_) => None,
+        Peer::TradingServer(_) | Peer::Creates(_) => None,
         Peer::Queries(_) => Some(QUERIES_PER_ROUND_MAX),
     }
 }

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use cashier_core::duty::{Duty, ProviderDuty};
-use cashier_core::ids::ConfigId;
+use cashier_core::ids::{ConfigId, ServerName};
+use cashier_core::transaction::Transaction;
 
 /// Calls under way before anything is known of a peer, and while it does not answer.
 const PROBES_AT_ONCE_MAX: usize = 8;
@@ -19,22 +20,23 @@ const PROBES_IN_PAUSE_MAX: usize = 2;
 const UNANSWERED_TO_STOP: u32 = 6;
 
 /// Whom a duty needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Peer {
-    TradingServer,
+    /// Each of several has its own queue and pace: one that is down or slow holds up its own accounts alone.
+    TradingServer(ServerName),
     Creates(ConfigId),
     Queries(ConfigId),
 }
 
 impl Peer {
     /// None for what waits for a person.
-    pub(super) fn of(config: ConfigId, duty: Duty) -> Option<Self> {
+    pub(super) fn of(transaction: &Transaction, duty: Duty) -> Option<Self> {
         match duty {
-            Duty::Settle => Some(Self::TradingServer),
-            Duty::Provider(ProviderDuty::RepeatCreate) => Some(Self::Creates(config)),
+            Duty::Settle => Some(Self::TradingServer(transaction.server.clone())),
+            Duty::Provider(ProviderDuty::RepeatCreate) => Some(Self::Creates(transaction.config_id)),
             Duty::Provider(
                 ProviderDuty::Advance | ProviderDuty::Query | ProviderDuty::Refund | ProviderDuty::Expire,
-            ) => Some(Self::Queries(config)),
+            ) => Some(Self::Queries(transaction.config_id)),
             Duty::AwaitRetry => None,
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use cashier_core::deposit::DepositRequest;
-use cashier_core::ids::ConfigId;
+use cashier_core::ids::{ConfigId, Login, ServerName};
 use cashier_core::status::ProviderStatus;
 use cashier_core::transaction::{FirstAnswer, Transaction};
 
@@ -84,6 +84,33 @@ async fn s7_what_is_owed_at_a_start_is_posted_in_its_first_round() {
     env.power_on().await;
     env.run_for(1).await;
     assert_eq!((postings(&env), env.unfinished()), (1_000, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trading_server_that_hangs_holds_up_no_posting_of_another_one() {
+    let mut env = TestCashier::new().await;
+    let (slow, second) = (ServerName::read("slow").unwrap(), Login(2_000_012));
+    lock(&env.trading.servers).insert(second, slow.clone());
+    lock(&env.trading.hanging).insert(slow.clone());
+    let there = (0..300).map(|number| DepositRequest { login: second, ..deposit_request(&format!("slow-{number}")) });
+    let there = futures_util::future::join_all(there.map(|request| env.deposit_as(request))).await;
+    let there: Vec<_> = there.into_iter().map(|outcome| outcome.unwrap().transaction).collect();
+    let here = deposits(&env, 1, 300).await;
+    assert_eq!((&there[0].server, &here[0].server), (&slow, &ServerName::default()));
+    // What is owed to both is found by the first round of a start, that of the slow one first.
+    lock(&env.trading.next_posts).extend(std::iter::repeat_n(OnPost::NeverArrives, ENDLESS));
+    pay(&env, 1, &there).await;
+    pay(&env, 1, &here).await;
+    env.power_off().await;
+    lock(&env.trading.next_posts).clear();
+    env.power_on().await;
+    env.run_for(2).await;
+    let credited = |made: &[Transaction]| made.iter().filter(|made| env.trading.credited(made.id) == AMOUNT).count();
+    assert_eq!((credited(&here), credited(&there)), (300, 0));
+    env.run_for(60).await;
+    lock(&env.trading.hanging).clear();
+    env.run_for(10).await;
+    assert_eq!((postings(&env), env.unfinished()), (600, 0));
 }
 
 #[tokio::test(start_paused = true)]
