@@ -2,6 +2,7 @@
 //! Copies of modules are made in `plugins/loading/library.rs`, because they are executable.
 
 use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::ports::Fault;
@@ -65,6 +66,18 @@ pub(crate) fn without_links(database: &Path) -> Result<PathBuf, Fault> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let folder = folder.canonicalize();
     folder.map(|it| it.join(name)).map_err(|error| Fault::new(format!("cannot open {}: {error}", database.display())))
+}
+
+/// Replaces a file by a text, durably: after a crash it has the text before or this one.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Fault> {
+    let failed = |error: std::io::Error| Fault::new(format!("cannot write {}: {error}", path.display()));
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".draft");
+    let mut file = create(Path::new(&draft)).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&draft, path).map_err(failed)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
 /// Opens a file for reading, as it is; not a link, and not what another user may have placed.

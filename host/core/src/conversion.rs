@@ -41,8 +41,8 @@ pub enum RateError {
     NotPositive,
     /// Beyond [`RATE_MANTISSA_MAX`] or [`RATE_DECIMALS_MAX`], or a margin beyond [`MARGIN_DECIMALS_MAX`].
     TooManyDigits,
-    /// A margin of everything.
-    NotBelowHundred,
+    /// A margin of [`MARGIN_PERCENT_END`] or more.
+    MarginTooLarge,
 }
 
 impl fmt::Display for RateError {
@@ -51,7 +51,7 @@ impl fmt::Display for RateError {
             Self::NotADecimal => "is not a plain decimal number",
             Self::NotPositive => "must be greater than zero",
             Self::TooManyDigits => "has too many digits",
-            Self::NotBelowHundred => "must be less than 100",
+            Self::MarginTooLarge => "must be less than 10",
         })
     }
 }
@@ -151,7 +151,11 @@ impl fmt::Display for Rate {
     }
 }
 
-/// What the broker keeps of a rate, in percent: at least 0, less than 100.
+/// A margin is less than this: half of what an amount may differ by to be taken for the same money (`ALIKE_PERCENT`), so that one
+/// that is entered at the market's rate is recognized.
+const MARGIN_PERCENT_END: u64 = 10;
+
+/// What the broker keeps of a rate, in percent: at least 0, less than [`MARGIN_PERCENT_END`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Margin {
     /// Multiples of 10^-4 percent.
@@ -164,14 +168,14 @@ impl Margin {
     /// Parses a plain decimal.
     ///
     /// # Errors
-    /// It is none, has more than [`MARGIN_DECIMALS_MAX`] decimals, or is 100 or more.
+    /// It is none, has more than [`MARGIN_DECIMALS_MAX`] decimals, or is [`MARGIN_PERCENT_END`] or more.
     pub fn parse(text: &str) -> Result<Self, RateError> {
         let (mantissa, decimals) = parse_decimal(text, MARGIN_DECIMALS_MAX)?;
         let units = mantissa.saturating_mul(10_u64.pow(u32::from(MARGIN_DECIMALS_MAX - decimals)));
-        let all = 100 * 10_u64.pow(u32::from(MARGIN_DECIMALS_MAX));
+        let end = MARGIN_PERCENT_END * 10_u64.pow(u32::from(MARGIN_DECIMALS_MAX));
         match u32::try_from(units) {
-            Ok(narrow) if units < all => Ok(Self { units: narrow }),
-            Ok(_) | Err(_) => Err(RateError::NotBelowHundred),
+            Ok(narrow) if units < end => Ok(Self { units: narrow }),
+            Ok(_) | Err(_) => Err(RateError::MarginTooLarge),
         }
     }
 }

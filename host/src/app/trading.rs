@@ -14,6 +14,7 @@ use crate::ports::{Clock, Entropy, Fault, Loaded, Spawn, TradingServer};
 use crate::settings::{PlatformTable, TradingServerKind, TradingServerSettings, TradingSettings};
 use crate::trading::embedded::Embedded;
 use crate::trading::http::{HttpServerSettings, HttpTradingServer, InstanceFile, SigningSecrets};
+use crate::trading::kept_kind;
 use crate::trading::platform::{
     PlatformKeyForm, PlatformPhases, PlatformSearch, PlatformServer, PlatformSettings, PlatformTls,
 };
@@ -58,13 +59,21 @@ impl OpenTrading {
         beside: &ServerDependencies<'_>,
     ) -> Result<Self, Fault> {
         let named = |server: &TradingServerSettings| {
-            let opened = open(server, embedded, beside);
+            let admitted = |opened: Server| match &opened {
+                Server::Remote { protocol, .. } => {
+                    kept_kind::admit(beside.bases, &server.name, protocol).map(|()| opened)
+                }
+                Server::Embedded(_) => Ok(opened),
+            };
             let named = |opened| NamedServer {
                 name: server.name.clone(),
                 server: opened,
                 route: ServerRoute { groups: server.groups.clone(), brands: server.brands.clone() },
             };
-            opened.map(named).map_err(|fault| Fault::new(format!("trading server {}: {fault}", server.name)))
+            open(server, embedded, beside)
+                .and_then(admitted)
+                .map(named)
+                .map_err(|fault| Fault::new(format!("trading server {}: {fault}", server.name)))
         };
         let servers = settings.servers.iter().map(named).collect::<Result<Vec<_>, _>>()?;
         let servers = TradingServers::new(servers, settings.account_age, Arc::clone(&beside.clock));

@@ -6,6 +6,7 @@ use cashier_core::conversion::{Conversion, StatedRate};
 use cashier_core::deposit;
 use cashier_core::money::{Currency, Money};
 use cashier_core::refusal::{Refusal, RefusalCode};
+use futures_util::future;
 
 use super::Cashier;
 
@@ -59,16 +60,12 @@ pub(super) async fn converted_from(
     let mut others: Vec<Currency> = currencies.into_iter().filter(|own| *own != account.group.currency).collect();
     others.sort_unstable();
     others.dedup();
-    let mut converted = Vec::new();
-    for from in others.into_iter().take(LISTED_CURRENCIES_MAX) {
-        let now = cashier.clock.now();
-        match stated(cashier, from, account).await {
-            Ok(Some(stated)) if stated.is_current(now, cashier.rules.conversion.rate_age_seconds) => {
-                converted.push(from);
-            }
-            Ok(_) => {}
-            Err(_) => break,
-        }
-    }
-    converted
+    others.truncate(LISTED_CURRENCIES_MAX);
+    // All at once: the list waits for no more than one answer.
+    let stated = future::join_all(others.iter().map(|from| stated(cashier, *from, account))).await;
+    let (now, age_max) = (cashier.clock.now(), cashier.rules.conversion.rate_age_seconds);
+    let is_current = |stated: &Result<Option<StatedRate>, Refusal>| {
+        stated.as_ref().is_ok_and(|stated| stated.as_ref().is_some_and(|stated| stated.is_current(now, age_max)))
+    };
+    others.into_iter().zip(&stated).filter(|(_, stated)| is_current(stated)).map(|(from, _)| from).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cashier_core::account::AccountFacts;
 use cashier_core::eligibility::{self, ConfigCandidate, Eligible};
 use cashier_core::ids::Login;
 use cashier_core::money::Currency;
@@ -29,7 +30,7 @@ pub async fn list(cashier: &Cashier, session: &CustomerSession, login: Login) ->
     if !may_deposit {
         return Ok(Vec::new());
     }
-    let others = own_currencies(cashier);
+    let others = own_currencies(cashier, session, &account);
     let converted = conversion::converted_from(cashier, &account, others).await;
     let snapshot = cashier.snapshot();
     let candidates: Vec<ConfigCandidate<'_>> = snapshot.configs().map(|served| snapshot.candidate(served)).collect();
@@ -46,11 +47,15 @@ pub async fn list(cashier: &Cashier, session: &CustomerSession, login: Login) ->
     Ok(shown.collect())
 }
 
-/// The currencies that enabled configs are for.
-fn own_currencies(cashier: &Cashier) -> Vec<Currency> {
+/// The currencies that configs are for which would serve the account if each of them were converted.
+fn own_currencies(cashier: &Cashier, session: &CustomerSession, account: &AccountFacts) -> Vec<Currency> {
     let snapshot = cashier.snapshot();
-    let enabled = snapshot.configs().filter(|served| served.config.enabled);
-    enabled.filter_map(|served| snapshot.candidate(served).own_currency()).collect()
+    let candidates: Vec<ConfigCandidate<'_>> = snapshot.configs().map(|served| snapshot.candidate(served)).collect();
+    let eligibility = snapshot.eligibility_context(account, cashier.clock.now());
+    let overrides = snapshot.overrides_of(session.customer_id());
+    let all = eligibility::shown(&eligibility, &candidates, overrides, |_| true);
+    let served = all.iter().filter_map(|eligible| snapshot.config(eligible.config_id()));
+    served.filter_map(|served| snapshot.candidate(served).own_currency()).collect()
 }
 
 fn method(config: Arc<ProviderConfig>, eligible: Eligible, line: &CatalogLine, mode: Option<&str>) -> Method {

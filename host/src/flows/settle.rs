@@ -341,6 +341,8 @@ pub(super) async fn void_unanswered(cashier: &Cashier, id: TransactionId, operat
     let due = due(cashier, id).await.filter(|due| due.get().1.id == operation)?;
     match cashier.trading.void(posting(cashier, &due), ReasonCode::ConfirmedAbsent).await {
         Ok(Voiding::Settled(outcome)) => Some(Absence::Voided { operation, outcome }),
+        // It is about to be sent, or was taken back because it was not: what was said of the time before says nothing of it.
+        Ok(Voiding::Undecided { .. }) if due.get().1.status != OperationStatus::Unknown => None,
         Ok(Voiding::Undecided { closed_for }) => {
             let closed_seconds = closed_for.map(|closed| i64::try_from(closed.as_secs()).unwrap_or(i64::MAX));
             Some(Absence::NotShown { operation, closed_seconds })

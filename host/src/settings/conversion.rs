@@ -62,8 +62,8 @@ mod tests {
             ("[trading]\nrate_age_seconds = 0", "line 2: trading.rate_age_seconds = 0 is not from 1 to 2678400"),
             ("[trading]\n\nrate_age_seconds = 2678401", "line 3: trading.rate_age_seconds = 2678401 is not"),
             (
-                "[trading.margins]\nion4 = \"100\"",
-                "line 2: trading.margins has \"100\" for ion4, which must be less than 100",
+                "[trading.margins]\nion4 = \"10\"",
+                "line 2: trading.margins has \"10\" for ion4, which must be less than 10",
             ),
             ("[trading.margins]\nion4 = \"-1\"", "which is not a plain decimal number"),
             ("[trading.margins]\nion4 = \"0.00001\"", "which has too many digits"),

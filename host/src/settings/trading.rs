@@ -59,6 +59,17 @@ pub enum TradingServerKind {
     },
 }
 
+impl TradingServerKind {
+    /// Where it is; the embedded one is in this process.
+    fn address(&self) -> &str {
+        match self {
+            Self::Embedded => ServerName::EMBEDDED,
+            Self::Http { url, .. } => url,
+            Self::Platform { address, .. } => address,
+        }
+    }
+}
+
 impl TradingSettings {
     pub(super) fn checked(written: Option<TradingTable>, folder: &Path) -> Result<Self, Wrong> {
         let mut table = written.unwrap_or_default();
@@ -78,8 +89,10 @@ impl TradingSettings {
                 let what = format!("is of a server named {} like another one", server.name);
                 return Err(Wrong::new("server", what).under(&within));
             }
-            if server.groups.is_empty() && server.brands.is_empty() {
-                return Err(Wrong::new("groups", "or brands are needed: no account is at this server").under(&within));
+            if let Some(same) = servers.iter().find(|known| known.kind.address() == server.kind.address()) {
+                let what =
+                    format!("is where the server {} is too: give that one the groups and brands of both", same.name);
+                return Err(Wrong::new("server", what).under(&within));
             }
             for (key, own, others) in [
                 ("groups", &server.groups, servers.iter().flat_map(|known| &known.groups).collect::<Vec<_>>()),
@@ -305,8 +318,8 @@ groups = ["near"]
             ),
             ("[trading.servers.x]\ngroups = [\"g\"]", "line 1: trading.servers.x.server is needed"),
             (
-                "[trading.servers.x]\nserver = \"https://a.example\"\nsecret_file = \"s\"",
-                "line 1: trading.servers.x.groups or brands are needed",
+                "[trading]\nserver = \"https://a.example\"\nsecret_file = \"s\"\n[trading.servers.x]\nserver = \"https://a.example/\"\nsecret_file = \"s\"",
+                "line 5: trading.servers.x.server is where the server main is too",
             ),
             (
                 "[trading.servers.x]\nserver = \"https://a.example\"\nsecret_file = \"s\"\nbrands = [\"b\"]\n[trading.servers.y]\nserver = \"https://c.example\"\nsecret_file = \"s\"\nbrands = [\"b\"]",

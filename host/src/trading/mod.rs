@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod http;
 pub mod import;
 mod jobs;
+pub mod kept_kind;
 mod load;
 mod mistake;
 pub mod platform;

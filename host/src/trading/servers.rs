@@ -4,6 +4,7 @@
 
 mod account_cache;
 mod contested_logins;
+mod left_look_ups;
 mod link;
 pub mod port;
 mod routing;
@@ -21,6 +22,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use self::account_cache::AccountCache;
 use self::contested_logins::ContestedLogins;
+use self::left_look_ups::LeftLookUps;
 pub use self::link::Server;
 use self::link::ServerLink;
 pub use self::routing::{Routing, ServerRoute};
@@ -50,13 +52,14 @@ pub struct TradingServers {
     cache: Arc<AccountCache>,
     contested: ContestedLogins,
     clock: Arc<dyn Clock>,
+    left: LeftLookUps,
 }
 
 impl TradingServers {
     /// The first server has every account that is routed to no other one. `age_max`: how old facts of an account may be that a
     /// customer is served by; a posting reads them anew.
     pub fn new(servers: Vec<NamedServer>, age_max: Duration, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let routes = servers.iter().map(|server| (server.name.clone(), server.route.clone())).collect();
+        let routes = servers.iter().map(|server| server.route.clone()).collect();
         let link = |NamedServer { name, server, .. }| ServerLink::new(name, server, Arc::clone(&clock));
         Arc::new(Self {
             links: servers.into_iter().map(link).collect(),
@@ -64,12 +67,14 @@ impl TradingServers {
             cache: Arc::new(AccountCache::new(age_max)),
             contested: ContestedLogins::default(),
             clock,
+            left: LeftLookUps::default(),
         })
     }
 
     /// What runs beside it until the cashier stops: groups are read again, and what changed at a server is forgotten.
     pub fn background(self: &Arc<Self>) -> Vec<BoxFuture<'static, ()>> {
         let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
+        tasks.extend(self.left.ending());
         for place in 0..self.links.len() {
             let Some(Server::Remote { server, .. }) = self.links.get(place).map(|link| &link.server) else { continue };
             if let Some(mut changes) = server.changes() {
@@ -138,8 +143,14 @@ impl TradingServers {
         let epoch = self.cache.epoch();
         let mut found: Vec<AccountFacts> = Vec::new();
         let (mut fault, mut deadline) = (None, None::<BoxFuture<'static, ()>>);
-        let mut asking: FuturesUnordered<_> =
-            self.links.iter().map(|link| async move { (link, link.account(login).await) }).collect();
+        let mut asking: FuturesUnordered<_> = self
+            .routing
+            .with_accounts()
+            .map(|place| {
+                let links = Arc::clone(&self.links);
+                async move { (place, links[place].account(login).await) }
+            })
+            .collect();
         loop {
             let next = match &mut deadline {
                 None => asking.next().await,
@@ -150,8 +161,9 @@ impl TradingServers {
             };
             match next {
                 None => break,
-                Some((link, Ok(Some(facts)))) if self.routing.of(&facts) == Some(&link.name) => {
-                    found.push(AccountFacts { server: link.name.clone(), age_seconds: 0, ..facts });
+                Some((place, Ok(Some(facts)))) if self.routing.of(&facts) == Some(place) => {
+                    let server = self.links[place].name.clone();
+                    found.push(AccountFacts { server, age_seconds: 0, ..facts });
                     deadline.get_or_insert_with(|| self.clock.sleep(OTHERS_WAIT));
                 }
                 Some((_, Ok(_))) => {}
@@ -159,7 +171,9 @@ impl TradingServers {
             }
         }
         let all_answered = asking.is_empty() && fault.is_none();
-        drop(asking);
+        if !asking.is_empty() {
+            self.left.push(Box::pin(async move { while asking.next().await.is_some() {} }));
+        }
         let is_contested = match found.len() {
             0 | 1 if all_answered => self.contested.forget(login),
             0 | 1 => self.contested.contains(login),

@@ -5,8 +5,8 @@ use super::{Conversion, Rate};
 use crate::money::{Currency, Money};
 
 /// An amount in the account's currency that is so near to what an order in another one becomes may be the same money: more than any
-/// margin, and than a rate moves in days.
-const ALIKE_PERCENT: i128 = 10;
+/// margin (`MARGIN_PERCENT_END`) and what a rate moves in days, together.
+const ALIKE_PERCENT: i128 = 20;
 
 /// What was ordered, and what amounts of its currency become in the account's: everything that a provider or a person states is of
 /// the order, everything that is posted is of the account. This is the one place where one becomes the other.

@@ -58,14 +58,14 @@ fn a_text_that_is_no_rate_is_refused_with_the_reason() {
     for (text, error) in table {
         assert_eq!(Rate::parse(text), Err(error), "{text}");
     }
-    let margins = [("-1", NotADecimal), ("100", NotBelowHundred), ("1e1", NotADecimal), ("0.00001", TooManyDigits)];
+    let margins = [("-1", NotADecimal), ("10", MarginTooLarge), ("1e1", NotADecimal), ("0.00001", TooManyDigits)];
     for (text, error) in margins {
         assert_eq!(Margin::parse(text), Err(error), "{text}");
     }
     assert_eq!((Margin::parse("0"), Margin::parse("0.0")), (Ok(Margin::NONE), Ok(Margin::NONE)));
-    let words = [NotADecimal, NotPositive, TooManyDigits, NotBelowHundred].map(|error| error.to_string());
+    let words = [NotADecimal, NotPositive, TooManyDigits, MarginTooLarge].map(|error| error.to_string());
     let expected =
-        ["is not a plain decimal number", "must be greater than zero", "has too many digits", "must be less than 100"];
+        ["is not a plain decimal number", "must be greater than zero", "has too many digits", "must be less than 10"];
     assert_eq!(words, expected);
 }
 

@@ -1,8 +1,7 @@
 //! Which database of postings a trading server had, kept across restarts in a file of the bases: one that was begun anew, or a copy
 //! behind the same name, knows none of the keys. It judges what is stated and asks nobody.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -60,14 +59,7 @@ impl InstanceFile {
         if !is_instance(instance) {
             return Err(Fault::new("an instance has 1 to 64 of A-Z a-z 0-9 - _"));
         }
-        let failed = |error: std::io::Error| Fault::new(format!("cannot write {}: {error}", self.path.display()));
-        let mut draft = self.path.clone().into_os_string();
-        draft.push(".draft");
-        let mut file = private_files::create(Path::new(&draft)).map_err(failed)?;
-        file.write_all(format!("{instance}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-        std::fs::rename(&draft, &self.path).map_err(failed)?;
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+        private_files::replace(&self.path, &format!("{instance}\n"))
     }
 
     /// Judges the instance that the server states. The first one is recorded before anything is sent to it.

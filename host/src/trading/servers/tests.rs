@@ -28,6 +28,8 @@ struct FarServer {
     is_down: Mutex<bool>,
     /// It answers, and nothing that can be used.
     answers_badly: Mutex<bool>,
+    /// How long it takes to state an account.
+    delay: Mutex<Duration>,
     asked: AtomicUsize,
     posted: Mutex<Vec<Login>>,
     changes: broadcast::Sender<AccountChange>,
@@ -39,6 +41,7 @@ impl FarServer {
             accounts: Mutex::new(accounts.to_vec()),
             is_down: Mutex::new(false),
             answers_badly: Mutex::new(false),
+            delay: Mutex::default(),
             asked: AtomicUsize::new(0),
             posted: Mutex::default(),
             changes: broadcast::Sender::new(8),
@@ -92,7 +95,11 @@ impl RemoteServer for FarServer {
             server: ServerName::default(),
             age_seconds: 0,
         });
-        Box::pin(ready(self.answers().map(|()| facts)))
+        let (delay, answer) = (*self.delay.lock().unwrap(), self.answers().map(|()| facts));
+        Box::pin(async move {
+            tokio::time::sleep(delay).await;
+            answer
+        })
     }
 
     fn groups(&self) -> BoxFuture<'static, Result<Vec<Group>, Fault>> {
@@ -150,13 +157,20 @@ struct Servers {
 
 /// `main` has what is routed to no other; group `vip` and brand `beta` are routed to `other`.
 fn two(main: &[(u64, &'static str, &'static str)], other: &[(u64, &'static str, &'static str)]) -> Servers {
+    routed(main, other, ServerRoute { groups: vec!["vip".into()], brands: vec!["beta".into()] })
+}
+
+fn routed(
+    main: &[(u64, &'static str, &'static str)],
+    other: &[(u64, &'static str, &'static str)],
+    route: ServerRoute,
+) -> Servers {
     let (main, other, clock) = (FarServer::with(main), FarServer::with(other), Arc::new(TestClock::default()));
     let named = |name: &str, server: &Arc<FarServer>, route| NamedServer {
         name: ServerName::read(name).unwrap(),
         server: Server::Remote { protocol: "http", server: Arc::clone(server) as _ },
         route,
     };
-    let route = ServerRoute { groups: vec!["vip".into()], brands: vec!["beta".into()] };
     let servers = vec![named("main", &main, ServerRoute::default()), named("other", &other, route)];
     let port =
         TradingPorts(TradingServers::new(servers, Duration::from_secs(30), Arc::clone(&clock) as Arc<dyn Clock>));
@@ -253,6 +267,37 @@ async fn nothing_is_sent_while_the_breaker_is_open_and_it_closes_once_the_server
     assert_eq!(env.port.post(posting("other")).await, PostStep::Done(PostingOutcome::posted(1)));
     assert_eq!(env.server_of(3).await, Ok(Some(("other".to_owned(), 0))));
     assert_eq!((env.port.status()[1].is_cut_off, env.port.status()[1].problem.clone()), (false, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_is_cut_off_and_let_in_again_by_the_look_ups_of_another_ones_accounts() {
+    let logins: Vec<_> = (1..20).map(|login| (login, "std", "ion4")).collect();
+    let env = two(&logins, &[(100, "vip", "beta")]);
+    env.port.0.background().into_iter().for_each(|task| drop(tokio::spawn(task)));
+    let look_up = async |login| {
+        assert_eq!(env.server_of(login).await, Ok(Some(("main".to_owned(), 0))));
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        env.clock.advance(Duration::from_secs(6));
+    };
+    (*env.other.delay.lock().unwrap(), *env.other.is_down.lock().unwrap()) = (Duration::from_secs(5), true);
+    for login in 1..6 {
+        look_up(login).await;
+    }
+    assert!(env.port.status()[1].is_cut_off);
+    // It is well, and slower than the others are waited for.
+    (*env.other.delay.lock().unwrap(), *env.other.is_down.lock().unwrap()) = (Duration::from_millis(500), false);
+    for login in 6..8 {
+        look_up(login).await;
+    }
+    assert!(!env.port.status()[1].is_cut_off);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_nothing_is_routed_to_has_its_earlier_transactions_alone() {
+    let env = routed(&[(1, "std", "ion4")], &[(2, "std", "ion4")], ServerRoute::default());
+    assert_eq!((env.server_of(1).await, env.server_of(2).await), (Ok(Some(("main".to_owned(), 0))), Ok(None)));
+    assert_eq!(env.other.asked.load(Ordering::SeqCst), 0);
+    assert_eq!(env.port.post(posting("other")).await, PostStep::Done(PostingOutcome::posted(1)));
 }
 
 #[tokio::test(start_paused = true)]
