@@ -2,6 +2,9 @@
 //! row is read where both agree. It reports and changes nothing: what is posted there is keyed, and what the books lack is for a
 //! person.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -1,0 +1,232 @@
+//! What the comparison of a start asks of a server elsewhere: the same however many postings the books have. It compares no outcome
+//! of the comparison itself but that both agree.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use cashier_core::account::{AccountFacts, AccountMode, Customer, Group};
+use cashier_core::change::Change;
+use cashier_core::digest::RECENT_MAX;
+use cashier_core::eligibility::account_of;
+use cashier_core::ids::{ConfigId, CustomerId, Login, OperationId, Reference};
+use cashier_core::money::{Currency, Money};
+use cashier_core::reason::ReasonCode;
+use cashier_core::status::{OperationCmd, OperationReason};
+use cashier_core::time::UnixTime;
+use cashier_core::transaction::{Fresh, Transaction};
+use futures_util::future::{BoxFuture, FutureExt, ready};
+
+use super::*;
+use crate::ledger::{Admission, Watermark};
+use crate::ports::{Durable, PostStep, Recorder, UnrecordedOperation, Voiding};
+use crate::test_cashier::TestClock;
+
+const NOW: i64 = 1_779_270_000;
+/// Between two postings: some hundred a day, so that those of the last days are fewer than the fewest rows.
+const POSTED_EVERY: i64 = 600;
+/// Operations without a recorded outcome, every other one of them posted.
+const UNRECORDED: u64 = 6;
+
+const FEW: u64 = 1_000;
+const MANY: u64 = 100_000;
+
+#[tokio::test]
+async fn a_start_asks_a_server_that_counts_for_its_count_and_few_postings_however_many_there_are() {
+    for rows in [FEW, MANY] {
+        let (agreement, asked) = compared_with(rows, true).await;
+        assert_eq!(agreement, Agreement::Equal, "{rows} rows");
+        let found = NEWEST_FOUND + usize::try_from(UNRECORDED).unwrap();
+        assert_eq!(asked, Asked { calls: [("find", found), ("posted_count", 1)].into(), rows: 0 }, "{rows} rows");
+    }
+}
+
+#[tokio::test]
+async fn a_start_lists_of_a_server_that_does_not_count_the_postings_of_days_however_many_there_are() {
+    let newest = i64::try_from(RECENT_MAX + usize::try_from(UNRECORDED).unwrap()).unwrap();
+    let since = usize::try_from(newest + LISTED_BEFORE_SECONDS / POSTED_EVERY).unwrap();
+    for rows in [FEW, MANY] {
+        let (agreement, asked) = compared_with(rows, false).await;
+        assert_eq!(agreement, Agreement::Equal, "{rows} rows");
+        let calls: BTreeMap<&str, usize> = [("posted_count", 1), ("postings", 1)].into();
+        assert_eq!(asked.calls, calls, "{rows} rows");
+        assert!(asked.rows <= since && asked.rows >= RECENT_MAX, "{} of {rows} rows, {since} expected", asked.rows);
+    }
+}
+
+/// What a server was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Asked {
+    calls: BTreeMap<&'static str, usize>,
+    /// Postings that it listed.
+    rows: usize,
+}
+
+/// Compares books of so many postings with a server that has the same.
+async fn compared_with(rows: u64, counts: bool) -> (Agreement, Asked) {
+    let mut loaded = Loaded::default();
+    let mut server = FarPostings { counts, posted: BTreeSet::new(), by_time: Vec::new(), asked: Mutex::default() };
+    for id in 1..=rows {
+        let recorded = id + UNRECORDED <= rows;
+        let (transaction, operation) = deposit(id, rows, recorded);
+        let key = OperationKey::of(&transaction.reference, &operation);
+        loaded.posted.add(&transaction, &operation);
+        if recorded || id.is_multiple_of(2) {
+            let posting = found(&transaction, &operation);
+            server.posted.insert(key.clone());
+            server.by_time.push(posting);
+        }
+        if !recorded {
+            let (login, minor) = (operation.login, operation.amount.minor);
+            loaded.unrecorded.push(UnrecordedOperation { server: transaction.server.clone(), key, login, minor });
+        }
+        loaded.books.load(Change::Transaction(Box::new(transaction)));
+        loaded.books.load(Change::Operation(Box::new(operation)));
+    }
+    let known = BooksOf::of(&loaded, &main());
+    let admission = Admission::new(Admission::DEFAULT_LIMIT);
+    let ledger = Ledger::new(Arc::new(NoDisk), Arc::new(Watermark::new()), loaded.books, admission);
+    let clock = TestClock::default();
+    let comparison = BooksComparison { ledger: &ledger, clock: &clock, known: &known, server: &server };
+    let agreement = comparison.quickly().await.unwrap();
+    let asked = server.asked.lock().unwrap().clone();
+    (agreement, asked)
+}
+
+fn main() -> ServerName {
+    ServerName::read("main").unwrap()
+}
+
+/// The n-th deposit of so many, with its operation.
+fn deposit(id: u64, rows: u64, recorded: bool) -> (Transaction, BalanceOperation) {
+    let time = UnixTime(NOW - POSTED_EVERY * (rows - id).cast_signed());
+    let amount = Money::new(2_550, Currency::from_code("USD").unwrap());
+    let group = Group {
+        group: "demo".into(),
+        brand: "ion4".into(),
+        currency: amount.currency,
+        account_mode: AccountMode::Demo,
+        enabled: true,
+    };
+    let account = AccountFacts { server: main(), ..account_of("ion4", group) };
+    let fresh = Fresh { id: TransactionId(id), reference: Reference::from_random(u128::from(id)), now: time };
+    let blank = Transaction::blank(fresh, Login(100), amount, &account);
+    let transaction = Transaction { config_id: ConfigId(1), provider: "stub".into(), ..blank };
+    let operation = BalanceOperation {
+        id: OperationId(id),
+        transaction_id: transaction.id,
+        ordinal: 1,
+        login: transaction.login,
+        trade_order: if recorded { 9_000_000 + id } else { 0 },
+        request_order: 0,
+        cmd: OperationCmd::BalanceIn,
+        amount,
+        reason: OperationReason::Deposit,
+        status: if recorded { OperationStatus::Posted } else { OperationStatus::Planned },
+        failure_reason: Box::default(),
+        created_time: time,
+        updated_time: time,
+    };
+    (transaction, operation)
+}
+
+fn found(transaction: &Transaction, operation: &BalanceOperation) -> FoundPosting {
+    FoundPosting {
+        key: OperationKey::of(&transaction.reference, operation),
+        operation_id: operation.id,
+        transaction_id: transaction.id,
+        customer_id: transaction.customer_id,
+        login: operation.login,
+        cmd: operation.cmd,
+        reason: operation.reason,
+        amount: operation.amount,
+        created_time: operation.created_time,
+        outcome: PostingOutcome::posted(9_000_000 + operation.id.0),
+    }
+}
+
+/// A server of many postings, which counts what it is asked for.
+struct FarPostings {
+    /// Whether it states how many it has; else it lists what changed since a time.
+    counts: bool,
+    posted: BTreeSet<OperationKey>,
+    by_time: Vec<FoundPosting>,
+    asked: Mutex<Asked>,
+}
+
+impl FarPostings {
+    fn note(&self, call: &'static str, rows: usize) {
+        let mut asked = self.asked.lock().unwrap();
+        *asked.calls.entry(call).or_default() += 1;
+        asked.rows += rows;
+    }
+}
+
+impl RemoteServer for FarPostings {
+    fn account(&self, _: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
+        self.note("account", 0);
+        ready(Ok(None)).boxed()
+    }
+
+    fn groups(&self) -> BoxFuture<'static, Result<Vec<Group>, Fault>> {
+        self.note("groups", 0);
+        ready(Ok(Vec::new())).boxed()
+    }
+
+    fn customer(&self, _: CustomerId) -> BoxFuture<'static, Result<Option<Customer>, Fault>> {
+        self.note("customer", 0);
+        ready(Ok(None)).boxed()
+    }
+
+    fn post(&self, _: Durable<Posting>) -> BoxFuture<'static, PostStep> {
+        unreachable!("a comparison posts nothing")
+    }
+
+    fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+        self.note("find", 0);
+        ready(Ok(self.posted.contains(&posting.key()).then_some(PostingOutcome::posted(1)))).boxed()
+    }
+
+    fn void(&self, _: Durable<Posting>, _: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {
+        unreachable!("a comparison voids nothing")
+    }
+
+    fn keyed_by_operation(&self) -> bool {
+        true
+    }
+
+    fn postings(&self, after: Box<str>, limit: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>> {
+        let after = after.parse().unwrap_or_default();
+        let first = self.by_time.partition_point(|posting| posting.created_time.0 < after);
+        let postings: Vec<FoundPosting> = self.by_time.iter().skip(first).take(limit).cloned().collect();
+        self.note("postings", postings.len());
+        let is_last = first + postings.len() == self.by_time.len();
+        let last = postings.last().filter(|_| !is_last).map(|posting| posting.created_time.0 + 1);
+        ready(Ok(PostingsPage { postings, next: last.map_or_else(Box::default, |time| time.to_string().into()) }))
+            .boxed()
+    }
+
+    fn posted_count(&self) -> BoxFuture<'static, Result<Option<u64>, Fault>> {
+        self.note("posted_count", 0);
+        let count = u64::try_from(self.posted.len()).unwrap();
+        ready(Ok(self.counts.then_some(count))).boxed()
+    }
+
+    fn cursor_at(&self, time: UnixTime) -> Box<str> {
+        time.to_string().into()
+    }
+
+    fn health(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// Nothing is recorded here.
+struct NoDisk;
+
+impl Recorder for NoDisk {
+    fn submit(&self, _: Arc<cashier_core::change::Commit>) {}
+
+    fn reload(&self) -> BoxFuture<'static, Result<Loaded, Fault>> {
+        ready(Ok(Loaded::default())).boxed()
+    }
+}
