@@ -279,6 +279,10 @@ async fn objection(
     if !standing.may_post || operation::leads_away(operation, standing.owed_minor, posted) {
         return Ok(Some(ReasonCode::Withheld));
     }
+    // A server that holds a request compares the account itself before it approves.
+    if operation.request_order != 0 {
+        return Ok(None);
+    }
     let Some(facts) = cashier.trading.account_of(posting(cashier, due).get()).await? else {
         return Ok(Some(ReasonCode::AccountNotFound));
     };

@@ -41,7 +41,8 @@ impl Posting {
 pub enum PostStep {
     Done(PostingOutcome),
     /// The server holds a request for the posting, which moves nothing until it is approved. Its number is recorded durably as
-    /// the operation's `request_order`, then the posting is sent again with it.
+    /// the operation's `request_order`, then the posting is sent again with it: the server reads the account before it approves, so
+    /// that nobody else need.
     Prepared {
         request_order: u64,
     },

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::ready;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -78,6 +78,8 @@ pub(crate) struct TestTrading {
     /// Under which terms deposits are converted, read when the cashier opens; and the rates that are stated, by the currencies.
     pub(crate) conversion: Mutex<ConversionTerms>,
     pub(crate) rates: Mutex<BTreeMap<(Currency, Currency), StatedRate>>,
+    /// How often an account was looked up.
+    pub(crate) lookups: AtomicUsize,
     /// Whether rates, account lookups, or voids, fail.
     pub(crate) rates_fail: AtomicBool,
     pub(crate) lookups_fail: AtomicBool,
@@ -165,6 +167,7 @@ impl TradingPort {
 
 impl TradingServer for TradingPort {
     fn account(&self, login: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
+        self.0.lookups.fetch_add(1, Ordering::SeqCst);
         if self.0.lookups_fail.load(Ordering::SeqCst) {
             return Box::pin(ready(Err(Fault::new("account lookups fail"))));
         }

@@ -293,6 +293,17 @@ async fn the_request_that_is_recorded_first_is_the_only_one_that_is_approved_wha
     assert!(approved.len() > 1 && approved.iter().all(|request| *request == 500), "{approved:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_account_of_a_request_that_is_held_is_left_to_the_server_that_approves_it() {
+    let env = TestCashier::new().await;
+    env.trading.in_two_phases.store(true, Ordering::SeqCst);
+    let (id, reference) = pending(&env).await;
+    let before = env.trading.lookups.load(Ordering::SeqCst);
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    assert_eq!((env.status(id), lock(&env.trading.approved).len()), (3, 1));
+    assert_eq!(env.trading.lookups.load(Ordering::SeqCst) - before, 1, "before the request alone");
+}
+
 /// A history of one deposit: postings in flight, local refusals, retries, crashes; every second one is refunded in between.
 /// At no moment is more than one credit posted, or more taken back than was credited.
 async fn random_history(seed: u64) {
