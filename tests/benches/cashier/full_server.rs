@@ -12,6 +12,7 @@ use cashier_host::trading::import;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::syncs::SyncTrace;
 use crate::token::{ADMIN, SESSION_KEY, token};
 use crate::{BenchResult, http};
 
@@ -115,6 +116,7 @@ pub(crate) struct BenchServer {
     pub program: ChildProgram,
     pub customer: SocketAddr,
     pub manager: SocketAddr,
+    pub watch: SocketAddr,
     /// From the start of the program until it was ready.
     pub opened_in: Duration,
     /// Removed last.
@@ -129,9 +131,14 @@ impl BenchServer {
 
     /// The same on a folder whose `bases/cashier.db` may have rows in it.
     pub(crate) fn open_in(folder: TempDir, modules: &[&str], provider: Option<SocketAddr>) -> BenchResult<Self> {
-        let root = folder.path();
-        write_files(root, modules, provider)?;
-        let mut command = Command::new(programs()?.join("cashier"));
+        write_files(folder.path(), modules, provider)?;
+        Self::start(folder, None)
+    }
+
+    /// Starts it on a folder that has its files.
+    pub(crate) fn start(folder: TempDir, syncs: Option<&SyncTrace>) -> BenchResult<Self> {
+        let (root, program) = (folder.path(), programs()?.join("cashier"));
+        let mut command = syncs.map_or_else(|| Command::new(&program), |trace| trace.command(&program));
         command.arg("serve").arg("--settings").arg(root.join("cashier.toml"));
         command.stderr(std::fs::File::create(root.join("log"))?);
         let begun = Instant::now();
@@ -139,10 +146,10 @@ impl BenchServer {
         let addresses =
             (listener(&mut program, "customers"), listener(&mut program, "manager"), listener(&mut program, "health"));
         let opened_in = begun.elapsed();
-        let (Ok(customer), Ok(manager), Ok(_watch)) = addresses else {
+        let (Ok(customer), Ok(manager), Ok(watch)) = addresses else {
             return Err(std::fs::read_to_string(root.join("log"))?.into());
         };
-        Ok(Self { program, customer, manager, opened_in, folder })
+        Ok(Self { program, customer, manager, watch, opened_in, folder })
     }
 
     /// Stops it in order and keeps its folder.

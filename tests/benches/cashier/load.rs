@@ -34,7 +34,7 @@ pub(crate) fn throughput(
     let until = begun + length;
     let counted = Rc::new(Cell::new(0_u64));
     let count = Rc::clone(&counted);
-    each(address, connections, work, move || {
+    each(address, connections, work, move |_| {
         let now = Instant::now();
         if now >= begun && now < until {
             count.set(count.get() + 1);
@@ -46,22 +46,36 @@ pub(crate) fn throughput(
 
 /// Answers per second until no request is left.
 pub(crate) fn exhaust(address: SocketAddr, connections: usize, work: Rc<impl Workload>) -> BenchResult<f64> {
-    let counted = Rc::new(Cell::new(0_u64));
-    let count = Rc::clone(&counted);
-    let begun = Instant::now();
-    each(address, connections, work, move || {
-        count.set(count.get() + 1);
-        true
-    })?;
-    Ok(counted.get() as f64 / begun.elapsed().as_secs_f64())
+    Ok(timed(address, connections, work)?.rate)
 }
 
-/// Sends on every connection until `answered` returns false or no request is left.
+/// What a closed loop saw until no request was left.
+pub(crate) struct Timed {
+    /// Answers per second.
+    pub rate: f64,
+    /// From each request to its answer, in microseconds.
+    pub seen: Vec<f64>,
+}
+
+/// The same with the time of each answer.
+pub(crate) fn timed(address: SocketAddr, connections: usize, work: Rc<impl Workload>) -> BenchResult<Timed> {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let noted = Rc::clone(&seen);
+    let begun = Instant::now();
+    each(address, connections, work, move |took| {
+        noted.borrow_mut().push(took.as_micros() as f64);
+        true
+    })?;
+    let seen = seen.take();
+    Ok(Timed { rate: seen.len() as f64 / begun.elapsed().as_secs_f64(), seen })
+}
+
+/// Sends on every connection until `answered`, which gets the time of an answer, returns false or no request is left.
 fn each(
     address: SocketAddr,
     connections: usize,
     work: Rc<impl Workload>,
-    answered: impl Fn() -> bool + 'static,
+    answered: impl Fn(Duration) -> bool + 'static,
 ) -> BenchResult<()> {
     let answered = Rc::new(answered);
     on_one_thread(async move {
@@ -71,11 +85,13 @@ fn each(
             let mut connection = Connection::open(address).await?;
             senders.push(tokio::task::spawn_local(async move {
                 while let Some(request) = work.next() {
+                    let sent = Instant::now();
                     let reply = connection.send(&request).await?;
+                    let took = sent.elapsed();
                     if !work.is_expected(&reply) {
                         return Err(format!("unexpected answer: {}", reply.text()).into());
                     }
-                    if !answered() {
+                    if !answered(took) {
                         break;
                     }
                 }

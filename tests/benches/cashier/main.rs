@@ -8,13 +8,17 @@ mod counting;
 mod figures;
 mod full_server;
 mod http;
+mod http_peer;
 mod load;
+mod platform_peer;
 mod postgres;
 mod rows;
 mod stored;
 mod stub;
+mod syncs;
 mod table;
 mod token;
+mod trading_peer;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -54,6 +58,8 @@ fn main() -> ExitCode {
         ["serve-bare-methods", body] => bare::serve_methods(body),
         ["serve-bare-deposits", folder, body] => bare::serve_deposits(folder.as_ref(), body),
         ["serve-stub"] => stub::serve(),
+        ["serve-trading-http", stored] => http_peer::serve(stored),
+        ["serve-trading-tcp"] => platform_peer::serve(),
         ["measure-memory", rows] => figures::memory::measure_here(rows),
         ["measure-backoffice", rows] => figures::backoffice::measure_here(rows),
         ["measure-holds", scale] => figures::hold::measure_here(scale),

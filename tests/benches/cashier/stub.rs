@@ -42,7 +42,7 @@ async fn answer_all(mut stream: TcpStream) -> BenchResult<()> {
 }
 
 /// The length of the first request in the buffer, once all of it is there.
-fn whole(received: &[u8]) -> Option<usize> {
+pub(crate) fn whole(received: &[u8]) -> Option<usize> {
     let head = received.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(received.get(..head)?).ok()?.to_ascii_lowercase();
     let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());

@@ -21,9 +21,8 @@ impl FakeState {
                     "deposit_allowed",
                     "withdrawal_allowed",
                 ];
-                let rows = [5, 6].map(|id| json!(["DE", id, 0, 1, "ion4", 1, 1]));
-                let wanted = number(data, "customer_id")?;
-                let rows: Vec<&Value> = rows.iter().filter(|row| row[1] == wanted).collect();
+                let wanted = self.customers.get(&number(data, "customer_id")?);
+                let rows: Vec<Value> = wanted.iter().map(|id| json!(["DE", id, 0, 1, "ion4", 1, 1])).collect();
                 Ok(json!({"structure": structure, "count": rows.len(), "rows": rows}))
             }
             "MngCreateFinanceRequest" => self.create(data),

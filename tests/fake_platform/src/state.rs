@@ -1,6 +1,6 @@
 //! What the platform has and how it behaves, as values. What is done with them is `answers`', `orders`' and `manner`'s.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,6 +86,7 @@ pub type StatesAmount = fn(&FakeOrder) -> (Value, Value);
 /// What it has, how it behaves, and what it received. Tests change it as they like.
 pub struct FakeState {
     pub accounts: BTreeMap<u64, FakeAccount>,
+    pub customers: BTreeSet<u64>,
     /// Currency and `account_mode` of each group, and whether it is enabled.
     pub groups: BTreeMap<&'static str, (&'static str, i64, bool)>,
     pub orders: Vec<FakeOrder>,
@@ -135,6 +136,7 @@ impl Default for FakeState {
     fn default() -> Self {
         Self {
             accounts: BTreeMap::new(),
+            customers: [5, 6].into(),
             groups: BTreeMap::new(),
             orders: Vec::new(),
             script: VecDeque::new(),

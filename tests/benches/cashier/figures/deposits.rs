@@ -77,9 +77,15 @@ impl Deposits {
         self.most.set(self.made.get() + more as u64);
     }
 
-    /// The payment pages collected so far.
-    pub(crate) fn take_pages(&self) -> Vec<String> {
-        self.pages.as_ref().map(RefCell::take).unwrap_or_default()
+    /// The provider's session ids of the payment pages collected so far, which must be so many.
+    pub(crate) fn take_sessions(&self, count: usize) -> BenchResult<Vec<String>> {
+        let pages = self.pages.as_ref().map(RefCell::take).unwrap_or_default();
+        let sessions: Vec<String> = pages.iter().filter_map(|page| Some(page.rsplit_once('/')?.1.to_owned())).collect();
+        if sessions.len() == count {
+            Ok(sessions)
+        } else {
+            Err(format!("{} sessions of {count}", sessions.len()).into())
+        }
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) mod memory;
 mod methods;
 pub(crate) mod start;
 mod stubbed;
+mod trading;
+mod watermarks;
 mod webhooks;
 
 use crate::table::FigureRow;
@@ -21,11 +23,12 @@ use crate::{BenchResult, Effort};
 type Figure = fn(Effort) -> BenchResult<Vec<FigureRow>>;
 
 /// Every figure under the name that `--only` takes, in the order of the table.
-pub(crate) const FIGURES: [(&str, Figure); 14] = [
+pub(crate) const FIGURES: [(&str, Figure); 16] = [
     ("methods", methods::measure),
     ("deposits", deposits::measure),
     ("stubbed", stubbed::measure),
     ("webhooks", webhooks::measure),
+    ("trading", trading::measure),
     ("drain", drain::measure),
     ("latency", latency::measure),
     ("memory", memory::measure),
@@ -34,6 +37,7 @@ pub(crate) const FIGURES: [(&str, Figure); 14] = [
     ("lists", lists::measure),
     ("csv", csv::measure),
     ("start", start::measure),
+    ("watermarks", watermarks::measure),
     ("border", border::measure),
     ("idle", idle::measure),
 ];

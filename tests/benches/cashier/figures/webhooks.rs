@@ -59,22 +59,36 @@ pub(crate) fn measure(effort: Effort) -> BenchResult<Vec<FigureRow>> {
 pub(super) fn paid(server: &BenchServer, deposits: &Rc<Deposits>, count: usize) -> BenchResult<Vec<String>> {
     deposits.allow(count);
     load::exhaust(server.customer, CLIENTS, Rc::clone(deposits))?;
-    let pages = deposits.take_pages();
-    let sessions: Vec<String> = pages.iter().filter_map(|page| Some(page.rsplit_once('/')?.1.to_owned())).collect();
-    if sessions.len() == count { Ok(sessions) } else { Err(format!("{} sessions of {count}", sessions.len()).into()) }
+    deposits.take_sessions(count)
+}
+
+/// Which answer says that a deposit is credited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Credited {
+    /// The money is on the account; the cashier's own record of that follows, or is there where a round of the janitor posted
+    /// first.
+    Posted,
+    /// The cashier's own record says so.
+    Recorded,
 }
 
 /// Requests signed beforehand: the sender's work is not measured.
 pub(super) struct Webhooks {
     requests: Vec<Vec<u8>>,
     next: Cell<usize>,
+    credited: Credited,
 }
 
 impl Webhooks {
     pub(super) fn about(sessions: Vec<String>) -> BenchResult<Self> {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let requests: Option<Vec<_>> = sessions.iter().map(|session| request(session, unix)).collect();
-        Ok(Self { requests: requests.ok_or("a session without a reference")?, next: Cell::default() })
+        let requests = requests.ok_or("a session without a reference")?;
+        Ok(Self { requests, next: Cell::default(), credited: Credited::Posted })
+    }
+
+    pub(super) fn expecting(self, credited: Credited) -> Self {
+        Self { credited, ..self }
     }
 }
 
@@ -86,9 +100,8 @@ impl Workload for Webhooks {
     }
 
     fn is_expected(&self, reply: &RawReply<'_>) -> bool {
-        // The money is on the account; the cashier's own record of that follows, or is there where a round of the janitor
-        // posted first.
-        let is_credited = reply.has("\"status\":2") || reply.has("\"status\":3");
+        let is_posted = reply.has("\"status\":2") && self.credited == Credited::Posted;
+        let is_credited = is_posted || reply.has("\"status\":3");
         reply.status == 200 && is_credited && reply.has("\"duplicate\":false")
     }
 }
