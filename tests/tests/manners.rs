@@ -158,32 +158,6 @@ async fn n3_a_stop_withdraws_readiness_first_serves_on_and_a_second_signal_ends_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn n2_the_demo_ends_on_sighup_with_a_drain() {
-    let folder = tempfile::tempdir().unwrap();
-    // The demo needs its payment service and the modules beside it.
-    let _ = (artifacts::module("sandbox"), artifacts::module("stripe"));
-    let mut demo = Command::new(artifacts::cashier())
-        .args(["demo", "--folder"])
-        .arg(folder.path().join("demo"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
-    while let Some(line) = lines.next_line().await.unwrap() {
-        if line.contains("Stop with Ctrl-C") {
-            break;
-        }
-    }
-    let pid = demo.id().unwrap().to_string();
-    // It is caught soon after the line was printed.
-    eventually("the signal to be caught", async || is_in(&pid, "SigCgt", 1).then_some(())).await;
-    assert!(Command::new("kill").args(["-HUP", &pid]).status().await.unwrap().success());
-    assert_eq!(demo.wait().await.unwrap().code(), Some(0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn n3_a_stop_whose_queue_cannot_be_written_exits_with_one() {
     let mut server = Server::start("stop_delay_seconds = 0\n").await;
     let lock = WriteLock::take(server.folder.path());

@@ -2,6 +2,8 @@
 //! generated silently, and roster import, tokens and the module list work.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+#[path = "program/ended_demo.rs"]
+mod ended_demo;
 #[path = "program/trading_demo.rs"]
 mod trading_demo;
 
@@ -62,7 +64,8 @@ async fn the_demo_shows_a_deposit_its_exact_credit_and_the_work_of_backoffice_an
     let folder = tempfile::tempdir().unwrap();
     // The cashier asks a provider that said nothing for a minute.
     let longest = std::time::Duration::from_secs(300);
-    let output = run_within(longest, folder.path(), &["demo", "--exit", "--folder", "deployment"]).await;
+    let shown = run_within(longest, folder.path(), &["demo", "--exit", "--folder", "deployment"]);
+    let (output, ()) = tokio::join!(shown, ended_demo::n2_the_demo_ends_on_sighup_with_a_drain());
     assert_eq!((output.code, &*output.err), (Some(0), ""), "{}", output.out);
     let mut rest = &*output.out;
     for (at, (opening, _)) in DEMO_STEPS.iter().enumerate() {
