@@ -15,7 +15,7 @@ use crate::{BenchResult, print};
 /// What the cashier sends with every message.
 pub(crate) const TOKEN: &str = "bench-token";
 
-/// How the cashier is told to use it, in this many phases.
+/// The settings of a cashier that uses it, in this many phases.
 pub(crate) fn settings(phases: u8) -> String {
     format!(
         "[trading.platform]\nphases = {phases}\nexecuted_states = [{EXECUTED}]\ncustomers_command = \"ListCustomers\"\n\

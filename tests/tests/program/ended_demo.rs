@@ -1,4 +1,4 @@
-//! A demo that was not told to exit, after its walkthrough: it serves on until a signal, and ends in order.
+//! A demo without `--exit`, after its walkthrough: it serves on until a signal, and ends in order.
 
 use std::path::Path;
 use std::process::Stdio;

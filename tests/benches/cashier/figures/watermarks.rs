@@ -37,8 +37,7 @@ fn line(figure: &'static str, rows: u64, few: &Asked) -> BenchResult<FigureRow> 
 }
 
 fn in_words(asked: &Asked) -> String {
-    let rows = if asked.rows == 1 { "row" } else { "rows" };
-    format!("{} calls and {} {rows} in {:.1} ms", all_calls(asked), asked.rows, asked.checked_us as f64 / 1000.0)
+    format!("{} calls and {} rows in {:.1} ms", all_calls(asked), asked.rows, asked.checked_us as f64 / 1000.0)
 }
 
 /// Calls of the check; groups are read beside it.
