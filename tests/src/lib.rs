@@ -22,6 +22,7 @@ pub mod faulty_trading;
 pub mod http;
 pub mod manager;
 pub mod pending_deposit;
+pub mod platform_peer;
 pub mod plugin_host;
 pub mod published;
 pub mod python;

@@ -1,6 +1,6 @@
-//! The cashier is killed (SIGKILL) at random times under the load of 64 depositors with webhooks: every answered deposit exists
-//! with its id, nothing is credited twice, and every paid deposit is credited. A requested stop completes the flows in
-//! progress.
+//! The cashier is killed (SIGKILL) at random times under the load of 64 depositors with webhooks, refunds and withdrawals: every
+//! answered order exists with its id, nothing is posted twice, and every order is settled. A requested stop completes the flows
+//! in progress.
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use cashier_tests::cashier_process::CashierProcess;
 use cashier_tests::clock::DeploymentClock;
 use cashier_tests::customer::order;
-use cashier_tests::depositors::{self, AnsweredDeposit};
+use cashier_tests::depositors::{self, AnsweredOrder, KillPlan};
 use cashier_tests::http::Http;
 use cashier_tests::roster::{self, LOGIN};
 use cashier_tests::sandbox::{self, TestSandbox};
@@ -25,15 +25,17 @@ const KILLS: u64 = 20;
 const SEED: u64 = 0x5eed_cafe;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_kills_under_load_lose_no_deposit_and_double_no_credit() {
+async fn twenty_kills_under_load_lose_no_order_and_double_no_posting() {
     let folder = tempfile::tempdir().unwrap();
     let sandbox = Arc::new(TestSandbox::start_with(DeploymentClock::system_time(), 1, &sandbox::LONG_RETRIES).await);
     let mut process = CashierProcess::prepare(folder.path(), &[sandbox.url()], &roster::standard()).await;
-    let (answered, watch) = depositors::kill_under_load(&mut process, &sandbox, (KILLS, SEED), |_| {}).await;
-    let health = Http::new().get(&format!("http://{watch}/readyz?verbose"), &[]).await;
+    let plan = KillPlan::of_embedded(KILLS, SEED);
+    let ended = depositors::kill_under_load(&mut process, &sandbox, plan, async |_| {}).await;
+    ended.until_settled(&sandbox, |_| false).await;
+    let health = Http::new().get(&format!("http://{}/readyz?verbose", ended.watch), &[]).await;
     assert_eq!((health.text().as_str(), folder.path().join("var/quarantine.json").exists()), ("ready\n", false), "c1");
     process.kill().await;
-    credited_exactly_once(folder.path(), &answered);
+    posted_exactly_once(folder.path(), &ended.answered);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,22 +74,21 @@ async fn a_requested_stop_completes_flows_in_progress_and_exits_with_zero() {
     assert_eq!(stripe.requests().len(), 1);
 }
 
-/// Checks the trading server's database: one posting for each deposit, of its amount, and nothing else.
-fn credited_exactly_once(folder: &std::path::Path, answered: &[AnsweredDeposit]) {
+/// Checks the trading server's database: the postings of each order, of its amount, and nothing else.
+fn posted_exactly_once(folder: &std::path::Path, answered: &[AnsweredOrder]) {
     let trading = Connection::open(folder.join("bases/trading.db")).unwrap();
     let mut postings = trading
         .prepare("SELECT transaction_id, count(*), sum(amount_minor) FROM posting WHERE refusal = '' GROUP BY 1")
         .unwrap();
-    let posted: BTreeMap<u64, (i64, i64)> = postings
-        .query_map([], |row| Ok((row.get::<_, i64>(0)? as u64, (row.get(1)?, row.get(2)?))))
+    let posted: BTreeMap<u64, (u64, i64)> = postings
+        .query_map([], |row| Ok((row.get::<_, i64>(0)? as u64, (row.get::<_, i64>(1)? as u64, row.get(2)?))))
         .unwrap()
         .map(Result::unwrap)
         .collect();
-    let expected: BTreeMap<u64, (i64, i64)> = answered.iter().map(|one| (one.id, (1, one.amount_minor))).collect();
-    assert_eq!(expected.len(), answered.len(), "two deposits share an id");
-    assert_eq!(posted, expected, "one posting for each deposit, of its amount");
+    let expected = depositors::postings(answered);
+    assert_eq!(posted, expected, "the postings of each order, of its amount");
     let balance: i64 = trading
         .query_row("SELECT balance_minor FROM account WHERE login = ?1", [LOGIN as i64], |row| row.get(0))
         .unwrap();
-    assert_eq!(balance, answered.iter().map(|one| one.amount_minor).sum::<i64>());
+    assert_eq!(balance, expected.values().map(|(_, minor)| minor).sum::<i64>());
 }
