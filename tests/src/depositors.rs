@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const REFUND_TURNS: usize = 4;
 const WITHDRAWAL_TURNS: usize = 3;
 
 /// How often a refund of a deposit that is not credited yet is tried.
-const REFUND_TRIES: usize = 10;
+const REFUND_TRIES: usize = 50;
 const REFUND_PAUSE: Duration = Duration::from_millis(100);
 
 /// Between two tries of a withdrawal that the balance does not cover yet: deposits are credited meanwhile.
@@ -88,7 +88,8 @@ struct Load {
     sandbox: Arc<TestSandbox>,
     register: Register,
     over: AtomicBool,
-    pause: Duration,
+    /// How many orders there may be before the next kill.
+    orders_until: AtomicUsize,
 }
 
 /// What the load left.
@@ -105,10 +106,10 @@ pub struct KillPlan<'p> {
     pub seed: u64,
     /// How many deposit at once.
     pub depositors: usize,
-    /// How long each waits before its next order: a trading server that is slow must not fall behind.
-    pub pause: Duration,
     /// Orders that are answered before the next kill, at least.
     pub orders_between: usize,
+    /// Orders after which nobody makes another before the next kill: a trading server that is slow must not fall behind.
+    pub orders_max: usize,
     /// How long the cashier runs between two kills, in milliseconds, at least.
     pub uptime_ms: std::ops::Range<u64>,
     /// How many postings the trading server has made, where it is elsewhere: a kill comes while there are some.
@@ -122,8 +123,8 @@ impl KillPlan<'_> {
             kills,
             seed,
             depositors: 64,
-            pause: Duration::ZERO,
             orders_between: 10,
+            orders_max: usize::MAX,
             uptime_ms: 60..460,
             posted: &|| usize::MAX,
         }
@@ -148,13 +149,14 @@ pub async fn kill_under_load(
         sandbox: Arc::clone(sandbox),
         register: Register::default(),
         over: AtomicBool::new(false),
-        pause: plan.pause,
+        orders_until: AtomicUsize::new(plan.orders_max),
     });
     let depositors: Vec<_> =
         (0..plan.depositors).map(|number| tokio::spawn(make_orders(number, Arc::clone(&load)))).collect();
     let mut random = plan.seed;
     for round in 0..plan.kills {
         let (before, posted) = (load.register.lock().unwrap().len(), (plan.posted)());
+        load.orders_until.store(before.saturating_add(plan.orders_max), Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(draw(&mut random, plan.uptime_ms.clone()))).await;
         eventually("orders and postings between two kills", async || {
             let is_posted = (plan.posted)() >= posted.saturating_add(POSTINGS_BETWEEN_KILLS);
@@ -237,11 +239,19 @@ async fn make_orders(number: usize, load: Arc<Load>) {
         if turn % WITHDRAWAL_TURNS == 1 {
             load.withdraw(&format!("w{number}-{turn}"), cents / 4).await;
         }
-        tokio::time::sleep(load.pause).await;
+        while load.has_enough() {
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
     }
 }
 
 impl Load {
+    /// Whether nobody orders more before the next kill.
+    fn has_enough(&self) -> bool {
+        let is_over = self.over.load(Ordering::SeqCst);
+        !is_over && self.register.lock().unwrap().len() >= self.orders_until.load(Ordering::SeqCst)
+    }
+
     fn add(&self, one: AnsweredOrder) -> usize {
         let mut register = self.register.lock().unwrap();
         register.push(one);

@@ -23,16 +23,19 @@ pub struct PlatformPeer {
 }
 
 impl PlatformPeer {
-    /// Its time is that of a deployment.
-    pub async fn start(clock: DeploymentClock) -> Self {
+    pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let token = folder.path().join("token");
         std::fs::write(&token, TOKEN).expect("a folder of its own");
         std::fs::set_permissions(&token, Permissions::from_mode(0o600)).expect("its own file");
         let fake = FakePlatform::new();
         give_accounts(&mut fake.state());
-        fake.state().time = Some(Arc::new(move || clock.unix().unsigned_abs()));
         Self { listener: PlatformListener::start(fake).await, folder }
+    }
+
+    /// Its time is that of a deployment from now on.
+    pub fn follow(&self, clock: DeploymentClock) {
+        self.fake().state().time = Some(Arc::new(move || clock.unix().unsigned_abs()));
     }
 
     pub fn fake(&self) -> &Arc<FakePlatform> {

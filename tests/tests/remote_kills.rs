@@ -149,7 +149,8 @@ async fn kills_of_the_cashier_and_of_the_platform_in_one_phase_double_nothing_an
 }
 
 async fn with_platform(phases: u8) -> (Broker, PlatformPeer) {
-    let peer = PlatformPeer::start(DeploymentClock::system_time()).await;
+    let peer = PlatformPeer::start().await;
+    peer.follow(DeploymentClock::system_time());
     (Broker::with(&peer.settings(phases)).await, peer)
 }
 
@@ -170,8 +171,8 @@ async fn killed(broker: &mut Broker, peer: &mut PlatformPeer) -> LoadEnded {
         seed: SEED,
         // Each posting waits for its execution, and reads the orders of its login.
         depositors: 8,
-        pause: Duration::from_millis(500),
         orders_between: 3,
+        orders_max: 12,
         uptime_ms: 100..900,
         posted: &|| fake.in_state(EXECUTED),
     };
