@@ -1,6 +1,7 @@
 //! The cashier is killed (SIGKILL) at random times under load while its balances are at a trading server elsewhere, which is killed
 //! too, or drops its connections: no acknowledged order is lost, none is posted twice, none is forgotten, and the books agree with
 //! the server.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::sync::Arc;
 use std::time::Duration;
