@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,7 +18,8 @@ pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub const LOGIN: u64 = 2_000_009;
 pub const OPENING_MINOR: i64 = 10_025;
 
-const ROSTER: &str = r#"{
+/// What it is started with.
+pub const ROSTER: &str = r#"{
   "groups": [{"group": "demo-usd", "brand": "ion4", "currency": "USD", "account_mode": 0, "enable": 1}],
   "customers": [{"customer_id": 5, "country": "DE", "brand": "ion4", "status": 0, "deposit_allowed": 1, "withdrawal_allowed": 1}],
   "accounts": [{"login": 2000009, "customer_id": 5, "group": "demo-usd", "enable": 1, "balance": 100.25}],
@@ -82,11 +83,10 @@ impl ReferenceServer {
         }
     }
 
-    /// Its database still lists what was posted, and knows the keys no more.
-    pub fn forget_keys(&self) {
+    /// Its database forgets by this statement what it recorded; its instance and the balances stay.
+    pub fn forget_keys(&self, statement: &str) {
         let database = Connection::open(self.folder.path().join("trading.sqlite")).expect("its database");
-        let forgotten = database.execute("UPDATE postings SET key = 'forgotten ' || number", []);
-        forgotten.expect("its table");
+        database.execute(statement, []).expect("its table");
     }
 
     /// What its database has as posted: how many postings each transaction has, and what they come to.
@@ -116,6 +116,19 @@ impl ReferenceServer {
         let (child, port) = run(&self.script, self.folder.path(), self.port).expect("it ran before");
         (self.child, self.port) = (child, port);
     }
+
+    /// Starts it again with another roster; what it said where it did not start.
+    pub fn restart_with(&mut self, roster: &str) -> String {
+        self.kill();
+        std::fs::write(self.folder.path().join("roster.json"), roster).expect("a folder of its own");
+        self.child = spawned(&self.script, self.folder.path(), self.port, Stdio::piped()).expect("it ran before");
+        if port_of(&mut self.child).is_some() {
+            return String::new();
+        }
+        let mut said = String::new();
+        self.child.stderr.take().expect("it is piped").read_to_string(&mut said).expect("a text");
+        said
+    }
 }
 
 /// Cents of an amount in dollars.
@@ -131,14 +144,23 @@ impl Drop for ReferenceServer {
 }
 
 fn run(script: &Path, folder: &Path, port: u16) -> Result<(Child, u16), String> {
+    let mut child = spawned(script, folder, port, Stdio::null())?;
+    let port = port_of(&mut child).unwrap_or_else(|| panic!("the reference server did not start"));
+    Ok((child, port))
+}
+
+fn spawned(script: &Path, folder: &Path, port: u16, errors: Stdio) -> Result<Child, String> {
     let mut command = Command::new("python3");
     command.arg(script).args(["--listen", &format!("127.0.0.1:{port}")]);
     command.args(["--roster", "roster.json", "--database", "trading.sqlite", "--secret-file", "secret"]);
-    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().map_err(|_| "no python3".to_owned())?;
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+    command.spawn().map_err(|_| "no python3".to_owned())
+}
+
+/// The port that it listens on; none where it ended.
+fn port_of(child: &mut Child) -> Option<u16> {
     let mut line = String::new();
     let output = child.stdout.take().expect("it is piped");
     BufReader::new(output).read_line(&mut line).expect("a line");
-    let port = line.trim().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    Ok((child, port.unwrap_or_else(|| panic!("the reference server did not start: {line}"))))
+    line.trim().rsplit_once(':').and_then(|(_, port)| port.parse().ok())
 }

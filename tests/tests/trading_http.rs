@@ -2,10 +2,14 @@
 //! that breaks exchanges. Whatever breaks, a key is posted once, found afterwards, and dead once it is voided.
 #![expect(clippy::expect_used, clippy::panic, reason = "a failed setup fails its test")]
 
+#[path = "trading_http/broken_servers.rs"]
+mod broken_servers;
 #[path = "trading_http/conformance.rs"]
 mod conformance;
 #[path = "trading_http/crashes.rs"]
 mod crashes;
+#[path = "trading_http/rosters.rs"]
+mod rosters;
 
 use std::sync::Arc;
 

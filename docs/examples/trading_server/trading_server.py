@@ -16,7 +16,8 @@ MINOR_MAX = 10**15         # the largest balance, in minor units: beyond it the 
 DECIMALS = {**dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(), 0),
             **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
             "ADA": 6, "BCH": 8, "BNB": 8, "BTC": 8, "DAI": 8, "DASH": 8, "DOGE": 8, "DOT": 8, "ETH": 8, "LTC": 8, "SOL": 8, "TON": 8, "TRX": 6, "USDC": 6, "USDT": 6, "XMR": 8, "XRP": 6}  # of a currency; others have 2
-PURPOSES = ("deposit", "withdrawal", "reversal")
+COMPARED = ("transaction_id", "login", "customer_id", "currency", "cmd", "purpose")  # and the amount, by value
+CALLS = ("identity", "health", "customer", "account", "groups", "post", "find", "void", "postings", "rate")
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS server (instance TEXT NOT NULL);
@@ -41,7 +42,7 @@ def signature(secret, message_id, timestamp, body):
     return "v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
 
 
-def verify(secrets, headers, body):
+def verify(secrets, headers, body, restored_at):
     """Answers the request's id. Any secret may have signed, so that secrets can be replaced one side after the other."""
     message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", message_id) or not re.fullmatch(r"[0-9]{1,12}", timestamp):
@@ -52,38 +53,45 @@ def verify(secrets, headers, body):
         raise CallError(401, "bad_signature", "no signature is by a secret of ours")
     if abs(time.time() - int(timestamp)) > CLOCK_TOLERANCE:
         raise CallError(401, "old_timestamp", f"the timestamp is {timestamp}, the time here is {int(time.time())}")
+    if int(timestamp) < restored_at + CLOCK_TOLERANCE:  # it may be of before, and its key may be lost
+        raise CallError(401, "old_timestamp", f"the timestamp is {timestamp}, and a backup was put back at {restored_at}")
     return message_id
+
+
+def require(holds, message):
+    if not holds:
+        raise CallError(400, "malformed", message)
 
 
 def member(of, name, kind):
     value = of.get(name)
-    if type(value) is not kind:
-        raise CallError(400, "malformed", f"{name} must be {kind.__name__}")
+    require(type(value) is kind, f"{name} must be {kind.__name__}")
     return value
 
 
+def an_id(of, name):
+    require(1 <= member(of, name, int) <= ID_MAX, f"{name} must be from 1 to 2^53 - 1")
+    return of[name]
+
+
 def decimal(text):
-    if not re.fullmatch(r"-?[0-9]{1,16}(\.[0-9]{1,8})?", text):
-        raise CallError(400, "malformed", "an amount must be a plain decimal in a string")
+    require(re.fullmatch(r"-?[0-9]{1,16}(\.[0-9]{1,8})?", text), "an amount must be a plain decimal in a string")
     return Decimal(text)
 
 
 def checked(posting):
     """What is not of its form is an error of the call, before anything is recorded."""
     for name in ("transaction_id", "operation_id", "login", "customer_id"):
-        if not 1 <= member(posting, name, int) <= ID_MAX:
-            raise CallError(400, "malformed", f"{name} must be from 1 to 2^53 - 1")
-    if not re.fullmatch(r"[0-9A-Za-z]{1,20}(:[0-9]{1,10})?", member(posting, "key", str)):
-        raise CallError(400, "malformed", "key must be the key of an operation")
-    amount = decimal(member(posting, "amount", str))
-    if amount.normalize().as_tuple().exponent < -DECIMALS.get(member(posting, "currency", str), 2):
-        raise CallError(400, "malformed", "amount has more decimals than its currency")
-    if member(posting, "purpose", str) not in PURPOSES:
-        raise CallError(400, "malformed", "purpose must be deposit, withdrawal or reversal")
-    if member(posting, "cmd", int) not in (6, 8):
-        raise CallError(400, "malformed", "cmd must be 6 or 8")
-    if "only_on" in posting and (type(posting["only_on"]) is not int or posting["only_on"] not in (0, 1)):
-        raise CallError(400, "malformed", "only_on must be 0 or 1, or be left out")
+        an_id(posting, name)
+    for name in ("key", "currency", "amount", "purpose"):
+        member(posting, name, str)
+    require(re.fullmatch(r"[0-9A-Za-z]{1,20}(:[0-9]{1,10})?", posting["key"]), "key must be the key of an operation")
+    decimals = -decimal(posting["amount"]).normalize().as_tuple().exponent
+    require(decimals <= DECIMALS.get(posting["currency"], 2), "amount has more decimals than its currency")
+    require(posting["purpose"] in ("deposit", "withdrawal", "reversal"), "purpose must be deposit, withdrawal or reversal")
+    require(member(posting, "cmd", int) in (6, 8), "cmd must be 6 or 8")
+    if "only_on" in posting:
+        require(member(posting, "only_on", int) in (0, 1), "only_on must be 0 or 1, or be left out")
     return posting
 
 
@@ -105,17 +113,26 @@ class TradingServer:
             if new_instance:  # a copy, or a backup that was put back: a cashier that knew the former one posts nothing here
                 self.db.execute("UPDATE server SET instance = ?", (uuid.uuid4().hex,))
             self.instance = self.db.execute("SELECT instance FROM server").fetchone()[0]
-            for row in roster.get("groups", []):
-                before = self.row("groups", "name", row["group"])
-                if before and before["currency"] != row["currency"]:  # balances of accounts are in it
-                    raise SystemExit(f"the currency of group {row['group']} is {before['currency']} and cannot change")
-                self.db.execute("INSERT OR REPLACE INTO groups VALUES (?, ?)", (row["group"], json.dumps(row)))
-            for row in roster.get("customers", []):
-                self.db.execute("INSERT OR REPLACE INTO customers VALUES (?, ?)", (row["customer_id"], json.dumps(row)))
-            for row in roster.get("accounts", []):
-                balance = plain(Decimal(str(row.pop("balance", "0"))))  # counts only when the account is created
-                self.db.execute("INSERT INTO accounts VALUES (?, ?, ?) ON CONFLICT (login) DO UPDATE SET row = excluded.row",
-                                (row["login"], json.dumps(row), balance))
+            self.load(roster)
+
+    def load(self, roster):
+        """Adds and updates rows. What an account's balance is in never changes: neither its group's currency, nor to another's."""
+        for row in roster.get("groups", []):
+            self.keep_currency(f"group {row['group']}", self.row("groups", "name", row["group"]), row)
+            self.db.execute("INSERT OR REPLACE INTO groups VALUES (?, ?)", (row["group"], json.dumps(row)))
+        for row in roster.get("customers", []):
+            self.db.execute("INSERT OR REPLACE INTO customers VALUES (?, ?)", (row["customer_id"], json.dumps(row)))
+        for row in roster.get("accounts", []):
+            before = self.row("accounts", "login", row["login"])
+            groups = [self.row("groups", "name", one["group"]) for one in (before, row) if one]
+            self.keep_currency(f"account {row['login']}", groups[0], groups[-1])
+            balance = plain(Decimal(str(row.pop("balance", "0"))))  # counts only when the account is created
+            self.db.execute("INSERT INTO accounts VALUES (?, ?, ?) ON CONFLICT (login) DO UPDATE SET row = excluded.row",
+                            (row["login"], json.dumps(row), balance))
+
+    def keep_currency(self, of, before, now):
+        if before and now and before["currency"] != now["currency"]:
+            raise SystemExit(f"the currency of {of} is {before['currency']} and cannot become {now['currency']}")
 
     @contextlib.contextmanager
     def transaction(self):
@@ -130,17 +147,14 @@ class TradingServer:
                 raise
 
     def answer(self, request):
-        calls = {"identity": self.identity, "health": self.health, "customer": self.customer, "account": self.account,
-                 "groups": self.groups, "post": self.post, "find": self.find, "void": self.void,
-                 "postings": self.postings, "rate": self.rate}
-        call = calls.get(member(request, "call", str))
-        if call is None:
+        call = member(request, "call", str)
+        if call not in CALLS:
             raise CallError(400, "unknown_call", "there is no such call")
-        if request["call"] != "identity" and member(request, "instance", str) != self.instance:
+        if call != "identity" and member(request, "instance", str) != self.instance:
             raise CallError(421, "wrong_instance", f"this is the instance {self.instance}")
         with self.transaction(), localcontext() as context:
             context.prec = 60  # every sum of amounts is exact
-            return call(request)
+            return getattr(self, call)(request)
 
     def identity(self, _):
         return {"result": "identity", "name": "reference server", "instance": self.instance, "protocol": 1,
@@ -154,7 +168,7 @@ class TradingServer:
         return json.loads(found[0]) if found else None
 
     def customer(self, request):
-        customer = self.row("customers", "id", member(request, "customer_id", int))
+        customer = self.row("customers", "id", an_id(request, "customer_id"))
         return {"result": "customer", "customer": customer} if customer else {"result": "none"}
 
     def facts(self, login):
@@ -165,7 +179,7 @@ class TradingServer:
         return (account, customer, group) if account and customer and group else None
 
     def account(self, request):
-        facts = self.facts(member(request, "login", int))
+        facts = self.facts(an_id(request, "login"))
         if facts is None:
             return {"result": "none"}
         return {"result": "account", "account": facts[0], "customer": facts[1], "group": facts[2]}
@@ -175,15 +189,13 @@ class TradingServer:
 
     def known(self, posting):
         """What is recorded under the posting's key, and the values that are compared."""
-        amount = decimal(member(posting, "amount", str))
-        named = {"transaction_id": int, "login": int, "customer_id": int, "currency": str, "cmd": int, "purpose": str}
-        compared = json.dumps([member(posting, name, kind) for name, kind in named.items()] + [plain(amount.normalize())])
-        key = member(posting, "key", str)
-        found = self.db.execute("SELECT number, compared, result, reason FROM postings WHERE key = ?", (key,)).fetchone()
+        compared = json.dumps([posting[name] for name in COMPARED] + [plain(Decimal(posting["amount"]).normalize())])
+        found = self.db.execute("SELECT number, compared, result, reason FROM postings WHERE key = ?",
+                                (posting["key"],)).fetchone()
         if found is None:
             return None, compared
         number, before, result, reason = found
-        return outcome(key, number, "conflict" if before != compared else result, reason), compared
+        return outcome(posting["key"], number, "conflict" if before != compared else result, reason), compared
 
     def record(self, posting, compared, result, reason):
         number = self.db.execute("INSERT INTO postings (key, compared, posting, result, reason) VALUES (?, ?, ?, ?, ?)",
@@ -214,8 +226,7 @@ class TradingServer:
 
     def postings(self, request):
         after = member(request, "after", str) or "0"
-        if not re.fullmatch(r"[0-9]{1,15}", after):
-            raise CallError(400, "malformed", "after must be empty or a next of ours")
+        require(re.fullmatch(r"[0-9]{1,15}", after), "after must be empty or a next of ours")
         limit = min(max(member(request, "limit", int), 1), PAGE_MAX)
         rows = self.db.execute("SELECT number, posting, result, reason FROM postings WHERE number > ? ORDER BY number LIMIT ?",
                                (after, limit + 1)).fetchall()
@@ -280,13 +291,12 @@ class Handler(BaseHTTPRequestHandler):
                 self.rfile.read(min(max(length, 0), 16 * BODY_BYTES_MAX))  # a client that is still sending sees the answer
                 raise CallError(413, "too_large", f"a body needs a content-length of at most {BODY_BYTES_MAX} bytes")
             body = self.rfile.read(length)
-            message_id = verify(self.server.secrets, self.headers, body)
+            message_id = verify(self.server.secrets, self.headers, body, self.server.restored_at)
             try:
                 request = json.loads(body)
             except ValueError as error:
                 raise CallError(400, "malformed", f"the body is not JSON: {error}") from error
-            if type(request) is not dict:
-                raise CallError(400, "malformed", "the body must be an object")
+            require(type(request) is dict, "the body must be an object")
             self.reply(200, self.server.trading.answer(request), f"{message_id}.answer")
         except CallError as error:
             self.reply(error.status, {"error": error.code, "message": str(error)})
@@ -309,9 +319,6 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, form, *values):
-        sys.stderr.write(f"{self.log_date_time_string()} {form % values}\n")
-
 
 def main():
     parser = argparse.ArgumentParser(description="A trading server for the cashier, to copy from.")
@@ -320,6 +327,8 @@ def main():
     parser.add_argument("--database", required=True, help="SQLite file; made where there is none")
     parser.add_argument("--secret-file", required=True, help="one whsec_… a line; several while they are replaced")
     parser.add_argument("--new-instance", action="store_true", help="for a copy, or after a backup was put back")
+    parser.add_argument("--restored-at", type=int, default=0, metavar="SECONDS",
+                        help="when a backup was put back, in Unix seconds: what was sent before that is refused")
     parser.add_argument("--tls-certificate", help="PEM chain; with --tls-key the server speaks HTTPS")
     parser.add_argument("--tls-key", help="PEM key")
     options = parser.parse_args()
@@ -334,7 +343,7 @@ def main():
         trading = TradingServer(options.database, json.load(roster, parse_float=Decimal), options.new_instance)
     ThreadingHTTPServer.request_queue_size = 128
     server = ThreadingHTTPServer((host, int(port)), Handler)
-    server.daemon_threads, server.trading, server.secrets = True, trading, secrets
+    server.daemon_threads, server.trading, server.secrets, server.restored_at = True, trading, secrets, options.restored_at
     if options.tls_certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(options.tls_certificate, options.tls_key)

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use cashier_core::ids::{CustomerId, ID_MAX, Login};
 use cashier_core::money::Currency;
+use cashier_core::operation::OperationKey;
 use clap::Args;
 
 use super::serve;
 use super::terminal::{CliError, print_line};
 use crate::system::{SystemClock, SystemEntropy};
-use crate::trading::http::{self, CheckedAccount, HttpServerSettings, PromiseLine, SigningSecrets};
+use crate::trading::http::{
+    self, CheckReport, CheckedAccount, HttpServerSettings, PromiseLine, PromiseSeen, SigningSecrets,
+};
 
 /// The account is posted to: take a test copy of the server, whose postings no cashier compares with its books.
 #[derive(Debug, Args)]
@@ -33,6 +36,9 @@ pub(super) struct CheckArgs {
     /// Post to an account of real money: for a moment it has more than its own.
     #[arg(long)]
     real_account: bool,
+    /// The key that an earlier check of the same account ended with: it must be known as it was.
+    #[arg(long, value_name = "KEY", value_parser = known_key)]
+    known_key: Option<OperationKey>,
     /// Trust the certificates of this PEM file instead of the public roots.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -43,6 +49,10 @@ pub(super) struct CheckArgs {
 
 fn currency(code: &str) -> Result<Currency, &'static str> {
     Currency::from_code(code).ok_or("is no currency code such as USD")
+}
+
+fn known_key(text: &str) -> Result<OperationKey, &'static str> {
+    OperationKey::read(text).filter(|key| key.parts().is_some()).ok_or("is no key that a check ended with")
 }
 
 pub(super) fn check(args: &CheckArgs) -> Result<(), CliError> {
@@ -60,21 +70,30 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), CliError> {
         customer: CustomerId(args.customer),
         currency: args.currency,
         real_allowed: args.real_account,
+        known_key: args.known_key.clone(),
     };
-    let checking = http::check(settings, account, Arc::new(SystemClock::new()), Arc::new(SystemEntropy));
-    let lines = serve::runtime()?.block_on(checking)?;
-    let failed = lines.iter().filter(|line| line.problem.is_some()).count();
+    let checking = http::check(settings, &account, Arc::new(SystemClock::new()), Arc::new(SystemEntropy));
+    let CheckReport { lines, key } = serve::runtime()?.block_on(checking)?;
     lines.iter().for_each(|line| print_line(&row(line)));
-    if failed == 0 {
-        print_line(&format!("{} promises are kept", lines.len()));
-        return Ok(());
+    if let Some(key) = key {
+        print_line(&format!("the next check of this server takes --known-key {key}"));
     }
-    Err(CliError(format!("{failed} of {} promises are broken", lines.len())))
+    let broken = lines.iter().filter(|line| matches!(line.seen, PromiseSeen::Broken(_))).count();
+    if broken > 0 {
+        return Err(CliError(format!("{broken} of {} promises are broken", lines.len())));
+    }
+    let kept = lines.iter().filter(|line| line.seen == PromiseSeen::Kept).count();
+    print_line(&match lines.len() - kept {
+        0 => format!("{kept} promises are kept"),
+        not_checked => format!("{kept} promises are kept, {not_checked} not checked"),
+    });
+    Ok(())
 }
 
-fn row(line: &PromiseLine) -> String {
-    match &line.problem {
-        None => format!("kept    {}", line.promise),
-        Some(problem) => format!("BROKEN  {}\n        {problem}", line.promise),
+fn row(PromiseLine { promise, seen }: &PromiseLine) -> String {
+    match seen {
+        PromiseSeen::Kept => format!("kept    {promise}"),
+        PromiseSeen::Broken(problem) => format!("BROKEN  {promise}\n        {problem}"),
+        PromiseSeen::NotChecked(missing) => format!("        {promise}\n        not checked: {missing}"),
     }
 }

@@ -1,17 +1,26 @@
 //! `cashier trading check` against the reference server, which keeps every promise, and against servers that each break one.
 
+use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::Mutex;
 
 use cashier_tests::artifacts;
-use cashier_tests::reference_server::{LOGIN, ReferenceServer};
+use cashier_tests::reference_server::{LOGIN, OPENING_MINOR, ReferenceServer};
 use cashier_tests::waiting::skipped;
+
+use crate::broken_servers::{BROKEN_SERVERS, BrokenServer};
 
 /// Exit code, what was printed, and what was printed on standard error.
 fn checked(server: &ReferenceServer, customer: &str) -> (Option<i32>, String, String) {
+    checked_with(server, customer, &[])
+}
+
+fn checked_with(server: &ReferenceServer, customer: &str, further: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(artifacts::cashier())
         .args(["trading", "check", "--server", &format!("http://127.0.0.1:{}/", server.port())])
         .args(["--login", &LOGIN.to_string(), "--customer", customer, "--currency", "USD", "--secret-file"])
         .arg(server.secret_file())
+        .args(further)
         .output()
         .expect("the program runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -22,15 +31,38 @@ fn started(change: impl FnOnce(String) -> String) -> Option<ReferenceServer> {
     ReferenceServer::start_with(change).map_err(|why| skipped(&why)).ok()
 }
 
+/// The reference server with these parts of its script replaced.
+fn changed(changes: &[(&str, &str)]) -> Option<ReferenceServer> {
+    started(|mut script| {
+        for (part, instead) in changes {
+            assert!(script.contains(part), "the script has no {part}");
+            script = script.replace(part, instead);
+        }
+        script
+    })
+}
+
+/// The key that a check ended with.
+fn key_of(printed: &str) -> String {
+    let key = printed.lines().find_map(|line| line.strip_prefix("the next check of this server takes --known-key "));
+    key.unwrap_or_else(|| panic!("no key: {printed}")).to_owned()
+}
+
+const KNOWN_KEY: &str = "post and void: the keys of an earlier check are known as they were";
+
 #[test]
 fn the_reference_server_keeps_every_promise_also_the_second_time() {
     let Some(server) = started(|script| script) else { return };
-    for _ in 0..2 {
-        let (code, printed, error) = checked(&server, "5");
-        assert_eq!((code, &*error), (Some(0), ""), "{printed}{error}");
-        assert!(printed.ends_with("promises are kept\n") && !printed.contains("BROKEN"), "{printed}");
-        assert!(printed.lines().count() > 30, "{printed}");
-    }
+    let (code, printed, error) = checked(&server, "5");
+    assert_eq!((code, &*error), (Some(0), ""), "{printed}{error}");
+    assert!(printed.ends_with(" promises are kept, 1 not checked\n"), "{printed}");
+    let not_checked = format!("        {KNOWN_KEY}\n        not checked: no earlier key (give --known-key)\n");
+    assert!(printed.contains(&not_checked), "{printed}");
+    let (code, printed, error) = checked_with(&server, "5", &["--known-key", &key_of(&printed)]);
+    assert_eq!((code, &*error), (Some(0), ""), "{printed}{error}");
+    assert!(printed.ends_with(" promises are kept\n") && !printed.contains("BROKEN"), "{printed}");
+    assert!(printed.contains(&format!("kept    {KNOWN_KEY}\n")), "{printed}");
+    assert_eq!(server.balance_minor(), OPENING_MINOR);
 }
 
 #[test]
@@ -51,93 +83,103 @@ fn a_real_account_is_posted_to_only_where_the_person_says_so() {
     assert!(printed.contains("it is a real account") && !printed.contains("post:"), "{printed}");
 }
 
-/// What is written instead of a part of the script, and the promise that this breaks.
-const BREAKS: [(&str, &str, &str); 17] = [
-    ("f\"{message_id}.answer\")", "message_id)", "identity: signed"),
-    ("abs(time.time() - int(timestamp)) > CLOCK_TOLERANCE", "False", "a call six minutes old is 401"),
-    (
-        "if not any(hmac.compare_digest(one, other) for one in stated for other in expected):",
-        "if not stated:",
-        "a call whose body was altered is 401",
-    ),
-    ("member(request, \"instance\", str) != self.instance", "False", "a call for another instance is 421"),
-    ("\"conflict\" if before != compared else result", "result", "a known key with another value is a conflict"),
-    (
-        "            return known\n        facts",
-        "            pass\n        facts",
-        "post: the same key again is the same answer",
-    ),
-    (
-        "return known or self.record(posting, compared, \"refused\", reason)",
-        "return known or outcome(posting[\"key\"], 0, \"refused\", reason)",
-        "void: an unknown key is refused for ever",
-    ),
-    (
-        "Decimal(facts[0][\"balance\"]) + Decimal(posting[\"amount\"])",
-        "Decimal(str(float(facts[0][\"balance\"]) + float(posting[\"amount\"])))",
-        "amounts are exact decimals",
-    ),
-    (
-        "account[\"customer_id\"] != posting[\"customer_id\"]",
-        "False",
-        "post: another customer's account is OWNER_MISMATCH",
-    ),
-    (
-        "sign < 0 and Decimal(account[\"balance\"]) + amount < 0",
-        "False",
-        "post: more out than there is is INSUFFICIENT_BALANCE",
-    ),
-    (
-        "\"more\": len(rows) > limit, \"posted_count\": count",
-        "\"more\": False, \"posted_count\": count + 1",
-        "postings: every key is listed once",
-    ),
-    ("type(value) is not kind", "False", "an amount that is a number is 400"),
-    // What was posted meanwhile is written over.
-    (
-        "return known or self.record(posting, compared, \"refused\", reason)",
-        "if known:\n            return known\n        self.db.execute(\"COMMIT\"); self.lock.release(); time.sleep(0.01)\n        \
-         self.lock.acquire(); self.db.execute(\"BEGIN IMMEDIATE\")\n        \
-         self.db.execute(\"DELETE FROM postings WHERE key = ?\", (posting[\"key\"],))\n        \
-         return self.record(posting, compared, \"refused\", reason)",
-        "post and void: of one key at once",
-    ),
-    // The balance is read before the transaction that writes it.
-    (
-        "self.db.execute(\"UPDATE accounts SET",
-        "self.db.execute(\"COMMIT\"); self.lock.release(); time.sleep(0.01); self.lock.acquire()\n        \
-         self.db.execute(\"BEGIN IMMEDIATE\")\n        self.db.execute(\"UPDATE accounts SET",
-        "post: ten keys at once on one account",
-    ),
-    (
-        "            return known\n        facts",
-        "            if known.get(\"reason\") != \"INSUFFICIENT_BALANCE\":\n                return known\n            \
-         self.db.execute(\"DELETE FROM postings WHERE key = ?\", (posting[\"key\"],))\n        facts",
-        "post: a refusal stays one when its reason is gone",
-    ),
-    (
-        "dict(outcome(None, number, result, reason), posting=json.loads(posting))",
-        "dict(outcome(None, number, result, reason), posting=dict(json.loads(posting), created_time=limit))",
-        "postings: every key is listed once",
-    ),
-    (
-        "return known or self.record(posting, compared, \"refused\", reason)",
-        "reason = reason if self.facts(posting[\"login\"]) else \"ACCOUNT_NOT_FOUND\"\n        \
-         return known or self.record(posting, compared, \"refused\", reason)",
-        "void: also of a login that is not known",
-    ),
-];
+#[test]
+fn nothing_of_an_account_is_posted_before_its_mode_is_judged() {
+    // Takes an amount that is a number, whoever the owner is, and is a real account.
+    let Some(server) = changed(&[
+        ("\"group\": facts[2]}", "\"group\": dict(facts[2], account_mode=1)}"),
+        ("require(type(value) is kind, ", "require(True, "),
+        (", text), \"an amount", ", str(text)), \"an amount"),
+        ("account[\"customer_id\"] != posting[\"customer_id\"]", "False"),
+    ]) else {
+        return;
+    };
+    let (code, printed, _) = checked(&server, "5");
+    assert!(code == Some(1) && printed.contains("it is a real account"), "{printed}");
+    assert_eq!((server.posted().len(), server.balance_minor()), (0, OPENING_MINOR));
+}
 
 #[test]
-fn a_server_that_forgets_the_keys_of_earlier_checks_is_named_by_the_promise() {
-    let Some(mut server) = started(|script| script) else { return };
+fn a_server_that_forgets_keys_is_named_by_the_promise_of_an_earlier_key() {
+    // The key names the posted one, and the next of its ordinals is the voided one.
+    for (forgotten, next) in [
+        ("DELETE FROM postings", 0),
+        ("DELETE FROM postings WHERE result = 'refused'", 1),
+        ("UPDATE postings SET key = 'forgotten ' || number", 0),
+    ] {
+        let Some(mut server) = started(|script| script) else { return };
+        let (code, printed, error) = checked(&server, "5");
+        assert_eq!(code, Some(0), "{printed}{error}");
+        let key = key_of(&printed);
+        server.forget_keys(forgotten);
+        server.restart();
+        let (code, printed, _) = checked_with(&server, "5", &["--known-key", &key]);
+        assert_eq!(code, Some(1), "{forgotten}: {printed}");
+        let (reference, ordinal) = key.split_once(':').expect("a key with an ordinal");
+        let ordinal = ordinal.parse::<u32>().expect("an ordinal") + next;
+        let expected = format!("BROKEN  {KNOWN_KEY}\n        {reference}:{ordinal}: it answered Unknown");
+        assert!(printed.contains(&expected), "{forgotten}: {expected}\n{printed}");
+    }
+}
+
+#[test]
+fn what_is_no_key_of_a_check_is_refused_and_one_of_another_server_is_named() {
+    let Some(server) = started(|script| script) else { return };
+    for wrong in ["", "7", "a b:1"] {
+        let (code, printed, error) = checked_with(&server, "5", &["--known-key", wrong]);
+        assert!(code == Some(2) && error.contains("is no key that a check ended with"), "{wrong}: {printed}{error}");
+    }
+    let (code, printed, _) = checked_with(&server, "5", &["--known-key", "d3k9x0p7m2q4r8s6t1vw:11"]);
+    assert!(code == Some(1) && printed.contains(&format!("BROKEN  {KNOWN_KEY}")), "{printed}");
+    assert_eq!(server.balance_minor(), OPENING_MINOR);
+}
+
+/// Its balances are elsewhere: while the API is called for a key, every call about that key is answered 500.
+#[test]
+fn a_server_whose_balances_are_elsewhere_keeps_every_promise() {
+    let Some(server) = changed(&[
+        ("        self.lock = threading.Lock()\n", "        self.lock, self.pending = threading.Lock(), set()\n"),
+        (
+            "        compared = json.dumps([",
+            "        if posting[\"key\"] in self.pending:\n            raise RuntimeError(\"pending\")\n        compared = json.dumps([",
+        ),
+        (
+            "        facts = self.facts(posting[\"login\"])\n",
+            "        self.pending.add(posting[\"key\"])\n        self.db.execute(\"COMMIT\"); self.lock.release()\n        \
+             time.sleep(0.05)\n        self.lock.acquire(); self.db.execute(\"BEGIN IMMEDIATE\")\n        \
+             self.pending.discard(posting[\"key\"])\n        facts = self.facts(posting[\"login\"])\n",
+        ),
+    ]) else {
+        return;
+    };
     let (code, printed, error) = checked(&server, "5");
-    assert_eq!(code, Some(0), "{printed}{error}");
-    server.forget_keys();
-    server.restart();
+    assert_eq!((code, &*error), (Some(0), ""), "{printed}{error}");
+}
+
+/// Whose key stays pending for ever is named: the check ends all the same.
+#[test]
+fn a_key_that_stays_pending_is_a_broken_promise() {
+    let Some(server) = changed(&[(
+        "        compared = json.dumps([",
+        "        if posting[\"amount\"] == \"0.01\":\n            raise RuntimeError(\"pending\")\n        compared = json.dumps([",
+    )]) else {
+        return;
+    };
     let (code, printed, _) = checked(&server, "5");
-    assert_eq!(code, Some(1), "{printed}");
-    assert!(printed.contains("BROKEN  post: the oldest key of an earlier check is known as it was"), "{printed}");
+    assert_eq!(code, Some(1));
+    let expected = "BROKEN  post: the same key ten times at once is posted once\n        it failed (status 500";
+    assert!(printed.contains(expected), "{printed}");
+}
+
+#[test]
+fn a_restored_server_refuses_what_may_have_been_sent_before() {
+    for (seconds, is_over) in [(0, false), (270, false), (310, true)] {
+        let restored_at = format!("type=int, default=int(time.time() - {seconds})");
+        let Some(server) = changed(&[("type=int, default=0", &restored_at)]) else { return };
+        let (code, printed, _) = checked(&server, "5");
+        assert_eq!(code, Some(i32::from(!is_over)), "{restored_at}: {printed}");
+        assert!(is_over || printed.contains("compare the clocks (status 401 old_timestamp"), "{printed}");
+    }
 }
 
 #[test]
@@ -150,17 +192,38 @@ fn a_server_whose_clock_differs_by_less_than_the_tolerance_keeps_every_promise()
     }
 }
 
+/// Every promise that is printed has a server that breaks it, and is named for it.
 #[test]
-fn a_server_that_breaks_a_promise_is_named_by_the_promise() {
-    for (part, instead, promise) in BREAKS {
-        let change = |script: String| {
-            assert!(script.contains(part), "the script has no {part}");
-            script.replace(part, instead)
-        };
-        let Some(server) = started(change) else { return };
-        let (code, printed, _) = checked(&server, "5");
-        let broken: Vec<&str> = printed.lines().filter_map(|line| line.strip_prefix("BROKEN  ")).collect();
-        assert_eq!(code, Some(1), "{instead}: {printed}");
-        assert!(broken.iter().any(|line| line.contains(promise)), "{instead}: {broken:?}\n{printed}");
-    }
+fn each_promise_is_broken_by_a_server_that_is_named_for_it() {
+    let Some(server) = started(|script| script) else { return };
+    let (_, printed, _) = checked(&server, "5");
+    let kept = printed.lines().filter_map(|line| line.strip_prefix("kept    ")).map(str::to_owned);
+    let kept: BTreeSet<String> = kept.collect();
+    let promises: BTreeSet<String> = BROKEN_SERVERS.iter().map(|server| server.promise.to_owned()).collect();
+    assert_eq!(kept, promises, "each promise has a broken server");
+    let (next, wrong) = (Mutex::new(BROKEN_SERVERS.iter()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let taken = || next.lock().expect("no panic").next();
+                while let Some(broken) = taken() {
+                    if let Some(found) = not_named(broken) {
+                        wrong.lock().expect("no panic").push(found);
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().expect("no panic");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the check printed instead of naming it.
+fn not_named(BrokenServer { changes, promise, seen }: &BrokenServer) -> Option<String> {
+    let server = changed(changes)?;
+    let (code, printed, _) = checked(&server, "5");
+    let named =
+        printed.split_once(&format!("BROKEN  {promise}\n")).map(|(_, after)| after.lines().next().unwrap_or_default());
+    let is_named = code == Some(1) && named.is_some_and(|problem| problem.contains(seen));
+    (!is_named).then(|| format!("{changes:?} {promise}: {named:?}\n{printed}"))
 }

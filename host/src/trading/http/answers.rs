@@ -1,11 +1,11 @@
 //! What a broker's own trading server answers: described types for each result, and how an answer is read. An answer that is
 //! not wholly what it must be is none. It knows no signature and no connection.
 
+use super::rows::{StatedGroups, StatedRow, StatedRows, read_known};
 use super::values::{
     AccountWord, CommandNumber, ConflictWord, CustomerWord, GroupsWord, IdentityWord, NoneWord, NotReadyWord,
     PostedWord, PostingsWord, Purpose, RateWord, ReadyWord, RefusedWord, StatedCount, StatedDecimal, StatedKey,
-    StatedMark, StatedName, StatedOrder, StatedPrice, StatedReason, StatedRow, StatedRows, StatedTime, StatedWords,
-    read_known,
+    StatedMark, StatedName, StatedOrder, StatedPrice, StatedReason, StatedTime, StatedWords,
 };
 use crate::json_object::{Members, RequestBody, request};
 use crate::wire::roster::{CustomerEntry, EntryCurrency, EntryFlag, EntryId, EntryMode, GroupEntry, GroupName};
@@ -57,7 +57,7 @@ request! {
     /// The groups.
     pub struct GroupsAnswer {
         result: GroupsWord, "the result";
-        groups: StatedRows<GroupEntry>, "every group that deposits may go to";
+        groups: StatedGroups, "every group that deposits may go to";
     }
 
     /// It was posted, now or before.

@@ -1,5 +1,5 @@
 //! One call to the server, from the request's signature to the judged answer: its time, its turn, its repetitions, and what is
-//! remembered of how calls end. An answer that is not signed for this very request is none. It knows no account.
+//! remembered of how calls end. What a reply is worth is judged by `replies`. It knows no account.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,13 +10,13 @@ use futures_util::future::{self, Either};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use super::answers::{CallErrorAnswer, IdentityAnswer, read_only};
+use super::answers::{IdentityAnswer, read_only};
 use super::instances::InstanceFile;
+use super::replies::{UnansweredCall, judge};
 use super::requests::IdentityRequest;
-use super::signature::{SigningSecrets, TIMESTAMP_TOLERANCE_SECONDS};
-use super::transport::{IN_FLIGHT_MAX, NoReply, RawReply, SignedRequest, Transport};
-use crate::json_object::shown;
-use crate::ports::{Clock, Entropy, Fault};
+use super::signature::SigningSecrets;
+use super::transport::{IN_FLIGHT_MAX, NoReply, SignedRequest, Transport};
+use crate::ports::{Clock, Entropy};
 
 /// The number of the protocol.
 pub(super) const PROTOCOL: u64 = 1;
@@ -30,40 +30,15 @@ const REPEAT_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from
 /// Longest pause that a server may ask for with `retry-after`: beyond it, it is tried all the same.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
-/// Whether a call may be repeated by itself.
+/// What a call is to the cashier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// It records nothing at the server.
+pub(super) enum CallKind {
+    /// It records nothing at the server, and is repeated by itself.
     Question,
-    /// Its caller looks up what became of it first.
-    Never,
-}
-
-/// Why a call has no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct UnansweredCall {
-    /// A sentence for the operator.
-    pub(super) what: String,
-    /// No byte of it left.
-    pub(super) not_sent: bool,
-    /// The same call may succeed in a moment.
-    is_passing: bool,
-    /// It has another instance than the call was for.
-    is_other_instance: bool,
-    /// How long the server asks not to be called.
-    pause: Option<Duration>,
-}
-
-impl UnansweredCall {
-    fn wrong(what: impl Into<String>) -> Self {
-        Self { what: what.into(), not_sent: false, is_passing: false, is_other_instance: false, pause: None }
-    }
-}
-
-impl From<UnansweredCall> for Fault {
-    fn from(failure: UnansweredCall) -> Self {
-        Self::new(failure.what)
-    }
+    /// A question that a server need not answer: how it ends says nothing of the others.
+    Optional,
+    /// It is never repeated by itself: its caller looks up what became of it first.
+    Posting,
 }
 
 /// What is remembered between calls.
@@ -71,12 +46,27 @@ impl From<UnansweredCall> for Fault {
 struct Remembered {
     /// Which database of postings the server has. One that forgot its keys is another server.
     instance: Option<Arc<str>>,
-    /// How the last call failed.
+    /// How the last call failed, but for optional ones.
     problem: Option<String>,
-    /// Monotonic time before which the server asked not to be called.
+    /// The same where the server itself answered nothing: it cannot be reached, or is not the one it should be.
+    unreached: Option<String>,
+    /// Monotonic time before which the server asked not to be called, and not to be asked optional questions.
     paused_until: Duration,
+    optional_paused_until: Duration,
     /// Monotonic time at which a call ended last, or was begun because none had.
     ended: Option<Duration>,
+    /// What was wrong with the groups that were passed over last.
+    unread_groups: String,
+}
+
+impl Remembered {
+    fn pause(&self, kind: CallKind, now: Duration) -> Duration {
+        let until = match kind {
+            CallKind::Question | CallKind::Posting => self.paused_until,
+            CallKind::Optional => self.paused_until.max(self.optional_paused_until),
+        };
+        until.saturating_sub(now)
+    }
 }
 
 /// The server as calls are made to it.
@@ -107,40 +97,41 @@ impl Caller {
     pub(super) async fn call<T>(
         &self,
         name: &'static str,
-        repeat: Repeat,
+        kind: CallKind,
         body: impl Fn(&str) -> Bytes,
         read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, UnansweredCall> {
-        let pause = self.remembered().paused_until.saturating_sub(self.clock.monotonic());
+        let pause = self.remembered().pause(kind, self.clock.monotonic());
         if !pause.is_zero() {
             let what = format!("it asked not to be called for another {} s", pause.as_secs() + 1);
-            return Err(UnansweredCall { not_sent: true, ..UnansweredCall::wrong(what) });
+            // Nothing was learned of the server by it.
+            return Err(UnansweredCall { not_sent: true, ..UnansweredCall::none(what) });
         }
-        let calling = std::pin::pin!(self.repeated(repeat, body, read));
+        let calling = std::pin::pin!(self.repeated(kind, body, read));
         let ended = match future::select(calling, self.clock.sleep(CALL_WAIT)).await {
             Either::Left((ended, _)) => ended,
             Either::Right(_) => {
-                Err(UnansweredCall::wrong(format!("timed out: no answer within {} s", CALL_WAIT.as_secs())))
+                Err(UnansweredCall::none(format!("timed out: no answer within {} s", CALL_WAIT.as_secs())))
             }
         };
-        self.note(name, ended.as_ref().err());
+        self.note(name, kind, ended.as_ref().err());
         ended
     }
 
     async fn repeated<T>(
         &self,
-        repeat: Repeat,
+        kind: CallKind,
         body: impl Fn(&str) -> Bytes,
         read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, UnansweredCall> {
-        let _turn = self.turns.acquire().await.map_err(|_| UnansweredCall::wrong("the cashier is stopping"))?;
+        let _turn = self.turns.acquire().await.map_err(|_| UnansweredCall::none("the cashier is stopping"))?;
         let mut pauses = REPEAT_PAUSES.iter();
         loop {
             let failure = match self.once(&body, &read).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            let pause = pauses.next().filter(|_| failure.is_passing && repeat == Repeat::Question);
+            let pause = pauses.next().filter(|_| failure.is_passing && kind != CallKind::Posting);
             let Some(pause) = pause else { return Err(failure) };
             self.clock.sleep(*pause).await;
         }
@@ -163,21 +154,21 @@ impl Caller {
             self.remembered().instance = None;
         }
         let answer = exchanged?;
-        read(&answer).map_err(UnansweredCall::wrong)
+        read(&answer).map_err(UnansweredCall::unusable)
     }
 
     async fn learn_instance(&self) -> Result<Arc<str>, UnansweredCall> {
         let answer = self.exchange(encoded(&IdentityRequest::new())).await?;
-        let identity = read_only::<IdentityAnswer>(&answer).map_err(UnansweredCall::wrong)?;
+        let identity = read_only::<IdentityAnswer>(&answer).map_err(UnansweredCall::none)?;
         let IdentityAnswer { name, instance, protocol, .. } = identity;
         if protocol.0 != PROTOCOL {
-            return Err(UnansweredCall::wrong(format!("it speaks protocol {}, this cashier {PROTOCOL}", protocol.0)));
+            return Err(UnansweredCall::none(format!("it speaks protocol {}, this cashier {PROTOCOL}", protocol.0)));
         }
         if instance.0.is_empty() {
-            return Err(UnansweredCall::wrong("it states no instance"));
+            return Err(UnansweredCall::none("it states no instance"));
         }
         if let Some(file) = &self.instance_file {
-            file.admit(&instance.0).map_err(|fault| UnansweredCall::wrong(fault.what))?;
+            file.admit(&instance.0).map_err(|fault| UnansweredCall::none(fault.what))?;
         }
         let mut remembered = self.remembered();
         let instance = remembered.instance.get_or_insert_with(|| Arc::from(&*instance.0));
@@ -192,22 +183,28 @@ impl Caller {
         let signature = self.secrets.sign(&id, sent, &body);
         let request = SignedRequest { id: id.clone(), timestamp: sent.to_string(), signature, body };
         let reply = self.transport.send(request).await.map_err(|failed| match failed {
-            NoReply::NotSent(what) => {
-                UnansweredCall { not_sent: true, is_passing: true, ..UnansweredCall::wrong(what) }
-            }
-            NoReply::Broken(what) => UnansweredCall { is_passing: true, ..UnansweredCall::wrong(what) },
+            NoReply::NotSent(what) => UnansweredCall { not_sent: true, is_passing: true, ..UnansweredCall::none(what) },
+            NoReply::Broken(what) => UnansweredCall { is_passing: true, ..UnansweredCall::none(what) },
         })?;
         judge(reply, &id, &self.secrets, self.clock.wall())
     }
 
     /// Records how a call ended; one that failed is a line in the log.
-    fn note(&self, call: &'static str, failure: Option<&UnansweredCall>) {
+    fn note(&self, call: &'static str, kind: CallKind, failure: Option<&UnansweredCall>) {
         let now = self.clock.monotonic();
+        let pause = failure.and_then(|failure| failure.pause);
+        let paused_until = pause.map(|pause| now.saturating_add(pause.min(RETRY_AFTER_MAX)));
         let mut remembered = self.remembered();
-        remembered.ended = Some(now);
-        remembered.problem = failure.map(|failure| failure.what.clone());
-        if let Some(pause) = failure.and_then(|failure| failure.pause) {
-            remembered.paused_until = now.saturating_add(pause.min(RETRY_AFTER_MAX));
+        match kind {
+            CallKind::Question | CallKind::Posting => {
+                remembered.ended = Some(now);
+                remembered.problem = failure.map(|failure| failure.what.clone());
+                remembered.unreached = failure.filter(|failure| !failure.is_answer).map(|failure| failure.what.clone());
+                remembered.paused_until = paused_until.unwrap_or(remembered.paused_until);
+            }
+            CallKind::Optional => {
+                remembered.optional_paused_until = paused_until.unwrap_or(remembered.optional_paused_until);
+            }
         }
         drop(remembered);
         if let Some(UnansweredCall { what, not_sent, .. }) = failure {
@@ -226,14 +223,33 @@ impl Caller {
         self.clock.wall()
     }
 
-    /// Records a state that the server itself stated.
-    pub(super) fn note_problem(&self, problem: String) {
-        self.remembered().problem = Some(problem);
+    /// Records that the server itself stated that it takes no postings.
+    pub(super) fn note_not_ready(&self, problem: String) {
+        let mut remembered = self.remembered();
+        remembered.unreached = Some(problem.clone());
+        remembered.problem = Some(problem);
     }
 
-    /// How the last call failed.
+    /// Warns of groups that were passed over, once for the same ones; whether it did.
+    pub(super) fn note_unread_groups(&self, problems: &[String]) -> bool {
+        let problems = problems.join("; ");
+        let before = std::mem::replace(&mut self.remembered().unread_groups, problems.clone());
+        let is_new = problems != before && !problems.is_empty();
+        if is_new {
+            let server = self.transport.authority();
+            tracing::warn!(server, why = &*problems, "groups of the trading server were passed over");
+        }
+        is_new
+    }
+
+    /// How the last call failed, but for optional ones.
     pub(super) fn problem(&self) -> Option<String> {
         self.remembered().problem.clone()
+    }
+
+    /// The same, where the server itself answered nothing.
+    pub(super) fn unreached(&self) -> Option<String> {
+        self.remembered().unreached.clone()
     }
 
     /// Whether no call ended for so long, nor is one being made for that: then the caller makes one.
@@ -256,65 +272,4 @@ impl Caller {
 pub(super) fn encoded(request: &impl Serialize) -> Bytes {
     // Strings and whole numbers always have a JSON text.
     serde_json::to_vec(request).unwrap_or_default().into()
-}
-
-/// The bytes of an answer, once it is proven to be the server's to this very request.
-pub(super) fn judge(
-    reply: RawReply,
-    id: &str,
-    secrets: &SigningSecrets,
-    now: UnixTime,
-) -> Result<Bytes, UnansweredCall> {
-    const JUDGED: u16 = 200;
-    if reply.status != JUDGED {
-        return Err(error_of_call(&reply));
-    }
-    let not_signed =
-        |what: String| Err(UnansweredCall::wrong(format!("the answer is not signed as it must be: {what}")));
-    let (Some(stated), Some(timestamp), Some(signature)) = (&reply.id, &reply.timestamp, &reply.signature) else {
-        return not_signed("it needs webhook-id, webhook-timestamp and webhook-signature, once each".to_owned());
-    };
-    let expected = format!("{id}.answer");
-    if *stated != expected {
-        return not_signed("its webhook-id is not that of the request with .answer behind it".to_owned());
-    }
-    let Some(at) = timestamp.parse().ok().map(UnixTime).filter(|at| at.to_string() == *timestamp) else {
-        return not_signed("its webhook-timestamp is no whole number".to_owned());
-    };
-    if !secrets.verify(signature, &expected, at, &reply.body) {
-        return not_signed("its webhook-signature is by no secret of the settings".to_owned());
-    }
-    if at.0.abs_diff(now.0) > TIMESTAMP_TOLERANCE_SECONDS.unsigned_abs() {
-        return not_signed(format!("its webhook-timestamp is {at}, the time here is {now}: compare the clocks"));
-    }
-    Ok(reply.body)
-}
-
-/// What any other status says, in the server's words where it has some.
-fn error_of_call(reply: &RawReply) -> UnansweredCall {
-    let status = reply.status;
-    let error = read_only::<CallErrorAnswer>(&reply.body).ok();
-    let (code, words) = error.map_or_else(Default::default, |error| {
-        (error.error.0, error.message.map_or_else(Box::default, |words| words.0))
-    });
-    let means = match (status, &*code) {
-        (_, "old_timestamp") => "it refused the timestamp: compare the clocks",
-        (401 | 403, _) => "it refused the signature: compare the secrets",
-        (421, _) => {
-            "it is not the instance that this cashier knows: it has another database of postings, or the URL leads elsewhere"
-        }
-        (429, _) => "it is called too often",
-        (300..=399, _) => "it redirects, which is not followed",
-        (400, _) => "it did not understand the call",
-        _ => "it failed",
-    };
-    let stated = if code.is_empty() { String::new() } else { format!(" {}", shown(&code)) };
-    let words = if words.is_empty() { String::new() } else { format!(": {}", shown(&words)) };
-    UnansweredCall {
-        what: format!("{means} (status {status}{stated}{words})"),
-        not_sent: false,
-        is_other_instance: status == 421,
-        is_passing: matches!(status, 500..=599) && reply.retry_after.is_none(),
-        pause: reply.retry_after.filter(|_| matches!(status, 429 | 503)).map(Duration::from_secs),
-    }
 }

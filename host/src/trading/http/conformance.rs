@@ -5,6 +5,7 @@ mod exchanges;
 mod listing;
 mod postings;
 mod races;
+mod refusals;
 mod refused_calls;
 
 use std::sync::Arc;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 use cashier_core::account::{AccountFacts, AccountMode};
 use cashier_core::ids::{CustomerId, Login};
 use cashier_core::money::Currency;
+use cashier_core::operation::OperationKey;
 
-pub use self::exchanges::PromiseLine;
 use self::exchanges::{Checker, NOBODY, expect, line};
+pub use self::exchanges::{PromiseLine, PromiseSeen};
 use super::HttpServerSettings;
 use super::answers::{
     AccountAnswer, GroupsAnswer, IdentityAnswer, RateAnswer, StatedCustomer, read_health, read_only, read_or_none,
@@ -26,7 +28,7 @@ use super::signature::TIMESTAMP_TOLERANCE_SECONDS;
 use crate::ports::{Clock, Entropy, Fault};
 
 /// The account that is posted to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct CheckedAccount {
     pub login: Login,
     pub customer: CustomerId,
@@ -34,6 +36,16 @@ pub struct CheckedAccount {
     pub currency: Option<Currency>,
     /// Whether it may be one of real money.
     pub real_allowed: bool,
+    /// What an earlier check ended with.
+    pub known_key: Option<OperationKey>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    pub lines: Vec<PromiseLine>,
+    /// Posted by this check, for the next one to ask for.
+    pub key: Option<OperationKey>,
 }
 
 /// Checks every promise. What depends on one that is broken is left out.
@@ -42,17 +54,18 @@ pub struct CheckedAccount {
 /// The settings are not usable: nothing was sent.
 pub async fn check(
     settings: HttpServerSettings,
-    account: CheckedAccount,
+    account: &CheckedAccount,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-) -> Result<Vec<PromiseLine>, Fault> {
+) -> Result<CheckReport, Fault> {
     let mut checker = Checker::open(settings, clock, entropy)?;
-    let mut lines = Vec::new();
+    let mut report = CheckReport::default();
+    let lines = &mut report.lines;
     let identified = identity(&mut checker).await;
     let is_identified = identified.is_ok();
     lines.push(line("identity: signed, protocol 1, its clock within the tolerance", identified));
     if !is_identified {
-        return Ok(lines);
+        return Ok(report);
     }
     lines.push(line("health: it takes postings", health(&checker).await));
     lines.extend(refused_calls::check(&checker, account.login).await);
@@ -64,10 +77,13 @@ pub async fn check(
             lines.push(line("account: the test login with its customer and group", Ok(())));
             lines.push(line("account: none for an unknown login", unknown_login(&checker).await));
             lines.push(line("groups: the account's is among them", groups(&checker, &facts).await));
-            lines.extend(postings::check(&mut checker, &facts).await);
+            lines.extend(refused_calls::check_postings(&mut checker, &facts).await);
+            let (checked, key) = postings::check(&mut checker, &facts, account.known_key.as_ref()).await;
+            lines.extend(checked);
+            report.key = key;
         }
     }
-    Ok(lines)
+    Ok(report)
 }
 
 async fn identity(checker: &mut Checker) -> Result<(), String> {
@@ -85,7 +101,7 @@ async fn health(checker: &Checker) -> Result<(), String> {
     read_health(&answer)?.map_err(|words| format!("it is not ready: {words}"))
 }
 
-async fn customer(checker: &Checker, of: CheckedAccount) -> Result<(), String> {
+async fn customer(checker: &Checker, of: &CheckedAccount) -> Result<(), String> {
     let answer = checker.ask(encoded(&CustomerRequest::new(checker.instance(), of.customer))).await?;
     let known =
         read_or_none::<StatedCustomer>(&answer)?.ok_or_else(|| format!("it does not know customer {}", of.customer))?;
@@ -94,7 +110,7 @@ async fn customer(checker: &Checker, of: CheckedAccount) -> Result<(), String> {
     expect(read_or_none::<StatedCustomer>(&answer)?.is_none(), || format!("it knows customer {NOBODY}"))
 }
 
-async fn facts(checker: &Checker, of: CheckedAccount) -> Result<AccountFacts, String> {
+async fn facts(checker: &Checker, of: &CheckedAccount) -> Result<AccountFacts, String> {
     let facts = checker.account(of.login).await?.ok_or_else(|| format!("it does not know login {}", of.login))?;
     let owner = facts.account.customer_id;
     expect(owner == of.customer, || format!("the login is customer {owner}'s, not {}'s", of.customer))?;
@@ -112,7 +128,8 @@ async fn unknown_login(checker: &Checker) -> Result<(), String> {
 
 async fn groups(checker: &Checker, facts: &AccountFacts) -> Result<(), String> {
     let answer = checker.ask(encoded(&GroupsRequest::new(checker.instance()))).await?;
-    let groups = reading::groups(read_only::<GroupsAnswer>(&answer)?);
+    let (groups, unread) = reading::groups(read_only::<GroupsAnswer>(&answer)?)?;
+    unread.into_iter().next().map_or(Ok(()), Err)?;
     expect(groups.contains(&facts.group), || format!("{} is not, or is another one there", facts.group.group))
 }
 

@@ -7,7 +7,9 @@ mod conformance;
 mod instances;
 pub mod openapi;
 mod reading;
+mod replies;
 pub mod requests;
+pub mod rows;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -29,10 +31,11 @@ use futures_util::future::BoxFuture;
 use self::answers::{
     AccountAnswer, GroupsAnswer, PostingsAnswer, RateAnswer, StatedCustomer, read_health, read_only, read_or_none,
 };
-use self::calling::{Caller, Repeat, UnansweredCall, encoded};
-pub use self::conformance::{CheckedAccount, PromiseLine, check};
+use self::calling::{CallKind, Caller, encoded};
+pub use self::conformance::{CheckReport, CheckedAccount, PromiseLine, PromiseSeen, check};
 pub use self::instances::InstanceFile;
 use self::reading::KeyOutcome;
+use self::replies::UnansweredCall;
 use self::requests::{
     AccountRequest, CustomerRequest, FindRequest, GroupsRequest, HealthRequest, PostRequest, PostingsRequest,
     RateRequest, VoidRequest,
@@ -84,7 +87,7 @@ impl HttpTradingServer {
     fn of_key(
         &self,
         name: &'static str,
-        repeat: Repeat,
+        kind: CallKind,
         posting: Posting,
         body: impl Fn(&str, &Posting) -> bytes::Bytes + Send + Sync + 'static,
     ) -> BoxFuture<'static, Result<KeyOutcome, UnansweredCall>> {
@@ -92,7 +95,7 @@ impl HttpTradingServer {
         Box::pin(async move {
             let (key, posting) = (posting.key(), &posting);
             let read = |answer: &[u8]| reading::key_outcome(answer, &key);
-            caller.call(name, repeat, |instance| body(instance, posting), read).await
+            caller.call(name, kind, |instance| body(instance, posting), read).await
         })
     }
 }
@@ -106,16 +109,18 @@ impl RemoteServer for HttpTradingServer {
                 stated.map(|stated| reading::account(stated, login)).transpose()
             };
             let body = |instance: &str| encoded(&AccountRequest::new(instance, login));
-            Ok(caller.call("account", Repeat::Question, body, read).await?)
+            Ok(caller.call("account", CallKind::Question, body, read).await?)
         })
     }
 
     fn groups(&self) -> BoxFuture<'static, Result<Vec<Group>, Fault>> {
         let caller = Arc::clone(&self.0);
         Box::pin(async move {
-            let read = |answer: &[u8]| read_only::<GroupsAnswer>(answer).map(reading::groups);
+            let read = |answer: &[u8]| reading::groups(read_only::<GroupsAnswer>(answer)?);
             let body = |instance: &str| encoded(&GroupsRequest::new(instance));
-            Ok(caller.call("groups", Repeat::Question, body, read).await?)
+            let (groups, unread) = caller.call("groups", CallKind::Question, body, read).await?;
+            caller.note_unread_groups(&unread);
+            Ok(groups)
         })
     }
 
@@ -127,13 +132,13 @@ impl RemoteServer for HttpTradingServer {
                 stated.map(|stated| reading::customer(stated.customer.0, customer)).transpose()
             };
             let body = |instance: &str| encoded(&CustomerRequest::new(instance, customer));
-            Ok(caller.call("customer", Repeat::Question, body, read).await?)
+            Ok(caller.call("customer", CallKind::Question, body, read).await?)
         })
     }
 
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostStep> {
         let body = |instance: &str, posting: &Posting| encoded(&PostRequest::new(instance, posting));
-        let posted = self.of_key("post", Repeat::Never, posting.into_inner(), body);
+        let posted = self.of_key("post", CallKind::Posting, posting.into_inner(), body);
         Box::pin(async move {
             match posted.await {
                 Ok(KeyOutcome::Known(outcome)) => PostStep::Done(reading::of_a_post(outcome)),
@@ -146,14 +151,14 @@ impl RemoteServer for HttpTradingServer {
 
     fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
         let body = |instance: &str, posting: &Posting| encoded(&FindRequest::new(instance, posting));
-        let found = self.of_key("find", Repeat::Question, posting.clone(), body);
+        let found = self.of_key("find", CallKind::Question, posting.clone(), body);
         Box::pin(async move { Ok(found.await?.known()) })
     }
 
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {
         let body =
             move |instance: &str, posting: &Posting| encoded(&VoidRequest::new(instance, posting, reason.name()));
-        let voided = self.of_key("void", Repeat::Never, posting.into_inner(), body);
+        let voided = self.of_key("void", CallKind::Posting, posting.into_inner(), body);
         Box::pin(async move {
             let outcome = voided.await?.known();
             outcome.map(Voiding::Settled).ok_or_else(|| Fault::new("it answered none to a request to void a key"))
@@ -173,7 +178,7 @@ impl RemoteServer for HttpTradingServer {
                 stated.map(|stated| reading::rate(stated, (from, to), now)).transpose()
             };
             let body = |instance: &str| encoded(&RateRequest::new(instance, from.code(), to.code()));
-            Ok(caller.call("rate", Repeat::Question, body, read).await?)
+            Ok(caller.call("rate", CallKind::Optional, body, read).await?)
         })
     }
 
@@ -183,7 +188,7 @@ impl RemoteServer for HttpTradingServer {
         Box::pin(async move {
             let read = |answer: &[u8]| reading::postings(read_only::<PostingsAnswer>(answer)?, &after);
             let body = |instance: &str| encoded(&PostingsRequest::new(instance, &after, limit));
-            Ok(caller.call("postings", Repeat::Question, body, read).await?)
+            Ok(caller.call("postings", CallKind::Question, body, read).await?)
         })
     }
 
@@ -192,30 +197,44 @@ impl RemoteServer for HttpTradingServer {
         Box::pin(async move {
             let read = |answer: &[u8]| Ok(read_only::<PostingsAnswer>(answer)?.posted_count.0);
             let body = |instance: &str| encoded(&PostingsRequest::new(instance, "", 1));
-            Ok(Some(caller.call("postings", Repeat::Question, body, read).await?))
+            Ok(Some(caller.call("postings", CallKind::Question, body, read).await?))
         })
     }
 
-    /// How the last call ended. Where none did for a while, the server is asked, and the next one knows.
+    /// Whether the server itself answered the last call, whatever it answered: a call that it refused, or one account that it cannot
+    /// state, is no reason to send it nothing more.
+    fn reaches(&self) -> Result<(), Fault> {
+        self.ask_where_nothing_is_known();
+        self.0.unreached().map_or(Ok(()), |problem| Err(Fault::new(problem)))
+    }
+
+    /// How the last call ended.
     fn health(&self) -> Result<(), Fault> {
+        self.ask_where_nothing_is_known();
+        self.0.problem().map_or(Ok(()), |problem| Err(Fault::new(problem)))
+    }
+}
+
+impl HttpTradingServer {
+    /// Where no call ended for a while, the server is asked, and who asks next knows.
+    fn ask_where_nothing_is_known(&self) {
         if let Ok(runtime) = tokio::runtime::Handle::try_current()
             && self.0.is_stale(STATE_SECONDS)
         {
             let caller = Arc::clone(&self.0);
             runtime.spawn(async move { drop(ask_health(&caller).await) });
         }
-        self.0.problem().map_or(Ok(()), |problem| Err(Fault::new(problem)))
     }
 }
 
 /// Asks whether postings can be made now.
 async fn ask_health(caller: &Caller) -> Result<(), Fault> {
     let body = |instance: &str| encoded(&HealthRequest::new(instance));
-    match caller.call("health", Repeat::Question, body, read_health).await? {
+    match caller.call("health", CallKind::Question, body, read_health).await? {
         Ok(()) => Ok(()),
         Err(words) => {
             let problem = format!("it takes no postings now: {words}");
-            caller.note_problem(problem.clone());
+            caller.note_not_ready(problem.clone());
             Err(Fault::new(problem))
         }
     }

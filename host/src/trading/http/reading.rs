@@ -111,8 +111,19 @@ fn group(stated: GroupEntry) -> Group {
     }
 }
 
-pub(super) fn groups(stated: GroupsAnswer) -> Vec<Group> {
-    stated.groups.0.into_iter().map(group).collect()
+/// The groups, and what is wrong with those that cannot be read: one is no reason to know none.
+pub(super) fn groups(stated: GroupsAnswer) -> Result<(Vec<Group>, Vec<String>), String> {
+    let (mut groups, mut unread) = (Vec::new(), Vec::new());
+    for row in stated.groups.0 {
+        match row {
+            Ok(entry) => groups.push(group(entry)),
+            Err(problem) => unread.push(problem),
+        }
+    }
+    match unread.first() {
+        Some(problem) if groups.is_empty() => Err(format!("no group can be read: {problem}")),
+        _ => Ok((groups, unread)),
+    }
 }
 
 /// Account, customer and group, which must belong together.
@@ -149,7 +160,7 @@ pub(super) fn rate(stated: RateAnswer, pair: (Currency, Currency), now: UnixTime
 /// A page of postings, which must lead on.
 pub(super) fn postings(stated: PostingsAnswer, after: &str) -> Result<PostingsPage, String> {
     let PostingsAnswer { postings, next, more, .. } = stated;
-    if more.0 && (*next.0 == *after || postings.0.is_empty()) {
+    if more.0 && (*next.0 == *after || next.0.is_empty() || postings.0.is_empty()) {
         return Err("the answer says that more follows, and leads no further".to_owned());
     }
     let postings = postings.0.into_iter().map(found).collect::<Result<_, _>>()?;

@@ -2,6 +2,7 @@
 
 mod instances;
 mod peer;
+mod reach;
 mod trust;
 mod wrong_answers;
 

@@ -14,8 +14,8 @@ use cashier_core::time::UnixTime;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::json_object::schema::{self, kind, list, one_of, open, with};
-use crate::json_object::{Described, FieldValue, Members, Problem, RequestBody, Schema, values};
+use crate::json_object::schema::{self, kind, one_of, with};
+use crate::json_object::{Described, FieldValue, Problem, Schema, values};
 
 /// Latest time of an answer, 9999-12-31: beyond it calendars break.
 const LATEST_TIME: i64 = 253_402_300_799;
@@ -25,12 +25,11 @@ const WHOLE_DIGITS: usize = 16;
 /// Digits behind its point: the finest currency has so many.
 const FRACTION_DIGITS: usize = 8;
 
-/// Groups of one answer, and postings of one page: more do not fit into the largest answer.
-pub const ANSWER_ROWS_MAX: usize = 20_000;
-
 /// A plain decimal with a sign, in a string.
 pub const DECIMAL_PATTERN: &str = "^-?[0-9]{1,16}(\\.[0-9]{1,8})?$";
-const PRICE_PATTERN: &str = "^[0-9]{1,18}(\\.[0-9]{1,18})?$";
+/// Digits of a rate, whole and decimals together: so many fit the mantissa of every rate.
+const PRICE_DIGITS: usize = 18;
+const PRICE_PATTERN: &str = "^(?=.*[1-9])(?=[0-9.]{1,19}$)[0-9]{1,18}(\\.[0-9]{1,17})?$";
 const KEY_PATTERN: &str = "^[0-9A-Za-z]{1,20}(:[0-9]{1,10})?$";
 
 macro_rules! stated_values {
@@ -66,7 +65,10 @@ stated_values! {
 
     /// The price of one unit of a currency in another.
     StatedPrice(Rate), "a plain decimal above 0 in a string, of at most 18 digits", with(&kind("string"), "pattern", PRICE_PATTERN),
-        |raw| text(raw).and_then(|text| Rate::parse(&text).ok());
+        |raw| {
+            let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+            text(raw).filter(|text| digits(text) <= PRICE_DIGITS).and_then(|text| Rate::parse(&text).ok())
+        };
 
     /// A name or a source that operators see.
     StatedName(Box<str>), "a text of at most 64 bytes on one line", schema::text(CODE_LENGTH_MAX), |raw| code(raw);
@@ -156,64 +158,9 @@ fn text(raw: &str) -> Option<Box<str>> {
     serde_json::from_str(raw).ok()
 }
 
-fn code(raw: &str) -> Option<Box<str>> {
+/// A text that operators see.
+pub(super) fn code(raw: &str) -> Option<Box<str>> {
     text(raw).filter(|text| text.len() <= CODE_LENGTH_MAX && check_code(text).is_ok())
-}
-
-/// An object within an answer. Members that it does not know are passed over: the server may be newer.
-pub struct StatedRow<T>(pub T);
-
-impl<T: RequestBody> Described for StatedRow<T> {
-    fn schema() -> Schema {
-        open(&T::schema())
-    }
-}
-
-impl<T: RequestBody> FieldValue for StatedRow<T> {
-    const MISSING: &'static str = "is missing";
-
-    fn read(raw: &RawValue) -> Result<Self, Problem> {
-        read_row(raw.get()).map(Self).map_err(Cow::Owned)
-    }
-}
-
-/// Objects within an answer.
-pub struct StatedRows<T>(pub Vec<T>);
-
-impl<T: RequestBody> Described for StatedRows<T> {
-    fn schema() -> Schema {
-        list(&StatedRow::<T>::schema())
-    }
-}
-
-impl<T: RequestBody> FieldValue for StatedRows<T> {
-    const MISSING: &'static str = "is missing";
-
-    fn read(raw: &RawValue) -> Result<Self, Problem> {
-        let rows: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| Cow::Borrowed("must be an array"))?;
-        if rows.len() > ANSWER_ROWS_MAX {
-            return Err(Cow::Owned(format!("has more than {ANSWER_ROWS_MAX} rows")));
-        }
-        let read = |(at, row): (usize, &&RawValue)| read_row(row.get()).map_err(|problem| format!("[{at}]: {problem}"));
-        rows.iter().enumerate().map(read).collect::<Result<_, _>>().map(Self).map_err(Cow::Owned)
-    }
-}
-
-fn read_row<T: RequestBody>(json: &str) -> Result<T, String> {
-    let members: Members<'_> = serde_json::from_str(json).map_err(|_| "must be an object".to_owned())?;
-    read_known(members)
-}
-
-/// Reads an object of which only the known members matter.
-pub fn read_known<T: RequestBody>(mut members: Members<'_>) -> Result<T, String> {
-    if members.repeated().is_some() {
-        return Err("has a member twice".to_owned());
-    }
-    let mut first = None;
-    let read = T::take_from(&mut members, &mut |name, problem| {
-        first.get_or_insert_with(|| format!("{name} {problem}"));
-    });
-    first.map_or_else(|| read.ok_or_else(|| "is not readable".to_owned()), Err)
 }
 
 /// Words of the protocol as types: the name of a call or of a result.
@@ -298,6 +245,19 @@ mod tests {
         }
         for wrong in ["", "-", "+1", "1e2", ".5", "1.", "1.123456789", "12345678901234567", " 1", "1,5", "--1", "NaN"] {
             assert!(!is_decimal(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_rate_has_at_most_eighteen_digits_in_all() {
+        let read = |text: &str| StatedPrice::read(serde_json::from_str(&format!("\"{text}\"")).unwrap()).is_ok();
+        for right in ["1.0842", "999999999999999999", "0.00000000000000001", "123456789.123456789", "00.10"] {
+            assert!(read(right), "{right}");
+        }
+        for wrong in
+            ["0", "0.0", "1234567890123456789", "0.000000000000000001", "1.", ".5", "-1", "+1", "1e2", "1,5", ""]
+        {
+            assert!(!read(wrong), "{wrong}");
         }
     }
 

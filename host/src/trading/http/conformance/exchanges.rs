@@ -9,14 +9,17 @@ use cashier_core::account::{AccountFacts, AccountMode};
 use cashier_core::ids::{CustomerId, ID_MAX, Login, OperationId, Reference, ServerName, TransactionId};
 use cashier_core::money::Money;
 use cashier_core::operation::BalanceOperation;
+use cashier_core::reason::ReasonCode;
 use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
 use cashier_core::time::UnixTime;
 use futures_util::future::{self, Either};
+use serde_json::{Map, Value};
 
 use super::super::HttpServerSettings;
 use super::super::answers::{AccountAnswer, read_or_none};
-use super::super::calling::{encoded, judge};
+use super::super::calling::encoded;
 use super::super::reading::{self, KeyOutcome};
+use super::super::replies::judge;
 use super::super::requests::{AccountRequest, FindRequest, PostRequest, VoidRequest};
 use super::super::signature::SigningSecrets;
 use super::super::transport::{NoReply, RawReply, SignedRequest, Transport};
@@ -25,18 +28,40 @@ use crate::ports::{Clock, Entropy, Fault, Posting};
 /// How long one exchange may take, as the cashier would wait.
 const EXCHANGE_WAIT: Duration = Duration::from_secs(5);
 
-/// One promise, and how it was broken.
+/// How long a call about a key is asked again while it answers 500, and how long after each: a server whose balances are elsewhere
+/// answers so while the key is pending, which is as long as its API takes.
+const PENDING_WAIT: Duration = Duration::from_secs(5);
+const PENDING_PAUSE: Duration = Duration::from_millis(100);
+
+/// One promise, and what was seen of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromiseLine {
     pub promise: &'static str,
-    pub problem: Option<String>,
+    pub seen: PromiseSeen,
+}
+
+/// What was seen of a promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PromiseSeen {
+    Kept,
+    Broken(String),
+    /// What is missing to check it.
+    NotChecked(&'static str),
+}
+
+/// A call about a key.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum KeyCall {
+    Post,
+    Find,
+    Void(ReasonCode),
 }
 
 /// A login and a customer that nobody has.
 pub(super) const NOBODY: u64 = ID_MAX;
 
-/// The comment of its postings, by which a later run finds them.
-pub(super) const CHECK_COMMENT: &str = "cashier trading check";
+/// The comment of its postings, for whoever looks at them.
+const CHECK_COMMENT: &str = "cashier trading check";
 
 /// The server that is checked.
 pub(super) struct Checker {
@@ -104,6 +129,15 @@ impl Checker {
         SignedRequest { id, timestamp: at.to_string(), signature, body }
     }
 
+    /// A body that is the call's of a posting, but for what is changed in the posting.
+    pub(super) fn post_with(&self, posting: &Posting, change: impl FnOnce(&mut Map<String, Value>)) -> Bytes {
+        let mut call = serde_json::to_value(PostRequest::new(&self.instance, posting)).unwrap_or_default();
+        if let Some(members) = call.get_mut("posting").and_then(Value::as_object_mut) {
+            change(members);
+        }
+        encoded(&call)
+    }
+
     pub(super) async fn send(&self, request: SignedRequest) -> Result<RawReply, String> {
         let sending = std::pin::pin!(self.transport.send(request));
         match future::select(sending, self.clock.sleep(EXCHANGE_WAIT)).await {
@@ -115,10 +149,43 @@ impl Checker {
 
     /// The proven answer to a call.
     pub(super) async fn ask(&self, body: Bytes) -> Result<Bytes, String> {
-        let request = self.signed(body);
+        self.proven(self.signed(body)).await
+    }
+
+    /// The proven answer to a request that is signed in its own way.
+    pub(super) async fn proven(&self, request: SignedRequest) -> Result<Bytes, String> {
         let id = request.id.clone();
         let reply = self.send(request).await?;
         judge(reply, &id, &self.secrets, self.now()).map_err(|failure| failure.what)
+    }
+
+    /// The outcome of a call about a key that other calls are about at the same time: while it answers 500, it is asked again.
+    pub(super) async fn settled(&self, call: KeyCall, posting: &Posting) -> Result<KeyOutcome, String> {
+        let begun = self.clock.monotonic();
+        loop {
+            let request = self.signed(self.body(call, posting));
+            let id = request.id.clone();
+            let reply = self.send(request).await?;
+            if reply.status == 500 && self.clock.monotonic().saturating_sub(begun) < PENDING_WAIT {
+                self.clock.sleep(PENDING_PAUSE).await;
+                continue;
+            }
+            let answer = judge(reply, &id, &self.secrets, self.now()).map_err(|failure| failure.what)?;
+            return reading::key_outcome(&answer, &posting.key());
+        }
+    }
+
+    fn body(&self, call: KeyCall, posting: &Posting) -> Bytes {
+        let instance = &self.instance;
+        match call {
+            KeyCall::Post => encoded(&PostRequest::new(instance, posting)),
+            KeyCall::Find => encoded(&FindRequest::new(instance, posting)),
+            KeyCall::Void(reason) => encoded(&VoidRequest::new(instance, posting, reason.name())),
+        }
+    }
+
+    async fn about(&self, call: KeyCall, posting: &Posting) -> Result<KeyOutcome, String> {
+        reading::key_outcome(&self.ask(self.body(call, posting)).await?, &posting.key())
     }
 
     pub(super) async fn account(&self, login: Login) -> Result<Option<AccountFacts>, String> {
@@ -127,18 +194,15 @@ impl Checker {
     }
 
     pub(super) async fn post(&self, posting: &Posting) -> Result<KeyOutcome, String> {
-        let answer = self.ask(encoded(&PostRequest::new(&self.instance, posting))).await?;
-        reading::key_outcome(&answer, &posting.key())
+        self.about(KeyCall::Post, posting).await
     }
 
     pub(super) async fn find(&self, posting: &Posting) -> Result<KeyOutcome, String> {
-        let answer = self.ask(encoded(&FindRequest::new(&self.instance, posting))).await?;
-        reading::key_outcome(&answer, &posting.key())
+        self.about(KeyCall::Find, posting).await
     }
 
-    pub(super) async fn void(&self, posting: &Posting, reason: &'static str) -> Result<KeyOutcome, String> {
-        let answer = self.ask(encoded(&VoidRequest::new(&self.instance, posting, reason))).await?;
-        reading::key_outcome(&answer, &posting.key())
+    pub(super) async fn void(&self, posting: &Posting, reason: ReasonCode) -> Result<KeyOutcome, String> {
+        self.about(KeyCall::Void(reason), posting).await
     }
 
     /// A posting under a new key.
@@ -150,6 +214,17 @@ impl Checker {
         only_on: Option<AccountMode>,
     ) -> Posting {
         self.ordinal += 1;
+        self.posting_under((self.reference.clone(), self.ordinal), (customer, login), amount, only_on)
+    }
+
+    /// A posting under a key of this run or of an earlier one.
+    pub(super) fn posting_under(
+        &self,
+        (reference, ordinal): (Reference, u32),
+        (customer, login): (CustomerId, Login),
+        amount: Money,
+        only_on: Option<AccountMode>,
+    ) -> Posting {
         let (cmd, reason) = if amount.minor < 0 {
             (OperationCmd::BalanceOut, OperationReason::Reversal)
         } else {
@@ -157,9 +232,9 @@ impl Checker {
         };
         Posting {
             operation: BalanceOperation {
-                id: OperationId(u64::from(self.ordinal)),
+                id: OperationId(u64::from(ordinal)),
                 transaction_id: TransactionId(1),
-                ordinal: self.ordinal,
+                ordinal,
                 login,
                 trade_order: 0,
                 request_order: 0,
@@ -171,7 +246,7 @@ impl Checker {
                 created_time: self.now(),
                 updated_time: self.now(),
             },
-            reference: self.reference.clone(),
+            reference,
             server: ServerName::default(),
             customer_id: customer,
             only_on,
@@ -181,7 +256,7 @@ impl Checker {
 }
 
 pub(super) fn line(promise: &'static str, checked: Result<(), String>) -> PromiseLine {
-    PromiseLine { promise, problem: checked.err() }
+    PromiseLine { promise, seen: checked.map_or_else(PromiseSeen::Broken, |()| PromiseSeen::Kept) }
 }
 
 pub(super) fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {

@@ -1,6 +1,10 @@
 //! What the server lists of its postings: all of it before a run of the check, and what the run added, with every value. It posts
 //! nothing.
 
+use std::collections::HashSet;
+
+use cashier_core::account::AccountMode;
+use cashier_core::operation::OperationKey;
 use cashier_core::reconcile::FoundPosting;
 
 use super::super::PAGE_POSTINGS_MAX;
@@ -8,11 +12,11 @@ use super::super::answers::{PostingsAnswer, read_only};
 use super::super::calling::encoded;
 use super::super::reading;
 use super::super::requests::PostingsRequest;
-use super::exchanges::{CHECK_COMMENT, expect};
+use super::exchanges::expect;
 use super::postings::{CheckRun, Checked};
 
-/// Pages of postings that are looked through for those of the check.
-const PAGES_MAX: usize = 200; // 100,000 postings: more is no database for tests
+/// Pages of postings that are looked through: a listing that does not end is no database for tests.
+const PAGES_MAX: usize = 200; // 100,000 postings: a server that answers each after its 5 s takes a quarter of an hour
 
 /// Postings of a small page: what was listed at once is the same page by page.
 const SMALL_PAGE: usize = 3;
@@ -22,78 +26,126 @@ pub(super) struct Earlier {
     /// The cursor behind all of it.
     after: Box<str>,
     posted_count: u64,
-    /// The first that an earlier check posted to the account.
-    pub(super) oldest: Option<FoundPosting>,
+    keys: HashSet<OperationKey>,
+}
+
+/// A posting as it is listed, with what the cashier itself reads of none.
+#[derive(Debug, PartialEq, Eq)]
+struct ListedPosting {
+    found: FoundPosting,
+    comment: Option<Box<str>>,
+    only_on: Option<AccountMode>,
+}
+
+/// A page of the listing.
+struct ListedPage {
+    listed: Vec<ListedPosting>,
+    posted_count: u64,
+    /// The cursor behind it, and whether another follows.
+    next: Box<str>,
+    more: bool,
+}
+
+/// Goes through a listing, which must not lead back: neither to a cursor that was answered, nor to a key that was listed.
+#[derive(Default)]
+struct ListingPath {
+    cursors: HashSet<Box<str>>,
+    keys: HashSet<OperationKey>,
+}
+
+impl ListingPath {
+    fn pass(&mut self, page: &ListedPage) -> Checked {
+        for ListedPosting { found, .. } in &page.listed {
+            expect(self.keys.insert(found.key.clone()), || format!("{} is listed twice", found.key))?;
+        }
+        let is_new = !page.more || self.cursors.insert(page.next.clone());
+        expect(is_new, || format!("the listing leads back to the cursor {}", page.next))?;
+        expect(self.cursors.len() <= PAGES_MAX, || {
+            format!("the listing has more than {PAGES_MAX} pages: check a test copy")
+        })
+    }
 }
 
 impl CheckRun<'_> {
     /// Everything that is listed before the run.
     pub(super) async fn earlier(&self) -> Result<Earlier, String> {
-        let mut earlier = Earlier { after: Box::default(), posted_count: 0, oldest: None };
-        for _ in 0..PAGES_MAX {
-            let page = self.page(&earlier.after, PAGE_POSTINGS_MAX).await?;
-            let (next, more) = (page.next.0.clone(), page.more.0);
-            let of_check = |comment: Option<&str>| comment == Some(CHECK_COMMENT);
-            let comments = page.postings.0.iter().map(|row| of_check(row.posting.0.comment.as_ref().map(|it| &*it.0)));
-            let comments: Vec<bool> = comments.collect();
-            let found = reading::postings(page, &earlier.after)?.postings;
-            earlier.posted_count += found.iter().filter(|posting| posting.is_posted()).count() as u64;
-            let ours = |posting: &FoundPosting| posting.is_posted() && posting.login == self.facts.account.login;
-            let mut of_checks =
-                found.into_iter().zip(comments).filter(|(posting, of_check)| *of_check && ours(posting));
-            earlier.oldest = earlier.oldest.or_else(|| of_checks.next().map(|(posting, _)| posting));
-            earlier.after = next;
-            if !more {
-                return Ok(earlier);
+        let (mut passed, mut after, mut posted_count) = (ListingPath::default(), Box::default(), 0);
+        loop {
+            let page = self.page(&after, PAGE_POSTINGS_MAX).await?;
+            passed.pass(&page)?;
+            posted_count += page.listed.iter().filter(|listed| listed.found.is_posted()).count() as u64;
+            after = page.next;
+            if !page.more {
+                return Ok(Earlier { after, posted_count, keys: passed.keys });
             }
         }
-        Err(format!("there are more than {} postings: check a test copy", PAGES_MAX * PAGE_POSTINGS_MAX))
     }
 
-    async fn page(&self, after: &str, limit: usize) -> Result<PostingsAnswer, String> {
-        let limit = u32::try_from(limit).unwrap_or(1);
-        let answer = self.checker.ask(encoded(&PostingsRequest::new(self.checker.instance(), after, limit))).await?;
-        read_only::<PostingsAnswer>(&answer)
+    async fn page(&self, after: &str, limit: usize) -> Result<ListedPage, String> {
+        let most = u32::try_from(limit).unwrap_or(1);
+        let answer = self.checker.ask(encoded(&PostingsRequest::new(self.checker.instance(), after, most))).await?;
+        let stated = read_only::<PostingsAnswer>(&answer)?;
+        expect(stated.postings.0.len() <= limit, || format!("a page has more than {limit} postings"))?;
+        let (posted_count, next, more) = (stated.posted_count.0, stated.next.0.clone(), stated.more.0);
+        let beside = stated.postings.0.iter().map(|row| {
+            let posting = &row.posting.0;
+            (posting.comment.as_ref().map(|words| words.0.clone()), posting.only_on.as_ref().map(|mode| mode.0))
+        });
+        let beside: Vec<_> = beside.collect();
+        let found = reading::postings(stated, after)?.postings;
+        let listed =
+            found.into_iter().zip(beside).map(|(found, (comment, only_on))| ListedPosting { found, comment, only_on });
+        Ok(ListedPage { listed: listed.collect(), posted_count, next, more })
     }
 
     /// What is listed since, in pages of so many, and the count of all that were posted.
-    async fn since(&self, earlier: &Earlier, limit: usize) -> Result<(Vec<FoundPosting>, u64), String> {
-        let (mut after, mut found) = (earlier.after.clone(), Vec::new());
+    async fn since(&self, earlier: &Earlier, limit: usize) -> Result<(Vec<ListedPosting>, u64), String> {
+        let (mut passed, mut after, mut listed) = (ListingPath::default(), earlier.after.clone(), Vec::new());
         loop {
             let page = self.page(&after, limit).await?;
-            let stated = page.posted_count.0;
-            expect(page.postings.0.len() <= limit, || format!("a page has more than {limit} postings"))?;
-            let page = reading::postings(page, &after)?;
-            found.extend(page.postings);
-            if page.next.is_empty() {
-                return Ok((found, stated));
-            }
-            expect(found.len() <= PAGES_MAX * PAGE_POSTINGS_MAX, || "the listing does not end".to_owned())?;
+            passed.pass(&page)?;
+            listed.extend(page.listed);
             after = page.next;
+            if !page.more {
+                return Ok((listed, page.posted_count));
+            }
         }
     }
 
     pub(super) async fn listed(&self, earlier: &Earlier) -> Checked {
-        let (found, stated) = self.since(earlier, PAGE_POSTINGS_MAX).await?;
-        for (sent, is_posted) in &self.sent {
-            let listed: Vec<&FoundPosting> = found.iter().filter(|known| known.key == sent.key()).collect();
-            let [one] = &*listed else { return Err(format!("{} is listed {} times", sent.key(), listed.len())) };
-            expect(one.is_posted() == *is_posted, || format!("{}: posted is {}", one.key, one.is_posted()))?;
-            let operation = &sent.operation;
-            let is_same = one.is_same(operation)
-                && (one.customer_id, one.transaction_id, one.operation_id, one.reason, one.created_time)
-                    == (
-                        sent.customer_id,
-                        operation.transaction_id,
-                        operation.id,
-                        operation.reason,
-                        operation.created_time,
-                    );
-            expect(is_same, || format!("{} is listed with other values: {one:?}", one.key))?;
+        if let Some(key) = self.known_key {
+            expect(earlier.keys.contains(key), || format!("{key} of an earlier check is not listed"))?;
         }
+        let (listed, stated) = self.since(earlier, PAGE_POSTINGS_MAX).await?;
+        for (sent, outcome) in &self.sent {
+            let key = sent.key();
+            let one = listed.iter().find(|known| known.found.key == key);
+            let one = one.ok_or_else(|| format!("{key} is not listed"))?;
+            let operation = &sent.operation;
+            let expected = ListedPosting {
+                found: FoundPosting {
+                    key,
+                    operation_id: operation.id,
+                    transaction_id: operation.transaction_id,
+                    customer_id: sent.customer_id,
+                    login: operation.login,
+                    cmd: operation.cmd,
+                    reason: operation.reason,
+                    amount: operation.amount,
+                    created_time: operation.created_time,
+                    outcome: outcome.clone(),
+                },
+                comment: Some(sent.comment.clone()),
+                only_on: sent.only_on,
+            };
+            expect(*one == expected, || format!("it lists {one:?}, and sent and answered was {expected:?}"))?;
+        }
+        let at = |sent: &(crate::ports::Posting, _)| listed.iter().position(|known| known.found.key == sent.0.key());
+        let is_in_order = self.sent.first().and_then(at) <= self.sent.last().and_then(at);
+        expect(is_in_order, || "what was recorded last is listed before what was recorded first".to_owned())?;
         let (in_small_pages, _) = self.since(earlier, SMALL_PAGE).await?;
-        expect(found == in_small_pages, || format!("in pages of {SMALL_PAGE} other postings are listed"))?;
-        let counted = earlier.posted_count + found.iter().filter(|posting| posting.is_posted()).count() as u64;
+        expect(listed == in_small_pages, || format!("in pages of {SMALL_PAGE} other postings are listed"))?;
+        let counted = earlier.posted_count + listed.iter().filter(|one| one.found.is_posted()).count() as u64;
         expect(counted == stated, || format!("posted_count is {stated}, and {counted} are listed"))
     }
 }

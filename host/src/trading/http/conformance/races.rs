@@ -1,18 +1,17 @@
 //! Postings at the same time, and postings again after something changed: what a server that judges outside the transaction that
 //! records does only under load, or only later. It shares the run of `postings`.
 
-use cashier_core::ids::{ServerName, TransactionId};
-use cashier_core::operation::{BalanceOperation, PostingOutcome};
+use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
-use cashier_core::reconcile::FoundPosting;
-use cashier_core::status::OperationStatus;
 use futures_util::future::{join, join_all};
 
 use super::super::reading::KeyOutcome;
-use super::exchanges::{CHECK_COMMENT, expect};
+use super::exchanges::{KeyCall, expect};
 use super::postings::{CheckRun, Checked, posted, refused};
 use crate::ports::Posting;
 
+/// The same posting at the same time.
+const AT_ONCE: usize = 10;
 /// Keys that are posted and voided at the same time: a window of a millisecond is hit in some of them.
 const RACES: usize = 20;
 /// Calls of each kind about one of them.
@@ -24,6 +23,8 @@ const BEYOND_BALANCE: i64 = 1_000_000;
 
 impl CheckRun<'_> {
     pub(super) async fn races(&mut self) {
+        let checked = self.at_once().await;
+        self.add("post: the same key ten times at once is posted once", checked);
         let checked = self.posts_and_voids().await;
         self.add("post and void: of one key at once, twenty times, one outcome that the balance follows", checked);
         let checked = self.keys_at_once().await;
@@ -32,13 +33,25 @@ impl CheckRun<'_> {
         self.add("post: a refusal stays one when its reason is gone", checked);
     }
 
+    async fn at_once(&mut self) -> Checked {
+        let (posting, before) = (self.posting(1), self.balance().await?);
+        let checker = &*self.checker;
+        let answers = join_all((0..AT_ONCE).map(|_| checker.settled(KeyCall::Post, &posting))).await;
+        let mut orders = answers.into_iter().map(|answer| posted(&answer?)).collect::<Result<Vec<u64>, String>>()?;
+        orders.dedup();
+        let [order] = &*orders else { return Err(format!("orders {orders:?}")) };
+        self.note(&posting, PostingOutcome::posted(*order));
+        self.grew(before, 1).await
+    }
+
     async fn posts_and_voids(&mut self) -> Checked {
         for round in 0..RACES {
             let posting = self.posting(1);
             let before = self.balance().await?;
             let checker = &*self.checker;
-            let posts = join_all((0..RACING_CALLS).map(|_| checker.post(&posting)));
-            let voids = join_all((0..RACING_CALLS).map(|_| checker.void(&posting, ReasonCode::Withheld.name())));
+            let posts = join_all((0..RACING_CALLS).map(|_| checker.settled(KeyCall::Post, &posting)));
+            let voids =
+                join_all((0..RACING_CALLS).map(|_| checker.settled(KeyCall::Void(ReasonCode::Withheld), &posting)));
             // Whichever is sent first is at an advantage.
             let (posts, voids) = if round % 2 == 0 {
                 join(posts, voids).await
@@ -47,8 +60,10 @@ impl CheckRun<'_> {
                 (posts, voids)
             };
             let answers = posts.into_iter().chain(voids).collect::<Result<Vec<KeyOutcome>, String>>()?;
-            let Some(first) = answers.first() else { return Ok(()) };
-            let is_posted = matches!(first, KeyOutcome::Known(PostingOutcome::Posted { .. }));
+            let Some(first @ KeyOutcome::Known(outcome)) = answers.first() else {
+                return Err(format!("the answers are {answers:?}"));
+            };
+            let is_posted = matches!(outcome, PostingOutcome::Posted { .. });
             if !is_posted {
                 refused(first, ReasonCode::Withheld)?;
             }
@@ -56,7 +71,7 @@ impl CheckRun<'_> {
             let recorded = self.checker.find(&posting).await?;
             expect(recorded == *first, || format!("{first:?}, and recorded is {recorded:?}"))?;
             self.grew(before, i64::from(is_posted)).await?;
-            self.note(posting, is_posted);
+            self.note(&posting, outcome.clone());
         }
         Ok(())
     }
@@ -65,11 +80,12 @@ impl CheckRun<'_> {
         let before = self.balance().await?;
         let postings: Vec<Posting> = (0..KEYS_AT_ONCE).map(|_| self.posting(1)).collect();
         let checker = &*self.checker;
-        let answers = join_all(postings.iter().map(|posting| checker.post(posting))).await;
+        let answers = join_all(postings.iter().map(|posting| checker.settled(KeyCall::Post, posting))).await;
         let mut orders = Vec::new();
-        for (answer, posting) in answers.into_iter().zip(postings) {
-            orders.push(posted(&answer?)?);
-            self.note(posting, true);
+        for (answer, posting) in answers.into_iter().zip(&postings) {
+            let order = posted(&answer?)?;
+            self.note(posting, PostingOutcome::posted(order));
+            orders.push(order);
         }
         orders.sort_unstable();
         let count = orders.len();
@@ -91,44 +107,11 @@ impl CheckRun<'_> {
             Ok(()) => self.grew(before, 0).await,
             Err(problem) => Err(problem),
         };
-        self.note(too_large, false);
+        self.note(&too_large, PostingOutcome::Refused { reason: ReasonCode::InsufficientBalance.name().into() });
         if checked.is_ok() {
             let back = self.posting(-enough);
             self.once(&back).await?;
         }
         checked
-    }
-
-    /// A key of an earlier run is known as it was.
-    pub(super) async fn remembered(&self, earlier: &FoundPosting) -> Checked {
-        let Some((reference, ordinal)) = earlier.key.parts() else { return Ok(()) };
-        let posting = Posting {
-            operation: BalanceOperation {
-                id: earlier.operation_id,
-                transaction_id: TransactionId(earlier.transaction_id.0),
-                ordinal,
-                login: earlier.login,
-                trade_order: 0,
-                request_order: 0,
-                cmd: earlier.cmd,
-                amount: earlier.amount,
-                reason: earlier.reason,
-                status: OperationStatus::Planned,
-                failure_reason: Box::default(),
-                created_time: earlier.created_time,
-                updated_time: earlier.created_time,
-            },
-            reference,
-            server: ServerName::default(),
-            customer_id: earlier.customer_id,
-            only_on: None,
-            comment: CHECK_COMMENT.into(),
-        };
-        let before = self.balance().await?;
-        let answers = [self.checker.find(&posting).await?, self.checker.post(&posting).await?];
-        let expected = KeyOutcome::Known(earlier.outcome.clone());
-        let same = answers.iter().all(|answer| *answer == expected);
-        expect(same, || format!("{} was {:?}, and is answered {answers:?}", earlier.key, earlier.outcome))?;
-        self.grew(before, 0).await
     }
 }

@@ -1,14 +1,24 @@
-//! Calls that a server must not judge: whoever has no secret, or an old message, gets nothing done, and a mistake is named. It
-//! sends no posting that could be made.
+//! Calls that a server must not judge: whoever has no secret, or an old message, gets nothing done, and a mistake is named. What is
+//! sent before the account is known has no posting; what has one is of a login and a customer that nobody has, so that a server
+//! that takes it moves nothing.
 
 use bytes::Bytes;
-use cashier_core::ids::Login;
+use cashier_core::account::AccountFacts;
+use cashier_core::ids::{CustomerId, ID_MAX, Login};
+use cashier_core::money::Money;
+use cashier_core::reason::ReasonCode;
+use serde_json::{Map, Value, json};
 
 use super::super::calling::encoded;
-use super::super::requests::{AccountRequest, HealthRequest};
+use super::super::reading::KeyOutcome;
+use super::super::requests::{
+    AccountRequest, CustomerRequest, FindRequest, GroupsRequest, HealthRequest, PostRequest, PostingsRequest,
+    RateRequest, VoidRequest,
+};
 use super::super::signature::TIMESTAMP_TOLERANCE_SECONDS;
 use super::super::transport::SignedRequest;
-use super::exchanges::{Checker, PromiseLine, expect, line};
+use super::exchanges::{Checker, NOBODY, PromiseLine, expect, line};
+use crate::ports::Posting;
 
 /// A minute beyond the tolerance, so that clocks that differ by seconds decide nothing.
 const BEYOND_TOLERANCE: i64 = TIMESTAMP_TOLERANCE_SECONDS + 60;
@@ -16,6 +26,13 @@ const BEYOND_TOLERANCE: i64 = TIMESTAMP_TOLERANCE_SECONDS + 60;
 /// A body beyond what a request may have.
 const LARGE_BODY: usize = 65 * 1024;
 
+/// An instance and a cursor that no server has.
+const NOT_ITS_OWN: &str = "not-its-own";
+
+/// A signature that is by no secret: 32 bytes of zeros.
+const JUNK_SIGNATURE: &str = "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+/// Calls without a posting.
 pub(super) async fn check(checker: &Checker, login: Login) -> Vec<PromiseLine> {
     let account = || encoded(&AccountRequest::new(checker.instance(), login));
     let unsigned = SignedRequest { signature: String::new(), ..checker.signed(account()) };
@@ -31,23 +48,19 @@ pub(super) async fn check(checker: &Checker, login: Login) -> Vec<PromiseLine> {
     let reflected = checker.signed_at(account(), checker.now(), format!("{}.answer", id(checker.signed(account()))));
     let of = |body: &str| checker.signed(Bytes::from(body.to_owned()));
     let instance = checker.instance();
-    let as_number = format!(
-        r#"{{"call":"post","instance":"{instance}","posting":{{"key":"{}","transaction_id":1,"operation_id":1,"login":{login},"customer_id":1,"currency":"USD","amount":1,"cmd":6,"purpose":"deposit","comment":"","created_time":1}}}}"#,
-        "d000000000000000000x:1"
-    );
+    let cursor = checker.signed(encoded(&PostingsRequest::new(instance, NOT_ITS_OWN, 1)));
     let large = format!(r#"{{"call":"health","instance":"{instance}","padding":"{}"}}"#, "x".repeat(LARGE_BODY));
-    let other_instance = checker.signed(encoded(&HealthRequest::new("another-instance")));
     let table = [
-        ("a call without a signature is 401", unsigned, [401].as_slice()),
-        ("a call with the signature of another one is 401", forged, &[401]),
-        ("a call whose body was altered is 401", altered, &[401]),
-        ("a call six minutes old is 401", old, &[401]),
-        ("a call six minutes ahead is 401", early, &[401]),
-        ("an answer that is sent back as a request is 401", reflected, &[401]),
-        ("a call for another instance is 421", other_instance, &[421]),
-        ("an unknown call is 400", of(&format!(r#"{{"call":"nothing","instance":"{instance}"}}"#)), &[400]),
-        ("a body that is no JSON object is 400", of("[]"), &[400]),
-        ("an amount that is a number is 400", of(&as_number), &[400]),
+        ("a call without a signature is 401", unsigned, 401),
+        ("a call with the signature of another one is 401", forged, 401),
+        ("a call whose body was altered is 401", altered, 401),
+        ("a call six minutes old is 401", old, 401),
+        ("a call six minutes ahead is 401", early, 401),
+        ("an answer that is sent back as a request is 401", reflected, 401),
+        ("an unknown call is 400", of(&format!(r#"{{"call":"nothing","instance":"{instance}"}}"#)), 400),
+        ("a body that is no JSON object is 400", of("[]"), 400),
+        ("a call without an instance is 400", of(r#"{"call":"health"}"#), 400),
+        ("postings: a cursor that is not the server's is 400", cursor, 400),
     ];
     let mut lines = Vec::new();
     for (promise, request, expected) in table {
@@ -59,12 +72,83 @@ pub(super) async fn check(checker: &Checker, login: Login) -> Vec<PromiseLine> {
     });
     lines.push(line("a body beyond 64 KiB is 413", too_large));
     lines.push(line("a member that it does not know is passed over", passes_over(checker).await));
+    let mut signed_twice = checker.signed(account());
+    signed_twice.signature = format!("{JUNK_SIGNATURE} {}", signed_twice.signature);
+    let signed_twice = checker.proven(signed_twice).await.map(drop);
+    lines.push(line("a signature of another secret before the right one is passed over", signed_twice));
     lines
 }
 
-async fn has_status(checker: &Checker, request: SignedRequest, expected: &[u16]) -> Result<(), String> {
+/// Calls with a posting.
+pub(super) async fn check_postings(checker: &mut Checker, facts: &AccountFacts) -> Vec<PromiseLine> {
+    let checked = of_another_instance(checker, facts).await;
+    let mut lines = vec![line("a call for another instance is 421, whichever it is", checked)];
+    let currency = facts.group.currency;
+    let too_fine = format!("0.{:0>1$}", 1, usize::from(currency.exponent()) + 1);
+    let amount_as_number = [("amount", json!(1))];
+    lines.push(line("an amount that is a number is 400", malformed(checker, facts, &amount_as_number).await));
+    let of_another_form = [
+        ("amount", json!("1e0")),
+        ("amount", json!("+1")),
+        ("amount", json!(too_fine)),
+        ("login", json!(ID_MAX + 1)),
+        ("login", json!(NOBODY.to_string())),
+        ("transaction_id", json!(0)),
+        ("cmd", json!(7)),
+        ("purpose", json!("gift")),
+        ("only_on", Value::Null),
+        ("only_on", json!(2)),
+    ];
+    let checked = malformed(checker, facts, &of_another_form).await;
+    lines.push(line("a posting that is not of its form is 400, and is not recorded", checked));
+    lines
+}
+
+fn of_nobody(checker: &mut Checker, facts: &AccountFacts) -> Posting {
+    let group = &facts.group;
+    let unit = 10_i64.pow(u32::from(group.currency.exponent()));
+    checker.posting(CustomerId(NOBODY), Login(NOBODY), Money::new(unit, group.currency), Some(group.account_mode))
+}
+
+async fn of_another_instance(checker: &mut Checker, facts: &AccountFacts) -> Result<(), String> {
+    let posting = of_nobody(checker, facts);
+    let currency = facts.group.currency.code();
+    for (call, body) in [
+        ("health", encoded(&HealthRequest::new(NOT_ITS_OWN))),
+        ("customer", encoded(&CustomerRequest::new(NOT_ITS_OWN, facts.customer.customer_id))),
+        ("account", encoded(&AccountRequest::new(NOT_ITS_OWN, facts.account.login))),
+        ("groups", encoded(&GroupsRequest::new(NOT_ITS_OWN))),
+        ("post", encoded(&PostRequest::new(NOT_ITS_OWN, &posting))),
+        ("find", encoded(&FindRequest::new(NOT_ITS_OWN, &posting))),
+        ("void", encoded(&VoidRequest::new(NOT_ITS_OWN, &posting, ReasonCode::Withheld.name()))),
+        ("postings", encoded(&PostingsRequest::new(NOT_ITS_OWN, "", 1))),
+        ("rate", encoded(&RateRequest::new(NOT_ITS_OWN, currency, currency))),
+    ] {
+        has_status(checker, checker.signed(body), 421).await.map_err(|seen| format!("{call}: {seen}"))?;
+    }
+    is_unknown(checker, &posting).await
+}
+
+/// Postings with one member of another form each.
+async fn malformed(checker: &mut Checker, facts: &AccountFacts, members: &[(&str, Value)]) -> Result<(), String> {
+    for (name, value) in members {
+        let posting = of_nobody(checker, facts);
+        let change = |members: &mut Map<String, Value>| drop(members.insert((*name).to_owned(), value.clone()));
+        let request = checker.signed(checker.post_with(&posting, change));
+        has_status(checker, request, 400).await.map_err(|seen| format!("{name} {value}: {seen}"))?;
+        is_unknown(checker, &posting).await.map_err(|seen| format!("{name} {value}: {seen}"))?;
+    }
+    Ok(())
+}
+
+async fn is_unknown(checker: &Checker, posting: &Posting) -> Result<(), String> {
+    let found = checker.find(posting).await?;
+    expect(found == KeyOutcome::Unknown, || format!("it is recorded: {found:?}"))
+}
+
+async fn has_status(checker: &Checker, request: SignedRequest, expected: u16) -> Result<(), String> {
     let reply = checker.send(request).await?;
-    expect(expected.contains(&reply.status), || format!("the status is {}", reply.status))
+    expect(reply.status == expected, || format!("the status is {}", reply.status))
 }
 
 async fn passes_over(checker: &Checker) -> Result<(), String> {

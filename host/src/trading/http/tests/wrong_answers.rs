@@ -251,6 +251,7 @@ async fn a_page_of_postings_that_leads_no_further_or_has_no_outcome_is_none() {
     for (answer, sentence) in [
         (page(json!([]), "2", true), "leads no further"),
         (page(json!([fine]), "1", true), "leads no further"),
+        (page(json!([fine]), "", true), "leads no further"),
         (page(json!([line("posted")]), "2", false), "has no order"),
         (page(json!([line("refused")]), "2", false), "has no reason"),
         (page(json!([too_fine]), "2", false), "more decimals"),
