@@ -2,6 +2,8 @@
 //! that breaks exchanges. Whatever breaks, a key is posted once, found afterwards, and dead once it is voided.
 #![expect(clippy::expect_used, clippy::panic, reason = "a failed setup fails its test")]
 
+#[path = "trading_http/accepting.rs"]
+mod accepting;
 #[path = "trading_http/broken_servers.rs"]
 mod broken_servers;
 #[path = "trading_http/conformance.rs"]

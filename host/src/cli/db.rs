@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use super::backup_instances;
 use super::bases::{self, BOOKS, POSTINGS};
 use super::logs;
 use super::serve::runtime;
@@ -28,7 +29,8 @@ pub(super) enum DbCommand {
         #[arg(long)]
         apply: bool,
     },
-    /// Copy both databases at one point into a new folder, with a manifest, also while the server runs.
+    /// Copy both databases at one point into a new folder, with a manifest, also while the server runs; and which database of
+    /// postings each trading server elsewhere had.
     Backup {
         /// A folder that is empty or does not exist.
         folder: PathBuf,
@@ -43,7 +45,8 @@ pub(super) fn db(command: &DbCommand) -> Result<(), CliError> {
         DbCommand::Backup { folder, settings } => {
             let settings = settings.read()?;
             bases::check_existing(&settings.bases, &PAIR)?;
-            print_line(&pair::backup::backup(&settings.bases, folder, SystemClock::new().now())?);
+            let manifest = pair::backup::backup(&settings.bases, folder, SystemClock::new().now())?;
+            print_line(&backup_instances::add(&settings.bases, folder, manifest)?);
             Ok(())
         }
     }

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod audit;
+mod backup_instances;
 mod bases;
 mod clock;
 mod customer;

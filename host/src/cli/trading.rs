@@ -14,6 +14,7 @@ use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
 use super::trading_check::{self, CheckArgs};
 use crate::ports::{Fault, FaultKind};
+use crate::settings::{TradingServerKind, TradingSettings};
 use crate::trading::embedded::Embedded;
 use crate::trading::http::InstanceFile;
 use crate::trading::import;
@@ -85,11 +86,8 @@ pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
         TradingCommand::Check(args) => trading_check::check(args),
         TradingCommand::AcceptInstance { server, instance, settings, bases } => {
             let folder = bases::existing(bases.as_ref(), settings, &[bases::BOOKS])?;
-            let file = InstanceFile::of(&folder, server);
-            let before = file.read()?;
-            file.write(instance)?;
-            let before = before.as_deref().unwrap_or("none");
-            print_line(&format!("trading server {server}: instance {instance}, before {before}"));
+            let fixed = fixed_instance(&settings.read()?.trading, server)?;
+            print_line(&accept_instance(&InstanceFile::of(&folder, server), server, instance, fixed.as_deref())?);
             Ok(())
         }
         TradingCommand::Accept { login, put_back, settings, bases } => {
@@ -97,6 +95,44 @@ pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
             bases::check_release(&folder, &[bases::BOOKS, bases::POSTINGS])?;
             let trading = Embedded::open(&folder)?;
             accept(&trading, login.map(Login), *put_back)
+        }
+    }
+}
+
+/// The instance that the settings fix for a server; an error where they have no such server over HTTP.
+fn fixed_instance(settings: &TradingSettings, server: &ServerName) -> Result<Option<Box<str>>, CliError> {
+    let of_http = settings.servers.iter().filter_map(|known| match &known.kind {
+        TradingServerKind::Http { instance, .. } => Some((&known.name, instance)),
+        TradingServerKind::Embedded | TradingServerKind::Platform { .. } => None,
+    });
+    let of_http: Vec<_> = of_http.collect();
+    match of_http.iter().find(|(name, _)| *name == server) {
+        Some((_, instance)) => Ok((*instance).clone()),
+        None if of_http.is_empty() => Err(CliError("the settings have no trading server over HTTP".into())),
+        None => {
+            let names: Vec<&str> = of_http.iter().map(|(name, _)| name.as_str()).collect();
+            Err(CliError(format!("the settings have no trading server {server} over HTTP, but {}", names.join(", "))))
+        }
+    }
+}
+
+/// Records the instance, unless the settings fix one, which wins over what is recorded.
+fn accept_instance(
+    file: &InstanceFile,
+    server: &ServerName,
+    instance: &str,
+    fixed: Option<&str>,
+) -> Result<String, CliError> {
+    match fixed {
+        Some(fixed) if fixed == instance => Ok(format!("trading server {server}: the settings have instance {fixed}")),
+        Some(fixed) => Err(CliError(format!(
+            "trading server {server}: `instance` is {fixed} in the settings, which wins: replace it there, and restart"
+        ))),
+        None => {
+            let before = file.read()?;
+            file.write(instance)?;
+            let before = before.as_deref().unwrap_or("none");
+            Ok(format!("trading server {server}: instance {instance}, before {before}"))
         }
     }
 }
