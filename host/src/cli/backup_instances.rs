@@ -1,23 +1,26 @@
-//! What a backup of the databases has beside them: the instance of each trading server elsewhere. Without it, restored books would
-//! take any server behind the same name for the one that knows their keys. It reads no database.
+//! What a backup of the databases has beside them: the instance of each trading server elsewhere, and the protocol of its name. Without
+//! them, restored books would take any server behind the same name for the one that knows their keys. It reads no database.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use cashier_core::ids::ServerName;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::ports::Fault;
 use crate::private_files;
-use crate::trading::http::InstanceFile;
+
+/// What the names of these files begin with, before that of the server.
+const PREFIXES: [&str; 2] = ["trading_instance.", "trading_kind."];
 
 const MANIFEST: &str = "manifest.json";
 
-/// Copies the files of instances into a backup that was made, and names them in its manifest; returns that.
+/// Copies the files about trading servers into a backup that was made, and names them in its manifest; returns that.
 pub(super) fn add(bases: &Path, folder: &Path, manifest: String) -> Result<String, Fault> {
     let failed = |error: io::Error| Fault::new(format!("cannot use {}: {error}", folder.display()));
-    let names = InstanceFile::names_in(bases)?;
+    let names = names_in(bases).map_err(|error| Fault::new(format!("cannot read {}: {error}", bases.display())))?;
     if names.is_empty() {
         return Ok(manifest);
     }
@@ -38,6 +41,20 @@ pub(super) fn add(bases: &Path, folder: &Path, manifest: String) -> Result<Strin
     Ok(manifest)
 }
 
+/// In order, so that the same files make the same manifest. A draft has no name of a server.
+fn names_in(bases: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(bases)? {
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        let mut servers = PREFIXES.iter().filter_map(|prefix| name.strip_prefix(prefix));
+        if servers.any(|server| ServerName::read(server).is_some()) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 fn written(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = private_files::create(path)?;
     file.write_all(content)?;
@@ -46,9 +63,8 @@ fn written(path: &Path, content: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use cashier_core::ids::ServerName;
-
     use super::*;
+    use crate::trading::http::InstanceFile;
 
     #[test]
     fn the_instances_of_trading_servers_are_in_a_backup_and_in_its_manifest() {
@@ -59,6 +75,7 @@ mod tests {
             let file = InstanceFile::of(bases.path(), &ServerName::read(server).unwrap());
             file.write(&format!("i-{server}")).unwrap();
         }
+        std::fs::write(bases.path().join("trading_kind.main"), "http\n").unwrap();
         // What a crash left of a file that was being replaced.
         std::fs::write(bases.path().join("trading_instance.main.draft"), "i-9").unwrap();
         std::fs::write(folder.path().join(MANIFEST), manifest).unwrap();
@@ -67,7 +84,7 @@ mod tests {
         assert_eq!(whole, kept);
         let names: Vec<&str> =
             whole["files"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["cashier.db", "trading_instance.main", "trading_instance.spare"]);
+        assert_eq!(names, ["cashier.db", "trading_instance.main", "trading_instance.spare", "trading_kind.main"]);
         let row = &whole["files"][1];
         let expected = hex::encode(Sha256::digest("i-main\n"));
         assert_eq!((row["bytes"].as_u64(), row["sha256"].as_str()), (Some(7), Some(&*expected)));

@@ -14,9 +14,6 @@ use crate::private_files;
 /// Bytes that are read: an instance has at most 64.
 const INSTANCE_FILE_BYTES: u64 = 256;
 
-/// What the name of a file begins with, before that of the server.
-const PREFIX: &str = "trading_instance.";
-
 /// The file of one server. Each has its own, so that a command beside the running cashier replaces no other server's.
 #[derive(Debug, Clone)]
 pub struct InstanceFile {
@@ -28,25 +25,11 @@ pub struct InstanceFile {
 
 impl InstanceFile {
     pub fn of(bases: &Path, server: &ServerName) -> Self {
-        Self { server: server.clone(), path: bases.join(format!("{PREFIX}{server}")), admitting: Arc::default() }
-    }
-
-    /// The names of those in a folder, in order.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub fn names_in(bases: &Path) -> Result<Vec<String>, Fault> {
-        let failed = |error: std::io::Error| Fault::new(format!("cannot read {}: {error}", bases.display()));
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(bases).map_err(failed)? {
-            let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
-            // A draft has no name of a server.
-            if name.strip_prefix(PREFIX).is_some_and(|server| ServerName::read(server).is_some()) {
-                names.push(name);
-            }
+        Self {
+            server: server.clone(),
+            path: bases.join(format!("trading_instance.{server}")),
+            admitting: Arc::default(),
         }
-        names.sort();
-        Ok(names)
     }
 
     /// The instance that postings were sent to.
