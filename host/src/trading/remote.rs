@@ -71,6 +71,8 @@ pub enum AccountChange {
 /// Postings as the server has them, refused ones included where it records them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PostingsPage {
+    /// One that the server lists and that cannot be read, or whose account cannot be, has amount 0: it differs from whatever the books
+    /// have.
     pub postings: Vec<FoundPosting>,
     /// The cursor after the last of them; empty where nothing follows.
     pub next: Box<str>,

@@ -53,7 +53,9 @@ impl<'c> Condition<'c> {
 
 impl FakeState {
     pub(crate) fn create(&mut self, data: &Value) -> Result<Value, (i64, &'static str)> {
-        self.add_order(data, data["cmd"].as_i64().ok_or((400, "INVALID_DATA"))?, PENDING)
+        let mut answer = self.add_order(data, data["cmd"].as_i64().ok_or((400, "INVALID_DATA"))?, PENDING)?;
+        self.states_answer.inspect(|change| change(&mut answer));
+        Ok(answer)
     }
 
     pub(crate) fn move_at_once(&mut self, data: &Value, cmd: i64) -> Result<Value, (i64, &'static str)> {
@@ -158,7 +160,9 @@ impl FakeState {
         let limit = self.page_rows.map_or(limit, |rows| rows.min(limit));
         let rows: Vec<Value> = found.iter().skip(offset).take(limit).map(|order| self.row(order)).collect();
         let count = if self.page_rows.is_some() { rows.len() } else { found.len() };
-        Ok(json!({"structure": structure, "rows": rows, "count": count}))
+        let mut table = json!({"structure": structure, "rows": rows, "count": count});
+        self.states_table.inspect(|change| change(&mut table));
+        Ok(table)
     }
 
     fn row(&self, order: &FakeOrder) -> Value {

@@ -109,8 +109,10 @@ pub struct FakeState {
     pub drops_comments: bool,
     /// `profit` and `amount` of an order as it is listed; else its amount stands in `profit`.
     pub states_amount: Option<StatesAmount>,
-    /// Changes the answer to an operation in one call.
+    /// Changes the answer to an operation in one call, and to a finance request.
     pub states_answer: Option<fn(&mut Value)>,
+    /// Changes a table of orders.
+    pub states_table: Option<fn(&mut Value)>,
     /// Changes an order as it is listed, by the columns of `trades`.
     pub states_row: Option<fn(&FakeOrder, &mut Value)>,
     /// Most rows of a page, and then `count` counts the page alone.
@@ -150,6 +152,7 @@ impl Default for FakeState {
             drops_comments: false,
             states_amount: None,
             states_answer: None,
+            states_table: None,
             states_row: None,
             page_rows: None,
             answers_nothing: false,

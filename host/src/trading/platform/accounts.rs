@@ -6,10 +6,12 @@ use std::sync::Arc;
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use cashier_core::ids::{CustomerId, Login, ServerName};
 use cashier_core::money::{Currency, Money};
+use cashier_core::reason::ReasonCode;
 use serde_json::{Value, json};
 
 use super::client::{PlatformClient, PlatformFailure};
-use super::next_step::signed_minor;
+use super::finance_order::signed_minor;
+use super::messages::ServerErrorKind;
 use super::settings::PlatformSettings;
 use super::tables::{self, TableRow};
 use crate::ports::Fault;
@@ -35,8 +37,15 @@ pub(super) fn is_named(failure: &PlatformFailure, names: &[Box<str>]) -> bool {
     matches!(failure, PlatformFailure::Answered(error) if error.is_named(names))
 }
 
-/// The reason of a refusal, in the platform's words.
+/// The reason of a refusal, in the platform's words. The codes that we void keys with are not its own: who acts upon them takes the
+/// posting for one that the cashier withheld, so that they stay apart.
 pub(super) fn refusal_text(failure: &PlatformFailure) -> Box<str> {
+    let text = stated_text(failure);
+    let is_ours = [ReasonCode::Withheld, ReasonCode::ConfirmedAbsent].iter().any(|code| *text == *code.name());
+    if is_ours { format!("X_{text}").into() } else { text }
+}
+
+fn stated_text(failure: &PlatformFailure) -> Box<str> {
     match failure {
         PlatformFailure::Answered(error) if !error.text.is_empty() => error.text.clone(),
         PlatformFailure::Answered(_) | PlatformFailure::NeverSent(_) | PlatformFailure::Unknown(_) => {
@@ -52,17 +61,31 @@ pub(super) fn fault(failure: PlatformFailure) -> Fault {
 impl PlatformAccounts {
     /// An account that a customer owns; `None` where there is none.
     pub(super) async fn account(&self, login: Login) -> Result<Option<Account>, Fault> {
-        let answer = match self.client.call("GetAccountByLogin", json!({ "login": login.0 })).await {
-            Ok(answer) => answer,
-            Err(failure) if is_named(&failure, &self.settings.missing_account) => return Ok(None),
-            Err(failure) => return Err(fault(failure)),
-        };
+        self.answered_account(login).await.map_err(fault)?
+    }
+
+    /// The same, with whether the platform answered apart from whether that can be read.
+    pub(super) async fn answered_account(
+        &self,
+        login: Login,
+    ) -> Result<Result<Option<Account>, Fault>, PlatformFailure> {
+        match self.client.call("GetAccountByLogin", json!({ "login": login.0 })).await {
+            Ok(answer) => Ok(self.read_account(login, &answer)),
+            Err(failure) if is_named(&failure, &self.settings.missing_account) => Ok(Ok(None)),
+            Err(PlatformFailure::Answered(error)) if error.kind == ServerErrorKind::Stated => {
+                Ok(Err(fault(PlatformFailure::Answered(error))))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn read_account(&self, login: Login, answer: &Value) -> Result<Option<Account>, Fault> {
         if answer.is_null() {
             let says_missing = self.settings.missing_account.iter().any(|named| **named == *NOTHING);
             let unsaid = || Fault::new(format!("the trading server answered nothing about login {login}"));
             return if says_missing { Ok(None) } else { Err(unsaid()) };
         }
-        let row = tables::object(&answer)?;
+        let row = tables::object(answer)?;
         if row.number("login")? != login.0 {
             return Err(Fault::new(format!("asked for login {login}, the trading server answered with another")));
         }
@@ -108,7 +131,9 @@ impl PlatformAccounts {
         let row = rows.iter().find(|row| row.number("customer_id").is_ok_and(|known| known == id.0));
         match row {
             Some(row) => customer_of(row, id, &self.settings.country_field).map(Some),
-            None if rows.is_empty() => Ok(None),
+            // An empty page beside a count is none.
+            None if rows.is_empty() && tables::count(&answer).unwrap_or_default() == 0 => Ok(None),
+            None if rows.is_empty() => Err(Fault::new(format!("{command} counts customers and lists none"))),
             None => {
                 Err(Fault::new(format!("{command} ignores {}: it answers with others", self.settings.customers_filter)))
             }

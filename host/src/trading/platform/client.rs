@@ -75,6 +75,11 @@ impl CallTrace {
         self.claim(TAKEN_BACK) || self.is_taken_back()
     }
 
+    /// The server answered that it did nothing of it.
+    pub(super) fn not_done(&self) {
+        self.0.store(TAKEN_BACK, Ordering::SeqCst);
+    }
+
     fn is_taken_back(&self) -> bool {
         self.0.load(Ordering::SeqCst) == TAKEN_BACK
     }
@@ -121,6 +126,8 @@ pub(super) struct LinkHealth {
     pub(super) answers_dropped: u64,
     /// When the last connections were closed, by the monotonic clock.
     pub(super) closed: VecDeque<(u64, Duration)>,
+    /// Connections up to this one are closed once nothing is under way on them: a person asks about what one of them carried.
+    pub(super) retired: u64,
 }
 
 /// A command that the server does not do.
@@ -229,6 +236,15 @@ impl PlatformClient {
             Some((None, true)) | None => self.opened,
         };
         Some(self.clock.monotonic().saturating_sub(closed))
+    }
+
+    /// The same; a connection that is open is closed soon, and another one opened, so that the next question has an answer.
+    pub(super) fn closed_or_closing(&self, trace: Option<&CallTrace>) -> Option<Duration> {
+        let closed = self.closed_for(trace);
+        if let (None, Some(connection)) = (closed, trace.and_then(CallTrace::connection)) {
+            self.state.with(|seen| seen.retired = seen.retired.max(connection));
+        }
+        closed
     }
 
     /// Whether something can be sent now. What is refused of one command holds up no other.

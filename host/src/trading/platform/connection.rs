@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::client::{PlatformCall, PlatformFailure, PlatformLinkState};
 use super::dial::{PlatformDial, PlatformStream};
 use super::messages::{self, Incoming, ServerErrorKind};
+use super::pauses::{doubled, jittered};
 use crate::ports::{Clock, Entropy};
 
 /// How long a server waits for a synchronous operation before it answers that it does not know; its default.
@@ -30,16 +31,8 @@ const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// The first pause before a connection is tried again; it doubles.
-const LINK_PAUSE_MIN: Duration = Duration::from_millis(250);
-/// A platform that is down for hours is still tried twice a minute.
-const LINK_PAUSE_MAX: Duration = Duration::from_secs(30);
-
 /// A connection on which nothing came for so long is asked something: tunnels and firewalls drop idle ones after a minute.
 const HEARTBEAT_PAUSE: Duration = Duration::from_secs(20);
-
-/// How often a limit of the server is waited out before the pause no longer grows; 250 ms doubled so often are 16 s.
-const DOUBLINGS_MAX: u32 = 7;
 
 /// What the connection needs from outside.
 pub(super) struct LinkParts {
@@ -59,18 +52,6 @@ pub(super) struct LinkContext<'l> {
     pub(super) queue: &'l mut mpsc::Receiver<PlatformCall>,
     /// Connections in a row that brought no success.
     pub(super) tries: &'l mut u32,
-}
-
-/// The pause after so many tries in a row.
-pub(super) fn doubled(tries: u32) -> Duration {
-    LINK_PAUSE_MIN.saturating_mul(1 << tries.min(DOUBLINGS_MAX)).min(LINK_PAUSE_MAX)
-}
-
-/// Between half and the whole of it, so that many cashiers do not come back in the same moment.
-pub(super) fn jittered(length: Duration, bits: u128) -> Duration {
-    let half = length / 2;
-    let micros = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
-    half.saturating_add(Duration::from_micros((bits as u64) % micros))
 }
 
 struct InFlight {
@@ -159,13 +140,18 @@ impl PlatformConnection {
             if let Err(why) = self.expire(now) {
                 return why;
             }
+            // What is under way is answered first: a posting of another account must not become unknown by it.
+            let is_retired = link.state.with(|seen| seen.retired >= self.number);
+            if is_retired && self.in_flight.is_empty() && self.output.is_done() {
+                return "a person asks about a posting that it carried".to_owned();
+            }
             let is_idle = now.saturating_sub(self.received_at) >= HEARTBEAT_PAUSE && self.in_flight.is_empty();
             if is_idle && self.output.is_done() && now >= self.slow_until {
                 self.write(&link.parts.heartbeat, "{}", None, now);
             }
-            let may_begin =
-                self.output.is_done() && now >= self.slow_until && self.in_flight.len() < CALLS_IN_FLIGHT_MAX;
             let is_written = self.output.is_done();
+            let may_begin =
+                is_written && !is_retired && now >= self.slow_until && self.in_flight.len() < CALLS_IN_FLIGHT_MAX;
             let rest = self.output.line.get(self.output.written..).unwrap_or_default();
             let wake = clock.sleep(self.next_wake(now));
             // The first that is ready in this order: what is to be written is bounded, what comes is not.

@@ -9,9 +9,10 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::client::{CALLS_QUEUED_MAX, CONNECTED, PlatformCall, PlatformClient, PlatformFailure, PlatformLinkState};
-use super::connection::{LinkContext, LinkParts, PlatformConnection, doubled, jittered};
+use super::connection::{LinkContext, LinkParts, PlatformConnection};
 use super::dial::PlatformStream;
 use super::messages::PlatformPush;
+use super::pauses::{doubled, jittered};
 use crate::ports::Spawn;
 
 /// From name to connection, with TLS: two lost packets are repeated after 1 and 3 s.
@@ -47,6 +48,10 @@ impl PlatformLink {
                     self.state.with(|seen| seen.close(self.parts.clock.monotonic(), why.clone()));
                     connection.close(&why);
                     tracing::warn!(connection = number, why, "connection to the trading server was closed");
+                    // Closed on purpose: what waits goes to the next one at once.
+                    if self.state.with(|seen| seen.retired >= number) {
+                        continue;
+                    }
                     why
                 }
                 Err(why) => {

@@ -1,19 +1,20 @@
 //! Postings of the cashier as the platform lists them: executed finance orders with our source and key, in the order in which they
-//! changed. For the check of a start and for reconcile.
+//! changed. For the check of a start and for reconcile. One that cannot be read, or whose account cannot be, is listed with amount 0, so
+//! that it differs from what the books have, and ends no list.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use cashier_core::account::Account;
-use cashier_core::ids::{Login, OperationId, TransactionId};
-use cashier_core::money::Money;
+use cashier_core::ids::{CustomerId, Login, OperationId, TransactionId};
+use cashier_core::money::{Currency, Money};
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::status::{OperationCmd, OperationReason};
 use cashier_core::time::UnixTime;
 
-use super::accounts::PlatformAccounts;
-use super::next_step::{FinanceOrder, OrderState};
+use super::accounts::{PlatformAccounts, fault};
+use super::finance_order::{FinanceOrder, OrderState};
 use super::order_calls::REASON_MARK;
 use super::order_rows::ListedOrder;
 use super::orders::FinanceOrders;
@@ -22,6 +23,9 @@ use crate::trading::remote::PostingsPage;
 
 /// Times above this are milliseconds: as seconds it is beyond the year 5000.
 const MILLISECONDS_FROM: i64 = 100_000_000_000;
+
+/// In what currency nothing is counted where the account states none.
+const ANY_CURRENCY: &str = "USD";
 
 /// A page after a cursor, which is the time of the last change and the number of its order.
 pub(super) async fn page(
@@ -41,26 +45,34 @@ pub(super) async fn page(
     }
     let last = listed.last().map(ListingCursor::of).unwrap_or_default();
     let mut found = PostingsPage::default();
-    let mut known: BTreeMap<Login, Account> = BTreeMap::new();
-    for order in listed.into_iter().filter(|order| ListingCursor::of(order) > after) {
-        let Some(key) = key_of(&order.order, &orders.settings.source) else { continue };
-        if found.postings.len() >= limit {
+    let mut known: BTreeMap<Login, Option<Account>> = BTreeMap::new();
+    // Those without a time stand before all others, wherever a list begins.
+    let begins = after.order == 0;
+    let is_next = |order: &ListedOrder| match order.update_time.is_empty() {
+        true => begins,
+        false => ListingCursor::of(order) > after,
+    };
+    let (mut sent, listed) = (0_usize, listed.into_iter().filter(is_next));
+    for order in listed {
+        let Some(key) = key_of(&order.order, &orders.settings.source) else {
+            if !order.is_readable && order.order.state == OrderState::Executed {
+                let (order, login) = (order.order.order, order.order.login);
+                tracing::error!(order, %login, "finance order of our source has no key, and cannot be read");
+            }
+            continue;
+        };
+        if sent >= limit {
             return Ok(found);
         }
-        let login = order.order.login;
-        let account = match known.entry(login) {
+        let account = match known.entry(order.order.login) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                let Some(account) = accounts.account(login).await? else {
-                    let (order, key) = (order.order.order, key.as_str());
-                    tracing::error!(order, %login, key, "posting was not listed: its account is gone at the trading server");
-                    continue;
-                };
-                place.insert(account)
-            }
+            Entry::Vacant(place) => place.insert(account(accounts, &order).await?),
         };
-        found.postings.push(posting(&order, key, account)?);
-        found.next = ListingCursor::of(&order).written();
+        found.postings.extend(posting(&order, key, account.as_ref()));
+        if !order.update_time.is_empty() {
+            found.next = ListingCursor::of(&order).written();
+            sent = sent.saturating_add(1);
+        }
     }
     if is_all {
         found.next = Box::default();
@@ -106,31 +118,47 @@ impl ListingCursor {
     }
 }
 
+/// The account of an order; `None` where it is gone, or cannot be read.
+async fn account(accounts: &PlatformAccounts, listed: &ListedOrder) -> Result<Option<Account>, Fault> {
+    let (order, login) = (listed.order.order, listed.order.login);
+    let answered = accounts.answered_account(login).await.map_err(fault)?;
+    if let Err(fault) = &answered {
+        tracing::error!(order, %login, %fault, "account of a posting cannot be read at the trading server");
+    }
+    Ok(answered.ok().flatten())
+}
+
 /// The key of an executed order of ours.
 fn key_of(order: &FinanceOrder, source: &str) -> Option<OperationKey> {
-    let is_ours = order.state == OrderState::Executed && (order.source.is_empty() || *order.source == *source);
+    let has_source = order.source.is_empty() || order.source.eq_ignore_ascii_case(source);
     let first = order.comment.split_whitespace().next().unwrap_or_default();
     let is_key = |text: &&str| text.contains(':') || !order.source.is_empty();
-    [&*order.uuid, first].into_iter().filter(is_key).find_map(OperationKey::read).filter(|_| is_ours)
+    let read = |text: &str| OperationKey::read(&text.to_ascii_lowercase());
+    let is_ours = order.state == OrderState::Executed && has_source;
+    [&*order.uuid, first].into_iter().filter(is_key).find_map(read).filter(|_| is_ours)
 }
 
 /// Operation, transaction and reason stand in the order where the platform keeps what it was given; else they are 0 and what the
 /// command says.
-fn posting(listed: &ListedOrder, key: OperationKey, account: &Account) -> Result<FoundPosting, Fault> {
+fn posting(listed: &ListedOrder, key: OperationKey, account: Option<&Account>) -> Option<FoundPosting> {
     let order = &listed.order;
-    let currency = account.balance.currency;
-    let unreadable = || Fault::new(format!("finance order {} cannot be read as a posting", order.order));
-    let minor = order.minor(currency.exponent()).ok_or_else(unreadable)?;
-    let cmd = order.cmd.ok_or_else(unreadable)?;
+    let currency = account.map(|account| account.balance.currency).or_else(|| Currency::from_code(ANY_CURRENCY))?;
+    let minor = order.minor(currency.exponent()).filter(|_| listed.is_readable && account.is_some());
+    let read = order.cmd.zip(minor);
+    if read.is_none() {
+        let (order, login, key) = (order.order, order.login, key.as_str());
+        tracing::error!(order, %login, key, "posting at the trading server cannot be read, or its account cannot");
+    }
+    let (cmd, minor) = read.unwrap_or((order.cmd.unwrap_or(OperationCmd::BalanceIn), 0));
     let mut words = order.comment.split_whitespace().skip(1);
     let transaction = words.find_map(|word| word.parse().ok()).unwrap_or_default();
     let marked = words.find_map(|word| OperationReason::from_number(word.strip_prefix(REASON_MARK)?.parse().ok()?));
     let time = listed.update_time.parse().unwrap_or_default();
-    Ok(FoundPosting {
+    Some(FoundPosting {
         key,
         operation_id: OperationId(listed.gw_order),
         transaction_id: TransactionId(transaction),
-        customer_id: account.customer_id,
+        customer_id: account.map_or(CustomerId(0), |account| account.customer_id),
         login: order.login,
         cmd,
         reason: marked.unwrap_or(match cmd {

@@ -2,70 +2,24 @@
 //! asks nothing and moves nothing.
 //!
 //! An order is ours by our source and our whole key. One that is approved or executed wins over every number; two executed ones
-//! are a review; only one that is pending under our exact source and key is ever declined; a recorded number is never replaced.
+//! are a review; only one that is pending under our own source and key is ever declined; a recorded number is never replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cashier_core::ids::Login;
-use cashier_core::money::{Money, parse_minor};
+use cashier_core::money::Money;
 use cashier_core::operation::{PostingFlaw, PostingOutcome};
 use cashier_core::status::OperationCmd;
 
-/// `state` of a finance order that moves nothing until it is approved.
-pub(super) const PENDING: i64 = 17;
-/// Of one that is approved, and not executed yet.
-pub(super) const APPROVED: i64 = 10;
-/// Of one that never moves a balance.
-pub(super) const DECLINED: i64 = 18;
+use super::finance_order::{FinanceOrder, OrderKey, OrderState};
 
 /// The reason of a refusal where somebody else declined our order.
 pub(super) const DECLINED_BY_OTHERS: &str = "DECLINED_AT_TRADING_SERVER";
 
-/// How far a finance order is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OrderState {
-    Pending,
-    Approved,
-    Executed,
-    Declined,
-    /// A number that neither a page nor a setting explains.
-    Unexplained(i64),
-}
-
-/// A finance order as the platform has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FinanceOrder {
-    pub(super) order: u64,
-    pub(super) login: Login,
-    pub(super) cmd: Option<OperationCmd>,
-    pub(super) state: OrderState,
-    /// A decimal as it was sent, from the column that states one; empty where none does.
-    pub(super) amount: Box<str>,
-    pub(super) source: Box<str>,
-    pub(super) uuid: Box<str>,
-    pub(super) comment: Box<str>,
-}
-
-impl FinanceOrder {
-    /// The amount in whole minor units, with the sign of the command, which some platforms leave out; `None` where it is not exact.
-    pub(super) fn minor(&self, exponent: u8) -> Option<i64> {
-        let minor = signed_minor(&self.amount, exponent)?;
-        match self.cmd {
-            Some(OperationCmd::BalanceOut) if minor > 0 => minor.checked_neg(),
-            Some(OperationCmd::BalanceIn | OperationCmd::BalanceOut) | None => Some(minor),
-        }
-    }
-}
-
 /// The posting as an order must have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WantedOrder {
-    pub(super) key: Box<str>,
-    /// What stands in `gw_uuid`.
-    pub(super) uuid: Box<str>,
-    /// What stood there, or will, where the setting of its form is the other one: an order made before a change of it is found.
-    pub(super) other_uuid: Box<str>,
-    pub(super) source: Box<str>,
+    pub(super) of: OrderKey,
     pub(super) login: Login,
     pub(super) cmd: OperationCmd,
     pub(super) amount: Money,
@@ -103,7 +57,8 @@ pub(super) enum PostingStep {
     },
     /// Orders of the key have other values, and none of them moves the balance.
     Conflict,
-    /// This one has the key and other values, and moved the balance, or may any time: only a person can find out what it is.
+    /// This one has the key and other values or another source, and moved the balance, or may any time: only a person can find out
+    /// what it is.
     Contradicts {
         order: u64,
         state: OrderState,
@@ -113,17 +68,6 @@ pub(super) enum PostingStep {
 }
 
 impl WantedOrder {
-    /// Whether the order is about this posting: our source, where one is stated, and the whole key, in `gw_uuid` or as a word of the
-    /// comment.
-    pub(super) fn is_about(&self, order: &FinanceOrder) -> bool {
-        let is_ours = order.source.is_empty() || order.source == self.source;
-        is_ours && (self.has_uuid(&order.uuid) || has_token(&order.comment, &self.key))
-    }
-
-    fn has_uuid(&self, uuid: &str) -> bool {
-        uuid.eq_ignore_ascii_case(&self.uuid) || uuid.eq_ignore_ascii_case(&self.other_uuid)
-    }
-
     fn is_same(&self, order: &FinanceOrder) -> bool {
         let minor = order.minor(self.amount.currency.exponent());
         order.login == self.login && order.cmd == Some(self.cmd) && minor == Some(self.amount.minor)
@@ -136,35 +80,44 @@ impl WantedOrder {
             Some(minor) => minor == 0 && self.amount.minor != 0,
             None => true,
         };
-        self.known(orders).into_iter().find(|order| is_unreadable(order)).map(|order| order.order)
+        let mut about = self.known(orders).into_iter().filter(|order| self.of.is_about(order));
+        about.find(|order| is_unreadable(order)).map(|order| order.order)
     }
 
     /// One that is there and was not declined, by the key or by the recorded number.
     pub(super) fn open(&self, orders: &[FinanceOrder]) -> Option<u64> {
-        let is_ours =
-            |order: &&FinanceOrder| self.is_about(order) || self.recorded != 0 && order.order == self.recorded;
+        let is_ours = |order: &&FinanceOrder| {
+            let is_recorded = self.recorded != 0 && order.order == self.recorded;
+            is_recorded || self.of.is_about(order) || self.of.is_foreign(order)
+        };
         let open = orders.iter().filter(is_ours).find(|order| order.state != OrderState::Declined);
         open.map(|order| order.order)
     }
 
     /// Whether the answer of a call is the posting itself.
     pub(super) fn is_answered_by(&self, order: &FinanceOrder) -> bool {
-        self.is_about(order) && self.is_same(order)
+        self.of.is_about(order) && self.is_same(order)
+    }
+
+    /// Whether the answer to a request is it, in whole: then nobody need ask for it.
+    pub(super) fn is_made_as(&self, order: &FinanceOrder) -> bool {
+        self.is_answered_by(order) && self.of.has_uuid(&order.uuid) && order.state == OrderState::Pending
     }
 
     fn may_decline(&self, order: &FinanceOrder) -> bool {
-        order.state == OrderState::Pending && order.source == self.source && self.has_uuid(&order.uuid)
+        order.state == OrderState::Pending && self.of.is_our_own(order)
     }
 
-    /// Those about this posting, each once, by their numbers.
+    /// Those about this posting, and those of another source that may have moved its money, each once, by their numbers.
     fn known<'o>(&self, orders: &'o [FinanceOrder]) -> Vec<&'o FinanceOrder> {
-        let about = orders.iter().filter(|order| self.is_about(order));
+        let may_move = |order: &FinanceOrder| self.of.is_foreign(order) && order.state != OrderState::Declined;
+        let about = orders.iter().filter(|order| self.of.is_about(order) || may_move(order));
         about.map(|order| (order.order, order)).collect::<BTreeMap<u64, &FinanceOrder>>().into_values().collect()
     }
 
     pub(super) fn next_step(&self, orders: &[FinanceOrder]) -> PostingStep {
         let (same, other): (Vec<&FinanceOrder>, Vec<&FinanceOrder>) =
-            self.known(orders).into_iter().partition(|order| self.is_same(order));
+            self.known(orders).into_iter().partition(|order| self.is_answered_by(order));
         let in_state = |state: OrderState| same.iter().copied().filter(move |order| order.state == state);
         // Of several, the recorded one.
         let first = |found: &mut dyn Iterator<Item = &FinanceOrder>| {
@@ -183,7 +136,8 @@ impl WantedOrder {
         }
         let is_moving = |order: &&&FinanceOrder| match order.state {
             OrderState::Approved | OrderState::Executed | OrderState::Unexplained(_) => true,
-            OrderState::Pending | OrderState::Declined => false,
+            OrderState::Pending => self.of.is_foreign(order),
+            OrderState::Declined => false,
         };
         if let Some(order) = other.iter().find(is_moving) {
             return PostingStep::Contradicts { order: order.order, state: order.state };
@@ -194,7 +148,7 @@ impl WantedOrder {
         // What ends it: nothing pending may be left behind, because a dealer could approve it.
         let ended = if other.is_empty() {
             let by = if self.recorded == 0 { declined().next() } else { declined().find(is_recorded) };
-            by.map(|order| PostingStep::Refused { reason: reason_of(&order.comment) })
+            by.map(|order| PostingStep::Refused { reason: self.reason_of(order) })
         } else {
             Some(PostingStep::Conflict)
         };
@@ -234,6 +188,11 @@ impl WantedOrder {
         }
     }
 
+    /// Why it was declined: the reason that we wrote beside the key, or that others did it.
+    fn reason_of(&self, order: &FinanceOrder) -> Box<str> {
+        self.of.refused_by_us(order).unwrap_or(DECLINED_BY_OTHERS).into()
+    }
+
     fn declined_before<'o>(&self, pending: impl Iterator<Item = &'o FinanceOrder>, ended: PostingStep) -> PostingStep {
         let (ours, others): (Vec<&FinanceOrder>, Vec<&FinanceOrder>) =
             pending.partition(|order| self.may_decline(order));
@@ -245,63 +204,6 @@ impl WantedOrder {
             Some(order) => PostingStep::Wait { order: order.order, state: order.state },
             None => ended,
         }
-    }
-}
-
-/// Pending orders of one key that nobody needs: another one won, or the cashier itself refused one of them, or their key is known
-/// to be void. `orders` are those with this source and `gw_uuid`.
-pub(super) fn late(orders: &[FinanceOrder], source: &str, uuid: &str, is_void: bool) -> Vec<u64> {
-    let ours = || {
-        orders
-            .iter()
-            .filter(|order| *order.source == *source && !uuid.is_empty() && order.uuid.eq_ignore_ascii_case(uuid))
-    };
-    let wins = |order: &FinanceOrder| match order.state {
-        OrderState::Approved | OrderState::Executed => true,
-        OrderState::Declined => refused_by_us(&order.comment).is_some(),
-        OrderState::Pending | OrderState::Unexplained(_) => false,
-    };
-    if !is_void && !ours().any(wins) {
-        return Vec::new();
-    }
-    ours().filter(|order| order.state == OrderState::Pending).map(|order| order.order).collect()
-}
-
-/// Two orders of one key that both moved the balance.
-pub(super) fn executed_twice(orders: &[FinanceOrder], source: &str, uuid: &str) -> Option<(u64, u64)> {
-    let ours = orders.iter().filter(|order| *order.source == *source && order.uuid.eq_ignore_ascii_case(uuid));
-    let mut executed = ours.filter(|order| order.state == OrderState::Executed).map(|order| order.order);
-    let first = executed.next()?;
-    Some((first, executed.find(|order| *order != first)?))
-}
-
-/// Stands between the key and the reason in the comment of an order that the cashier itself refuses.
-pub(super) const REFUSED_MARK: &str = " refused ";
-
-/// Why an order was declined: the reason that we write beside the key, or that others did.
-fn reason_of(comment: &str) -> Box<str> {
-    refused_by_us(comment).unwrap_or(DECLINED_BY_OTHERS).into()
-}
-
-fn refused_by_us(comment: &str) -> Option<&str> {
-    comment.split_once(REFUSED_MARK).map(|(_, reason)| reason).filter(|reason| !reason.is_empty())
-}
-
-/// Whether a text has a key as a whole word: not as a part of a longer one.
-fn has_token(text: &str, key: &str) -> bool {
-    words(text).any(|word| word == key)
-}
-
-/// The words of a comment that may be a key.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|character: char| !(character.is_ascii_alphanumeric() || character == ':'))
-}
-
-/// A decimal with a sign as whole minor units; `None` where it is not exactly that.
-pub(super) fn signed_minor(text: &str, exponent: u8) -> Option<i64> {
-    match text.strip_prefix('-') {
-        Some(plain) => parse_minor(plain, exponent).ok()?.checked_neg(),
-        None => parse_minor(text, exponent).ok(),
     }
 }
 

@@ -8,7 +8,9 @@ use cashier_core::operation::{PostingFlaw, PostingOutcome};
 use super::account_check;
 use super::accounts::{PlatformAccounts, is_named, refusal_text};
 use super::client::PlatformFailure;
-use super::next_step::{OrderState, PostingStep};
+use super::finance_order::OrderState;
+use super::messages::ServerErrorKind;
+use super::next_step::PostingStep;
 use super::orders::FinanceOrders;
 use super::traces::PostingTraces;
 use crate::ports::{Fault, PostStep, Posting, Voiding};
@@ -57,6 +59,11 @@ impl OnePhase {
             Err(failure) if is_named(&failure, &self.orders.settings.refusals) => {
                 Ok(PostingOutcome::Refused { reason: refusal_text(&failure) })
             }
+            // It says so instead of doing it.
+            Err(PlatformFailure::Answered(error)) if error.kind == ServerErrorKind::TooOften => {
+                running.trace.not_done();
+                Err(Fault::new(error.to_string()))
+            }
             Err(failure @ (PlatformFailure::Unknown(_) | PlatformFailure::Answered(_))) => {
                 tracing::warn!(key = %posting.key(), %failure, "balance operation has no outcome");
                 Ok(PostingOutcome::Unknown)
@@ -88,7 +95,7 @@ impl OnePhase {
         match self.look(posting).await? {
             FoundOrders::Nothing | FoundOrders::Gone => {
                 let trace = self.traces.of(&posting.key());
-                Ok(Voiding::Undecided { closed_for: self.orders.client.closed_for(trace.as_ref()) })
+                Ok(Voiding::Undecided { closed_for: self.orders.client.closed_or_closing(trace.as_ref()) })
             }
             FoundOrders::Ended(outcome) => Ok(Voiding::Settled(outcome)),
             // It is there, so that nobody may confirm it absent.

@@ -5,7 +5,8 @@ use cashier_core::status::OperationCmd;
 use serde_json::{Map, Value, json};
 
 use super::client::{CallTrace, PlatformFailure};
-use super::next_step::{OrderState, WantedOrder};
+use super::finance_order::OrderState;
+use super::next_step::WantedOrder;
 use super::order_rows::number_of;
 use super::orders::FinanceOrders;
 use super::tables;
@@ -14,27 +15,39 @@ use crate::ports::{Fault, Posting};
 /// Stands before the number of the operation's reason in a comment.
 pub(super) const REASON_MARK: char = 'r';
 
+/// A request as the platform answered it.
+pub(super) struct MadeRequest {
+    pub(super) order: u64,
+    /// The answer states login, amount and `gw_uuid`, and they are those that were sent.
+    pub(super) is_whole: bool,
+}
+
 impl FinanceOrders {
-    /// Makes an order that moves nothing, and returns its number.
+    /// Makes an order that moves nothing.
     pub(super) async fn create(
         &self,
         posting: &Posting,
         wanted: &WantedOrder,
         trace: CallTrace,
-    ) -> Result<u64, PlatformFailure> {
+    ) -> Result<MadeRequest, PlatformFailure> {
         let mut data = self.movement(posting, wanted);
         let cmd = number_of(wanted.cmd);
         let more = [
             ("cmd", json!(cmd)),
-            ("gw_source", json!(wanted.source)),
-            ("gw_uuid", json!(wanted.uuid)),
+            ("gw_source", json!(wanted.of.source)),
+            ("gw_uuid", json!(wanted.of.uuid)),
             ("gw_order", json!(posting.operation.id.0)),
         ];
         data.extend(more.map(|(name, value)| (name.to_owned(), value)));
         let answer = self.client.call_traced("MngCreateFinanceRequest", Value::Object(data), trace).await?;
         let unreadable = |fault: Fault| PlatformFailure::Unknown(fault.what);
-        let order = tables::object(&answer).and_then(|row| row.number("order")).map_err(unreadable)?;
-        if order == 0 { Err(PlatformFailure::Unknown("an order without number".to_owned())) } else { Ok(order) }
+        let row = tables::object(&answer).map_err(unreadable)?;
+        let order = row.number("order").map_err(unreadable)?;
+        if order == 0 {
+            return Err(PlatformFailure::Unknown("an order without number".to_owned()));
+        }
+        let is_whole = self.rows().order(&row).is_ok_and(|made| wanted.is_made_as(&made));
+        Ok(MadeRequest { order, is_whole })
     }
 
     /// Moves the balance in one call; the answer is the order that did, where it states one that is this posting.
@@ -66,7 +79,7 @@ impl FinanceOrders {
         let amount = serde_json::from_str(&wanted.amount.to_wire()).unwrap_or(Value::Null);
         // The key first, should the platform cut it.
         let reason = posting.operation.reason.number();
-        let comment = format!("{} {} {REASON_MARK}{reason}", wanted.key, posting.comment);
+        let comment = format!("{} {} {REASON_MARK}{reason}", wanted.of.key, posting.comment);
         let members = [("login", json!(wanted.login.0)), ("amount", amount), ("comment", json!(comment))];
         members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }

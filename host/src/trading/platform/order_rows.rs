@@ -1,9 +1,11 @@
-//! Finance orders in the rows of the platform's tables. A row that cannot be read is a fault where it may be ours, and else no row.
+//! Finance orders in the rows of the platform's tables. A row that cannot be read is a fault where it may be ours, or is listed as such,
+//! and else no row.
 
+use cashier_core::ids::Login;
 use cashier_core::operation::OperationKey;
 use cashier_core::status::OperationCmd;
 
-use super::next_step::{APPROVED, DECLINED, FinanceOrder, OrderState, PENDING, words};
+use super::finance_order::{APPROVED, DECLINED, FinanceOrder, OrderKey, OrderState, PENDING, words};
 use super::settings::PlatformSettings;
 use super::tables::TableRow;
 use crate::ports::Fault;
@@ -12,38 +14,41 @@ use crate::ports::Fault;
 #[derive(Debug, Clone)]
 pub(super) struct ListedOrder {
     pub(super) order: FinanceOrder,
+    /// Empty where none can be read.
     pub(super) update_time: Box<str>,
     pub(super) gw_order: u64,
+    /// It is ours, as far as it can be read; then what cannot is 0 or empty.
+    pub(super) is_readable: bool,
 }
 
 /// Reads rows by the settings.
 pub(super) struct OrderRows<'s>(pub(super) &'s PlatformSettings);
 
 impl OrderRows<'_> {
-    pub(super) fn read(&self, rows: &[TableRow]) -> Result<Vec<FinanceOrder>, Fault> {
-        rows.iter().filter_map(|row| self.ours(row).transpose()).collect()
+    /// The orders of rows, of all keys or of one.
+    pub(super) fn read(&self, rows: &[TableRow], of: Option<&OrderKey>) -> Result<Vec<FinanceOrder>, Fault> {
+        let read = |row: &TableRow| match self.order(row) {
+            Ok(order) => Some(Ok(order)),
+            Err(fault) => self.may_be_ours(row, of).then_some(Err(fault)),
+        };
+        rows.iter().filter_map(read).collect()
     }
 
-    /// The order of a row; `None` where it cannot be read and is not ours, whatever its columns are.
-    fn ours(&self, row: &TableRow) -> Result<Option<FinanceOrder>, Fault> {
-        self.unless_foreign(row, self.order(row))
-    }
-
-    fn unless_foreign<T>(&self, row: &TableRow, read: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    /// Of an order that cannot be read: by its source, and where it states none, by a key of ours in it. Or by the one key.
+    fn may_be_ours(&self, row: &TableRow, of: Option<&OrderKey>) -> bool {
         let text = |name: &str| row.optional_text(name).unwrap_or_default();
-        let texts = || [text("gw_uuid"), text("comment")];
-        match read {
-            Ok(read) => Ok(Some(read)),
-            Err(fault) if may_be_ours(&text("gw_source"), texts(), &self.0.source) => Err(fault),
-            Err(_) => Ok(None),
-        }
+        let has_key = |text: &str| words(text).any(|word| word.contains(':') && OperationKey::read(word).is_some());
+        let (source, uuid) = (text("gw_source"), text("gw_uuid"));
+        source.eq_ignore_ascii_case(&self.0.source)
+            || source.is_empty() && (has_key(&uuid) || has_key(&text("comment")))
+            || of.is_some_and(|of| of.has_uuid(&uuid))
     }
 
     pub(super) fn order(&self, row: &TableRow) -> Result<FinanceOrder, Fault> {
         let text = |name: &str| row.optional_text(name).unwrap_or_default();
         Ok(FinanceOrder {
             order: row.number("order")?,
-            login: cashier_core::ids::Login(row.number("login")?),
+            login: Login(row.number("login")?),
             cmd: cmd_of(row.integer("cmd")?),
             state: self.state_of(row.integer("state")?),
             amount: amount_of(row),
@@ -53,11 +58,30 @@ impl OrderRows<'_> {
         })
     }
 
-    pub(super) fn listed(&self, row: &TableRow) -> Result<Option<ListedOrder>, Fault> {
-        let gw_order = row.number("gw_order").unwrap_or_default();
-        let Some(order) = self.ours(row)? else { return Ok(None) };
-        let update_time = self.unless_foreign(row, row.text("update_time"))?;
-        Ok(update_time.map(|update_time| ListedOrder { order, update_time, gw_order }))
+    /// A row as it is listed; `None` where it cannot be read and is not ours.
+    pub(super) fn listed(&self, row: &TableRow) -> Option<ListedOrder> {
+        let text = |name: &str| row.optional_text(name).unwrap_or_default();
+        let (gw_order, update_time) = (row.number("gw_order").unwrap_or_default(), text("update_time"));
+        let read = self.order(row);
+        let is_readable = read.is_ok() && !update_time.is_empty();
+        if !is_readable && !self.may_be_ours(row, None) {
+            return None;
+        }
+        let order = read.unwrap_or_else(|fault| {
+            tracing::debug!(%fault, "row of a finance order cannot be read");
+            FinanceOrder {
+                order: row.number("order").unwrap_or_default(),
+                login: Login(row.number("login").unwrap_or_default()),
+                cmd: row.integer("cmd").ok().and_then(cmd_of),
+                // Where nobody knows, it may have moved the balance.
+                state: row.integer("state").map_or(OrderState::Executed, |state| self.state_of(state)),
+                amount: amount_of(row),
+                source: text("gw_source"),
+                uuid: text("gw_uuid"),
+                comment: text("comment"),
+            }
+        });
+        Some(ListedOrder { order, update_time, gw_order, is_readable })
     }
 
     pub(super) fn state_of(&self, number: i64) -> OrderState {
@@ -77,12 +101,6 @@ fn amount_of(row: &TableRow) -> Box<str> {
     let stated = || ["profit", "amount"].into_iter().filter_map(|name| row.decimal(name).ok());
     let is_more_than_zero = |decimal: &str| decimal.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
     stated().find(|decimal| is_more_than_zero(decimal)).or_else(|| stated().next()).unwrap_or_default()
-}
-
-/// Of an order that cannot be read: by its source, and where it states none, by a key of ours in it.
-fn may_be_ours(source: &str, texts: [Box<str>; 2], ours: &str) -> bool {
-    let has_key = |text: &str| words(text).any(|word| word.contains(':') && OperationKey::read(word).is_some());
-    *source == *ours || source.is_empty() && texts.iter().any(|text| has_key(text))
 }
 
 fn cmd_of(number: i64) -> Option<OperationCmd> {

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use cashier_core::ids::Login;
+use cashier_core::operation::OperationKey;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::accounts::fault;
 use super::client::{PlatformClient, PlatformFailure};
 use super::contradictions::Contradictions;
+use super::finance_order::{FinanceOrder, OrderKey, OrderState, PENDING, uuid_of};
 use super::messages::ServerErrorKind;
-use super::next_step::{FinanceOrder, OrderState, PENDING, WantedOrder};
+use super::next_step::{PostingStep, WantedOrder};
 use super::order_rows::{ListedOrder, OrderRows};
 use super::settings::{PlatformKeyForm, PlatformPhases, PlatformSettings};
 use super::tables::{self, TableRow};
@@ -30,6 +32,8 @@ const SEARCH_TRIES: usize = 2;
 const FINANCE: u8 = 4;
 
 const TRADES: &str = "MngGetTradesByFilter";
+
+const CHANGED_WHILE_READ: &str = "the finance orders changed while they were read";
 
 /// The orders of the platform as the cashier searches and changes them.
 #[derive(Clone)]
@@ -52,17 +56,9 @@ pub(super) enum OrderColumn<'v> {
 impl FinanceOrders {
     /// The posting as its order must be.
     pub(super) fn wanted(&self, posting: &Posting) -> WantedOrder {
-        let (key, operation) = (posting.key(), &posting.operation);
-        let (plain, made): (Box<str>, _) = (key.as_str().into(), uuid_of(key.as_str()));
-        let (uuid, other_uuid) = match self.settings.key_form {
-            PlatformKeyForm::Key => (plain, made),
-            PlatformKeyForm::Uuid => (made, plain),
-        };
+        let operation = &posting.operation;
         WantedOrder {
-            uuid,
-            other_uuid,
-            key: key.as_str().into(),
-            source: self.settings.source.clone(),
+            of: self.key(posting.key().as_str()),
             login: operation.login,
             cmd: operation.cmd,
             amount: operation.amount,
@@ -70,9 +66,69 @@ impl FinanceOrders {
         }
     }
 
-    /// Every order that may be about the posting, by its key and by its recorded number; each that is can be compared with it.
+    fn key(&self, key: &str) -> OrderKey {
+        let (plain, made): (Box<str>, _) = (key.into(), uuid_of(key));
+        let (uuid, other_uuid) = match self.settings.key_form {
+            PlatformKeyForm::Key => (plain.clone(), made),
+            PlatformKeyForm::Uuid => (made, plain.clone()),
+        };
+        OrderKey { key: plain, uuid, other_uuid, source: self.settings.source.clone() }
+    }
+
+    /// The key of a request of ours: it stands in `gw_uuid`, or before everything else in the comment. Where it does not, `gw_uuid` alone
+    /// is known.
+    pub(super) fn key_of(&self, order: &FinanceOrder) -> OrderKey {
+        let first = order.comment.split_whitespace().next().unwrap_or_default();
+        let read = |text: &str| OperationKey::read(&text.to_ascii_lowercase());
+        let mut keys = [&*order.uuid, first].into_iter().filter_map(read).map(|key| self.key(key.as_str()));
+        let known = keys.find(|known| known.has_uuid(&order.uuid));
+        known.unwrap_or_else(|| OrderKey {
+            key: Box::default(),
+            uuid: order.uuid.clone(),
+            other_uuid: Box::default(),
+            source: self.settings.source.clone(),
+        })
+    }
+
+    /// Every order that may be about the posting, by its key, by its account and by its recorded number; each that is can be compared
+    /// with it. One that a person made has the key in its comment alone: the orders of the account are read whatever the key finds.
     pub(super) async fn about(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
-        let found = self.found(wanted).await?;
+        let by_key = self.by_uuid(&wanted.of).await?;
+        let found = self.of_account(wanted, by_key).await?;
+        self.comparable(wanted, found)
+    }
+
+    /// The same of an order that is asked for again and again: while it is on its way, by its key alone.
+    pub(super) async fn awaited(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
+        let by_key = self.by_uuid(&wanted.of).await?;
+        let is_on_its_way = |orders: &[FinanceOrder]| {
+            matches!(wanted.next_step(orders), PostingStep::Wait { state: OrderState::Approved, .. })
+        };
+        let found = match by_key {
+            Some(orders) if is_on_its_way(&orders) => orders,
+            by_key => self.of_account(wanted, by_key).await?,
+        };
+        self.comparable(wanted, found)
+    }
+
+    /// The same of a request that was made just now: whether it is there.
+    pub(super) async fn made(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
+        if self.searches_by_uuid() {
+            let question = self.question(OrderColumn::Equals("gw_uuid", &wanted.of.uuid), 0);
+            let found = match self.client.call(TRADES, question).await {
+                Ok(first) => self.rows().read(&tables::rows(&first)?, Some(&wanted.of))?,
+                Err(PlatformFailure::Answered(_)) => Vec::new(),
+                Err(failure) => return Err(fault(failure)),
+            };
+            if found.iter().any(|order| wanted.of.is_about(order)) {
+                return self.comparable(wanted, found);
+            }
+        }
+        let found = self.of_account(wanted, None).await?;
+        self.comparable(wanted, found)
+    }
+
+    fn comparable(&self, wanted: &WantedOrder, found: Vec<FinanceOrder>) -> Result<Vec<FinanceOrder>, Fault> {
         if let Some(order) = wanted.unreadable(&found) {
             return Err(Fault::new(format!("the amount of finance order {order} cannot be read")));
         }
@@ -80,47 +136,19 @@ impl FinanceOrders {
         Ok(found)
     }
 
-    async fn found(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
+    /// What a search by `gw_uuid` finds; `None` where there is none.
+    async fn by_uuid(&self, of: &OrderKey) -> Result<Option<Vec<FinanceOrder>>, Fault> {
         if !self.searches_by_uuid() {
-            return self.of_login(wanted).await;
+            return Ok(None);
         }
-        let by_key = match self.search(OrderColumn::Equals("gw_uuid", &wanted.uuid)).await {
-            Ok(found) => found,
+        match self.search(OrderColumn::Equals("gw_uuid", &of.uuid)).await {
+            Ok(found) => self.rows().read(&found, Some(of)).map(Some),
             Err(PlatformFailure::Answered(error)) if error.kind == ServerErrorKind::Stated => {
                 tracing::warn!(%error, "trading server refused a search by gw_uuid: the orders of the login are read");
-                return self.of_login(wanted).await;
+                Ok(None)
             }
-            Err(failure) => return Err(fault(failure)),
-        };
-        let mut found = self.rows().read(&by_key)?;
-        let is_one = |orders: &[FinanceOrder]| orders.iter().any(|order| wanted.is_about(order));
-        if !is_one(&found) && wanted.recorded == 0 {
-            // Nothing is made, or said not to be there, by this search alone: an order may have the key in its comment only.
-            return self.of_login(wanted).await;
+            Err(failure) => Err(fault(failure)),
         }
-        if wanted.recorded != 0 && !found.iter().any(|order| order.order == wanted.recorded) {
-            let by_number = self.recorded(wanted).await?;
-            if by_number.iter().any(|order| order.order == wanted.recorded && wanted.is_about(order)) {
-                tracing::warn!(
-                    order = wanted.recorded,
-                    "trading server does not find an order by its gw_uuid: the orders of the login are read"
-                );
-                self.uuid_fails.store(true, Ordering::SeqCst);
-                return self.of_login(wanted).await;
-            }
-            found.extend(by_number);
-            if !is_one(&found) {
-                return self.of_login(wanted).await;
-            }
-        }
-        Ok(found)
-    }
-
-    /// The recorded one, whatever it looks like by now.
-    async fn recorded(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
-        let number = wanted.recorded.to_string();
-        let found = self.search(OrderColumn::Equals("order", &number)).await.map_err(fault)?;
-        Ok(self.rows().read(&found)?.into_iter().filter(|order| order.order == wanted.recorded).collect())
     }
 
     fn searches_by_uuid(&self) -> bool {
@@ -129,38 +157,64 @@ impl FinanceOrders {
         by_uuid && has_uuid && !self.uuid_fails.load(Ordering::SeqCst)
     }
 
-    async fn of_login(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
-        let login = wanted.login.0.to_string();
-        let found = self.search(OrderColumn::Equals("login", &login)).await.map_err(fault)?;
-        let mut found = self.rows().read(&found)?;
-        if wanted.recorded != 0 && !found.iter().any(|order| order.order == wanted.recorded) {
+    /// The orders of the login and the recorded one, beside what the key found.
+    async fn of_account(
+        &self,
+        wanted: &WantedOrder,
+        by_key: Option<Vec<FinanceOrder>>,
+    ) -> Result<Vec<FinanceOrder>, Fault> {
+        let is_recorded = |order: &FinanceOrder| wanted.recorded != 0 && order.order == wanted.recorded;
+        let is_missed = by_key.as_ref().is_some_and(|found| !found.iter().any(is_recorded));
+        let mut found = joined(by_key.unwrap_or_default(), self.of_login(wanted.login, &wanted.of).await?);
+        if wanted.recorded != 0 && !found.iter().any(is_recorded) {
             found.extend(self.recorded(wanted).await?);
+        }
+        if is_missed && found.iter().any(|order| is_recorded(order) && wanted.of.is_our_own(order)) {
+            tracing::warn!(
+                order = wanted.recorded,
+                "trading server does not find an order by its gw_uuid: the orders of the login are read alone"
+            );
+            self.uuid_fails.store(true, Ordering::SeqCst);
         }
         Ok(found)
     }
 
-    /// Pending orders of our source.
+    async fn of_login(&self, login: Login, of: &OrderKey) -> Result<Vec<FinanceOrder>, Fault> {
+        let found = self.search(OrderColumn::Equals("login", &login.to_string())).await.map_err(fault)?;
+        self.rows().read(&found, Some(of))
+    }
+
+    /// The recorded one, whatever it looks like by now.
+    async fn recorded(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
+        let number = wanted.recorded.to_string();
+        let found = self.search(OrderColumn::Equals("order", &number)).await.map_err(fault)?;
+        let read = self.rows().read(&found, Some(&wanted.of))?;
+        Ok(read.into_iter().filter(|order| order.order == wanted.recorded).collect())
+    }
+
+    /// Pending orders of our source that can be read, by their numbers.
     pub(super) async fn pending(&self) -> Result<Vec<FinanceOrder>, Fault> {
         let state = PENDING.to_string();
         let found = self.search(OrderColumn::Equals("state", &state)).await.map_err(fault)?;
         let is_ours = |order: &FinanceOrder| {
-            order.state == OrderState::Pending && order.source == self.settings.source && !order.uuid.is_empty()
+            let has_source = order.source.eq_ignore_ascii_case(&self.settings.source);
+            order.state == OrderState::Pending && has_source && !order.uuid.is_empty()
         };
-        Ok(self.rows().read(&found)?.into_iter().filter(is_ours).collect())
+        let readable = found.iter().filter_map(|row| match self.rows().order(row) {
+            Ok(order) => Some(order),
+            Err(fault) => {
+                let order = &*row.optional_text("order").unwrap_or_default();
+                tracing::warn!(order, %fault, "finance order was passed over in the sweep");
+                None
+            }
+        });
+        Ok(readable.filter(is_ours).collect())
     }
 
-    /// Every order with this `gw_uuid`, which belongs to this login.
-    pub(super) async fn siblings(&self, of: &FinanceOrder) -> Result<Vec<FinanceOrder>, Fault> {
-        let login = of.login.0.to_string();
-        if self.searches_by_uuid() {
-            match self.search(OrderColumn::Equals("gw_uuid", &of.uuid)).await {
-                Ok(found) => return self.rows().read(&found),
-                Err(PlatformFailure::Answered(_)) => {}
-                Err(failure) => return Err(fault(failure)),
-            }
-        }
-        let found = self.search(OrderColumn::Equals("login", &login)).await.map_err(fault)?;
-        self.rows().read(&found)
+    /// Every order of a key, by `gw_uuid` and among those of its account.
+    pub(super) async fn siblings(&self, login: Login, of: &OrderKey) -> Result<Vec<FinanceOrder>, Fault> {
+        let by_key = self.by_uuid(of).await?.unwrap_or_default();
+        Ok(joined(by_key, self.of_login(login, of).await?))
     }
 
     /// Orders that changed at this time or later, the oldest first, and whether these are all. Where the platform sorts, no more
@@ -170,23 +224,21 @@ impl FinanceOrders {
         let sorts = self.settings.search.as_ref().is_some_and(|search| !search.order_by.is_empty());
         if !sorts {
             let found = self.search(column).await.map_err(fault)?;
-            return Ok((
-                found.iter().filter_map(|row| self.rows().listed(row).transpose()).collect::<Result<_, _>>()?,
-                true,
-            ));
+            return Ok((found.iter().filter_map(|row| self.rows().listed(row)).collect(), true));
         }
         let (mut listed, mut offset) = (Vec::new(), 0_u64);
         loop {
             let answer = self.client.call(TRADES, self.question(column, offset)).await.map_err(fault)?;
             let rows = tables::rows(&answer)?;
+            if rows.is_empty() && tables::count(&answer).is_some_and(|count| count > offset) {
+                return Err(Fault::new(CHANGED_WHILE_READ));
+            }
             if rows.is_empty() {
                 return Ok((listed, true));
             }
             offset = offset.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-            for row in &rows {
-                listed.extend(self.rows().listed(row)?);
-            }
-            let is_ours = |listed: &&ListedOrder| listed.order.source == self.settings.source;
+            listed.extend(rows.iter().filter_map(|row| self.rows().listed(row)));
+            let is_ours = |listed: &&ListedOrder| listed.order.source.eq_ignore_ascii_case(&self.settings.source);
             if listed.iter().filter(is_ours).count() > ours || offset >= ORDERS_READ_MAX {
                 return Ok((listed, false));
             }
@@ -201,7 +253,7 @@ impl FinanceOrders {
                 return Ok(rows);
             }
         }
-        Err(PlatformFailure::Unknown("the finance orders changed while they were read".to_owned()))
+        Err(PlatformFailure::Unknown(CHANGED_WHILE_READ.to_owned()))
     }
 
     /// Ends at an empty page alone: a server may answer fewer rows than it is asked for, and `count` may be that of the page. `None`
@@ -215,6 +267,8 @@ impl FinanceOrders {
             let rows = tables::rows(&answer).map_err(unreadable)?;
             let read = u64::try_from(rows.len()).unwrap_or(u64::MAX);
             if read == 0 {
+                // An empty page beside a count is none.
+                counted = counted.max(tables::count(&answer).unwrap_or_default());
                 let has_all = u64::try_from(found.len()).is_ok_and(|found| found >= counted);
                 return Ok(has_all.then(|| found.into_values().collect()));
             }
@@ -265,29 +319,8 @@ impl FinanceOrders {
     }
 }
 
-/// A UUID of version 8, made of a key.
-fn uuid_of(key: &str) -> Box<str> {
-    let digest = Sha256::digest(format!("cashier:{key}"));
-    let number = digest.iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
-    let marked = number & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62;
-    let hex = format!("{marked:032x}");
-    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default());
-    parts.join("-").into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_has_one_uuid_of_version_8() {
-        let (one, other) = (uuid_of("d0123456789abcdefghj:1"), uuid_of("d0123456789abcdefghj:2"));
-        assert_ne!(one, other);
-        for uuid in [&one, &other] {
-            let parts: Vec<&str> = uuid.split('-').collect();
-            assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "{uuid}");
-            assert!(parts[2].starts_with('8') && "89ab".contains(&parts[3][..1]), "{uuid}");
-        }
-        assert_eq!(&*one, "56c6f448-abc1-8c40-bd77-87771720fd3b");
-    }
+/// Each order once, as it was read last.
+fn joined(first: Vec<FinanceOrder>, then: Vec<FinanceOrder>) -> Vec<FinanceOrder> {
+    let all = first.into_iter().chain(then).map(|order| (order.order, order));
+    all.collect::<BTreeMap<u64, FinanceOrder>>().into_values().collect()
 }

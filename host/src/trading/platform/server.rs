@@ -159,6 +159,10 @@ impl RemoteServer for PlatformServer {
 
     fn health(&self) -> Result<(), Fault> {
         self.client().health()?;
-        self.orders.contradictions.problem()
+        self.orders.contradictions.problem()?;
+        match &self.poster {
+            Poster::Two(phases) => phases.late.problem(),
+            Poster::One(_) => Ok(()),
+        }
     }
 }

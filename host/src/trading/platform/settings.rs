@@ -126,13 +126,20 @@ impl PlatformSettings {
                 "executed_states must name the state of a finance order that has moved the balance",
             ));
         }
-        let fixed = [super::next_step::PENDING, super::next_step::APPROVED, super::next_step::DECLINED];
+        let fixed = [super::finance_order::PENDING, super::finance_order::APPROVED, super::finance_order::DECLINED];
         let twice = |state: &&i64| fixed.contains(state) || self.declined_states.contains(state);
         if let Some(state) = self.executed_states.iter().find(twice) {
             return Err(Fault::new(format!("executed_states: {state} means something else")));
         }
         if let Some(state) = self.declined_states.iter().find(|state| fixed.contains(state)) {
             return Err(Fault::new(format!("declined_states: {state} has a meaning of its own")));
+        }
+        let is_blank = |texts: &[Box<str>]| texts.iter().any(|text| text.trim().is_empty());
+        for (name, texts) in [("refusals", &self.refusals), ("missing_account", &self.missing_account)] {
+            // An error without a text would be named by it.
+            if is_blank(texts) {
+                return Err(Fault::new(format!("{name} must have no blank entry")));
+            }
         }
         match &self.search {
             Some(search) if search.field.is_empty() => Err(Fault::new("search.field must name a field")),
@@ -185,7 +192,7 @@ mod tests {
 
     #[test]
     fn settings_that_cannot_be_used_are_named() {
-        let table: [(&str, PlatformSettings); 9] = [
+        let table: [(&str, PlatformSettings); 11] = [
             ("", settings()),
             ("address must be host:port", PlatformSettings { address: "platform".into(), ..settings() }),
             ("address must be host:port", PlatformSettings { address: ":70000".into(), ..settings() }),
@@ -193,6 +200,8 @@ mod tests {
             ("source must be", PlatformSettings { source: "a b".into(), ..settings() }),
             ("executed_states must name", PlatformSettings { executed_states: vec![], ..settings() }),
             ("executed_states: 17", PlatformSettings { executed_states: vec![11, 17], ..settings() }),
+            ("refusals", PlatformSettings { refusals: vec!["13".into(), " ".into()], ..settings() }),
+            ("missing_account", PlatformSettings { missing_account: vec!["".into()], ..settings() }),
             ("declined_states: 10", PlatformSettings { declined_states: vec![10], ..settings() }),
             (
                 "search.equals",

@@ -1,23 +1,20 @@
-//! Declines finance requests that arrived late: pending ones whose key another order already won, or that is void. A pending one
-//! that may still be wanted is left alone. It posts nothing.
+//! Declines finance requests that arrived late: pending ones whose key another order already won, or that is void; and names what moved
+//! the balance all the same. A pending one that may still be wanted is left alone. It posts nothing.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::next_step::{self, FinanceOrder};
+use super::finance_order::{FinanceOrder, OrderKey};
+use super::late_keys::{KeyMistake, WatchedKey};
+use super::late_orders;
 use super::two_phases::{DUPLICATE, TwoPhases};
 use crate::ports::Fault;
 
 /// Between two sweeps: a late request moves nothing, and a dealer who would approve it takes longer than this.
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long a key whose request had no answer is looked at: no queue keeps a message for an hour.
-const UNANSWERED_WATCH_SECONDS: Duration = Duration::from_secs(60 * 60);
-
-/// Orders that one sweep looks at; the rest waits for the next.
+/// Orders that one sweep looks at, and as many keys; the next goes on behind them, and round.
 const SWEPT_AT_ONCE_MAX: usize = 200;
-
-/// Pairs that are reported; a platform where more happen is wrong as a whole.
-const TWICE_KEPT_MAX: usize = 1024;
 
 impl TwoPhases {
     pub(super) async fn sweep_for_ever(self) {
@@ -29,53 +26,80 @@ impl TwoPhases {
         }
     }
 
-    pub(super) async fn sweep(&self) -> Result<(), Fault> {
-        let mut uuids: Vec<Box<str>> = Vec::new();
-        for order in self.orders.pending().await?.into_iter().take(SWEPT_AT_ONCE_MAX) {
-            if !uuids.contains(&order.uuid) {
-                let siblings = self.orders.siblings(&order).await?;
-                self.decline_late(&siblings, &order.uuid).await;
-                uuids.push(order.uuid);
+    async fn sweep(&self) -> Result<(), Fault> {
+        self.sweep_pending().await?;
+        for key in self.late.take_watched(self.clock.monotonic(), SWEPT_AT_ONCE_MAX) {
+            match self.orders.siblings(key.login, &key.of).await {
+                Ok(orders) => self.name_mistakes(&key, &orders),
+                Err(fault) => self.pass_over(&key.of.uuid, fault)?,
             }
-        }
-        let now = self.clock.monotonic();
-        let watched: Vec<_> = self.late.with(|lists| {
-            lists.unanswered.retain(|(_, since)| now.saturating_sub(*since) < UNANSWERED_WATCH_SECONDS);
-            lists.unanswered.iter().take(SWEPT_AT_ONCE_MAX).map(|(wanted, _)| wanted.clone()).collect()
-        });
-        for wanted in watched {
-            let siblings = self.orders.about(&wanted).await?;
-            self.report_twice(&siblings, &wanted.uuid);
         }
         Ok(())
     }
 
-    async fn decline_late(&self, siblings: &[FinanceOrder], uuid: &str) {
-        let is_void = self.late.with(|lists| lists.void.iter().any(|known| **known == *uuid));
-        for order in next_step::late(siblings, &self.orders.settings.source, uuid, is_void) {
+    async fn sweep_pending(&self) -> Result<(), Fault> {
+        let (before, behind): (Vec<FinanceOrder>, Vec<FinanceOrder>) = {
+            let swept = self.late.swept();
+            self.orders.pending().await?.into_iter().partition(|order| order.order <= swept)
+        };
+        let now = self.clock.monotonic();
+        let mut seen: BTreeSet<Box<str>> = BTreeSet::new();
+        for order in behind.into_iter().chain(before).take(SWEPT_AT_ONCE_MAX) {
+            self.late.set_swept(order.order);
+            let of = self.orders.key_of(&order);
+            if !seen.insert(of.uuid.to_ascii_lowercase().into()) {
+                continue;
+            }
+            let key = WatchedKey { of, login: order.login, since: now };
+            match self.orders.siblings(key.login, &key.of).await {
+                Ok(siblings) => {
+                    self.decline_late(&siblings, &key.of).await;
+                    self.name_mistakes(&key, &siblings);
+                }
+                Err(fault) => self.pass_over(&key.of.uuid, fault)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One that cannot be judged holds up no other one, unless nothing can be asked any more.
+    fn pass_over(&self, uuid: &str, fault: Fault) -> Result<(), Fault> {
+        self.orders.client.reaches()?;
+        tracing::warn!(uuid, %fault, "finance orders of a key could not be looked at");
+        Ok(())
+    }
+
+    async fn decline_late(&self, siblings: &[FinanceOrder], of: &OrderKey) {
+        let uuid = &*of.uuid;
+        for order in late_orders::late(siblings, of, self.late.is_void(of)) {
             match self.orders.decline(order, &format!("{uuid}{DUPLICATE}")).await {
                 Ok(()) => tracing::warn!(order, uuid, "late finance request was declined"),
                 Err(failure) => tracing::warn!(order, uuid, %failure, "declining a late finance request failed"),
             }
         }
-        self.report_twice(siblings, uuid);
     }
 
-    fn report_twice(&self, siblings: &[FinanceOrder], uuid: &str) {
-        let Some(pair) = next_step::executed_twice(siblings, &self.orders.settings.source, uuid) else { return };
-        let is_news = self.late.with(|lists| {
-            let is_news = !lists.twice.contains(&pair) && lists.twice.len() < TWICE_KEPT_MAX;
-            lists.twice.extend(is_news.then_some(pair));
-            is_news
-        });
-        if is_news {
-            let (order, other) = pair;
-            tracing::error!(
-                order,
-                other,
-                uuid,
-                "a posting was made twice at the trading server: a dealer approved its duplicate"
-            );
+    fn name_mistakes(&self, key: &WatchedKey, orders: &[FinanceOrder]) {
+        let (of, uuid) = (&key.of, &*key.of.uuid);
+        let twice = late_orders::executed_twice(orders, of).map(|(order, other)| KeyMistake::Twice(order, other));
+        let is_void = self.late.is_void(of);
+        let moved = || late_orders::moves(orders, of).filter(|_| is_void).map(KeyMistake::Void);
+        let mistake = twice.or_else(moved);
+        if !self.late.note(key, mistake) {
+            return;
+        }
+        match mistake {
+            Some(KeyMistake::Twice(order, other)) => {
+                tracing::error!(order, other, uuid, "a posting was made twice at the trading server");
+            }
+            Some(KeyMistake::Void(order)) => {
+                tracing::error!(
+                    order,
+                    uuid,
+                    "finance order of a void key was executed or approved at the trading server"
+                );
+            }
+            None => {}
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Postings in two phases: a finance request that moves nothing, whose number the caller records, then its approval. Each step asks
 //! the platform first what it has under the key; what to do then is decided in `next_step`.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::operation::{PostingFlaw, PostingOutcome};
@@ -12,7 +11,10 @@ use futures_util::future::select;
 use super::account_check;
 use super::accounts::{PlatformAccounts, fault, is_named, refusal_text};
 use super::client::{CallTrace, PlatformFailure};
-use super::next_step::{DECLINED_BY_OTHERS, PostingStep, REFUSED_MARK, WantedOrder};
+use super::finance_order::REFUSED_MARK;
+use super::late_keys::{LateKeys, WatchedKey};
+use super::messages::ServerErrorKind;
+use super::next_step::{DECLINED_BY_OTHERS, PostingStep, WantedOrder};
 use super::one_phase::still_open;
 use super::orders::FinanceOrders;
 use super::traces::PostingTraces;
@@ -28,54 +30,12 @@ const APPROVED_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Rounds of declining and asking again within one call.
 const DECLINE_ROUNDS_MAX: usize = 4;
 
-/// Void keys that are remembered until a restart, so that a request which arrives late is declined. A pending one that is not
-/// remembered moves nothing.
-const VOID_KEYS_KEPT_MAX: usize = 4096;
-
-/// Keys whose request had no answer, so that there may be two of them: they are looked at again by the sweep.
-const UNANSWERED_KEPT_MAX: usize = 1024;
+/// How often the platform is asked for a request that it has just said to have made: an index may be a moment behind. Then it is
+/// asked again later, before anything else is made.
+const CREATED_ASKED_MAX: usize = 4;
 
 /// What we write beside the key where a further order of a key is declined.
 pub(super) const DUPLICATE: &str = " duplicate";
-
-/// Keys with which something may still arrive.
-#[derive(Default)]
-pub(super) struct LateKeys(Mutex<LateKeyLists>);
-
-#[derive(Default)]
-pub(super) struct LateKeyLists {
-    pub(super) void: VecDeque<Box<str>>,
-    /// With the time of the request, by the monotonic clock.
-    pub(super) unanswered: VecDeque<(WantedOrder, Duration)>,
-    /// Pairs of orders that both moved the balance, as the sweep found them.
-    pub(super) twice: Vec<(u64, u64)>,
-}
-
-impl LateKeys {
-    pub(super) fn with<T>(&self, change: impl FnOnce(&mut LateKeyLists) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn void(&self, wanted: &WantedOrder) {
-        self.with(|lists| {
-            if lists.void.len() >= VOID_KEYS_KEPT_MAX {
-                lists.void.pop_front();
-            }
-            if !lists.void.contains(&wanted.uuid) {
-                lists.void.push_back(wanted.uuid.clone());
-            }
-        });
-    }
-
-    fn unanswered(&self, wanted: &WantedOrder, now: Duration) {
-        self.with(|lists| {
-            if lists.unanswered.len() >= UNANSWERED_KEPT_MAX {
-                lists.unanswered.pop_front();
-            }
-            lists.unanswered.push_back((wanted.clone(), now));
-        });
-    }
-}
 
 #[derive(Clone)]
 pub(super) struct TwoPhases {
@@ -106,7 +66,9 @@ impl TwoPhases {
                 PostingStep::Create => return self.create(posting, &wanted, trace).await,
                 PostingStep::Record { order } => return Ok(PostStep::Prepared { request_order: order }),
                 PostingStep::Approve { order } => return self.approve(posting, &wanted, order, trace).await,
-                PostingStep::Decline { orders } => self.decline(&orders, &format!("{}{DUPLICATE}", wanted.key)).await,
+                PostingStep::Decline { orders } => {
+                    self.decline(&orders, &format!("{}{DUPLICATE}", wanted.of.key)).await
+                }
                 PostingStep::Wait { order, .. } => {
                     return self.settled(posting, &wanted, order).await.map(PostStep::Done);
                 }
@@ -124,17 +86,60 @@ impl TwoPhases {
 
     async fn create(&self, posting: &Posting, wanted: &WantedOrder, trace: &CallTrace) -> Result<PostStep, Fault> {
         match self.orders.create(posting, wanted, trace.clone()).await {
-            Ok(order) => Ok(PostStep::Prepared { request_order: order }),
+            Ok(made) if made.is_whole => Ok(PostStep::Prepared { request_order: made.order }),
+            Ok(made) => {
+                let found = self.found_again(wanted, made.order).await;
+                if found.is_err() {
+                    // Until it is found there may be another one.
+                    self.late.watch(self.watched(wanted));
+                }
+                found
+            }
             Err(failure) if is_named(&failure, &self.orders.settings.refusals) => {
                 // An earlier request may have arrived since.
                 self.refuse(posting, &refusal_text(&failure)).await.map(PostStep::Done)
             }
             Err(PlatformFailure::NeverSent(why)) => Ok(not_sent(wanted, &why)),
-            Err(failure) => {
-                self.late.unanswered(wanted, self.clock.monotonic());
+            Err(PlatformFailure::Answered(error)) if error.kind == ServerErrorKind::TooOften => {
+                Ok(not_sent(wanted, &error.to_string()))
+            }
+            // It said no: nothing of it arrives later.
+            Err(failure @ PlatformFailure::Answered(_)) => Err(fault(failure).during("finance request")),
+            Err(failure @ PlatformFailure::Unknown(_)) => {
+                self.late.watch(self.watched(wanted));
                 Err(fault(failure).during("finance request"))
             }
         }
+    }
+
+    /// What the platform has of the request that it answered a number for: the number is recorded only where it is under our key, because
+    /// a recorded one is never replaced.
+    async fn found_again(&self, wanted: &WantedOrder, answered: u64) -> Result<PostStep, Fault> {
+        let mut pause = APPROVED_PAUSE_MIN;
+        for _ in 0..CREATED_ASKED_MAX {
+            let found = self.orders.made(wanted).await?;
+            let has_answered = found.iter().any(|order| order.order == answered && wanted.of.is_our_own(order));
+            match wanted.next_step(&found) {
+                PostingStep::Record { order } if has_answered => {
+                    return Ok(PostStep::Prepared { request_order: order });
+                }
+                PostingStep::Create => {}
+                PostingStep::Record { .. }
+                | PostingStep::Approve { .. }
+                | PostingStep::Decline { .. }
+                | PostingStep::Wait { .. }
+                | PostingStep::Posted { .. }
+                | PostingStep::Refused { .. }
+                | PostingStep::Conflict
+                | PostingStep::Contradicts { .. }
+                | PostingStep::Gone => break,
+            }
+            self.clock.sleep(pause).await;
+            pause = pause.saturating_mul(2);
+        }
+        Err(Fault::new(format!(
+            "the trading server answered finance request {answered}, and has no such one under our key"
+        )))
     }
 
     async fn approve(
@@ -153,6 +158,9 @@ impl TwoPhases {
                 self.refuse(posting, &refusal_text(&failure)).await
             }
             Err(PlatformFailure::NeverSent(why)) => return Ok(not_sent(wanted, &why)),
+            Err(PlatformFailure::Answered(error)) if error.kind == ServerErrorKind::TooOften => {
+                return Ok(not_sent(wanted, &error.to_string()));
+            }
             Ok(()) | Err(PlatformFailure::Unknown(_) | PlatformFailure::Answered(_)) => {
                 self.settled(posting, wanted, order).await
             }
@@ -176,7 +184,7 @@ impl TwoPhases {
         let mut pushes = self.orders.client.state.pushes.subscribe();
         let mut pause = APPROVED_PAUSE_MIN;
         loop {
-            match wanted.next_step(&self.orders.about(wanted).await?) {
+            match wanted.next_step(&self.orders.awaited(wanted).await?) {
                 PostingStep::Wait { order, state } => {
                     tracing::debug!(order, ?state, "finance order is not executed yet")
                 }
@@ -215,7 +223,12 @@ impl TwoPhases {
 
     /// The outcome of a step that ends it; after a posting the account is compared once more.
     async fn ended(&self, posting: &Posting, wanted: &WantedOrder, step: PostingStep) -> Result<PostingOutcome, Fault> {
-        match step.outcome() {
+        let outcome = step.outcome();
+        if matches!(outcome, Some(PostingOutcome::Posted { trade_order, .. }) if trade_order != wanted.recorded) {
+            // The request that nobody needs any more may be approved before it is swept.
+            self.late.watch(self.watched(wanted));
+        }
+        match outcome {
             Some(PostingOutcome::Posted { trade_order, flaw: None }) => {
                 let account = self.accounts.account(posting.operation.login).await?;
                 let changed = account_check::is_another(posting, account.as_ref());
@@ -223,11 +236,11 @@ impl TwoPhases {
             }
             Some(outcome) => {
                 if step == PostingStep::Gone {
-                    let (order, key) = (wanted.recorded, &*wanted.key);
+                    let (order, key) = (wanted.recorded, &*wanted.of.key);
                     tracing::error!(order, key, "finance request is not found any more: is `search` right?");
                 }
                 if matches!(outcome, PostingOutcome::Refused { .. } | PostingOutcome::Conflict) {
-                    self.late.void(wanted);
+                    self.late.void(self.watched(wanted));
                 }
                 Ok(outcome)
             }
@@ -264,7 +277,7 @@ impl TwoPhases {
             let orders = self.orders.about(&wanted).await?;
             match wanted.void_step(&orders, reason) {
                 PostingStep::Decline { orders } => {
-                    self.decline(&orders, &format!("{}{REFUSED_MARK}{reason}", wanted.key)).await;
+                    self.decline(&orders, &format!("{}{REFUSED_MARK}{reason}", wanted.of.key)).await;
                     declines = true;
                 }
                 // The recorded one may be there and not show that it is.
@@ -278,8 +291,10 @@ impl TwoPhases {
                 PostingStep::Wait { order, state } => {
                     return Err(Fault::new(format!("finance order {order} cannot be declined, it is {state:?}")));
                 }
-                // Declined just now by us, also where the platform keeps no comment.
-                PostingStep::Refused { reason: stated } if declines && *stated == *DECLINED_BY_OTHERS => {
+                // Declined just now by us, also where the platform keeps no comment, or cuts it.
+                PostingStep::Refused { reason: stated }
+                    if declines && (*stated == *DECLINED_BY_OTHERS || reason.starts_with(&*stated)) =>
+                {
                     let step = PostingStep::Refused { reason: reason.into() };
                     return self.ended(posting, &wanted, step).await.map(Voiding::Settled);
                 }
@@ -290,7 +305,7 @@ impl TwoPhases {
                 PostingStep::Create | PostingStep::Record { .. } | PostingStep::Approve { .. } => break,
             }
         }
-        Err(Fault::new(format!("the finance orders of {} could not be declined", wanted.key)))
+        Err(Fault::new(format!("the finance orders of {} could not be declined", wanted.of.key)))
     }
 
     /// What became of it is asked for again; a failure is no more than a line of the log.
@@ -304,12 +319,16 @@ impl TwoPhases {
     }
 
     fn closed_for(&self, posting: &Posting) -> Option<Duration> {
-        self.orders.client.closed_for(self.traces.of(&posting.key()).as_ref())
+        self.orders.client.closed_or_closing(self.traces.of(&posting.key()).as_ref())
+    }
+
+    fn watched(&self, wanted: &WantedOrder) -> WatchedKey {
+        WatchedKey { of: wanted.of.clone(), login: wanted.login, since: self.clock.monotonic() }
     }
 }
 
 /// Nothing left that could move money; what an earlier call sent is as it was.
 fn not_sent(wanted: &WantedOrder, why: &str) -> PostStep {
-    tracing::warn!(key = &*wanted.key, why, "posting was not sent");
+    tracing::warn!(key = &*wanted.of.key, why, "posting was not sent");
     PostStep::NotSent
 }

@@ -20,7 +20,7 @@ use crate::trading::remote::RemoteServer;
 const TRADES: &str = "MngGetTradesByFilter";
 
 /// An order of the deposit's key as somebody made it.
-fn made(state: i64, source: &str, uuid: &str) -> FakeOrder {
+pub(super) fn made(state: i64, source: &str, uuid: &str) -> FakeOrder {
     let comment = format!("{} by hand", deposit().key());
     let (source, uuid) = (source.to_owned(), uuid.to_owned());
     FakeOrder { order: 900, login: 100, cmd: 6, state, amount: MINOR, comment, source, uuid, gw_order: 0, updated: 0 }
@@ -92,7 +92,8 @@ async fn in_two_phases_what_an_open_connection_carried_is_open() {
     let Ok(Voiding::Undecided { closed_for: Some(closed) }) = void(&running.server, &due).await else {
         panic!("a person may not decide")
     };
-    assert_eq!(closed.as_secs(), 90);
+    // Closed because it was asked for, within 20 s; it was not the one that the restart cut.
+    assert!((70..=90).contains(&closed.as_secs()), "{closed:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +157,7 @@ async fn an_order_is_found_by_its_comment_beside_a_strange_uuid_and_beside_rows_
     let key = deposit().key().to_string();
     for (phases, uuid) in [(One, "7f"), (Two, "7f"), (Two, "")] {
         let fake = FakePlatform::new();
-        let foreign = FakeOrder { order: 899, comment: "x".into(), ..made(EXECUTED, "desk", &key) };
+        let foreign = FakeOrder { order: 899, comment: key.clone(), ..made(EXECUTED, "desk", "7e") };
         fake.state().orders = vec![foreign, made(EXECUTED, "", uuid)];
         let running = opened(&fake, settings(phases));
         let outcome = settle(&running.server, &mut deposit(), false).await;
@@ -290,11 +291,13 @@ async fn a_row_that_cannot_be_read_holds_up_neither_the_list_nor_a_posting_of_ot
         }
     });
     let page = running.server.postings(Box::default(), 10).await.unwrap();
-    assert_eq!(page.postings.iter().map(|found| found.ordinal()).collect::<Vec<_>>(), [1, 2]);
+    let listed = page.postings.iter().map(|found| (found.ordinal(), found.amount.minor));
+    assert_eq!(listed.collect::<Vec<_>>(), [(7, 0), (1, MINOR), (2, MINOR)]);
     let outcome = settle(&running.server, &mut posting(3, 100, MINOR), false).await;
     assert!(matches!(outcome, Some(PostingOutcome::Posted { flaw: None, .. })), "{outcome:?}");
     // One that may be ours is never passed over.
     fake.state().states_row = Some(|_, row| row[4] = json!("odd"));
-    assert!(running.server.postings(Box::default(), 10).await.is_err());
+    let page = running.server.postings(Box::default(), 10).await.unwrap();
+    assert_eq!(page.postings.iter().map(|found| found.amount.minor).collect::<Vec<_>>(), [0; 4]);
     assert!(running.server.find(&deposit()).await.is_err());
 }

@@ -1,16 +1,20 @@
 //! Tests of the platform's protocol against a fake platform of our own. Time is tokio's, which stands still until every task
 //! waits, so that no verdict hangs on the machine.
 
+mod answers;
+mod by_hand;
 mod calls;
 mod fake_dial;
 mod flow;
 mod found_orders;
+mod listed;
 mod look_ups;
 mod nasty;
 mod random;
 mod sockets;
 mod special;
 mod steps;
+mod sweeping;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -34,7 +34,7 @@ pub(super) async fn void(server: &PlatformServer, due: &Posting) -> Result<Voidi
     voided.map_err(|fault| fault.what)
 }
 
-fn refused(reason: &str) -> Option<PostingOutcome> {
+pub(super) fn refused(reason: &str) -> Option<PostingOutcome> {
     Some(PostingOutcome::Refused { reason: reason.into() })
 }
 

@@ -5,18 +5,19 @@ use cashier_core::money::{Currency, Money};
 use cashier_core::status::OperationCmd;
 use proptest::prelude::*;
 
-use crate::trading::platform::next_step::{
-    FinanceOrder, OrderState, PostingStep, WantedOrder, executed_twice, late, signed_minor,
-};
+use crate::trading::platform::finance_order::{FinanceOrder, OrderKey, OrderState, signed_minor};
+use crate::trading::platform::late_orders::{executed_twice, late, moves};
+use crate::trading::platform::next_step::{PostingStep, WantedOrder};
 
 const KEY: &str = "d0123456789abcdefghj:1";
 
+fn of_key() -> OrderKey {
+    OrderKey { key: KEY.into(), uuid: KEY.into(), other_uuid: "UUID-OF-KEY".into(), source: "cashier".into() }
+}
+
 fn wanted(recorded: u64) -> WantedOrder {
     WantedOrder {
-        key: KEY.into(),
-        uuid: KEY.into(),
-        other_uuid: "UUID-OF-KEY".into(),
-        source: "cashier".into(),
+        of: of_key(),
         login: Login(100),
         cmd: OperationCmd::BalanceIn,
         amount: Money::new(25_050, Currency::from_code("USD").unwrap()),
@@ -58,6 +59,10 @@ fn order(text: &str) -> FinanceOrder {
             "longer" => (order.uuid, order.comment) = (format!("{KEY}1").into(), format!("{KEY}1").into()),
             "longer-comment" => (order.uuid, order.comment) = ("".into(), format!("x{KEY} {KEY}0 {KEY}:2").into()),
             "withheld" => order.comment = format!("{KEY} refused WITHHELD").into(),
+            "cut" => order.comment = format!("{KEY} refused WITHHE").into(),
+            "bank" => order.comment = "bank refused WITHHELD".into(),
+            "capitals" => (order.source, order.uuid) = ("Cashier".into(), KEY.to_ascii_uppercase().into()),
+            "key-in-capitals" => (order.uuid, order.comment) = ("".into(), KEY.to_ascii_uppercase().into()),
             other => panic!("{other}"),
         }
     }
@@ -100,6 +105,9 @@ fn the_next_step_follows_from_the_recorded_number_and_the_orders() {
         (0, "5:declined", "refused DECLINED_AT_TRADING_SERVER", "refused DECLINED_AT_TRADING_SERVER"),
         (5, "5:declined", "refused DECLINED_AT_TRADING_SERVER", "refused DECLINED_AT_TRADING_SERVER"),
         (5, "5:declined/withheld", "refused WITHHELD", "refused WITHHELD"),
+        (5, "5:declined/cut", "refused WITHHELD", "refused WITHHELD"),
+        (5, "5:declined/bank", "refused DECLINED_AT_TRADING_SERVER", "refused DECLINED_AT_TRADING_SERVER"),
+        (0, "5:declined/withheld,no-uuid", "refused DECLINED_AT_TRADING_SERVER", "refused DECLINED_AT_TRADING_SERVER"),
         (5, "5:99", "wait 5", "wait 5"),
         // The recorded number is never replaced by a pending one.
         (5, "4:pending", "gone", "decline [4]"),
@@ -144,13 +152,24 @@ fn the_next_step_follows_from_the_recorded_number_and_the_orders() {
         // Its key in the other form, from before a setting was changed.
         (0, "5:executed/other-uuid", "posted 5", "posted 5"),
         (5, "5:pending/other-uuid", "approve 5", "decline [5]"),
+        // Letters do not matter.
+        (0, "5:pending/capitals", "record 5", "decline [5]"),
+        (0, "5:executed/key-in-capitals", "posted 5", "posted 5"),
+        // Another source with our whole key is nobody's mistake to guess at.
+        (0, "5:executed/source", "contradicts 5", "contradicts 5"),
+        (0, "5:pending/source", "contradicts 5", "contradicts 5"),
+        (5, "5:executed/source", "contradicts 5", "contradicts 5"),
+        (5, "4:99/source,other-uuid 5:pending", "contradicts 4", "contradicts 4"),
+        (0, "5:declined/source", "create", "refused VOID"),
+        (5, "4:pending/source 5:executed", "posted 5", "posted 5"),
+        (5, "4:executed/source 5:executed", "posted 5 Twice { other: 4 }", "posted 5 Twice { other: 4 }"),
         // What is not ours.
-        (0, "5:executed/source", "create", "refused VOID"),
-        (0, "5:pending/source", "create", "refused VOID"),
+        (0, "5:executed/source,no-uuid", "create", "refused VOID"),
+        (0, "5:pending/source,strange-uuid", "create", "refused VOID"),
         (0, "5:executed/longer", "create", "refused VOID"),
         (0, "5:executed/longer-comment", "create", "refused VOID"),
         (5, "5:pending/longer", "gone", "gone"),
-        (5, "5:executed/source", "gone", "gone"),
+        (5, "5:executed/source,no-uuid", "gone", "gone"),
     ];
     let mut wrong = Vec::new();
     for (recorded, known, posting, voiding) in table {
@@ -179,13 +198,42 @@ fn late_orders_are_those_of_a_key_that_was_won_or_is_void() {
         ("4:executed 5:pending/no-source", false, vec![]),
         ("4:executed 5:pending/no-uuid", false, vec![]),
         ("4:executed 5:pending/longer", true, vec![]),
+        // Another source: a person finds out what it is.
         ("4:executed/source 5:pending", false, vec![]),
+        ("4:executed/source,no-uuid 5:pending", false, vec![]),
+        // By hand, of the same money or of other.
+        ("4:executed/no-uuid,no-source 5:pending", false, vec![5]),
+        ("4:approved/no-uuid,no-source 5:pending", false, vec![5]),
+        ("4:executed/no-uuid,no-source,amount 5:pending", false, vec![]),
+        ("4:executed/no-uuid,no-source,login 5:pending", false, vec![]),
+        ("4:executed/amount 5:pending", false, vec![5]),
+        ("4:declined/withheld,no-uuid 5:pending", false, vec![]),
+        ("4:declined/bank 5:pending", false, vec![]),
+        ("4:executed/capitals 5:pending/capitals", false, vec![5]),
     ];
     for (known, is_void, expected) in table {
-        assert_eq!(late(&orders(known), "cashier", KEY, is_void), expected, "{known} {is_void}");
+        assert_eq!(late(&orders(known), &of_key(), is_void), expected, "{known} {is_void}");
     }
-    assert_eq!(executed_twice(&orders("3:pending 4:executed 5:executed"), "cashier", KEY), Some((4, 5)));
-    assert_eq!(executed_twice(&orders("4:executed 5:executed/source"), "cashier", KEY), None);
+}
+
+#[test]
+fn what_moved_the_balance_under_a_key_is_found_whoever_made_it() {
+    // orders, two that moved the balance, one that did or is about to
+    let table = [
+        ("3:pending 4:executed 5:executed", Some((4, 5)), Some(4)),
+        ("5:executed 4:executed 4:executed", Some((4, 5)), Some(4)),
+        ("4:executed 5:executed/source", Some((4, 5)), Some(4)),
+        ("4:executed 5:executed/source,no-uuid", None, Some(4)),
+        ("4:executed/no-uuid,no-source 5:executed", Some((4, 5)), Some(4)),
+        ("4:approved 5:executed", None, Some(5)),
+        ("4:approved 5:declined", None, Some(4)),
+        ("4:pending 5:99 6:declined", None, None),
+        ("4:executed/longer", None, None),
+    ];
+    for (known, twice, moved) in table {
+        let (orders, of) = (orders(known), of_key());
+        assert_eq!((executed_twice(&orders, &of), moves(&orders, &of)), (twice, moved), "{known}");
+    }
 }
 
 #[test]
