@@ -53,6 +53,15 @@ async fn a_start_lists_of_a_server_that_does_not_count_the_postings_of_days_howe
     }
 }
 
+#[tokio::test]
+async fn a_start_does_not_wait_for_keys_of_which_a_server_that_answers_says_nothing() {
+    let (agreement, asked) = compared(FEW, true, true).await;
+    assert_eq!(
+        (agreement, asked.calls["find"]),
+        (Agreement::Equal, NEWEST_FOUND + usize::try_from(UNRECORDED).unwrap())
+    );
+}
+
 /// What a server was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Asked {
@@ -63,8 +72,14 @@ struct Asked {
 
 /// Compares books of so many postings with a server that has the same.
 async fn compared_with(rows: u64, counts: bool) -> (Agreement, Asked) {
+    compared(rows, counts, false).await
+}
+
+/// `is_silent`: the server does not say of the newest postings whether it has made them.
+async fn compared(rows: u64, counts: bool, is_silent: bool) -> (Agreement, Asked) {
     let mut loaded = Loaded::default();
-    let mut server = FarPostings { counts, posted: BTreeSet::new(), by_time: Vec::new(), asked: Mutex::default() };
+    let mut server =
+        FarPostings { counts, is_silent, posted: BTreeSet::new(), by_time: Vec::new(), asked: Mutex::default() };
     for id in 1..=rows {
         let recorded = id + UNRECORDED <= rows;
         let (transaction, operation) = deposit(id, rows, recorded);
@@ -148,6 +163,7 @@ fn found(transaction: &Transaction, operation: &BalanceOperation) -> FoundPostin
 struct FarPostings {
     /// Whether it states how many it has; else it lists what changed since a time.
     counts: bool,
+    is_silent: bool,
     posted: BTreeSet<OperationKey>,
     by_time: Vec<FoundPosting>,
     asked: Mutex<Asked>,
@@ -183,6 +199,9 @@ impl RemoteServer for FarPostings {
 
     fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
         self.note("find", 0);
+        if self.is_silent {
+            return ready(Err(Fault::new("the key is pending"))).boxed();
+        }
         ready(Ok(self.posted.contains(&posting.key()).then_some(PostingOutcome::posted(1)))).boxed()
     }
 
