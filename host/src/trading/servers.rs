@@ -148,7 +148,10 @@ impl TradingServers {
             .with_accounts()
             .map(|place| {
                 let links = Arc::clone(&self.links);
-                async move { (place, links[place].account(login).await) }
+                async move {
+                    let link = links.get(place)?;
+                    Some((place, link.name.clone(), link.account(login).await))
+                }
             })
             .collect();
         loop {
@@ -161,13 +164,12 @@ impl TradingServers {
             };
             match next {
                 None => break,
-                Some((place, Ok(Some(facts)))) if self.routing.of(&facts) == Some(place) => {
-                    let server = self.links[place].name.clone();
+                Some(Some((place, server, Ok(Some(facts))))) if self.routing.of(&facts) == Some(place) => {
                     found.push(AccountFacts { server, age_seconds: 0, ..facts });
                     deadline.get_or_insert_with(|| self.clock.sleep(OTHERS_WAIT));
                 }
-                Some((_, Ok(_))) => {}
-                Some((_, Err(error))) => drop(fault.get_or_insert(error)),
+                Some(None | Some((_, _, Ok(_)))) => {}
+                Some(Some((_, _, Err(error)))) => drop(fault.get_or_insert(error)),
             }
         }
         let all_answered = asking.is_empty() && fault.is_none();
