@@ -64,13 +64,14 @@ async fn a_request_that_the_platform_forgot_is_listed_and_never_approved() {
         (platform.peer.fake().received("MngGetTradesByFilter") > asked + 2).then_some(())
     })
     .await;
-    // One whose answer came too late has no number on record: it is made anew, which is another request.
+    // Its number is recorded where the answer states all of it, or the request is found: else another one is made after a question.
     let anew = platform.peer.fake().received(CREATE) - 1;
     if anew == 0 {
         platform.waits_for_a_person(&unpaid, "posting_unknown").await;
         assert_eq!(platform.moved(), 0);
     }
     assert!(platform.peer.fake().received(APPROVE) <= anew, "the forgotten one is never approved");
+    assert!(platform.posted(unpaid.id).0 <= 1, "posted once at most");
 }
 
 #[tokio::test(flavor = "multi_thread")]
