@@ -306,8 +306,12 @@ fn k7_where_neither_the_reader_nor_the_file_takes_security_events_they_wait_and_
         }
     }
     out.0.lock().unwrap().1 = true;
-    // Not at the end, which waits for no reader whose last attempt failed.
-    while queue.state().is_busy() {
+    // Not at the end, which waits for no reader whose last attempt failed. An event on its way to the file comes back too.
+    let waits = || {
+        let state = queue.state();
+        state.is_busy() || !state.saving.is_empty()
+    };
+    while waits() {
         thread::sleep(BATCH_PAUSE);
     }
     drop(guard);
