@@ -286,7 +286,7 @@ impl Start {
                     bases: &self.settings.bases,
                     strict: self.settings.strict_key_permissions,
                 };
-                OpenTrading::open(&self.settings.trading, &trading, &loaded, &beside)?
+                OpenTrading::open(&self.settings.trading, &trading, &beside)?
             }
         };
         let (books, configuration) = loaded.split();
@@ -326,7 +326,7 @@ impl Start {
             conversion: settings.conversion,
         };
         let cashier = crate::flows::open(ledger, snapshot, ports, rules);
-        for task in opened.background(&cashier) {
+        for task in opened.background(&cashier, &settings.bases) {
             cashier.spawn.background(task);
         }
         cashier.report_limits();

@@ -20,7 +20,7 @@ use cashier_core::reconcile::FoundPosting;
 use cashier_core::status::OperationStatus;
 
 pub use self::apply::{Applied, Reconciler};
-pub use self::offline::Reconciliation;
+pub use self::offline::{Reconciliation, ServerReconciliation};
 use crate::ports::{Fault, Loaded};
 use crate::trading::BooksMark;
 use crate::trading::embedded::Embedded;
@@ -60,7 +60,7 @@ async fn adopt(loaded: &Loaded, mark: &BooksMark, trading: &Embedded) -> Result<
 }
 
 async fn is_equal(loaded: &Loaded, mark: &BooksMark, trading: &Embedded) -> Result<bool, Fault> {
-    let mut posted = loaded.posted.embedded;
+    let mut posted = loaded.posted;
     for operation in loaded.unrecorded.iter().filter(|known| known.server.is_embedded()) {
         let found = trading.outcome(&operation.key).await?;
         if matches!(found, Some(PostingOutcome::Posted { .. })) {

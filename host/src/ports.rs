@@ -7,6 +7,7 @@ mod declaration;
 mod fault;
 mod machine;
 mod notice_body;
+mod posting_differences;
 mod roster;
 mod start;
 mod trading;
@@ -22,7 +23,7 @@ use cashier_core::approval::Approval;
 use cashier_core::books::{Books, StoredEvent};
 use cashier_core::change::{Commit, OrderDetails};
 use cashier_core::customer_override::CustomerOverride;
-use cashier_core::digest::PostedTotals;
+use cashier_core::digest::PostedDigest;
 use cashier_core::explanation::PaymentHistory;
 use cashier_core::filter::{AuditField, EventField, Filter, RowPage};
 use cashier_core::ids::{
@@ -46,6 +47,7 @@ pub use self::declaration::{ModuleDeclaration, ModuleSetting};
 pub use self::fault::{Fault, FaultKind};
 pub use self::machine::{Clock, Entropy, Spawn};
 pub use self::notice_body::NoticeBody;
+pub use self::posting_differences::{DifferenceKind, PostingDifference, ServerDifferences};
 pub use self::roster::{RosterMistake, RosterRefusal};
 pub use self::start::{LoadProgress, StartPhase, StartProgress};
 pub use self::trading::{PostStep, Posting, TradingServer, Voiding};
@@ -139,8 +141,8 @@ pub struct Loaded {
     pub closed_keys: Vec<String>,
     /// Made once, with the database; distinguishes these books from all others.
     pub identity: Box<str>,
-    /// Over the operations that were posted.
-    pub posted: PostedTotals,
+    /// Over the operations that were posted at the embedded trading server; the books know those elsewhere.
+    pub posted: PostedDigest,
     /// The operations without a recorded outcome.
     pub unrecorded: Vec<UnrecordedOperation>,
     /// The books were made from their image and the rows that changed since.

@@ -89,6 +89,12 @@ impl ReferenceServer {
         database.execute(statement, []).expect("its table");
     }
 
+    /// Changes its database as a person could, also while it runs.
+    pub fn edit(&self, sql: &str) {
+        let database = Connection::open(self.folder.path().join("trading.sqlite")).expect("its database");
+        database.execute_batch(sql).expect("its tables");
+    }
+
     /// What its database has as posted: how many postings each transaction has, and what they come to.
     pub fn posted(&self) -> BTreeMap<u64, (u64, i64)> {
         let database = Connection::open(self.folder.path().join("trading.sqlite")).expect("its database");

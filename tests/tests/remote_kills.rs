@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_fake_platform::{APPROVED, EXECUTED, Manner, PENDING};
-use cashier_tests::cashier_process::CashierProcess;
+use cashier_tests::cashier_process::{CashierProcess, run};
 use cashier_tests::clock::DeploymentClock;
 use cashier_tests::depositors::{self, AnsweredOrder, KillPlan, LoadEnded};
 use cashier_tests::http::Http;
@@ -60,6 +60,13 @@ impl Broker {
         Self { sandbox, process, _folder: folder }
     }
 
+    /// Ends the cashier; row by row, the books and the server have the same.
+    async fn reconciles(&mut self) {
+        self.process.kill().await;
+        let reconciled = run(self.process.folder(), &["db", "reconcile", "--settings", "cashier.toml"]).await;
+        assert_eq!(reconciled.code, Some(0), "{}{}", reconciled.out, reconciled.err);
+    }
+
     /// Another start compares the books with everything that the server has.
     async fn agrees_after_another_start(&mut self, watch: std::net::SocketAddr, expected: &str) {
         self.process.kill().await;
@@ -94,7 +101,7 @@ async fn kills_of_the_cashier_and_of_a_server_over_http_lose_and_double_nothing(
     let ended = depositors::kill_under_load(&mut broker.process, &broker.sandbox, plan, kill_both).await;
     ended.until_settled(&broker.sandbox, |_| false).await;
     broker.agrees_after_another_start(ended.watch, "ready\ntrading server main (http): takes postings\n").await;
-    broker.process.kill().await;
+    broker.reconciles().await;
     let expected = depositors::postings(&ended.answered);
     assert_eq!(server.posted(), expected, "the postings of each order, of its amount");
     let moved: i64 = expected.values().map(|(_, minor)| minor).sum();
@@ -118,7 +125,7 @@ async fn kills_of_the_cashier_and_of_the_platform_in_two_phases_lose_and_double_
     );
     assert_eq!(peer.fake().in_state(APPROVED), 0);
     broker.agrees_after_another_start(ended.watch, "ready\ntrading server main (tcp): takes postings\n").await;
-    broker.process.kill().await;
+    broker.reconciles().await;
     let expected = depositors::postings(&ended.answered);
     assert_eq!(peer.posted(), expected, "the postings of each order, of its amount");
     let moved: i64 = expected.values().map(|(_, minor)| minor).sum();
@@ -135,7 +142,7 @@ async fn kills_of_the_cashier_and_of_the_platform_in_one_phase_double_nothing_an
     ended.until_settled(&broker.sandbox, lacks).await;
     broker.agrees_after_another_start(ended.watch, "ready\ntrading server main (tcp): takes postings\n").await;
     let listed = without_an_answer(&ended.manager).await;
-    broker.process.kill().await;
+    broker.reconciles().await;
     let (posted, mut moved) = (peer.posted(), 0);
     for one in &ended.answered {
         let (count, minor) = posted.get(&one.id).copied().unwrap_or_default();

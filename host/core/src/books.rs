@@ -24,6 +24,7 @@ mod list_page;
 mod order_keys;
 mod page_end;
 mod payments;
+mod postings;
 mod query;
 mod restore;
 mod row_codec;
@@ -52,6 +53,7 @@ use hash_index::{HashedSlotIndex, Slot, SlotIndex, key_hash};
 use heads::Heads;
 use interner::Interner;
 use order_keys::OrderKeys;
+use postings::Postings;
 use rows::{Row, Rows};
 use touches::Touches;
 
@@ -98,6 +100,7 @@ pub struct Books {
     reviewed: BTreeSet<TransactionId>,
     /// Operations that came before their transaction.
     early_operations: BTreeMap<TransactionId, Vec<BalanceOperation>>,
+    postings: Postings,
     events: Events,
     touches: Touches,
 }
@@ -127,6 +130,7 @@ impl Books {
             unsettled: BTreeSet::new(),
             reviewed: BTreeSet::new(),
             early_operations: BTreeMap::new(),
+            postings: Postings::default(),
             events: Events::default(),
             touches: Touches::default(),
         }

@@ -40,7 +40,7 @@ impl PostedDigest {
 pub struct PostedTotals {
     /// Over the operations of the embedded server.
     pub embedded: PostedDigest,
-    pub elsewhere: BTreeMap<ServerName, ServerTotal>,
+    pub elsewhere: TotalsElsewhere,
 }
 
 /// Postings of a server that are remembered as its newest: more than are in flight while a server is restored from its newest
@@ -55,36 +55,59 @@ pub struct ServerTotal {
     pub recent: BTreeSet<(UnixTime, OperationKey)>,
 }
 
-impl PostedTotals {
-    /// Adds an operation of this transaction, once, where it is posted.
-    pub fn add(&mut self, transaction: &Transaction, operation: &BalanceOperation) {
-        if operation.status != OperationStatus::Posted {
+/// That of each server elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TotalsElsewhere(pub BTreeMap<ServerName, ServerTotal>);
+
+impl PostedDigest {
+    /// Adds an operation of this transaction, once, where it is posted at the embedded server.
+    pub fn count_in(&mut self, transaction: &Transaction, operation: &BalanceOperation) {
+        if operation.status == OperationStatus::Posted && transaction.server.is_embedded() {
+            let key = OperationKey::of(&transaction.reference, operation);
+            self.add(&key, operation.login, operation.amount.minor);
+        }
+    }
+
+    /// Takes out an operation that was counted in.
+    pub fn take_out(&mut self, transaction: &Transaction, operation: &BalanceOperation) {
+        if operation.status == OperationStatus::Posted && transaction.server.is_embedded() {
+            let key = OperationKey::of(&transaction.reference, operation);
+            self.remove(&key, operation.login, operation.amount.minor);
+        }
+    }
+}
+
+impl TotalsElsewhere {
+    /// As [`PostedDigest::count_in`], of the servers elsewhere.
+    pub fn count_in(&mut self, transaction: &Transaction, operation: &BalanceOperation) {
+        if operation.status != OperationStatus::Posted || transaction.server.is_embedded() {
             return;
         }
-        let key = OperationKey::of(&transaction.reference, operation);
-        if transaction.server.is_embedded() {
-            return self.embedded.add(&key, operation.login, operation.amount.minor);
-        }
-        let total = self.elsewhere.entry(transaction.server.clone()).or_default();
+        let total = self.0.entry(transaction.server.clone()).or_default();
         total.count = total.count.saturating_add(1);
-        total.recent.insert((operation.updated_time, key));
+        total.recent.insert((operation.updated_time, OperationKey::of(&transaction.reference, operation)));
         if total.recent.len() > RECENT_MAX {
             total.recent.pop_first();
         }
     }
 
-    /// Takes out an operation that was added.
-    pub fn remove(&mut self, transaction: &Transaction, operation: &BalanceOperation) {
+    /// Takes out an operation that was counted in.
+    pub fn take_out(&mut self, transaction: &Transaction, operation: &BalanceOperation) {
         if operation.status != OperationStatus::Posted {
             return;
         }
-        let key = OperationKey::of(&transaction.reference, operation);
-        if transaction.server.is_embedded() {
-            self.embedded.remove(&key, operation.login, operation.amount.minor);
-        } else if let Some(total) = self.elsewhere.get_mut(&transaction.server) {
+        if let Some(total) = self.0.get_mut(&transaction.server) {
             total.count = total.count.saturating_sub(1);
-            total.recent.remove(&(operation.updated_time, key));
+            total.recent.remove(&(operation.updated_time, OperationKey::of(&transaction.reference, operation)));
         }
+    }
+}
+
+impl PostedTotals {
+    /// Adds an operation of this transaction, once, where it is posted.
+    pub fn add(&mut self, transaction: &Transaction, operation: &BalanceOperation) {
+        self.embedded.count_in(transaction, operation);
+        self.elsewhere.count_in(transaction, operation);
     }
 }
 

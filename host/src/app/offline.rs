@@ -4,26 +4,41 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cashier_core::ids::CustomerId;
+use tokio::runtime::Handle;
 
+use super::trading::{self, ServerDependencies};
 use super::{Machine, seal_keys};
 use crate::clock_file::ClockFiles;
 use crate::guarded_clock::GuardedClock;
+use crate::pair::offline::ServersElsewhere;
 use crate::pair::{self, Reconciliation};
 use crate::ports::{Clock, Fault};
 use crate::settings::Settings;
 use crate::strand;
 use crate::strand::audit::{self, AuditChain};
 use crate::strand::erasure::{self, Erased, ErasureOrder};
+use crate::system::Tasks;
 
 /// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
 /// server's do.
 pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliation, Fault> {
     let Machine { clock, entropy, .. } = Machine::real();
     let files = Arc::new(ClockFiles::in_folder(&settings.bases));
-    let now = || GuardedClock::open(clock, files).now();
+    let guarded = Arc::clone(&clock);
+    let now = || GuardedClock::open(guarded, files).now();
     // An error of the file names it.
     seal_keys(settings)?;
-    pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, apply).await
+    let tasks = Tasks::new(Handle::current());
+    let beside = ServerDependencies {
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        bases: &settings.bases,
+        spawn: &tasks,
+        strict: settings.strict_key_permissions,
+    };
+    let servers = trading::open_elsewhere(&settings.trading, &beside);
+    let elsewhere = Some(ServersElsewhere { clock: &*clock, servers });
+    pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, apply, elsewhere).await
 }
 
 /// Whether a command that writes may open cashier.db, because it is of this very release.

@@ -1,16 +1,18 @@
 //! The trading servers as the settings name them: opened, and compared with the books beside everything else, so that one that is
 //! down holds up no start.
 
+mod comparing;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
+use cashier_core::ids::ServerName;
 use futures_util::future::BoxFuture;
 
+use self::comparing::{Comparing, DifferenceMark};
 use crate::file_access::{FileUse, judge};
 use crate::flows::Cashier;
-use crate::pair::elsewhere::{Agreement, BooksComparison, BooksOf};
-use crate::ports::{Clock, Entropy, Fault, Loaded, Spawn, TradingServer};
+use crate::ports::{Clock, Entropy, Fault, Spawn, TradingServer};
 use crate::settings::{PlatformTable, TradingServerKind, TradingServerSettings, TradingSettings};
 use crate::trading::embedded::Embedded;
 use crate::trading::http::{HttpServerSettings, HttpTradingServer, InstanceFile, SigningSecrets};
@@ -18,11 +20,9 @@ use crate::trading::kept_kind;
 use crate::trading::platform::{
     PlatformKeyForm, PlatformPhases, PlatformSearch, PlatformServer, PlatformSettings, PlatformTls,
 };
+use crate::trading::remote::RemoteServer;
 use crate::trading::servers::port::TradingPorts;
 use crate::trading::servers::{NamedServer, Server, ServerRoute, TradingServers};
-
-/// How often a server that was not compared with the books yet is asked again.
-const COMPARE_EVERY: Duration = Duration::from_secs(5);
 
 /// What servers elsewhere are opened with.
 pub(super) struct ServerDependencies<'b> {
@@ -39,13 +39,12 @@ pub(super) struct ServerDependencies<'b> {
 pub(super) struct OpenTrading {
     pub(super) port: Arc<dyn TradingServer>,
     servers: Option<Arc<TradingServers>>,
-    books: Vec<BooksOf>,
 }
 
 impl OpenTrading {
     /// One in place of those of the settings.
     pub(super) fn given(port: Arc<dyn TradingServer>) -> Self {
-        Self { port, servers: None, books: Vec::new() }
+        Self { port, servers: None }
     }
 
     /// Opens the servers of the settings; none is waited for.
@@ -55,80 +54,75 @@ impl OpenTrading {
     pub(super) fn open(
         settings: &TradingSettings,
         embedded: &Arc<Embedded>,
-        loaded: &Loaded,
         beside: &ServerDependencies<'_>,
     ) -> Result<Self, Fault> {
         let named = |server: &TradingServerSettings| {
-            let admitted = |opened: Server| match &opened {
-                Server::Remote { protocol, .. } => {
-                    kept_kind::admit(beside.bases, &server.name, protocol).map(|()| opened)
-                }
-                Server::Embedded(_) => Ok(opened),
-            };
             let named = |opened| NamedServer {
                 name: server.name.clone(),
                 server: opened,
                 route: ServerRoute { groups: server.groups.clone(), brands: server.brands.clone() },
             };
-            open(server, embedded, beside)
-                .and_then(admitted)
+            open(server, Some(embedded), beside)
+                .and_then(|opened| admitted(server, opened, beside))
                 .map(named)
                 .map_err(|fault| Fault::new(format!("trading server {}: {fault}", server.name)))
         };
         let servers = settings.servers.iter().map(named).collect::<Result<Vec<_>, _>>()?;
         let servers = TradingServers::new(servers, settings.account_age, Arc::clone(&beside.clock));
-        let books = servers.elsewhere().iter().map(|(name, _)| BooksOf::of(loaded, name)).collect();
-        Ok(Self { port: Arc::new(TradingPorts(Arc::clone(&servers))), servers: Some(servers), books })
+        Ok(Self { port: Arc::new(TradingPorts(Arc::clone(&servers))), servers: Some(servers) })
     }
 
-    /// What runs beside it: groups and changes are followed, and each server elsewhere is compared with the books once it answers.
-    pub(super) fn background(self, cashier: &Arc<Cashier>) -> Vec<BoxFuture<'static, ()>> {
+    /// What runs beside it: groups and changes are followed, and each server elsewhere is compared with the books once it answers,
+    /// and again.
+    pub(super) fn background(self, cashier: &Arc<Cashier>, bases: &Path) -> Vec<BoxFuture<'static, ()>> {
         let Some(servers) = self.servers else { return Vec::new() };
         let mut tasks = servers.background();
-        for (known, (name, server)) in self.books.into_iter().zip(servers.elsewhere()) {
+        for (name, server) in servers.elsewhere() {
+            let mark = DifferenceMark::of(bases, &name);
             let (servers, cashier) = (Arc::clone(&servers), Arc::clone(cashier));
-            tasks.push(Box::pin(async move {
-                let comparison =
-                    BooksComparison { ledger: &cashier.ledger, clock: &*cashier.clock, known: &known, server: &*server };
-                let differs = loop {
-                    match comparison.quickly().await {
-                        Ok(Agreement::Equal) => {
-                            tracing::info!(server = %name, "trading server and books agree");
-                            return servers.note_comparison(&name, Ok(None));
-                        }
-                        Ok(Agreement::Differs(differs)) => break differs,
-                        Err(fault) => {
-                            tracing::warn!(server = %name, %fault, "trading server was not compared with the books yet");
-                            servers.note_comparison(&name, Err(&fault));
-                        }
-                    }
-                    cashier.clock.sleep(COMPARE_EVERY).await;
-                };
-                tracing::error!(server = %name, differs, "trading server and books differ");
-                servers.note_comparison(&name, Ok(Some(differs)));
-                match comparison.thoroughly().await {
-                    // What came in between is all that differed.
-                    Ok(Agreement::Equal) => {}
-                    Ok(Agreement::Differs(differs)) => {
-                        tracing::error!(server = %name, differs, "trading server and books were compared row by row");
-                        servers.note_comparison(&name, Ok(Some(differs)));
-                    }
-                    Err(fault) => tracing::warn!(server = %name, %fault, "postings of the trading server were not listed"),
-                }
-            }));
+            tasks.push(Box::pin(Comparing { servers, cashier, name, server, mark }.compare()));
         }
         tasks
     }
 }
 
+/// The trading servers of the settings that are elsewhere, or why one cannot be opened.
+pub(super) fn open_elsewhere(
+    settings: &TradingSettings,
+    beside: &ServerDependencies<'_>,
+) -> Vec<(ServerName, Result<Arc<dyn RemoteServer>, Fault>)> {
+    let remote = |server: &TradingServerSettings| {
+        let opened = match open(server, None, beside).and_then(|opened| admitted(server, opened, beside)) {
+            Ok(Server::Remote { server, .. }) => Ok(server),
+            Ok(Server::Embedded(_)) => return None,
+            Err(fault) => Err(fault),
+        };
+        Some((server.name.clone(), opened))
+    };
+    let elsewhere = settings.servers.iter().filter(|server| !matches!(server.kind, TradingServerKind::Embedded));
+    elsewhere.filter_map(remote).collect()
+}
+
+/// A name keeps its protocol.
+fn admitted(server: &TradingServerSettings, opened: Server, beside: &ServerDependencies<'_>) -> Result<Server, Fault> {
+    match &opened {
+        Server::Remote { protocol, .. } => kept_kind::admit(beside.bases, &server.name, protocol).map(|()| opened),
+        Server::Embedded(_) => Ok(opened),
+    }
+}
+
+/// The embedded one is given where it may be asked for.
 fn open(
     server: &TradingServerSettings,
-    embedded: &Arc<Embedded>,
+    embedded: Option<&Arc<Embedded>>,
     beside: &ServerDependencies<'_>,
 ) -> Result<Server, Fault> {
     let (clock, entropy) = (Arc::clone(&beside.clock), Arc::clone(&beside.entropy));
     match &server.kind {
-        TradingServerKind::Embedded => Ok(Server::Embedded(Arc::clone(embedded))),
+        TradingServerKind::Embedded => {
+            let embedded = embedded.ok_or_else(|| Fault::new("the embedded trading server is not open"))?;
+            Ok(Server::Embedded(Arc::clone(embedded)))
+        }
         TradingServerKind::Http { url, secret_file, ca_file, plain_allowed, instance } => {
             check_secret(secret_file, beside.strict)?;
             let secrets = SigningSecrets::read(secret_file).map_err(|why| Fault::new(format!("secret_file: {why}")))?;

@@ -11,7 +11,7 @@ use super::serve::runtime;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
 use crate::app;
-use crate::pair::{self, Applied, Reconciliation};
+use crate::pair::{self, Applied, Reconciliation, ServerReconciliation};
 use crate::ports::Clock;
 use crate::system::SystemClock;
 
@@ -19,7 +19,8 @@ const PAIR: [&str; 2] = [BOOKS, POSTINGS];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DbCommand {
-    /// List every posting in which cashier.db and trading.db differ. The server must not be running.
+    /// List every posting in which cashier.db and trading.db differ, and those of trading servers elsewhere. The server must not be
+    /// running.
     ///
     /// Without --apply nothing is changed, and the exit code says whether they differ.
     Reconcile {
@@ -59,20 +60,54 @@ fn reconcile(settings: &SettingsArgs, apply: bool) -> Result<(), CliError> {
     bases::check_existing(&settings.bases, &PAIR)?;
     bases::check_release(&settings.bases, &PAIR)?;
     let work = app::reconcile(&settings, apply);
-    let Reconciliation { differences, applied } = runtime()?.block_on(work)?;
-    print_line(differences.trim_end());
+    let Reconciliation { differences, applied, elsewhere } = runtime()?.block_on(work)?;
+    if !differences.is_empty() {
+        print_line(differences.trim_end());
+    }
+    let left = report_elsewhere(&elsewhere);
     match applied {
         Some(Applied { imported, recovered, lost }) => {
             print_line(&format!(
                 "applied: {imported} postings imported, {recovered} more into recovered transactions, {lost} operations \
                  under review"
             ));
-            Ok(())
+            left
         }
         None if differences.is_empty() => {
             print_line("cashier.db and trading.db match");
-            Ok(())
+            left
         }
-        None => Err(CliError("the databases differ; nothing was changed, --apply takes the differences over".into())),
+        None => {
+            let left = left.err().map(|CliError(left)| format!("; {left}")).unwrap_or_default();
+            let differ = "the databases differ; nothing was changed, --apply takes the differences over";
+            Err(CliError(format!("{differ}{left}")))
+        }
     }
+}
+
+/// What persons do about a difference, which no command of ours does.
+const ELSEWHERE: &str = "nothing is posted or voided at a trading server by this command. A posting that is not there: bring back the \
+                         server's newest copy; where that is lost, --apply puts the transaction under review (POSTING_LOST), and \
+                         MngRetryCashierCredit posts it anew. One that is not so in cashier.db: --apply takes it over where the books \
+                         have its transaction; else find at the server who made it, and correct it there";
+
+/// Prints what was found of each trading server elsewhere; the error says that something is left.
+fn report_elsewhere(elsewhere: &[ServerReconciliation]) -> Result<(), CliError> {
+    let mut wrong = Vec::new();
+    for ServerReconciliation { name, differences, left } in elsewhere {
+        match differences {
+            Ok(lines) if lines.is_empty() => print_line(&format!("cashier.db and trading server {name} match")),
+            Ok(lines) => {
+                print_line(lines.trim_end());
+                if *left > 0 {
+                    wrong.push(format!("{left} postings of trading server {name} differ"));
+                }
+            }
+            Err(fault) => wrong.push(format!("trading server {name} was not compared: {fault}")),
+        }
+    }
+    if elsewhere.iter().any(|server| server.left > 0) {
+        wrong.push(ELSEWHERE.to_owned());
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(CliError(wrong.join("; "))) }
 }

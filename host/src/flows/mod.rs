@@ -41,6 +41,7 @@ pub mod reviewing;
 pub mod roster;
 pub mod settle;
 mod single_flight;
+pub mod trading_servers;
 pub mod transactions;
 mod unrecorded_refusals;
 mod unshown_approvals;

@@ -16,6 +16,7 @@ use cashier_core::time::UnixTime;
 use super::Cashier;
 use super::list_limits::ListPermit;
 use super::list_reader::{ListReader, ManagerReader};
+use super::trading_servers;
 use crate::ledger::storage_unavailable;
 use crate::snapshot::{NoGateway, Served, Snapshot};
 
@@ -260,12 +261,18 @@ async fn of_configuration(cashier: &Cashier, now: UnixTime) -> Result<(Vec<WorkI
     let mut newest = Seq(0);
     let snapshot = Arc::clone(&cashier.snapshot());
     let mut items = of_snapshot(&snapshot, now);
+    items.extend(trading_servers::work_items(cashier));
     for piece in items.chunks_mut(WORK_PER_HOLD) {
         let touched = cashier.ledger.peek(|books| {
             let of_piece = piece.iter_mut().filter(|item| item.transaction_id != TransactionId(0));
             let touched = of_piece.filter_map(|item| {
                 let known = books.aggregate(item.transaction_id)?;
                 *item = item.clone().about(&known);
+                if item.kind == WorkKind::PostingDiffers {
+                    let row = &known.transaction;
+                    item.config_id = row.config_id;
+                    (item.brand, item.provider) = (row.brand.clone(), row.provider.clone());
+                }
                 if let Some(approval) = snapshot.approval(item.approval_id) {
                     *item = item.clone().on_ground(approval, known.ground());
                 }

@@ -1,14 +1,17 @@
 //! Commands about payment modules, and the catalog lines that `MngGetCashierProviders` lists.
 
+use std::sync::Arc;
+
 use cashier_core::provider_config::ProviderConfig;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::session::{ManagerSession, Role};
 use cashier_core::time::UnixTime;
 
 use crate::flows::Rules;
+use crate::flows::trading_servers::{self, TradingServerState};
 use crate::json_object::{Described, answer};
 use crate::manager::command::{Command, CommandCall, Effect, NoFields};
-use crate::ports::{CatalogLine, ModuleSetting};
+use crate::ports::{CatalogLine, ModuleSetting, TradingStatus};
 use crate::snapshot::Snapshot;
 use crate::wire::answer_values::OrNull;
 use crate::wire::envelope::{self, CommandResult};
@@ -21,7 +24,7 @@ pub const LIST: Command = Command {
     errors: &[],
     request: NoFields::schema,
     answer: ModulesAnswer::schema,
-    run: |call| Box::pin(async move { list(&call) }),
+    run: |call| Box::pin(list(call)),
 };
 
 answer! {
@@ -52,12 +55,29 @@ answer! {
     }
 
     /// The modules, and the configs that they serve.
-    pub struct ModulesAnswer<'a>(modules: &'a [CatalogLine], snapshot: &'a Snapshot, rules: &'a Rules) {
+    pub struct ModulesAnswer<'a>(modules: &'a [CatalogLine], snapshot: &'a Snapshot, rules: &'a Rules, servers: &'a [TradingServerState]) {
         rows: Vec<ModuleRecord<'a>> = modules.iter().map(|line| ModuleRecord::new(line, false)).collect(), "the modules";
         count: u64 = modules.len() as u64, "how many there are";
         webhooks: Vec<WebhookSetup<'a>> =
             snapshot.configs().map(|served| WebhookSetup::new(&served.config, modules, rules)).collect(),
             "for each config, what its webhook is set up with at the provider";
+        trading_servers: Vec<TradingServerRecord<'a>> = servers.iter().map(TradingServerRecord::new).collect(),
+            "where accounts and balances are, in the order of the settings";
+    }
+
+    /// A trading server, and what waits for it.
+    pub struct TradingServerRecord<'a>(server: &'a TradingServerState) {
+        name: String = server.name.to_string(), "its name in the settings";
+        protocol: &'static str = server.status.as_ref().map_or("", |known| known.protocol), "embedded, http or tcp; empty where the settings do not name it any more";
+        takes_postings: Flag = Flag(server.status.as_ref().is_some_and(takes_postings)), "1 while it does";
+        problem: &'a str = server.status.as_ref().map_or("the settings do not name it", |known| known.problem.as_deref().unwrap_or_default()), "why it takes none";
+        failing_since: Time = Time(server.status.as_ref().map_or(UnixTime::UNSET, |known| known.failing_since)), "since when it has not answered; 0 while it does";
+        cut_off: Flag = Flag(server.status.as_ref().is_some_and(|known| known.is_cut_off)), "1 while its circuit breaker is open: nothing is sent but one try a second";
+        compared_time: Time = Time(server.status.as_ref().map_or(UnixTime::UNSET, |known| known.compared_time)), "when its postings were compared with the books last; 0 for the embedded one, and before that was done since the start";
+        not_compared: &'a str = server.status.as_ref().and_then(|known| known.not_compared.as_deref()).unwrap_or_default(), "why they were not compared, or what differs; empty where they agree";
+        differences: u64 = server.differences.as_ref().map_or(0, |known| known.kept.len() as u64 + known.beyond()), "postings that differ, each in the work list";
+        waiting_postings: u64 = server.waiting.count, "operations that wait for it";
+        waiting_since: Time = Time(server.waiting.since), "when the oldest of them was planned; 0 where none waits";
     }
 
     /// What a config's webhook is set up with at its provider.
@@ -97,14 +117,22 @@ impl<'a> ModuleRecord<'a> {
 }
 
 /// Modules belong to the whole server, so this needs a session that is not scoped to a brand.
-fn list(call: &CommandCall) -> CommandResult {
+async fn list(call: CommandCall) -> CommandResult {
     let NoFields {} = call.read()?;
     if call.session.brand().is_some() {
         return Err(Refusal::new(RefusalCode::PermissionDenied, "module commands are for sessions of every brand"));
     }
     // Read now: a module's health changes between two snapshots.
     let lines = call.cashier.modules.catalog();
-    envelope::success(&ModulesAnswer::new(&lines, &call.cashier.snapshot(), &call.cashier.rules))
+    let servers = trading_servers::states(&call.cashier).await?;
+    let snapshot = Arc::clone(&call.cashier.snapshot());
+    envelope::success(&ModulesAnswer::new(&lines, &snapshot, &call.cashier.rules, &servers))
+}
+
+/// Whether something can be posted to it now.
+fn takes_postings(status: &TradingStatus) -> bool {
+    let is_compared = status.not_compared.is_none() || status.compared_time != UnixTime::UNSET;
+    status.problem.is_none() && !status.is_cut_off && is_compared
 }
 
 /// The lines that a session may see: with a brand, the modules that may serve it, without their paths and without what is

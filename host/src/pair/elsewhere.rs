@@ -1,192 +1,259 @@
-//! The books beside a trading server that is elsewhere: by counts and the newest postings, or by what it posted lately, so that no
-//! row is read where both agree. It reports and changes nothing: what is posted there is keyed, and what the books lack is for a
-//! person.
+//! The books beside a trading server that is elsewhere, at a start and again while the cashier runs: by counts and the newest postings,
+//! or by what it posted lately, so that no row is read where both agree (case 179). Row by row (`rows`) only where they differ. It
+//! reports and changes nothing: what is posted there is keyed, and what differs is for a person.
+
+mod rows;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::aggregate::Aggregate;
 use cashier_core::books::Books;
 use cashier_core::digest::ServerTotal;
 use cashier_core::ids::{ServerName, TransactionId};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
-use cashier_core::reconcile::FoundPosting;
 use cashier_core::status::OperationStatus;
+use cashier_core::time::UnixTime;
 
-use super::{Compared, PAGE_ROWS, compared, described};
+pub use self::rows::RowDifferences;
 use crate::ledger::Ledger;
-use crate::ports::{Clock, Fault, Loaded, Posting};
-use crate::trading::remote::{PostingsPage, RemoteServer};
+use crate::ports::{Clock, Fault, Posting, ServerDifferences};
+use crate::trading::remote::RemoteServer;
 
 /// How far before the oldest of the newest recorded postings a server that does not count is listed: clocks differ, and an answer may
 /// have been recorded hours after the posting.
 const LISTED_BEFORE_SECONDS: i64 = 24 * 60 * 60;
 
-/// Transactions that are looked at under one hold of the ledger's lock, about a millisecond.
-const LOOKED_AT_ONCE_MAX: u64 = 256;
+/// The same when it is compared again: how far before the time of the last comparison. Clocks differ.
+const LISTED_AGAIN_SECONDS: i64 = 60 * 60;
 
-/// The newest recorded postings that a server which counts is asked for one by one.
+/// The newest recorded postings that a server is asked for one by one.
 const NEWEST_FOUND: usize = 16;
 
-/// A page that got no answer is asked for again so often, and so long after: a server that is flaky ends a long listing all the same.
-const PAGE_TRIES_MAX: usize = 5;
-const PAGE_PAUSE: Duration = Duration::from_secs(2);
+/// Operations without a recorded outcome that it is asked for when it is compared again: more are a backlog, and then the counts have
+/// bounds instead of one value. At a start, while nothing is posted, all of them are.
+const UNRECORDED_ASKED_MAX: usize = 64;
 
-/// What the books had of one server when they were loaded.
-#[derive(Debug, Clone)]
-pub struct BooksOf {
-    pub server: ServerName,
-    total: ServerTotal,
-    /// Operations that may have been posted.
-    unrecorded: Vec<OperationKey>,
-}
+/// So often counts are read again where postings were made meanwhile, and after such a pause; then they are compared with bounds.
+const COUNT_TRIES_MAX: usize = 5;
+const COUNT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Transactions that are looked at under one hold of the ledger's lock, about a millisecond.
+const LOOKED_AT_ONCE_MAX: usize = 256;
+
+/// Differences that are kept one by one, some 300 bytes each; more are a restored server, which one sentence says.
+pub const DIFFERENCES_KEPT_MAX: usize = 256;
 
 /// How a server compares with the books.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Agreement {
+    /// As it was found before, where something differed.
     Equal,
     /// A sentence about what differs.
     Differs(String),
 }
 
-impl BooksOf {
-    pub fn of(loaded: &Loaded, server: &ServerName) -> Self {
-        let unrecorded = loaded.unrecorded.iter().filter(|known| known.server == *server);
-        let total = loaded.posted.elsewhere.get(server).cloned().unwrap_or_default();
-        Self { server: server.clone(), total, unrecorded: unrecorded.map(|known| known.key.clone()).collect() }
-    }
+/// What earlier comparisons of this run found.
+#[derive(Debug, Clone, Default)]
+pub struct ComparedBefore {
+    /// When the last one began that ended.
+    pub began: Option<UnixTime>,
+    pub differences: Option<Arc<ServerDifferences>>,
 }
 
 /// The books, a server, and what was found so far.
 pub struct BooksComparison<'c> {
     pub ledger: &'c Ledger,
     pub clock: &'c dyn Clock,
-    pub known: &'c BooksOf,
+    pub name: &'c ServerName,
     pub server: &'c dyn RemoteServer,
+    pub before: &'c ComparedBefore,
+}
+
+/// What the books have of the server at one moment.
+struct BooksMoment {
+    total: ServerTotal,
+    changes: u64,
 }
 
 impl BooksComparison<'_> {
-    /// Compares counts, or what was posted lately, before anything more is posted there.
+    /// Compares counts, or what was posted lately, while postings go on.
     ///
     /// # Errors
     /// The server does not answer, or the books are closed.
     pub async fn quickly(&self) -> Result<Agreement, Fault> {
-        let total = &self.known.total;
-        let Some(count) = self.server.posted_count().await? else { return self.lately().await };
-        let (mut least, mut undecided) = (total.count, 0);
-        for key in &self.known.unrecorded {
-            match self.has_posted(key).await? {
-                Some(has_posted) => least += u64::from(has_posted),
-                None => undecided += 1,
+        let differs = match self.by_counts().await? {
+            Some(differs) => differs,
+            None => self.lately().await?,
+        };
+        match differs {
+            Some(sentence) => Ok(Agreement::Differs(sentence)),
+            None => self.newest().await,
+        }
+    }
+
+    /// None where it does not count; else what differs.
+    async fn by_counts(&self) -> Result<Option<Option<String>>, Fault> {
+        let asked_max = if self.before.began.is_none() { usize::MAX } else { UNRECORDED_ASKED_MAX };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let before = self.moment()?;
+            let unrecorded = self.unrecorded().await?;
+            let Some(first) = self.server.posted_count().await? else { return Ok(None) };
+            let is_asked = unrecorded.len() <= asked_max;
+            let (mut posted_since, mut undecided) = (0, 0);
+            for key in unrecorded.iter().filter(|_| is_asked) {
+                match self.has_posted(key).await? {
+                    Some(has_posted) => posted_since += u64::from(has_posted),
+                    None => undecided += 1,
+                }
             }
+            let count = self.server.posted_count().await?.unwrap_or(first);
+            let still_unrecorded = self.unrecorded().await?.len() as u64;
+            let after = self.moment()?;
+            // Nothing was posted or recorded in between.
+            let is_exact = is_asked && first == count && before.changes == after.changes;
+            if !is_exact && is_asked && tries < COUNT_TRIES_MAX {
+                self.clock.sleep(COUNT_PAUSE).await;
+                continue;
+            }
+            // Whatever it had posted by then is recorded now, or has no recorded outcome.
+            let (least, most) = match is_exact {
+                true => (before.total.count + posted_since, before.total.count + posted_since + undecided),
+                false => (before.total.count, after.total.count + still_unrecorded),
+            };
+            let expected = self.expected(least)..=self.expected(most);
+            return Ok(Some(
+                (!expected.contains(&count))
+                    .then(|| format!("it has made {count} postings, and the books know of {}", expected.start())),
+            ));
         }
-        if !(least..=least + undecided).contains(&count) {
-            return Ok(Agreement::Differs(format!("it has made {count} postings, and the books know of {least}")));
+    }
+
+    /// A count of the books as the server would have it, with what is known to differ.
+    fn expected(&self, count: u64) -> u64 {
+        let (extra, lost) = self.before.differences.as_ref().map_or((0, 0), |known| (known.extra, known.lost));
+        count.saturating_add(extra).saturating_sub(lost)
+    }
+
+    /// Of a server that does not count: what differs in what it changed lately.
+    async fn lately(&self) -> Result<Option<String>, Fault> {
+        let recent = self.moment()?.total.recent;
+        let oldest = recent.first().map(|(time, _)| time.plus(-LISTED_BEFORE_SECONDS));
+        let since = self.before.began.map(|began| began.plus(-LISTED_AGAIN_SECONDS)).or(oldest);
+        // Where nothing was posted, nothing of it can be lost, and its whole past is not read.
+        let since = since.unwrap_or_else(|| self.clock.now().plus(-LISTED_BEFORE_SECONDS));
+        let listed = self.list(self.server.cursor_at(since), DIFFERENCES_KEPT_MAX).await?;
+        let known = |key: &OperationKey| self.known_keys().contains(key);
+        if let Some(unknown) = listed.unknown.iter().find(|posting| !known(&posting.key)) {
+            return Ok(Some(format!("it has a posting that the books do not have so: {}", super::described(unknown))));
         }
-        for (_, key) in total.recent.iter().rev().take(NEWEST_FOUND) {
-            if self.has_posted(key).await? == Some(false) {
+        // When it is compared again, the listing does not begin before the oldest.
+        let is_lost = |key: &&OperationKey| !listed.posted.contains(key) && !known(key);
+        let lost = recent.iter().map(|(_, key)| key).find(is_lost).filter(|_| self.before.began.is_none());
+        Ok(lost.map(|key| format!("it does not have the posting {key} of the books")))
+    }
+
+    /// The newest recorded postings, one by one: a server that was restored has lost these.
+    async fn newest(&self) -> Result<Agreement, Fault> {
+        let recent = self.moment()?.total.recent;
+        let known = self.known_keys();
+        for (_, key) in recent.iter().rev().take(NEWEST_FOUND).filter(|(_, key)| !known.contains(key)) {
+            if self.is_lost(key).await? {
                 return Ok(Agreement::Differs(format!("it does not have the posting {key} of the books")));
             }
         }
         Ok(Agreement::Equal)
     }
 
-    async fn lately(&self) -> Result<Agreement, Fault> {
-        let recent = &self.known.total.recent;
-        let oldest = recent.first().map(|(time, _)| time.plus(-LISTED_BEFORE_SECONDS));
-        // Where nothing was posted, nothing of it can be lost, and its whole past is not read.
-        let since = oldest.unwrap_or_else(|| self.clock.now().plus(-LISTED_BEFORE_SECONDS));
-        let listed = self.list(self.server.cursor_at(since)).await?;
-        let lost: Vec<OperationKey> =
-            recent.iter().map(|(_, key)| key.clone()).filter(|key| !listed.posted.contains(key)).collect();
-        Ok(sentence(&listed, &lost).map_or(Agreement::Equal, Agreement::Differs))
+    fn known_keys(&self) -> BTreeSet<&OperationKey> {
+        let known = self.before.differences.as_ref().map(|known| known.kept.iter());
+        known.into_iter().flatten().map(|known| &known.key).collect()
     }
 
-    /// Everything in which they differ, row by row: only where that is known already.
+    /// Whether every difference that was kept is still one.
     ///
     /// # Errors
     /// As above.
-    pub async fn thoroughly(&self) -> Result<Agreement, Fault> {
-        let listed = self.list(Box::default()).await?;
-        let lost = self.lost(&listed.posted).await?;
-        Ok(sentence(&listed, &lost).map_or(Agreement::Equal, Agreement::Differs))
+    pub async fn still_differs(&self) -> Result<bool, Fault> {
+        let Some(known) = &self.before.differences else { return Ok(true) };
+        if known.is_unlisted {
+            return Ok(false);
+        }
+        for one in &known.kept {
+            let posting = self.peek(|books| posting(books, &one.key))?;
+            // What the books do not have cannot be asked for: the count knows it.
+            let Some(posting) = posting else { continue };
+            let Some(found) = self.find(&posting).await? else { continue };
+            let is_recorded = posting.operation.status == OperationStatus::Posted;
+            let is_same = matches!(found, Some(PostingOutcome::Posted { .. })) == is_recorded;
+            if is_same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
-    /// Whether the server has made this posting; one that the books do not have any more is none of them. `None` where it answers,
-    /// and says nothing of this key: one posting that is pending there must not keep all others waiting.
+    fn moment(&self) -> Result<BooksMoment, Fault> {
+        self.peek(|books| BooksMoment {
+            total: books.posted_elsewhere(self.name).cloned().unwrap_or_default(),
+            changes: books.changes_elsewhere(self.name),
+        })
+    }
+
+    /// The keys of the operations of the server without a recorded outcome.
+    async fn unrecorded(&self) -> Result<Vec<OperationKey>, Fault> {
+        let (mut keys, mut after) = (Vec::new(), TransactionId(0));
+        loop {
+            let ids = self.peek(|books| {
+                let ids = books.unrecorded_after(after, LOOKED_AT_ONCE_MAX);
+                let known = ids.iter().filter_map(|id| books.aggregate(*id));
+                for known in known.filter(|known| known.transaction.server == *self.name) {
+                    let open = known.operations.iter().filter(|known| known.is_unsettled());
+                    keys.extend(open.map(|open| OperationKey::of(&known.transaction.reference, open)));
+                }
+                ids
+            })?;
+            let Some(last) = ids.last() else { return Ok(keys) };
+            after = *last;
+            // Between two holds, whatever else waits for this thread.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Whether the server has made this posting; one that the books do not have any more is none of them. `None` as of `find`.
     async fn has_posted(&self, key: &OperationKey) -> Result<Option<bool>, Fault> {
         let Some(posting) = self.peek(|books| posting(books, key))? else { return Ok(Some(false)) };
-        match self.server.find(&posting).await {
-            Ok(found) => Ok(Some(matches!(found, Some(PostingOutcome::Posted { .. })))),
+        let found = self.find(&posting).await?;
+        Ok(found.map(|found| matches!(found, Some(PostingOutcome::Posted { .. }))))
+    }
+
+    /// What the server says of a posting; `None` where it answers, and says nothing of this key: one posting that is pending there
+    /// must not keep all others waiting.
+    async fn find(&self, posting: &Posting) -> Result<Option<Option<PostingOutcome>>, Fault> {
+        match self.server.find(posting).await {
+            Ok(found) => Ok(Some(found)),
             Err(fault) if self.server.reaches().is_ok() => {
-                tracing::warn!(%fault, %key, "trading server does not say whether it has made a posting");
+                tracing::warn!(%fault, key = %posting.key(), "trading server does not say whether it has made a posting");
                 Ok(None)
             }
             Err(fault) => Err(fault),
         }
     }
 
-    async fn list(&self, after: Box<str>) -> Result<Listed, Fault> {
-        let (mut listed, mut after, mut seen) = (Listed::default(), after, BTreeSet::new());
-        loop {
-            let page = self.page(&after).await?;
-            for posting in page.postings {
-                if matches!(self.peek(|books| compared(books, &posting))?, Compared::Unknown) {
-                    listed.unknown_count += 1;
-                    listed.unknown.get_or_insert(posting);
-                } else if posting.is_posted() {
-                    // Those that the books know alone: a server cannot fill the memory.
-                    listed.posted.insert(posting.key);
-                }
-            }
-            if page.next.is_empty() || page.next == after {
-                return Ok(listed);
-            }
-            if !seen.insert(page.next.clone()) {
-                return Err(Fault::new(format!("its list of postings leads back to {:?}", page.next)));
-            }
-            after = page.next;
-        }
-    }
-
-    async fn page(&self, after: &str) -> Result<PostingsPage, Fault> {
-        for _ in 1..PAGE_TRIES_MAX {
-            match self.server.postings(after.into(), PAGE_ROWS).await {
-                Ok(page) => return Ok(page),
-                Err(_) => self.clock.sleep(PAGE_PAUSE).await,
-            }
-        }
-        self.server.postings(after.into(), PAGE_ROWS).await
-    }
-
-    /// Operations that the books have as posted at the server and that were not listed.
-    async fn lost(&self, posted: &BTreeSet<OperationKey>) -> Result<Vec<OperationKey>, Fault> {
-        let is_lost = |known: &BalanceOperation, key: &OperationKey| {
-            known.status == OperationStatus::Posted && !posted.contains(key)
-        };
-        let (mut found, mut first) = (Vec::new(), 1);
-        loop {
-            let last = self.peek(|books| {
-                let until = first + LOOKED_AT_ONCE_MAX;
-                let known = (first..until).filter_map(|id| books.aggregate(TransactionId(id)));
-                for Aggregate { transaction, operations } in
-                    known.filter(|known| known.transaction.server == self.known.server)
-                {
-                    let keys = operations.iter().map(|known| (known, OperationKey::of(&transaction.reference, known)));
-                    found.extend(keys.filter(|(known, key)| is_lost(known, key)).map(|(_, key)| key));
-                }
-                first = until;
-                books.counters().transaction
-            })?;
-            if first > last {
-                return Ok(found);
-            }
-            // Between two holds, whatever else waits for this thread.
-            tokio::task::yield_now().await;
-        }
+    /// Whether the books have an operation as posted and the server says that it is not. Where its outcome is unknown there, it
+    /// is not lost.
+    async fn is_lost(&self, key: &OperationKey) -> Result<bool, Fault> {
+        let recorded = |books: &Books| posting(books, key).filter(|known| is_posted(&known.operation));
+        let Some(posting) = self.peek(recorded)? else { return Ok(false) };
+        Ok(match self.find(&posting).await? {
+            Some(Some(PostingOutcome::Posted { .. } | PostingOutcome::Unknown)) | None => false,
+            Some(Some(PostingOutcome::Refused { .. } | PostingOutcome::Conflict) | None) => true,
+        })
     }
 
     fn peek<T>(&self, read: impl FnOnce(&Books) -> T) -> Result<T, Fault> {
@@ -194,13 +261,8 @@ impl BooksComparison<'_> {
     }
 }
 
-/// What a listing found.
-#[derive(Default)]
-struct Listed {
-    posted: BTreeSet<OperationKey>,
-    unknown_count: usize,
-    /// The first posting that the books do not know, or know otherwise.
-    unknown: Option<FoundPosting>,
+fn is_posted(operation: &BalanceOperation) -> bool {
+    operation.status == OperationStatus::Posted
 }
 
 /// The operation under a key as it would be asked for.
@@ -208,7 +270,7 @@ fn posting(books: &Books, key: &OperationKey) -> Option<Posting> {
     let (reference, _) = key.parts()?;
     let known = books.aggregate(books.by_reference(&reference)?)?;
     let operation = known.keyed(key)?.clone();
-    let Aggregate { transaction, .. } = known;
+    let transaction = known.transaction;
     Some(Posting {
         operation,
         server: transaction.server,
@@ -217,14 +279,4 @@ fn posting(books: &Books, key: &OperationKey) -> Option<Posting> {
         comment: Box::default(),
         reference,
     })
-}
-
-fn sentence(listed: &Listed, lost: &[OperationKey]) -> Option<String> {
-    let unknown = listed.unknown.as_ref().map(|first| {
-        format!("{} of its postings are not in the books (the first: {})", listed.unknown_count, described(first))
-    });
-    let lost =
-        lost.first().map(|first| format!("it does not have {} postings of the books (the first: {first})", lost.len()));
-    let differs: Vec<String> = unknown.into_iter().chain(lost).collect();
-    (!differs.is_empty()).then(|| differs.join("; "))
 }

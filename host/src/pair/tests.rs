@@ -1,6 +1,7 @@
 //! Each way in which two databases may differ: refused, reconciled, exact. The flows' random runs draw others.
 
 mod earlier_releases;
+mod elsewhere;
 mod keys;
 
 use std::path::{Path, PathBuf};
@@ -172,7 +173,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn reconciled(folder: &Path, apply: bool) -> Reconciliation {
-    reconcile(folder, RING, Arc::new(SystemEntropy), || NOW, apply).await.unwrap()
+    reconcile(folder, RING, Arc::new(SystemEntropy), || NOW, apply, None).await.unwrap()
 }
 
 fn refused(folder: &Path) -> String {

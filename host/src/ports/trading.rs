@@ -13,7 +13,7 @@ use cashier_core::roster::{ImportReport, RosterPlan};
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
 
-use super::{Durable, Fault, RosterRefusal, TradingStatus};
+use super::{Durable, Fault, RosterRefusal, ServerDifferences, TradingStatus};
 
 /// A balance operation for the trading server to post. It refuses atomically when the account is not this customer's, not
 /// of this currency or not of a mode that may receive it, and refuses a known key with other values.
@@ -157,6 +157,11 @@ pub trait TradingServer: Send + Sync {
             failing_since: UnixTime::UNSET,
             is_cut_off: false,
             not_compared: None,
+            compared_time: UnixTime::UNSET,
         }]
+    }
+    /// What was found to differ between the books and each server elsewhere.
+    fn differences(&self) -> Vec<(ServerName, Arc<ServerDifferences>)> {
+        Vec::new()
     }
 }

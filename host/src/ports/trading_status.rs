@@ -15,14 +15,17 @@ pub struct TradingStatus {
     pub failing_since: UnixTime,
     /// The circuit breaker is open: nothing is sent but for one try from time to time.
     pub is_cut_off: bool,
-    /// What of its postings was not compared with the books yet; `None` once it was.
+    /// Why its postings do not agree with the books, or that they were not compared yet; `None` while they agree.
     pub not_compared: Option<Box<str>>,
+    /// When its postings were compared with the books last; unset for the embedded server, which every start compares, and while
+    /// that was not done since the start.
+    pub compared_time: UnixTime,
 }
 
 impl TradingStatus {
     /// One line for a page that an operator reads.
     pub fn line(&self) -> String {
-        let Self { server, protocol, problem, failing_since, is_cut_off, not_compared } = self;
+        let Self { server, protocol, problem, failing_since, is_cut_off, not_compared, compared_time } = self;
         let state = match problem {
             None => "takes postings".to_owned(),
             Some(problem) => {
@@ -32,8 +35,10 @@ impl TradingStatus {
                 format!("takes no postings{since}: {problem}{cut_off}")
             }
         };
-        let compared =
-            not_compared.as_ref().map_or(String::new(), |why| format!("; not compared with the books: {why}"));
+        let compared = not_compared.as_ref().map_or(String::new(), |why| match *compared_time == UnixTime::UNSET {
+            true => format!("; not compared with the books: {why}"),
+            false => format!("; differs from the books: {why}"),
+        });
         format!("trading server {server} ({protocol}): {state}{compared}")
     }
 }

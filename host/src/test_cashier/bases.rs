@@ -160,7 +160,7 @@ impl Bases {
 
     pub(crate) fn reconcile(&self, now: UnixTime, apply: bool) -> Reconciliation {
         let entropy = Arc::clone(&self.entropy) as _;
-        wait(pair::offline::reconcile(self.folder.path(), RING, entropy, || now, apply)).unwrap()
+        wait(pair::offline::reconcile(self.folder.path(), RING, entropy, || now, apply, None)).unwrap()
     }
 
     fn with<T>(&self, work: impl FnOnce(&OpenBases) -> T) -> T {

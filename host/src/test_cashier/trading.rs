@@ -21,7 +21,7 @@ use futures_util::future::BoxFuture;
 
 use super::bases::{Bases, wait};
 use super::{CUSTOMER, lock, usd};
-use crate::ports::{Durable, Fault, PostStep, Posting, RosterRefusal, TradingServer, Voiding};
+use crate::ports::{Durable, Fault, PostStep, Posting, RosterRefusal, ServerDifferences, TradingServer, Voiding};
 use crate::trading::embedded::Embedded;
 
 /// What the trading server does with the next posting.
@@ -80,6 +80,8 @@ pub(crate) struct TestTrading {
     pub(crate) rates: Mutex<BTreeMap<(Currency, Currency), StatedRate>>,
     /// How often an account was looked up.
     pub(crate) lookups: AtomicUsize,
+    /// What was found to differ between the books and servers elsewhere.
+    pub(crate) differences: Mutex<Vec<(ServerName, Arc<ServerDifferences>)>>,
     /// Whether rates, account lookups, or voids, fail.
     pub(crate) rates_fail: AtomicBool,
     pub(crate) lookups_fail: AtomicBool,
@@ -202,6 +204,10 @@ impl TradingServer for TradingPort {
             server: lock(&self.0.servers).get(&login).cloned().unwrap_or_default(),
             age_seconds: 0,
         }))))
+    }
+
+    fn differences(&self) -> Vec<(ServerName, Arc<ServerDifferences>)> {
+        lock(&self.0.differences).clone()
     }
 
     fn account_kinds(&self) -> Result<Vec<AccountFacts>, Fault> {

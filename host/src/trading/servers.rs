@@ -4,6 +4,7 @@
 
 mod account_cache;
 mod contested_logins;
+mod customer_brands;
 mod left_look_ups;
 mod link;
 pub mod port;
@@ -22,13 +23,14 @@ use tokio::sync::broadcast::error::RecvError;
 
 use self::account_cache::AccountCache;
 use self::contested_logins::ContestedLogins;
+use self::customer_brands::CustomerBrands;
 use self::left_look_ups::LeftLookUps;
 pub use self::link::Server;
 use self::link::ServerLink;
 pub use self::routing::{Routing, ServerRoute};
 use super::embedded::Embedded;
 use super::remote::{AccountChange, RemoteServer};
-use crate::ports::{Clock, Fault, TradingServer};
+use crate::ports::{Clock, Fault, ServerDifferences, TradingServer};
 
 /// How often the groups of a server elsewhere are read again: they change by hand, and a config that serves no account is shown
 /// for so long.
@@ -51,6 +53,7 @@ pub struct TradingServers {
     routing: Arc<Routing>,
     cache: Arc<AccountCache>,
     contested: ContestedLogins,
+    brands: CustomerBrands,
     clock: Arc<dyn Clock>,
     left: LeftLookUps,
 }
@@ -66,6 +69,7 @@ impl TradingServers {
             routing: Arc::new(Routing::new(routes)),
             cache: Arc::new(AccountCache::new(age_max)),
             contested: ContestedLogins::default(),
+            brands: CustomerBrands::new(age_max),
             clock,
             left: LeftLookUps::default(),
         })
@@ -75,17 +79,34 @@ impl TradingServers {
     pub fn background(self: &Arc<Self>) -> Vec<BoxFuture<'static, ()>> {
         let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
         tasks.extend(self.left.ending());
+        let servers = Arc::clone(self);
+        tasks.push(Box::pin(async move {
+            loop {
+                for customer in servers.brands.wanted().await {
+                    let asked = servers.clock.monotonic();
+                    match servers.ask_brand(customer).await {
+                        Ok(brand) => servers.brands.put(customer, brand, asked),
+                        Err(fault) => tracing::warn!(%customer, %fault, "brand of a customer was not found out"),
+                    }
+                }
+            }
+        }));
         for place in 0..self.links.len() {
             let Some(Server::Remote { server, .. }) = self.links.get(place).map(|link| &link.server) else { continue };
             if let Some(mut changes) = server.changes() {
-                let cache = Arc::clone(&self.cache);
+                let (cache, links) = (Arc::clone(&self.cache), Arc::clone(&self.links));
                 tasks.push(Box::pin(async move {
                     loop {
-                        match changes.recv().await {
-                            Ok(change) => cache.forget(&change),
-                            Err(RecvError::Lagged(_)) => cache.forget(&AccountChange::Everything),
+                        let change = match changes.recv().await {
+                            Ok(change) => change,
+                            Err(RecvError::Lagged(_)) => AccountChange::Everything,
                             Err(RecvError::Closed) => return,
+                        };
+                        // So begins a connection, too.
+                        if change == AccountChange::Everything {
+                            links.get(place).into_iter().for_each(ServerLink::note_return);
                         }
+                        cache.forget(&change);
                     }
                 }));
             }
@@ -111,9 +132,17 @@ impl TradingServers {
 
     /// Whether the books agree with what a server elsewhere posted: what differs, if anything. Or that could not be found out yet.
     /// Nothing is posted there before it was.
-    pub fn note_comparison(&self, name: &ServerName, found: Result<Option<String>, &Fault>) {
+    pub fn note_comparison(&self, name: &ServerName, found: Result<Option<Arc<ServerDifferences>>, &Fault>) {
         if let Ok(link) = self.link(name) {
             link.note_comparison(found);
+        }
+    }
+
+    /// Resolves once a server elsewhere answers after it did not, or has a new connection: it may have been restored.
+    pub async fn returned(&self, name: &ServerName) {
+        match self.link(name) {
+            Ok(link) => link.returned().await,
+            Err(_) => std::future::pending().await,
         }
     }
 
@@ -200,15 +229,25 @@ impl TradingServers {
         }
     }
 
+    /// Said at once by the embedded server alone; else as it was stated when somebody wanted to know before.
     fn brand_of(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
-        match &*self.links {
-            [only] => match &only.server {
-                Server::Embedded(server) => server.customer_brand(customer),
-                Server::Remote { .. } => {
-                    Err(Fault::new(format!("trading server {} is asked for no customer here", only.name)))
-                }
-            },
-            _ => Err(Fault::new("with several trading servers no customer is looked up by id alone")),
+        if let [ServerLink { server: Server::Embedded(server), .. }] = &*self.links {
+            return server.customer_brand(customer);
         }
+        let not_asked = || Fault::new(format!("the trading servers were not asked for customer {customer} yet"));
+        self.brands.get(customer, self.clock.monotonic()).ok_or_else(not_asked)
+    }
+
+    /// Asks every server: a customer has one brand, whichever server knows it.
+    async fn ask_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
+        let mut brand = None;
+        for link in self.links.iter() {
+            let stated = link.customer_brand(customer).await?;
+            if stated.is_some() && brand.is_some() && stated != brand {
+                return Err(Fault::new(format!("two trading servers state another brand of customer {customer}")));
+            }
+            brand = stated.or(brand);
+        }
+        Ok(brand)
     }
 }

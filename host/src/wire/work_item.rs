@@ -23,7 +23,7 @@ answer! {
         provider: &'a str = &item.provider, "provider code";
         customer_id: Id = Id(item.customer_id.0), "customer; 0 where none is known";
         login: Id = Id(item.login.0), "trading account; 0 where none is known";
-        trading_server: String = item.server.as_ref().map_or_else(String::new, ToString::to_string), "the trading server that it waits for; empty where it waits for none";
+        trading_server: String = item.server.as_ref().map_or_else(String::new, ToString::to_string), "the trading server that it waits for, or whose posting differs; empty where it is about none";
         amount: Option<ExactAmount> = item.amount.map(ExactAmount), "amount of the transaction or event; left out where there is none";
         currency: &'a str = item.amount.as_ref().map_or("", |amount| amount.currency.code()), "its currency";
         failure_reason: &'a str = &item.reason, "reason of the transaction, event, approval or config";
@@ -31,7 +31,7 @@ answer! {
         age_seconds: i64 = now.0.saturating_sub(item.since.0).max(0), "how long that is";
         due_time: Time = Time(item.due_time), "when the cashier acts next or it ends by itself; 0 is never";
         sentence: &'static str = item.sentence(), "what it is, for a person";
-        command: &'static str = item.command, "the command that ends it; empty where nobody need do anything";
+        command: &'static str = item.command, "the command that ends it; empty where none does";
         ground: GroundText = GroundText(item.ground), "stands for what is known of the transaction; commands take it back; empty where it is about none";
     }
 

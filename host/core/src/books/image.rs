@@ -5,9 +5,9 @@
 //! copied: whoever loads it applies again every row that changed since the beginning, which is the same as applying it once.
 //! What can be derived from the rows is not in it.
 
-use crate::aggregate::Aggregate;
 use crate::digest::PostedTotals;
 use crate::ids::TransactionId;
+use crate::operation::BalanceOperation;
 use crate::status::OperationStatus;
 
 use super::hash_index::Slot;
@@ -171,7 +171,7 @@ impl Books {
             };
             known.operations.iter().for_each(|operation| copy.posted.add(&known.transaction, operation));
             let unsettled = if self.unsettled.contains(&TransactionId(row.id)) { UNSETTLED } else { 0 };
-            let unrecorded = if has_unrecorded(&known) { UNRECORDED } else { 0 };
+            let unrecorded = if has_unrecorded(&known.operations) { UNRECORDED } else { 0 };
             put_row(block, row, known.transaction.config_id.0, unsettled | unrecorded);
         }
         copy.next = until as usize;
@@ -228,8 +228,8 @@ fn put_u32(block: &mut Vec<u8>, half: u32) {
 fn put_totals(block: &mut Vec<u8>, posted: &PostedTotals) {
     put_u64(block, posted.embedded.count);
     block.extend_from_slice(&posted.embedded.sum.to_le_bytes());
-    put_u32(block, posted.elsewhere.len() as u32);
-    for (server, total) in &posted.elsewhere {
+    put_u32(block, posted.elsewhere.0.len() as u32);
+    for (server, total) in &posted.elsewhere.0 {
         put_text(block, server.as_str());
         put_u64(block, total.count);
         put_u32(block, total.recent.len() as u32);
@@ -245,8 +245,8 @@ fn put_text(block: &mut Vec<u8>, text: &str) {
     block.extend_from_slice(text.as_bytes());
 }
 
-pub(super) fn has_unrecorded(known: &Aggregate) -> bool {
-    known.operations.iter().any(|operation| match operation.status {
+pub(super) fn has_unrecorded(operations: &[BalanceOperation]) -> bool {
+    operations.iter().any(|operation| match operation.status {
         OperationStatus::Planned | OperationStatus::Unknown => true,
         OperationStatus::Posted | OperationStatus::Refused => false,
     })

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::aggregate::Aggregate;
 use crate::change::{Change, Counters};
-use crate::digest::{PostedDigest, PostedTotals, ServerTotal};
+use crate::digest::{PostedDigest, PostedTotals, ServerTotal, TotalsElsewhere};
 use crate::ids::{ConfigId, EventId, Seq, ServerName, TransactionId};
 use crate::money::Currency;
 use crate::operation::OperationKey;
@@ -19,6 +19,7 @@ use super::heads::{Head, Heads};
 use super::image::{UNRECORDED, UNSETTLED, has_unrecorded, kind};
 use super::indexing::reference_hash;
 use super::interner::Labels;
+use super::postings::Postings;
 use super::rows::{Chain, NO_ID, NO_SLOT, Row};
 
 /// A block with its rows in memory of their own.
@@ -46,8 +47,8 @@ pub struct ImageLoader {
 /// The books of an image, to which the rows that changed since are applied.
 pub struct LoadedImage {
     pub books: Books,
-    /// Over the operations that were posted.
-    pub posted: PostedTotals,
+    /// Over the operations that were posted at the embedded server; the books know the others.
+    pub posted: PostedDigest,
     /// Transactions with an operation without a recorded outcome.
     pub unrecorded: BTreeSet<TransactionId>,
 }
@@ -227,7 +228,9 @@ impl ImageLoader {
             *set = slots.into_iter().collect();
         }
         books.unsettled = unsettled.into_iter().collect();
-        Some(LoadedImage { books, posted, unrecorded: unrecorded.into_iter().collect() })
+        let unrecorded: BTreeSet<TransactionId> = unrecorded.into_iter().collect();
+        books.postings = Postings::loaded(posted.elsewhere, unrecorded.clone());
+        Some(LoadedImage { books, posted: posted.embedded, unrecorded })
     }
 }
 
@@ -274,7 +277,7 @@ impl LoadedImage {
             }
         }
         if let Some(before) = &before {
-            before.operations.iter().for_each(|operation| self.posted.remove(&before.transaction, operation));
+            before.operations.iter().for_each(|operation| self.posted.take_out(&before.transaction, operation));
         }
         self.books.apply_change(change, Seq(0), &[]);
         match self.books.aggregate(id) {
@@ -286,8 +289,8 @@ impl LoadedImage {
     }
 
     fn note(&mut self, id: TransactionId, after: &Aggregate) {
-        after.operations.iter().for_each(|operation| self.posted.add(&after.transaction, operation));
-        if has_unrecorded(after) {
+        after.operations.iter().for_each(|operation| self.posted.count_in(&after.transaction, operation));
+        if has_unrecorded(&after.operations) {
             self.unrecorded.insert(id);
         } else {
             self.unrecorded.remove(&id);
@@ -340,7 +343,7 @@ impl<'b> Fields<'b> {
             let recent = recent.collect::<Option<_>>()?;
             Some((server, ServerTotal { count, recent }))
         });
-        Some(PostedTotals { elsewhere: elsewhere.collect::<Option<_>>()?, embedded })
+        Some(PostedTotals { elsewhere: TotalsElsewhere(elsewhere.collect::<Option<_>>()?), embedded })
     }
 
     fn u64(&mut self) -> Option<u64> {

@@ -89,6 +89,8 @@ impl Books {
                 (slot, None)
             }
         };
+        let before_postings = self.before_postings(transaction, slot);
+        self.postings.replace(before_postings.as_ref(), Some((transaction, operations)));
         let taken = self.rows.get(slot).map(Row::taken);
         self.uses.replace(row.customer_id, taken, Some(row.taken()));
         self.index(slot, transaction, before);

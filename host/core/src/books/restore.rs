@@ -58,6 +58,7 @@ impl Books {
         let Some(known) = self.rows.get(slot).and_then(|row| super::row_codec::unpack(row, &self.interner)) else {
             return;
         };
+        self.postings.replace(Some(&known), None);
         let row = known.transaction;
         let (customer, space) = (row.customer_id.0, row.key_space.number());
         if let Some(set) = self.statuses.get_mut(usize::from(row.status.number())) {

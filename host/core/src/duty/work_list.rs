@@ -51,6 +51,8 @@ numbered! {
         PostingStopped = 18 "posting_stopped",
         /// A written status stopped what is owed, and was released.
         PostingReleased = 19 "posting_released",
+        /// A trading server elsewhere and the books do not have a posting alike, as a comparison found.
+        PostingDiffers = 20 "posting_differs",
     }
     /// Whom it waits for, with the wire name.
     WaitsFor {
@@ -73,13 +75,13 @@ pub struct WorkItem {
     pub provider: Box<str>,
     pub customer_id: CustomerId,
     pub login: Login,
-    /// The trading server that it waits for; `None` where it waits for none.
+    /// The trading server that it waits for, or whose posting differs; `None` where it is about none.
     pub server: Option<ServerName>,
     pub amount: Option<Money>,
     pub code: ReasonCode,
     /// The code with the values behind it, or why a gateway does not open; for managers.
     pub reason: Box<str>,
-    /// The command with which a person ends it, or looks into it; empty where nobody need do anything.
+    /// The command with which a person ends it, or looks into it; empty where nobody need do anything, or no command does.
     pub command: &'static str,
     pub since: UnixTime,
     /// When the cashier itself acts next, or when it ends by itself; at or before now it is tried, unset is never.
@@ -97,6 +99,7 @@ impl WorkKind {
             | Self::PostingRefused
             | Self::PostingStopped
             | Self::PostingReleased
+            | Self::PostingDiffers
             | Self::ReversalWaits
             | Self::UnmatchedPayment
             | Self::UnreadableNotice
@@ -126,6 +129,7 @@ impl WorkKind {
             | Self::Expiry
             | Self::PaymentOpen
             | Self::Refund
+            | Self::PostingDiffers
             | Self::EventWaiting => "",
         }
     }
@@ -210,6 +214,9 @@ impl WorkItem {
             WorkKind::ConfigApproval => "A change waits for a second person.",
             WorkKind::ConfigUnreadable => "Sealed columns of the config do not open; it serves nothing until they do.",
             WorkKind::Refund => "A refund is to be sent to the provider, or its end is not known.",
+            WorkKind::PostingDiffers => {
+                "A trading server and the books do not have a posting alike: operations compare them with cashier db reconcile."
+            }
             WorkKind::GatewayBroken => "The module did not open the config; it serves nothing until it does.",
         }
     }

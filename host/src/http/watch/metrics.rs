@@ -174,7 +174,7 @@ pub const TRADING_METRICS: &[Metric<TradingStatus>] = &[
     },
     Metric {
         name: "cashier_trading_server_not_compared",
-        help: "Whether postings of each trading server were not compared with the books since the start.",
+        help: "Whether postings of each trading server were not compared with the books since the start, or differ.",
         value: |status| Some(usize::from(status.not_compared.is_some())),
     },
 ];

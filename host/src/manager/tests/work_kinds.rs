@@ -6,8 +6,9 @@ use std::time::Duration;
 use cashier_core::approval::APPROVAL_SECONDS;
 use cashier_core::duty::{QUIET_SECONDS, UNKNOWN_EVENT_SECONDS, WorkItem, WorkKind};
 use cashier_core::facts::PersonFact;
-use cashier_core::ids::{ConfigId, Reference, TransactionId};
+use cashier_core::ids::{ConfigId, Login, Reference, ServerName, TransactionId};
 use cashier_core::notice::{Reach, RefundStatement, StatedAmount, Update};
+use cashier_core::operation::OperationKey;
 use cashier_core::provider_config::{ProviderConfig, UnreadableColumn};
 use cashier_core::status::{ProviderStatus, TransactionStatus};
 use futures_util::FutureExt;
@@ -15,7 +16,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::manual::DEPOSIT;
 use super::*;
-use crate::ports::QueryAnswer;
+use crate::ports::{DifferenceKind, PostingDifference, QueryAnswer, ServerDifferences};
 use crate::test_cashier::{OnCreate, OnPost, OnRefund, config, lock, paid, update};
 
 const LIST: &str = "MngGetCashierDutiesByFilter";
@@ -71,6 +72,7 @@ fn waiting(kind: WorkKind) -> LocalBoxFuture<'static, Waiting> {
         WorkKind::ConfigUnreadable => config_unreadable().boxed_local(),
         WorkKind::GatewayBroken => gateway_broken().boxed_local(),
         WorkKind::Refund => refund_under_way().boxed_local(),
+        WorkKind::PostingDiffers => posting_differs().boxed_local(),
     }
 }
 
@@ -262,6 +264,38 @@ async fn refund_under_way() -> Waiting {
     let refund = r#"{"id":1,"amount":30,"reason":"r"}"#;
     assert_eq!(api.command("manager", "MngRefundCashierTransaction", refund).await.0, 200);
     by_itself(api, 2 * BEGINS, 2 * BEGINS + QUIET_SECONDS)
+}
+
+async fn posting_differs() -> Waiting {
+    let (api, reference) = ordered().await;
+    notice(&api, paid("e", &reference)).await;
+    let known = PostingDifference {
+        kind: DifferenceKind::Lost,
+        key: OperationKey::read(&format!("{reference}:1")).unwrap(),
+        transaction_id: TransactionId(1),
+        login: Login(2_000_009),
+        amount: usd(10_000),
+        trade_order: 1,
+        since: api.env.cashier.clock.now(),
+    };
+    let found = ServerDifferences { kept: vec![known], lost: 1, ..ServerDifferences::default() };
+    lock(&api.env.trading.differences).push((ServerName::read("far").unwrap(), Arc::new(found)));
+    for_a_person(api, BEGINS, 1, "")
+}
+
+#[tokio::test(start_paused = true)]
+async fn i6_what_is_not_kept_of_a_server_that_differs_is_one_item_without_a_transaction_or_brand() {
+    let api = ManagerApi::open().await;
+    for (lost, is_unlisted, text) in [(40, false, "40 postings in all: S"), (0, true, "1 postings in all: S")] {
+        let since = crate::test_cashier::TestClock::START;
+        let found = ServerDifferences { sentence: "S".into(), lost, is_unlisted, since, ..Default::default() };
+        *lock(&api.env.trading.differences) = vec![(ServerName::read("far").unwrap(), Arc::new(found))];
+        let (_, found) = api.command("manager", LIST, "{}").await;
+        let row = ["kind", "trading_server", "failure_reason", "transaction_id", "brand"]
+            .map(|f| found["rows"][0][f].clone());
+        assert_eq!(json!([row, found["count"]]), json!([["posting_differs", "far", text, 0, ""], 1]));
+        assert_eq!(api.command("manager@ion4", LIST, "{}").await.1["count"], 0, "no brand is known of it");
+    }
 }
 
 #[tokio::test(start_paused = true)]

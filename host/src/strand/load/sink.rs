@@ -100,7 +100,7 @@ impl RowSink for Loaded {
 
 /// Takes down what an operation means for the comparison with the embedded trading server.
 fn note(loaded: &mut Loaded, transaction: &Transaction, operation: &BalanceOperation) {
-    loaded.posted.add(transaction, operation);
+    loaded.posted.count_in(transaction, operation);
     let (login, minor) = (operation.login, operation.amount.minor);
     let key = || OperationKey::of(&transaction.reference, operation);
     match operation.status {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::digest::PostedTotals;
+use cashier_core::digest::PostedDigest;
 use cashier_core::ids::{OperationId, ServerName, TransactionId};
 use cashier_core::operation::OperationKey;
 use cashier_core::status::OperationStatus;
@@ -77,14 +77,14 @@ fn s8_operations_join_their_transactions_within_a_bound_however_their_ids_lie() 
             .filter(|id| id % 10 != 4)
             .map(|id| (id, Aggregate { transaction: plain::deposit(id), operations: Vec::new() }))
             .collect();
-        let (mut posted, mut unrecorded) = (PostedTotals::default(), Vec::new());
+        let (mut posted, mut unrecorded) = (PostedDigest::default(), Vec::new());
         for (id, of) in (1..).zip(&layout) {
             let Some(aggregate) = expected.get_mut(of) else { continue };
             let operation = operation(id, *of);
             let key = OperationKey::of(&aggregate.transaction.reference, &operation);
             let (login, minor) = (operation.login, operation.amount.minor);
             match operation.status {
-                OperationStatus::Posted => posted.add(&aggregate.transaction, &operation),
+                OperationStatus::Posted => posted.count_in(&aggregate.transaction, &operation),
                 OperationStatus::Refused => {}
                 OperationStatus::Planned | OperationStatus::Unknown => {
                     unrecorded.push(UnrecordedOperation { server: ServerName::default(), key, login, minor });

@@ -7,15 +7,18 @@ use arc_swap::ArcSwapOption;
 use cashier_core::account::{AccountFacts, Group};
 use cashier_core::conversion::StatedRate;
 use cashier_core::eligibility::account_of;
-use cashier_core::ids::{Login, ServerName};
+use cashier_core::ids::{CustomerId, Login, ServerName};
 use cashier_core::money::Currency;
 use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
 use cashier_core::time::UnixTime;
 use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
 
 use crate::circuit_breaker::{BreakerChange, CircuitBreaker};
-use crate::ports::{Clock, Durable, Fault, PostStep, Posting, TradingServer, TradingStatus, Voiding};
+use crate::ports::{
+    Clock, Durable, Fault, PostStep, Posting, ServerDifferences, TradingServer, TradingStatus, Voiding,
+};
 use crate::trading::embedded::Embedded;
 use crate::trading::remote::RemoteServer;
 
@@ -33,6 +36,8 @@ pub(super) struct ServerLink {
     state: Mutex<LinkState>,
     /// As they were last read of a server elsewhere.
     groups: ArcSwapOption<Vec<Group>>,
+    /// It may be another server than before: its postings are compared with the books again.
+    again: Notify,
 }
 
 struct LinkState {
@@ -46,19 +51,18 @@ struct LinkState {
 enum ComparisonState {
     /// Not yet: nothing is posted there before, so that the counts of both stand still.
     Due(Box<str>),
-    Equal,
-    /// What differs, for a person: what is posted is keyed, and goes on.
-    Differs(Box<str>),
+    /// When it was, and what differs, for a person: what is posted is keyed, and goes on.
+    Compared(UnixTime, Option<Arc<ServerDifferences>>),
 }
 
 impl ServerLink {
     pub(super) fn new(name: ServerName, server: Server, clock: Arc<dyn Clock>) -> Self {
         let comparison = match &server {
-            Server::Embedded(_) => ComparisonState::Equal,
+            Server::Embedded(_) => ComparisonState::Compared(UnixTime::UNSET, None),
             Server::Remote { .. } => ComparisonState::Due("the start has only begun".into()),
         };
         let state = Mutex::new(LinkState { breaker: CircuitBreaker::new(), failing: None, comparison });
-        Self { name, server, clock, state, groups: ArcSwapOption::empty() }
+        Self { name, server, clock, state, groups: ArcSwapOption::empty(), again: Notify::new() }
     }
 
     /// As [`RemoteServer::account`](crate::trading::remote::RemoteServer::account), of this server's own accounts and others.
@@ -66,6 +70,16 @@ impl ServerLink {
         match &self.server {
             Server::Embedded(server) => server.account(login).await,
             Server::Remote { server, .. } => self.ask(|| server.account(login)).await,
+        }
+    }
+
+    /// The brand that this server states of a customer, if it has one.
+    pub(super) async fn customer_brand(&self, customer: CustomerId) -> Result<Option<Box<str>>, Fault> {
+        match &self.server {
+            Server::Embedded(server) => server.customer_brand(customer),
+            Server::Remote { server, .. } => {
+                Ok(self.ask(|| server.customer(customer)).await?.map(|customer| customer.brand))
+            }
         }
     }
 
@@ -192,25 +206,49 @@ impl ServerLink {
             failing_since: failing.map_or(UnixTime::UNSET, |(_, since)| *since),
             is_cut_off: state.breaker.is_open(),
             not_compared: match &state.comparison {
-                ComparisonState::Equal => None,
-                ComparisonState::Due(why) | ComparisonState::Differs(why) => Some(why.clone()),
+                ComparisonState::Due(why) => Some(why.clone()),
+                ComparisonState::Compared(_, differs) => differs.as_ref().map(|differs| differs.sentence.clone()),
+            },
+            compared_time: match &state.comparison {
+                ComparisonState::Due(_) => UnixTime::UNSET,
+                ComparisonState::Compared(at, _) => *at,
             },
         }
     }
 
-    /// The comparison with the books ended: what differs, or nothing. Or it could not be made yet, for this reason.
-    pub(super) fn note_comparison(&self, found: Result<Option<String>, &Fault>) {
-        self.lock().comparison = match found {
-            Ok(None) => ComparisonState::Equal,
-            Ok(Some(differs)) => ComparisonState::Differs(differs.into()),
-            Err(fault) => ComparisonState::Due(fault.to_string().into()),
-        };
+    /// What was found to differ from the books, where something was.
+    pub(super) fn differences(&self) -> Option<Arc<ServerDifferences>> {
+        match &self.lock().comparison {
+            ComparisonState::Due(_) => None,
+            ComparisonState::Compared(_, differs) => differs.clone(),
+        }
+    }
+
+    /// A comparison with the books ended: what differs, or nothing. Or it could not be made, for this reason: what an earlier one
+    /// found is true until it can.
+    pub(super) fn note_comparison(&self, found: Result<Option<Arc<ServerDifferences>>, &Fault>) {
+        let mut state = self.lock();
+        match (found, &state.comparison) {
+            (Ok(found), _) => state.comparison = ComparisonState::Compared(self.clock.now(), found),
+            (Err(fault), ComparisonState::Due(_)) => state.comparison = ComparisonState::Due(fault.to_string().into()),
+            (Err(_), ComparisonState::Compared(..)) => {}
+        }
+    }
+
+    /// It is to be compared with the books again: it answers after it did not, or its connection is a new one.
+    pub(super) fn note_return(&self) {
+        self.again.notify_one();
+    }
+
+    /// Resolves once that was said since this resolved last.
+    pub(super) async fn returned(&self) {
+        self.again.notified().await;
     }
 
     fn awaits_comparison(&self) -> Option<Box<str>> {
         match &self.lock().comparison {
             ComparisonState::Due(why) => Some(why.clone()),
-            ComparisonState::Equal | ComparisonState::Differs(_) => None,
+            ComparisonState::Compared(..) => None,
         }
     }
 
@@ -246,9 +284,12 @@ impl ServerLink {
 
     fn succeeded(&self) {
         let mut state = self.lock();
-        state.failing = None;
+        let had_failed = state.failing.take().is_some();
         let change = state.breaker.succeeded(self.clock.monotonic());
         drop(state);
+        if had_failed {
+            self.note_return();
+        }
         self.report(change, "");
     }
 

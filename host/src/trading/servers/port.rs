@@ -12,7 +12,10 @@ use cashier_core::roster::{ImportReport, RosterPlan};
 use futures_util::future::BoxFuture;
 
 use super::TradingServers;
-use crate::ports::{Durable, Fault, PostStep, Posting, RosterRefusal, TradingServer, TradingStatus, Voiding};
+use super::link::ServerLink;
+use crate::ports::{
+    Durable, Fault, PostStep, Posting, RosterRefusal, ServerDifferences, TradingServer, TradingStatus, Voiding,
+};
 
 /// What the flows hold: clones of it are the same servers.
 #[derive(Clone)]
@@ -122,5 +125,10 @@ impl TradingServer for TradingPorts {
 
     fn status(&self) -> Vec<TradingStatus> {
         self.0.links.iter().map(|link| link.status()).collect()
+    }
+
+    fn differences(&self) -> Vec<(ServerName, Arc<ServerDifferences>)> {
+        let of = |link: &ServerLink| Some((link.name.clone(), link.differences()?));
+        self.0.links.iter().filter_map(of).collect()
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 use super::account_cache::AccountCache;
 use super::port::TradingPorts;
 use super::{NamedServer, Server, ServerRoute, TradingServers};
-use crate::ports::{Clock, Durable, Fault, PostStep, Posting, TradingServer, Voiding};
+use crate::ports::{Clock, Durable, Fault, PostStep, Posting, ServerDifferences, TradingServer, Voiding};
 use crate::test_cashier::TestClock;
 use crate::trading::remote::{AccountChange, PostingsPage, RemoteServer};
 
@@ -107,8 +107,17 @@ impl RemoteServer for FarServer {
         Box::pin(ready(self.answers().map(|()| groups)))
     }
 
-    fn customer(&self, _: CustomerId) -> BoxFuture<'static, Result<Option<Customer>, Fault>> {
-        Box::pin(ready(self.answers().map(|()| None)))
+    fn customer(&self, customer: CustomerId) -> BoxFuture<'static, Result<Option<Customer>, Fault>> {
+        // It knows the customer of its accounts.
+        let login = self.accounts.lock().unwrap().first().map(|(login, ..)| Login(*login));
+        let facts = login.map(|login| self.account(login));
+        Box::pin(async move {
+            let facts = match facts {
+                Some(facts) => facts.await?,
+                None => None,
+            };
+            Ok(facts.map(|facts| facts.customer).filter(|known| known.customer_id == customer))
+        })
     }
 
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostStep> {
@@ -160,7 +169,20 @@ fn two(main: &[(u64, &'static str, &'static str)], other: &[(u64, &'static str, 
     routed(main, other, ServerRoute { groups: vec!["vip".into()], brands: vec!["beta".into()] })
 }
 
+/// Both were compared with the books.
 fn routed(
+    main: &[(u64, &'static str, &'static str)],
+    other: &[(u64, &'static str, &'static str)],
+    route: ServerRoute,
+) -> Servers {
+    let servers = uncompared(main, other, route);
+    for (name, _) in servers.port.0.elsewhere() {
+        servers.port.0.note_comparison(&name, Ok(None));
+    }
+    servers
+}
+
+fn uncompared(
     main: &[(u64, &'static str, &'static str)],
     other: &[(u64, &'static str, &'static str)],
     route: ServerRoute,
@@ -174,9 +196,6 @@ fn routed(
     let servers = vec![named("main", &main, ServerRoute::default()), named("other", &other, route)];
     let port =
         TradingPorts(TradingServers::new(servers, Duration::from_secs(30), Arc::clone(&clock) as Arc<dyn Clock>));
-    for (name, _) in port.0.elsewhere() {
-        port.0.note_comparison(&name, Ok(None));
-    }
     Servers { port, clock, main, other }
 }
 
@@ -375,7 +394,7 @@ async fn kinds_of_accounts_are_known_once_every_server_has_stated_its_groups() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_posted_to_a_server_before_it_was_compared_with_the_books() {
-    let env = two(&[(1, "std", "ion4")], &[]);
+    let env = uncompared(&[(1, "std", "ion4")], &[], ServerRoute::default());
     let main = ServerName::read("main").unwrap();
     env.port.0.note_comparison(&main, Err(&Fault::new("connection refused")));
     assert_eq!(env.port.post(posting("main")).await, PostStep::NotSent);
@@ -383,13 +402,59 @@ async fn nothing_is_posted_to_a_server_before_it_was_compared_with_the_books() {
     assert_eq!(fault, "postings of trading server main were not compared with the books yet: connection refused");
     assert!(env.server_of(1).await.unwrap().is_some(), "accounts are served");
     assert_eq!(env.port.status()[0].not_compared.as_deref(), Some("connection refused"));
-    for (found, expected) in
-        [(None, None), (Some("it does not have 1 postings".to_owned()), Some("it does not have 1 postings"))]
-    {
-        env.port.0.note_comparison(&main, Ok(found));
+    for expected in [None, Some("it does not have 1 postings")] {
+        let differs = |sentence: &str| ServerDifferences { sentence: sentence.into(), ..Default::default() };
+        env.port.0.note_comparison(&main, Ok(expected.map(|sentence| Arc::new(differs(sentence)))));
+        // Another comparison could not be made: what was found is true until one can.
+        env.port.0.note_comparison(&main, Err(&Fault::new("connection refused")));
         assert_eq!(env.port.status()[0].not_compared.as_deref(), expected);
         assert_eq!(env.port.post(posting("main")).await, PostStep::Done(PostingOutcome::posted(1)), "it is keyed");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_again_or_has_a_new_connection_is_to_be_compared_again() {
+    let env = two(&[(1, "std", "ion4")], &[(3, "vip", "beta")]);
+    let (port, other) = (env.port.0.clone(), ServerName::read("other").unwrap());
+    let returned = || tokio::time::timeout(Duration::from_millis(50), port.returned(&other));
+    env.server_of(3).await.unwrap();
+    assert!(returned().await.is_err(), "it was never away");
+    *env.other.is_down.lock().unwrap() = true;
+    env.server_of(3).await.unwrap_err();
+    assert!(returned().await.is_err(), "it is away");
+    *env.other.is_down.lock().unwrap() = false;
+    env.port.post(posting("other")).await;
+    assert!(returned().await.is_ok());
+    assert!(returned().await.is_err(), "said once");
+    let mut tasks = tokio::task::JoinSet::new();
+    port.background().into_iter().for_each(|task| drop(tasks.spawn(task)));
+    env.other.changes.send(AccountChange::Everything).unwrap();
+    assert!(returned().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_brand_of_a_customer_is_asked_for_beside_whoever_wants_to_know_and_again_when_it_is_old() {
+    let env = two(&[(1, "std", "ion4")], &[]);
+    let mut tasks = tokio::task::JoinSet::new();
+    env.port.0.background().into_iter().for_each(|task| drop(tasks.spawn(task)));
+    let brand = |id| env.port.customer_brand(CustomerId(id)).map_err(|fault| fault.to_string());
+    let not_asked = "the trading servers were not asked for customer 5 yet";
+    assert_eq!(brand(5), Err(not_asked.to_owned()));
+    assert!(brand(6).is_err());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!((brand(5), brand(6)), (Ok(Some("ion4".into())), Ok(None)));
+    // Nobody is asked while that is fresh, and what was said is shown while a server does not answer.
+    let asked = env.main.asked.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!((env.main.asked.load(Ordering::SeqCst), brand(5)), (asked, Ok(Some("ion4".into()))));
+    env.clock.advance(Duration::from_secs(31));
+    *env.other.is_down.lock().unwrap() = true;
+    assert_eq!(brand(5), Ok(Some("ion4".into())));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(env.main.asked.load(Ordering::SeqCst) > asked, "it is old");
+    assert_eq!((brand(5), brand(7).is_err()), (Ok(Some("ion4".into())), true));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(brand(7).is_err(), "one of them may have the customer");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,326 @@
+//! A trading server elsewhere beside the books of a running cashier: what agrees, also while postings are made, lists no row; what
+//! differs is found, named one by one, and gone once it is put right.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cashier_core::account::{AccountFacts, Customer, Group};
+use cashier_core::ids::{CustomerId, ServerName};
+use futures_util::future::{BoxFuture, ready};
+
+use super::*;
+use crate::pair::elsewhere::{Agreement, BooksComparison, ComparedBefore};
+use crate::ports::{Clock, DifferenceKind, PostStep, ServerDifferences, Voiding};
+use crate::test_cashier::TestClock;
+use crate::trading::remote::{PostingsPage, RemoteServer};
+
+/// A server elsewhere that posts into memory.
+#[derive(Default)]
+struct Far {
+    postings: Mutex<Vec<FoundPosting>>,
+    counts: bool,
+    /// Done while it is asked for its count, the next one first.
+    meanwhile: Mutex<Vec<Meanwhile>>,
+    pages: AtomicUsize,
+}
+
+type Meanwhile = Box<dyn FnOnce(&Far) + Send>;
+
+impl Far {
+    fn take(&self, index: usize) -> FoundPosting {
+        self.postings.lock().unwrap().remove(index)
+    }
+
+    fn put(&self, posting: FoundPosting) {
+        self.postings.lock().unwrap().push(posting);
+    }
+}
+
+impl RemoteServer for Far {
+    fn account(&self, _: Login) -> BoxFuture<'static, Result<Option<AccountFacts>, Fault>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn groups(&self) -> BoxFuture<'static, Result<Vec<Group>, Fault>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    fn customer(&self, _: CustomerId) -> BoxFuture<'static, Result<Option<Customer>, Fault>> {
+        Box::pin(ready(Ok(None)))
+    }
+
+    fn post(&self, _: Durable<Posting>) -> BoxFuture<'static, PostStep> {
+        Box::pin(ready(PostStep::NotSent))
+    }
+
+    fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+        let known = self.postings.lock().unwrap();
+        let known = known.iter().find(|known| known.key == posting.key());
+        let outcome = known.map(|known| match known.is_same(&posting.operation) {
+            true => known.outcome.clone(),
+            false => PostingOutcome::Conflict,
+        });
+        Box::pin(ready(Ok(outcome)))
+    }
+
+    fn void(&self, _: Durable<Posting>, _: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {
+        Box::pin(ready(Err(Fault::new("nothing is voided here"))))
+    }
+
+    fn keyed_by_operation(&self) -> bool {
+        true
+    }
+
+    fn postings(&self, _: Box<str>, _: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>> {
+        self.pages.fetch_add(1, Ordering::SeqCst);
+        let postings = self.postings.lock().unwrap().clone();
+        Box::pin(ready(Ok(PostingsPage { postings, next: Box::default() })))
+    }
+
+    fn posted_count(&self) -> BoxFuture<'static, Result<Option<u64>, Fault>> {
+        let next = self.meanwhile.lock().unwrap().pop();
+        next.into_iter().for_each(|next| next(self));
+        let count = self.postings.lock().unwrap().iter().filter(|known| known.is_posted()).count() as u64;
+        Box::pin(ready(Ok(self.counts.then_some(count))))
+    }
+
+    fn health(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// The books, the server, and what is known of both.
+struct Compared {
+    books: Cashier,
+    far: Far,
+    clock: TestClock,
+    before: ComparedBefore,
+    _folder: TempDir,
+}
+
+fn far_name() -> ServerName {
+    ServerName::read("far").unwrap()
+}
+
+impl Compared {
+    /// Three deposits were posted at a server that counts, or does not.
+    async fn with_three(counts: bool) -> Self {
+        let folder = folder();
+        let books = Cashier::open(folder.path()).await.unwrap();
+        let far = Far { counts, ..Far::default() };
+        let compared =
+            Self { books, far, clock: TestClock::default(), before: ComparedBefore::default(), _folder: folder };
+        for _ in 0..3 {
+            compared.pay(Settle::Recorded).await;
+        }
+        // The comparison begins after they were recorded.
+        compared.clock.advance(std::time::Duration::from_secs(10));
+        compared
+    }
+
+    /// A deposit of 25.50 USD.
+    async fn pay(&self, how: Settle) -> TransactionId {
+        let (id, found) = plan(&self.books).await;
+        self.far.put(found);
+        if how == Settle::Recorded {
+            record(&self.books, id).await;
+        }
+        id
+    }
+
+    fn comparison(&self) -> BooksComparison<'_> {
+        static FAR: std::sync::LazyLock<ServerName> = std::sync::LazyLock::new(far_name);
+        BooksComparison {
+            ledger: &self.books.ledger,
+            clock: &self.clock,
+            name: &FAR,
+            server: &self.far,
+            before: &self.before,
+        }
+    }
+
+    async fn quickly(&self) -> Agreement {
+        self.comparison().quickly().await.unwrap()
+    }
+
+    /// Lists the rows, and remembers what it found.
+    async fn listed(&mut self) -> Option<ServerDifferences> {
+        let found = self.comparison().thoroughly().await.unwrap();
+        self.before = ComparedBefore { began: Some(self.clock.now()), differences: found.clone().map(Arc::new) };
+        found
+    }
+
+    fn differs(&self) -> Vec<(DifferenceKind, TransactionId)> {
+        let known = self.before.differences.as_ref().map(|known| known.kept.clone()).unwrap_or_default();
+        known.into_iter().map(|one| (one.kind, one.transaction_id)).collect()
+    }
+}
+
+/// A paid deposit, and its posting as the server makes it.
+async fn plan(books: &Cashier) -> (TransactionId, FoundPosting) {
+    let account = books.trading.account(Login(100)).await.unwrap().unwrap();
+    let account = AccountFacts { server: far_name(), ..account };
+    let reference = Reference::from_random(SystemEntropy.bits());
+    let own = reference.clone();
+    books
+        .decide(move |draft| {
+            let fresh = Fresh { id: draft.next_transaction(), reference: own, now: NOW };
+            let blank = Transaction::blank(fresh, Login(100), usd(2_550), &account);
+            let row = Transaction { config_id: ConfigId(1), provider: "stub".into(), ..blank };
+            draft.add([Change::Transaction(Box::new(row))]);
+        })
+        .await;
+    books.state(&reference, ProviderFact::Confirmed { payment: "pi".into(), minor: 2_550 }).await;
+    let id = books.ledger.peek(|books| books.by_reference(&reference)).unwrap().unwrap();
+    let known = books.ledger.peek(|books| books.aggregate(id)).unwrap().unwrap();
+    let operation = &known.operations[0];
+    let found = FoundPosting {
+        key: OperationKey::of(&reference, operation),
+        operation_id: operation.id,
+        transaction_id: id,
+        customer_id: CustomerId(5),
+        login: operation.login,
+        cmd: operation.cmd,
+        reason: operation.reason,
+        amount: operation.amount,
+        created_time: NOW,
+        outcome: PostingOutcome::posted(7_000 + id.0),
+    };
+    (id, found)
+}
+
+async fn record(books: &Cashier, id: TransactionId) {
+    end(books, id, PostingOutcome::posted(7_000 + id.0)).await;
+}
+
+async fn end(books: &Cashier, id: TransactionId, outcome: PostingOutcome) {
+    books
+        .decide(move |draft| {
+            let (aggregate, at) = (draft.aggregate(id).unwrap(), draft.context());
+            let operation = aggregate.operations[0].id;
+            draft.add(aggregate.end_posting(operation, &outcome, ManagerId(0), at));
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn books_and_a_server_that_agree_list_no_row_also_with_a_posting_that_is_not_recorded() {
+    let mut compared = Compared::with_three(true).await;
+    compared.pay(Settle::Posted).await;
+    // Planned, and not posted yet.
+    plan(&compared.books).await;
+    for began in [None, Some(NOW)] {
+        compared.before.began = began;
+        assert_eq!(compared.quickly().await, Agreement::Equal);
+    }
+    assert_eq!(compared.far.pages.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn postings_that_are_made_and_recorded_while_it_compares_are_no_difference() {
+    let mut compared = Compared::with_three(true).await;
+    compared.before.began = Some(NOW);
+    // As many as there are counts, so that no two of them ever agree: the counts have bounds.
+    for _ in 0..20 {
+        let (_, found) = plan(&compared.books).await;
+        compared.far.meanwhile.lock().unwrap().push(Box::new(move |far: &Far| far.put(found)));
+    }
+    assert_eq!(compared.quickly().await, Agreement::Equal);
+    assert_eq!(compared.far.meanwhile.lock().unwrap().len(), 10, "five times two counts");
+    // More are lost than can be under way.
+    for id in 4..=13 {
+        record(&compared.books, TransactionId(id)).await;
+    }
+    compared.far.postings.lock().unwrap().clear();
+    assert!(matches!(compared.quickly().await, Agreement::Differs(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_posting_that_the_server_lost_is_named_until_it_is_there_again() {
+    for counts in [true, false] {
+        let mut compared = Compared::with_three(counts).await;
+        let lost = compared.far.take(2);
+        assert!(matches!(compared.quickly().await, Agreement::Differs(_)), "{counts}");
+        let found = compared.listed().await.unwrap();
+        let key = &lost.key;
+        let sentence = format!(
+            "it does not have 1 postings of the books (the first: operation 3 of transaction 3, key {key}, 25.5 USD to login 100)"
+        );
+        assert_eq!(*found.sentence, *sentence);
+        assert_eq!(compared.differs(), [(DifferenceKind::Lost, TransactionId(3))]);
+        let text = format!(
+            "the trading server does not have a posting of the books: key {key}, 25.5 USD to login 100, trade order 7003, transaction 3"
+        );
+        assert_eq!(found.kept[0].to_string(), text);
+        // Known as it is, it is not found anew, and nothing is listed.
+        let (pages, before) = (compared.far.pages.load(Ordering::SeqCst), found.kept[0].since);
+        compared.clock.advance(std::time::Duration::from_secs(60));
+        assert_eq!(compared.quickly().await, Agreement::Equal, "{counts}");
+        assert!(compared.comparison().still_differs().await.unwrap());
+        assert_eq!(compared.far.pages.load(Ordering::SeqCst), pages + usize::from(!counts));
+        assert_eq!(compared.listed().await.unwrap().kept[0].since, before);
+        compared.far.put(lost);
+        assert!(!compared.comparison().still_differs().await.unwrap());
+        assert_eq!(compared.listed().await, None);
+        assert_eq!(compared.quickly().await, Agreement::Equal);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_posting_that_the_books_do_not_have_is_named_with_its_transaction_where_there_is_one() {
+    for counts in [true, false] {
+        let mut compared = Compared::with_three(counts).await;
+        // One of other books, and one that these have as refused.
+        let of_others = FoundPosting {
+            key: OperationKey::read("dabcdefghjkmnpqrstvw:1").unwrap(),
+            transaction_id: TransactionId(90),
+            ..compared.far.postings.lock().unwrap()[0].clone()
+        };
+        compared.far.put(of_others);
+        let id = compared.pay(Settle::Posted).await;
+        end(&compared.books, id, PostingOutcome::Refused { reason: "NO".into() }).await;
+        assert!(matches!(compared.quickly().await, Agreement::Differs(_)), "{counts}");
+        let found = compared.listed().await.unwrap();
+        assert_eq!(compared.differs(), [(DifferenceKind::Extra, TransactionId(0)), (DifferenceKind::Extra, id)]);
+        assert_eq!((found.extra, found.other, found.lost, found.beyond()), (2, 0, 0, 0));
+        assert_eq!(
+            found.kept[0].to_string(),
+            "the books do not have a posting of the trading server: key dabcdefghjkmnpqrstvw:1, 25.5 USD to login 100, trade order 7001"
+        );
+        assert_eq!(compared.quickly().await, Agreement::Equal, "{counts}");
+        // A further one is a further difference.
+        compared.pay(Settle::Recorded).await;
+        let more = FoundPosting { key: OperationKey::read("dabcdefghjkmnpqrstvx:1").unwrap(), ..compared.far.take(0) };
+        compared.far.put(more);
+        assert!(matches!(compared.quickly().await, Agreement::Differs(_)), "{counts}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_posting_of_another_amount_is_named_as_the_server_has_it() {
+    for counts in [true, false] {
+        let mut compared = Compared::with_three(counts).await;
+        compared.far.postings.lock().unwrap()[1].amount = usd(99_900);
+        assert!(matches!(compared.quickly().await, Agreement::Differs(_)), "{counts}");
+        let found = compared.listed().await.unwrap();
+        assert_eq!(compared.differs(), [(DifferenceKind::Other, TransactionId(2))]);
+        assert_eq!((found.extra, found.other, found.lost), (0, 1, 0), "it is not lost, too");
+        assert_eq!(found.kept[0].amount, usd(99_900));
+        assert_eq!(compared.quickly().await, Agreement::Equal);
+        assert!(compared.comparison().still_differs().await.unwrap());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_differences_than_are_kept_are_counted() {
+    let mut compared = Compared::with_three(true).await;
+    let one = compared.far.take(0);
+    for number in 0..300 {
+        let key = OperationKey::read(&format!("dabcdefghjkmnpqrstvw:{}", number + 1)).unwrap();
+        compared.far.put(FoundPosting { key, ..one.clone() });
+    }
+    let found = compared.listed().await.unwrap();
+    assert_eq!((found.extra, found.lost, found.kept.len(), found.beyond()), (300, 1, 256, 45));
+    assert_eq!(found.kept[0].kind, DifferenceKind::Lost, "its customer may be unpaid");
+    assert_eq!(compared.quickly().await, Agreement::Equal, "the count is as it was found");
+}
