@@ -11,6 +11,7 @@ use cashier_core::eligibility::account_of;
 use cashier_core::ids::{ConfigId, CustomerId, Login, OperationId, Reference};
 use cashier_core::money::{Currency, Money};
 use cashier_core::reason::ReasonCode;
+use cashier_core::reconcile::FoundPosting;
 use cashier_core::status::{OperationCmd, OperationReason};
 use cashier_core::time::UnixTime;
 use cashier_core::transaction::{Fresh, Transaction};
@@ -20,6 +21,7 @@ use super::*;
 use crate::ledger::{Admission, Watermark};
 use crate::ports::{Durable, Loaded, PostStep, Recorder, Voiding};
 use crate::test_cashier::TestClock;
+use crate::trading::remote::PostingsPage;
 
 const NOW: i64 = 1_779_270_000;
 /// Between two postings: some hundred a day, so that those of the last days are fewer than the fewest rows.
