@@ -14,13 +14,13 @@ use std::time::Duration;
 use cashier_core::books::Books;
 use cashier_core::digest::ServerTotal;
 use cashier_core::ids::{ServerName, TransactionId};
-use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
+use cashier_core::operation::{BalanceOperation, OperationKey, PostingFlaw, PostingOutcome};
 use cashier_core::status::OperationStatus;
 use cashier_core::time::UnixTime;
 
 pub use self::rows::RowDifferences;
 use crate::ledger::Ledger;
-use crate::ports::{Clock, Fault, Posting, ServerDifferences};
+use crate::ports::{Clock, DifferenceKind, Fault, Posting, ServerDifferences};
 use crate::trading::remote::RemoteServer;
 
 /// How far before the oldest of the newest recorded postings a server that does not count is listed: clocks differ, and an answer may
@@ -152,8 +152,11 @@ impl BooksComparison<'_> {
         if let Some(unknown) = listed.unknown.iter().find(|posting| !known(&posting.key)) {
             return Ok(Some(format!("it has a posting that the books do not have so: {}", super::described(unknown))));
         }
+        if let Some(other) = listed.other_orders.iter().find(|posting| !known(&posting.key)) {
+            return Ok(Some(format!("it made a posting of the books again: {}", super::described(other))));
+        }
         // When it is compared again, the listing does not begin before the oldest.
-        let is_lost = |key: &&OperationKey| !listed.posted.contains(key) && !known(key);
+        let is_lost = |key: &&OperationKey| !listed.posted.contains_key(*key) && !known(key);
         let lost = recent.iter().map(|(_, key)| key).find(is_lost).filter(|_| self.before.began.is_none());
         Ok(lost.map(|key| format!("it does not have the posting {key} of the books")))
     }
@@ -163,9 +166,12 @@ impl BooksComparison<'_> {
         let recent = self.moment()?.total.recent;
         let known = self.known_keys();
         for (_, key) in recent.iter().rev().take(NEWEST_FOUND).filter(|(_, key)| !known.contains(key)) {
-            if self.is_lost(key).await? {
-                return Ok(Agreement::Differs(format!("it does not have the posting {key} of the books")));
-            }
+            let differs = match self.recorded(key).await? {
+                Recorded::Same => continue,
+                Recorded::Lost => "it does not have the posting",
+                Recorded::OtherOrder => "it has as another order, or twice, the posting",
+            };
+            return Ok(Agreement::Differs(format!("{differs} {key} of the books")));
         }
         Ok(Agreement::Equal)
     }
@@ -189,8 +195,13 @@ impl BooksComparison<'_> {
             // What the books do not have cannot be asked for: the count knows it.
             let Some(posting) = posting else { continue };
             let Some(found) = self.find(&posting).await? else { continue };
-            let is_recorded = posting.operation.status == OperationStatus::Posted;
-            let is_same = matches!(found, Some(PostingOutcome::Posted { .. })) == is_recorded;
+            let is_recorded = is_posted(&posting.operation);
+            let is_same = match one.kind {
+                DifferenceKind::OtherOrder => !is_other_order(found.as_ref(), &posting.operation),
+                DifferenceKind::Lost | DifferenceKind::Extra | DifferenceKind::Other => {
+                    matches!(found, Some(PostingOutcome::Posted { .. })) == is_recorded
+                }
+            };
             if is_same {
                 return Ok(false);
             }
@@ -245,20 +256,47 @@ impl BooksComparison<'_> {
         }
     }
 
-    /// Whether the books have an operation as posted and the server says that it is not. Where its outcome is unknown there, it
-    /// is not lost.
-    async fn is_lost(&self, key: &OperationKey) -> Result<bool, Fault> {
+    /// What the server says of an operation that the books have as posted. Where its outcome is unknown there, it is not lost.
+    async fn recorded(&self, key: &OperationKey) -> Result<Recorded, Fault> {
         let recorded = |books: &Books| posting(books, key).filter(|known| is_posted(&known.operation));
-        let Some(posting) = self.peek(recorded)? else { return Ok(false) };
+        let Some(posting) = self.peek(recorded)? else { return Ok(Recorded::Same) };
         Ok(match self.find(&posting).await? {
-            Some(Some(PostingOutcome::Posted { .. } | PostingOutcome::Unknown)) | None => false,
-            Some(Some(PostingOutcome::Refused { .. } | PostingOutcome::Conflict) | None) => true,
+            Some(Some(PostingOutcome::Unknown)) | None => Recorded::Same,
+            Some(found @ Some(PostingOutcome::Posted { .. })) => {
+                match is_other_order(found.as_ref(), &posting.operation) {
+                    true => Recorded::OtherOrder,
+                    false => Recorded::Same,
+                }
+            }
+            Some(Some(PostingOutcome::Refused { .. } | PostingOutcome::Conflict) | None) => Recorded::Lost,
         })
+    }
+
+    async fn is_lost(&self, key: &OperationKey) -> Result<bool, Fault> {
+        Ok(self.recorded(key).await? == Recorded::Lost)
     }
 
     fn peek<T>(&self, read: impl FnOnce(&Books) -> T) -> Result<T, Fault> {
         self.ledger.peek(read).map_err(|refusal| Fault::new(refusal.message))
     }
+}
+
+/// What a server says of an operation that the books have as posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recorded {
+    /// The same, as far as it says.
+    Same,
+    Lost,
+    /// Under another number, or twice.
+    OtherOrder,
+}
+
+/// Whether a server has made a posting under another number than the books recorded, or more than once; 0 is a number that is not
+/// known.
+fn is_other_order(found: Option<&PostingOutcome>, recorded: &BalanceOperation) -> bool {
+    let Some(PostingOutcome::Posted { trade_order, flaw }) = found else { return false };
+    let is_known = *trade_order != 0 && recorded.trade_order != 0;
+    matches!(flaw, Some(PostingFlaw::Twice { .. })) || (is_known && *trade_order != recorded.trade_order)
 }
 
 fn is_posted(operation: &BalanceOperation) -> bool {

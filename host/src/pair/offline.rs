@@ -113,14 +113,19 @@ async fn compare(
 fn lines(name: &ServerName, rows: &RowDifferences) -> String {
     let unknown = rows.unknown.iter().map(|posting| format!("not so in cashier.db: {}\n", described(posting)));
     let lost = rows.lost.iter().map(|lost| format!("not at trading server {name}: {lost}\n"));
+    let again = rows.other_orders.iter().map(|posting| {
+        format!("at trading server {name} under another number than in cashier.db, or again: {}\n", described(posting))
+    });
     let (extra, other, lost_count) = rows.counts;
-    let beyond = (extra + other + lost_count).saturating_sub((rows.unknown.len() + rows.lost.len()) as u64);
+    let listed = (rows.unknown.len() + rows.lost.len() + rows.other_orders.len()) as u64;
+    let beyond = (extra + other + lost_count).saturating_sub(listed);
     let more = (beyond > 0).then(|| format!("and {beyond} more\n"));
-    unknown.chain(lost).chain(more).collect()
+    unknown.chain(lost).chain(again).chain(more).collect()
 }
 
 /// Adds what the books can take over of a server elsewhere to what is applied, which touches the books alone; returns how many. A
-/// posting of a transaction that the books do not have stays: its account is not ours to make up.
+/// posting of a transaction that the books do not have stays: its account is not ours to make up. So does a second order of a posting
+/// that they have: one of both must be deleted there.
 fn take_over(ledger: &Ledger, rows: RowDifferences, found: &mut Differences) -> Result<u64, Fault> {
     let before = found.lost.len() + found.unknown.len();
     found.lost.extend(rows.lost);

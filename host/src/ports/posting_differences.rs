@@ -17,6 +17,8 @@ pub enum DifferenceKind {
     Extra,
     /// Both have it, with another login, amount or direction.
     Other,
+    /// The server has it under another number than the books, or a second time.
+    OtherOrder,
 }
 
 /// A posting that a trading server and the books do not have alike.
@@ -67,6 +69,9 @@ impl fmt::Display for PostingDifference {
             DifferenceKind::Lost => "the trading server does not have a posting of the books",
             DifferenceKind::Extra => "the books do not have a posting of the trading server",
             DifferenceKind::Other => "the trading server has a posting with other values than the books",
+            DifferenceKind::OtherOrder => {
+                "the trading server has a posting as another order than the books name, or has both"
+            }
         })?;
         write!(f, ": key {key}, {amount} to login {login}")?;
         if *trade_order != 0 {

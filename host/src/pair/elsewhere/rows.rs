@@ -1,7 +1,7 @@
 //! The postings of a server elsewhere and the books, row by row: where it is known already that they differ, and for `cashier db
 //! reconcile`. No key is lost before the server was asked for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cashier_core::aggregate::Aggregate;
@@ -26,17 +26,21 @@ pub struct RowDifferences {
     /// Postings that the books do not have so.
     pub unknown: Vec<FoundPosting>,
     pub lost: Vec<LostPosting>,
-    /// How many the server has that the books do not have as posted, how many are otherwise, how many are lost.
+    /// Postings of the books that the server made under another number, or once more.
+    pub other_orders: Vec<FoundPosting>,
+    /// How many the server has that the books do not have as posted, how many are otherwise or other orders, how many are lost.
     pub counts: (u64, u64, u64),
 }
 
 /// What a listing found.
 #[derive(Default)]
 pub(super) struct Listed {
-    /// Keys that the books know, too, as posted or unrecorded.
-    pub(super) posted: BTreeSet<OperationKey>,
+    /// Keys that the books know, too, as posted or unrecorded, with the number that the first of each was listed under.
+    pub(super) posted: BTreeMap<OperationKey, u64>,
     /// Postings that the books do not know, or know otherwise; the first of them.
     pub(super) unknown: Vec<FoundPosting>,
+    /// Postings that the books know under another number; the first of them.
+    pub(super) other_orders: Vec<FoundPosting>,
     /// Keys of operations of the books that are otherwise there.
     otherwise: BTreeSet<OperationKey>,
     extra: u64,
@@ -52,7 +56,8 @@ impl BooksComparison<'_> {
     pub async fn row_by_row(&self, kept_max: usize, began: UnixTime) -> Result<RowDifferences, Fault> {
         let listed = self.list(Box::default(), kept_max).await?;
         let (lost, lost_count) = self.lost(&listed, began, kept_max).await?;
-        Ok(RowDifferences { unknown: listed.unknown, lost, counts: (listed.extra, listed.other, lost_count) })
+        let Listed { unknown, other_orders, extra, other, .. } = listed;
+        Ok(RowDifferences { unknown, lost, other_orders, counts: (extra, other, lost_count) })
     }
 
     /// The same for the work list; `None` where they agree. What was found before keeps its time.
@@ -80,15 +85,13 @@ impl BooksComparison<'_> {
         loop {
             let page = self.page(&after).await?;
             for posting in page.postings {
-                let (compared, is_recorded) = self.peek(|books| {
-                    let recorded = operation(books, &posting.key).is_some_and(|known| is_posted(&known));
-                    (compared(books, &posting), recorded)
-                })?;
+                let (compared, recorded) =
+                    self.peek(|books| (compared(books, &posting), operation(books, &posting.key).filter(is_posted)))?;
                 match compared {
-                    Compared::Unknown => listed.take_unknown(posting, is_recorded, kept_max),
+                    Compared::Unknown => listed.take_unknown(posting, recorded.is_some(), kept_max),
                     // Those that the books know alone: a server cannot fill the memory.
                     Compared::Same | Compared::Besides | Compared::Settled if posting.is_posted() => {
-                        listed.posted.insert(posting.key);
+                        listed.take_known(posting, recorded.map_or(0, |known| known.trade_order), kept_max);
                     }
                     Compared::Same | Compared::Besides | Compared::Settled => {}
                 }
@@ -127,7 +130,7 @@ impl BooksComparison<'_> {
                 {
                     for operation in operations.iter().filter(|known| is_posted(known) && known.updated_time < began) {
                         let key = OperationKey::of(&transaction.reference, operation);
-                        if !listed.posted.contains(&key) && !listed.otherwise.contains(&key) {
+                        if !listed.posted.contains_key(&key) && !listed.otherwise.contains(&key) {
                             found.push(lost(operation, key));
                         }
                     }
@@ -153,6 +156,25 @@ impl BooksComparison<'_> {
 }
 
 impl Listed {
+    /// One that the books have, too. Under another number than recorded, or under two, the money moved more than once: a number is
+    /// 0 where it is not known.
+    fn take_known(&mut self, posting: FoundPosting, recorded: u64, kept_max: usize) {
+        let number = trade_order(&posting);
+        let first = *self.posted.entry(posting.key.clone()).or_insert(number);
+        let is_other = |known: u64| known != 0 && number != 0 && known != number;
+        let is_named = recorded != 0 && number == recorded;
+        if is_other(recorded) || (is_other(first) && !is_named) {
+            match is_other(first) {
+                // One row more than the books have.
+                true => self.extra += 1,
+                false => self.other += 1,
+            }
+            if self.other_orders.len() < kept_max {
+                self.other_orders.push(posting);
+            }
+        }
+    }
+
     fn take_unknown(&mut self, posting: FoundPosting, is_recorded: bool, kept_max: usize) {
         match posting.is_posted() && !is_recorded {
             true => self.extra += 1,
@@ -172,13 +194,17 @@ impl RowDifferences {
     pub fn sentence(&self) -> Option<String> {
         let (extra, other, lost) = self.counts;
         let unknown = self.unknown.first().map(|first| {
-            format!("{} of its postings are not in the books (the first: {})", extra + other, described(first))
+            let others = (extra + other).saturating_sub(self.other_orders.len() as u64);
+            format!("{others} of its postings are not in the books (the first: {})", described(first))
         });
         let lost = self
             .lost
             .first()
             .map(|first| format!("it does not have {lost} postings of the books (the first: {first})"));
-        let differs: Vec<String> = unknown.into_iter().chain(lost).collect();
+        let again = self.other_orders.first().map(|first| {
+            format!("it made postings of the books under another number, or again (the first: {})", described(first))
+        });
+        let differs: Vec<String> = unknown.into_iter().chain(lost).chain(again).collect();
         (!differs.is_empty()).then(|| differs.join("; "))
     }
 
@@ -197,29 +223,38 @@ impl RowDifferences {
             trade_order: operation(books, &lost.key).map_or(0, |known| known.trade_order),
             since,
         });
+        let there = |found: &FoundPosting, kind| PostingDifference {
+            kind,
+            key: found.key.clone(),
+            transaction_id: transaction_of(books, &found.key).unwrap_or(TransactionId(0)),
+            login: Login(found.login.0),
+            amount: found.amount,
+            trade_order: trade_order(found),
+            since,
+        };
+        let again = self.other_orders.iter().map(|found| there(found, DifferenceKind::OtherOrder));
         let unknown = self.unknown.iter().map(|found| {
             let is_recorded = operation(books, &found.key).is_some_and(|known| is_posted(&known));
-            let trade_order = match found.outcome {
-                PostingOutcome::Posted { trade_order, .. } => trade_order,
-                PostingOutcome::Refused { .. } | PostingOutcome::Conflict | PostingOutcome::Unknown => 0,
-            };
-            let of = found.key.parts().and_then(|(reference, _)| books.by_reference(&reference));
-            PostingDifference {
-                kind: if found.is_posted() && !is_recorded { DifferenceKind::Extra } else { DifferenceKind::Other },
-                key: found.key.clone(),
-                transaction_id: of.unwrap_or(TransactionId(0)),
-                login: Login(found.login.0),
-                amount: found.amount,
-                trade_order,
-                since,
-            }
+            let is_extra = found.is_posted() && !is_recorded;
+            there(found, if is_extra { DifferenceKind::Extra } else { DifferenceKind::Other })
         });
-        lost.chain(unknown).collect()
+        lost.chain(again).chain(unknown).collect()
     }
+}
+
+/// The server's number of a posting; 0 where it has none.
+fn trade_order(posting: &FoundPosting) -> u64 {
+    match posting.outcome {
+        PostingOutcome::Posted { trade_order, .. } => trade_order,
+        PostingOutcome::Refused { .. } | PostingOutcome::Conflict | PostingOutcome::Unknown => 0,
+    }
+}
+
+fn transaction_of(books: &Books, key: &OperationKey) -> Option<TransactionId> {
+    books.by_reference(&key.parts()?.0)
 }
 
 /// The operation under a key.
 fn operation(books: &Books, key: &OperationKey) -> Option<BalanceOperation> {
-    let (reference, _) = key.parts()?;
-    books.aggregate(books.by_reference(&reference)?)?.keyed(key).cloned()
+    books.aggregate(transaction_of(books, key)?)?.keyed(key).cloned()
 }

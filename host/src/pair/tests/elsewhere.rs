@@ -312,6 +312,55 @@ async fn a_posting_of_another_amount_is_named_as_the_server_has_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_posting_that_the_server_made_twice_or_under_another_number_is_named_until_one_of_both_is_gone() {
+    for counts in [true, false] {
+        let mut compared = Compared::with_three(counts).await;
+        let again =
+            FoundPosting { outcome: PostingOutcome::posted(9_999), ..compared.far.postings.lock().unwrap()[1].clone() };
+        compared.far.put(again);
+        assert!(matches!(compared.quickly().await, Agreement::Differs(_)), "{counts}");
+        let found = compared.listed().await.unwrap();
+        assert_eq!(compared.differs(), [(DifferenceKind::OtherOrder, TransactionId(2))]);
+        assert_eq!((found.extra, found.other, found.lost, found.beyond()), (1, 0, 0, 0));
+        assert_eq!(found.kept[0].trade_order, 9_999, "the one to delete");
+        assert_eq!(
+            found.kept[0].to_string(),
+            format!(
+                "the trading server has a posting as another order than the books name, or has both: key {}, 25.5 USD to login 100, trade order 9999, transaction 2",
+                found.kept[0].key
+            )
+        );
+        drop(compared.far.take(3));
+        assert_eq!(compared.listed().await, None);
+        // The one that the books name was deleted instead.
+        compared.before = ComparedBefore::default();
+        compared.far.postings.lock().unwrap()[1].outcome = PostingOutcome::posted(9_999);
+        assert!(matches!(compared.quickly().await, Agreement::Differs(_)), "{counts}");
+        compared.listed().await.unwrap();
+        assert_eq!(compared.differs(), [(DifferenceKind::OtherOrder, TransactionId(2))], "it is not lost, too");
+        assert_eq!(compared.quickly().await, Agreement::Equal, "nothing is found anew");
+        assert!(compared.comparison().still_differs().await.unwrap());
+        compared.far.postings.lock().unwrap()[1].outcome = PostingOutcome::posted(7_002);
+        assert!(!compared.comparison().still_differs().await.unwrap());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_posting_of_no_recorded_outcome_that_is_listed_under_two_numbers_is_named() {
+    let mut compared = Compared::with_three(false).await;
+    let id = compared.pay(Settle::Posted).await;
+    assert_eq!(compared.listed().await, None);
+    let again =
+        FoundPosting { outcome: PostingOutcome::posted(9_999), ..compared.far.postings.lock().unwrap()[3].clone() };
+    compared.far.put(again.clone());
+    compared.listed().await.unwrap();
+    assert_eq!(compared.differs(), [(DifferenceKind::OtherOrder, id)]);
+    // One that changed while it was listed stands there twice.
+    compared.far.postings.lock().unwrap()[3] = again;
+    assert_eq!(compared.listed().await, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_differences_than_are_kept_are_counted() {
     let mut compared = Compared::with_three(true).await;
     let one = compared.far.take(0);

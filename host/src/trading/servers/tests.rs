@@ -110,8 +110,9 @@ impl RemoteServer for FarServer {
     fn customer(&self, customer: CustomerId) -> BoxFuture<'static, Result<Option<Customer>, Fault>> {
         // It knows the customer of its accounts.
         let login = self.accounts.lock().unwrap().first().map(|(login, ..)| Login(*login));
-        let facts = login.map(|login| self.account(login));
+        let (answers, facts) = (self.answers(), login.map(|login| self.account(login)));
         Box::pin(async move {
+            answers?;
             let facts = match facts {
                 Some(facts) => facts.await?,
                 None => None,
