@@ -78,6 +78,11 @@ impl Machine {
     }
 }
 
+/// Where what runs beside a command, or the server, is started.
+fn background_tasks() -> Tasks {
+    Tasks::new(Handle::current())
+}
+
 /// The running cashier with everything that must be stopped.
 pub struct CashierManager {
     parts: Parts,
@@ -275,7 +280,7 @@ impl Start {
             self.enter(StartPhase::ComparingDatabases);
             pair::check(&loaded, &trading).await?;
         }
-        let tasks = Arc::new(Tasks::new(Handle::current()));
+        let tasks = Arc::new(background_tasks());
         let opened = match self.trading_server.clone() {
             Some(given) => OpenTrading::given(given),
             None => {

@@ -11,6 +11,7 @@ mod chunked;
 mod codec;
 mod customer_use;
 mod deep_page;
+mod elsewhere;
 mod events;
 mod facts_codec;
 mod growing_table;

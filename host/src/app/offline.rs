@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cashier_core::ids::CustomerId;
-use tokio::runtime::Handle;
 
 use super::trading::{self, ServerDependencies};
-use super::{Machine, seal_keys};
+use super::{Machine, background_tasks, seal_keys};
 use crate::clock_file::ClockFiles;
 use crate::guarded_clock::GuardedClock;
 use crate::pair::offline::ServersElsewhere;
@@ -17,7 +16,6 @@ use crate::settings::Settings;
 use crate::strand;
 use crate::strand::audit::{self, AuditChain};
 use crate::strand::erasure::{self, Erased, ErasureOrder};
-use crate::system::Tasks;
 
 /// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
 /// server's do.
@@ -28,7 +26,7 @@ pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliatio
     let now = || GuardedClock::open(guarded, files).now();
     // An error of the file names it.
     seal_keys(settings)?;
-    let tasks = Tasks::new(Handle::current());
+    let tasks = background_tasks();
     let beside = ServerDependencies {
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),

@@ -6,12 +6,12 @@ mod comparing;
 use std::path::Path;
 use std::sync::Arc;
 
-use cashier_core::ids::ServerName;
 use futures_util::future::BoxFuture;
 
 use self::comparing::{Comparing, DifferenceMark};
 use crate::file_access::{FileUse, judge};
 use crate::flows::Cashier;
+use crate::pair::offline::ServerElsewhere;
 use crate::ports::{Clock, Entropy, Fault, Spawn, TradingServer};
 use crate::settings::{PlatformTable, TradingServerKind, TradingServerSettings, TradingSettings};
 use crate::trading::embedded::Embedded;
@@ -20,7 +20,6 @@ use crate::trading::kept_kind;
 use crate::trading::platform::{
     PlatformKeyForm, PlatformPhases, PlatformSearch, PlatformServer, PlatformSettings, PlatformTls,
 };
-use crate::trading::remote::RemoteServer;
 use crate::trading::servers::port::TradingPorts;
 use crate::trading::servers::{NamedServer, Server, ServerRoute, TradingServers};
 
@@ -87,17 +86,14 @@ impl OpenTrading {
 }
 
 /// The trading servers of the settings that are elsewhere, or why one cannot be opened.
-pub(super) fn open_elsewhere(
-    settings: &TradingSettings,
-    beside: &ServerDependencies<'_>,
-) -> Vec<(ServerName, Result<Arc<dyn RemoteServer>, Fault>)> {
+pub(super) fn open_elsewhere(settings: &TradingSettings, beside: &ServerDependencies<'_>) -> Vec<ServerElsewhere> {
     let remote = |server: &TradingServerSettings| {
         let opened = match open(server, None, beside).and_then(|opened| admitted(server, opened, beside)) {
             Ok(Server::Remote { server, .. }) => Ok(server),
             Ok(Server::Embedded(_)) => return None,
             Err(fault) => Err(fault),
         };
-        Some((server.name.clone(), opened))
+        Some(ServerElsewhere { name: server.name.clone(), opened })
     };
     let elsewhere = settings.servers.iter().filter(|server| !matches!(server.kind, TradingServerKind::Embedded));
     elsewhere.filter_map(remote).collect()

@@ -167,9 +167,9 @@ impl BooksComparison<'_> {
         let known = self.known_keys();
         for (_, key) in recent.iter().rev().take(NEWEST_FOUND).filter(|(_, key)| !known.contains(key)) {
             let differs = match self.recorded(key).await? {
-                Recorded::Same => continue,
-                Recorded::Lost => "it does not have the posting",
-                Recorded::OtherOrder => "it has as another order, or twice, the posting",
+                RecordedAtServer::Same => continue,
+                RecordedAtServer::Lost => "it does not have the posting",
+                RecordedAtServer::OtherOrder => "it has as another order, or twice, the posting",
             };
             return Ok(Agreement::Differs(format!("{differs} {key} of the books")));
         }
@@ -257,23 +257,23 @@ impl BooksComparison<'_> {
     }
 
     /// What the server says of an operation that the books have as posted. Where its outcome is unknown there, it is not lost.
-    async fn recorded(&self, key: &OperationKey) -> Result<Recorded, Fault> {
+    async fn recorded(&self, key: &OperationKey) -> Result<RecordedAtServer, Fault> {
         let recorded = |books: &Books| posting(books, key).filter(|known| is_posted(&known.operation));
-        let Some(posting) = self.peek(recorded)? else { return Ok(Recorded::Same) };
+        let Some(posting) = self.peek(recorded)? else { return Ok(RecordedAtServer::Same) };
         Ok(match self.find(&posting).await? {
-            Some(Some(PostingOutcome::Unknown)) | None => Recorded::Same,
+            Some(Some(PostingOutcome::Unknown)) | None => RecordedAtServer::Same,
             Some(found @ Some(PostingOutcome::Posted { .. })) => {
                 match is_other_order(found.as_ref(), &posting.operation) {
-                    true => Recorded::OtherOrder,
-                    false => Recorded::Same,
+                    true => RecordedAtServer::OtherOrder,
+                    false => RecordedAtServer::Same,
                 }
             }
-            Some(Some(PostingOutcome::Refused { .. } | PostingOutcome::Conflict) | None) => Recorded::Lost,
+            Some(Some(PostingOutcome::Refused { .. } | PostingOutcome::Conflict) | None) => RecordedAtServer::Lost,
         })
     }
 
     async fn is_lost(&self, key: &OperationKey) -> Result<bool, Fault> {
-        Ok(self.recorded(key).await? == Recorded::Lost)
+        Ok(self.recorded(key).await? == RecordedAtServer::Lost)
     }
 
     fn peek<T>(&self, read: impl FnOnce(&Books) -> T) -> Result<T, Fault> {
@@ -283,7 +283,7 @@ impl BooksComparison<'_> {
 
 /// What a server says of an operation that the books have as posted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Recorded {
+enum RecordedAtServer {
     /// The same, as far as it says.
     Same,
     Lost,

@@ -22,8 +22,13 @@ const LISTED_DIFFERENCES_MAX: usize = 100_000;
 /// The trading servers of the settings that are elsewhere.
 pub struct ServersElsewhere<'s> {
     pub clock: &'s dyn Clock,
-    /// Each as it was opened.
-    pub servers: Vec<(ServerName, Result<Arc<dyn RemoteServer>, Fault>)>,
+    pub servers: Vec<ServerElsewhere>,
+}
+
+/// One of them, as it was opened.
+pub struct ServerElsewhere {
+    pub name: ServerName,
+    pub opened: Result<Arc<dyn RemoteServer>, Fault>,
 }
 
 /// What a comparison found, and what was done about it.
@@ -70,7 +75,7 @@ pub async fn reconcile(
     let ledger = Ledger::new(recorder, watermark, loaded.books, Admission::new(Admission::DEFAULT_LIMIT));
     let mut compared = Vec::new();
     if let Some(ServersElsewhere { clock, servers }) = elsewhere {
-        for (name, opened) in servers {
+        for ServerElsewhere { name, opened } in servers {
             compared.push(match compare(&ledger, clock, &name, opened).await {
                 Ok(rows) => {
                     let differences = Ok(lines(&name, &rows));

@@ -105,6 +105,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "trading",
             "clock_file",
             "guarded_clock",
+            // The mark of a trading server that differs.
+            "private_files",
             "process",
         ],
     ),

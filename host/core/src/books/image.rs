@@ -7,11 +7,10 @@
 
 use crate::digest::PostedTotals;
 use crate::ids::TransactionId;
-use crate::operation::BalanceOperation;
-use crate::status::OperationStatus;
 
 use super::hash_index::Slot;
 use super::indexing::reference_hash;
+use super::postings::has_unrecorded;
 use super::rows::{NO_ID, NO_SLOT, Row};
 use super::{Books, row_codec};
 
@@ -243,11 +242,4 @@ fn put_totals(block: &mut Vec<u8>, posted: &PostedTotals) {
 fn put_text(block: &mut Vec<u8>, text: &str) {
     put_u32(block, text.len() as u32);
     block.extend_from_slice(text.as_bytes());
-}
-
-pub(super) fn has_unrecorded(operations: &[BalanceOperation]) -> bool {
-    operations.iter().any(|operation| match operation.status {
-        OperationStatus::Planned | OperationStatus::Unknown => true,
-        OperationStatus::Posted | OperationStatus::Refused => false,
-    })
 }

@@ -16,10 +16,11 @@ use crate::transaction::Transaction;
 use super::Books;
 use super::hash_index::{Slot, SlotIndex};
 use super::heads::{Head, Heads};
-use super::image::{UNRECORDED, UNSETTLED, has_unrecorded, kind};
+use super::image::{UNRECORDED, UNSETTLED, kind};
 use super::indexing::reference_hash;
 use super::interner::Labels;
 use super::postings::Postings;
+use super::postings::has_unrecorded;
 use super::rows::{Chain, NO_ID, NO_SLOT, Row};
 
 /// A block with its rows in memory of their own.

@@ -2,24 +2,21 @@
 //! row, so that a running cashier is compared with a server without reading rows. Of the embedded server it counts nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
-use super::hash_index::Slot;
-use super::image::has_unrecorded;
-use super::{Books, row_codec};
 use crate::aggregate::Aggregate;
-use crate::digest::{ServerTotal, TotalsElsewhere};
+use crate::digest::TotalsElsewhere;
 use crate::ids::{ServerName, TransactionId};
 use crate::operation::BalanceOperation;
+use crate::status::OperationStatus;
 use crate::transaction::Transaction;
 
 #[derive(Default)]
 pub(super) struct Postings {
-    elsewhere: TotalsElsewhere,
+    pub(super) elsewhere: TotalsElsewhere,
     /// Transactions with an operation without a recorded outcome, of every server.
-    unrecorded: BTreeSet<TransactionId>,
+    pub(super) unrecorded: BTreeSet<TransactionId>,
     /// Of each server elsewhere: rises with every change of a transaction of it.
-    changes: BTreeMap<ServerName, u64>,
+    pub(super) changes: BTreeMap<ServerName, u64>,
 }
 
 impl Postings {
@@ -47,25 +44,9 @@ impl Postings {
     }
 }
 
-impl Books {
-    /// What is recorded as posted at a server elsewhere; `None` while nothing is.
-    pub fn posted_elsewhere(&self, server: &ServerName) -> Option<&ServerTotal> {
-        self.postings.elsewhere.0.get(server)
-    }
-
-    /// Whether something of a transaction of a server elsewhere changed between two moments: then this differs.
-    pub fn changes_elsewhere(&self, server: &ServerName) -> u64 {
-        self.postings.changes.get(server).copied().unwrap_or_default()
-    }
-
-    /// The next transactions, of whatever server, with an operation without a recorded outcome, by rising id: a piece of them.
-    pub fn unrecorded_after(&self, id: TransactionId, most: usize) -> Vec<TransactionId> {
-        self.postings.unrecorded.range((Bound::Excluded(id), Bound::Unbounded)).take(most).copied().collect()
-    }
-
-    /// A row before it is replaced, where postings are counted of it: a server never changes.
-    pub(super) fn before_postings(&self, transaction: &Transaction, slot: Slot) -> Option<Aggregate> {
-        let counts = !transaction.server.is_embedded();
-        self.rows.get(slot).filter(|_| counts).and_then(|row| row_codec::unpack(row, &self.interner))
-    }
+pub(super) fn has_unrecorded(operations: &[BalanceOperation]) -> bool {
+    operations.iter().any(|operation| match operation.status {
+        OperationStatus::Planned | OperationStatus::Unknown => true,
+        OperationStatus::Posted | OperationStatus::Refused => false,
+    })
 }
