@@ -169,7 +169,7 @@ async fn reconcile_names_every_posting_in_which_a_server_elsewhere_differs_and_p
     assert!(applied.out.ends_with("3 operations under review\n"), "{}", applied.out);
     assert!(server.posted().is_empty());
     deployment.start_again().await;
-    let row = deployment.manager().transaction(3).await;
+    let row = &deployment.manager().transaction(3).await["transaction"];
     assert_eq!((&row["status"], &row["failure_reason"]), (&json!(9), &json!("POSTING_LOST")));
     eventually("the books and the server to agree", async || {
         (verbose(&deployment).await == "ready\ntrading server main (http): takes postings\n").then_some(())
