@@ -27,6 +27,9 @@ const CALL_WAIT: Duration = Duration::from_secs(5);
 /// Pauses before a question is asked again: a server that restarts behind a proxy refuses for moments.
 const REPEAT_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
+/// Optional calls at one time, within those of all kinds: prices that hang must leave the turns to postings.
+pub(super) const OPTIONAL_IN_FLIGHT_MAX: usize = 8;
+
 /// Longest pause that a server may ask for with `retry-after`: beyond it, it is tried all the same.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
@@ -78,6 +81,7 @@ pub(super) struct Caller {
     /// The instance that was learned in earlier runs too; none where the settings name it.
     instance_file: Option<InstanceFile>,
     turns: Semaphore,
+    optional_turns: Semaphore,
     remembered: Mutex<Remembered>,
 }
 
@@ -90,7 +94,8 @@ impl Caller {
     ) -> Self {
         let instance_file = instance_file.filter(|_| instance.is_none());
         let remembered = Mutex::new(Remembered { instance: instance.map(Arc::from), ..Remembered::default() });
-        Self { transport, secrets, clock, entropy, instance_file, turns: Semaphore::new(IN_FLIGHT_MAX), remembered }
+        let (turns, optional_turns) = (Semaphore::new(IN_FLIGHT_MAX), Semaphore::new(OPTIONAL_IN_FLIGHT_MAX));
+        Self { transport, secrets, clock, entropy, instance_file, turns, optional_turns, remembered }
     }
 
     /// Makes a call. `body` gets the instance of the server, `read` the verified bytes of the answer.
@@ -124,7 +129,12 @@ impl Caller {
         body: impl Fn(&str) -> Bytes,
         read: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, UnansweredCall> {
-        let _turn = self.turns.acquire().await.map_err(|_| UnansweredCall::none("the cashier is stopping"))?;
+        let stopping = |_| UnansweredCall::none("the cashier is stopping");
+        let _optional_turn = match kind {
+            CallKind::Optional => Some(self.optional_turns.acquire().await.map_err(stopping)?),
+            CallKind::Question | CallKind::Posting => None,
+        };
+        let _turn = self.turns.acquire().await.map_err(stopping)?;
         let mut pauses = REPEAT_PAUSES.iter();
         loop {
             let failure = match self.once(&body, &read).await {

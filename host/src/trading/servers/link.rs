@@ -117,10 +117,13 @@ impl ServerLink {
         }
     }
 
+    /// A server need not have prices: how it is asked for one says nothing of whether it takes postings, and is no try of a server
+    /// that does not answer.
     pub(super) async fn rate(&self, from: Currency, to: Currency) -> Result<Option<StatedRate>, Fault> {
         match &self.server {
             Server::Embedded(server) => server.rate(&self.name, from, to).await,
-            Server::Remote { server, .. } => self.ask(|| server.rate(from, to)).await,
+            Server::Remote { .. } if self.is_cut_off() => Err(self.cut_off()),
+            Server::Remote { server, .. } => server.rate(from, to).await,
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
+use cashier_core::conversion::StatedRate;
 use cashier_core::ids::{CustomerId, Login, OperationId, Reference, ServerName, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::operation::{BalanceOperation, PostingOutcome};
@@ -147,6 +148,10 @@ impl RemoteServer for FarServer {
 
     fn postings(&self, _: Box<str>, _: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>> {
         Box::pin(ready(self.answers().map(|()| PostingsPage::default())))
+    }
+
+    fn rate(&self, _: Currency, _: Currency) -> BoxFuture<'static, Result<Option<StatedRate>, Fault>> {
+        Box::pin(ready(self.answers().map(|()| None)))
     }
 
     fn changes(&self) -> Option<broadcast::Receiver<AccountChange>> {
@@ -479,6 +484,36 @@ async fn a_question_that_a_server_answers_badly_does_not_open_its_breaker() {
     *env.other.answers_badly.lock().unwrap() = false;
     assert!(!env.port.status()[1].is_cut_off);
     assert_eq!(env.port.post(posting("other")).await, PostStep::Done(PostingOutcome::posted(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn prices_neither_open_the_breaker_nor_close_it_nor_are_asked_for_while_it_is_open() {
+    let env = two(&[(1, "std", "ion4")], &[(3, "vip", "beta")]);
+    let (other, is_down) = (ServerName::read("other").unwrap(), |is_down| *env.other.is_down.lock().unwrap() = is_down);
+    let rate = || env.port.rate(&other, usd(0).currency, usd(0).currency);
+    let asked = || env.other.asked.load(Ordering::SeqCst);
+    is_down(true);
+    for _ in 0..20 {
+        assert!(rate().await.is_err());
+    }
+    assert!(!env.port.status()[1].is_cut_off, "it does not count");
+    for _ in 0..4 {
+        env.port.post(posting("other")).await;
+    }
+    // A price that is stated is no sign that postings are answered.
+    is_down(false);
+    assert_eq!(rate().await, Ok(None));
+    is_down(true);
+    env.port.post(posting("other")).await;
+    assert!(env.port.status()[1].is_cut_off);
+    is_down(false);
+    env.clock.advance(Duration::from_secs(2));
+    let before = asked();
+    assert!(rate().await.unwrap_err().to_string().contains("its circuit breaker is open"));
+    assert_eq!(asked(), before, "the one try is a posting's");
+    assert_eq!(env.port.post(posting("other")).await, PostStep::Done(PostingOutcome::posted(1)));
+    env.server_of(3).await.unwrap();
+    assert_eq!((env.port.status()[1].is_cut_off, rate().await), (false, Ok(None)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 use cashier_core::money::Currency;
 
 use super::*;
+use crate::trading::http::calling::OPTIONAL_IN_FLIGHT_MAX;
 
 /// A server that answers postings as they must be, and look-ups of accounts with this.
 async fn looked_up(answer: impl Fn() -> Scripted + Send + Sync + 'static) -> ScriptedServer {
@@ -132,6 +133,27 @@ async fn prices_that_fail_say_nothing_of_the_server_and_hold_up_no_posting() {
     assert_eq!(server.calls(), ["identity", "account", "rate", "post"]);
     clock.advance(Duration::from_secs(20));
     assert!(euros().await.unwrap_err().to_string().contains("status 503"));
+}
+
+#[tokio::test]
+async fn prices_that_hang_leave_the_turns_to_postings() {
+    let server = server(|call, _| match call {
+        "rate" => Scripted::Silence,
+        "post" => signed(&json!({"result": "posted", "key": KEY, "order": 7})),
+        _ => signed(&json!({"result": "none"})),
+    })
+    .await;
+    let (adapter, _) = adapter(&server.url);
+    assert_eq!(adapter.account(Login(1)).await, Ok(None));
+    let euros = || adapter.rate(Currency::from_code("EUR").unwrap(), usd());
+    let calls: Vec<_> = (0..IN_FLIGHT_MAX + 5).map(|_| tokio::spawn(euros())).collect();
+    let asked = || server.calls().iter().filter(|call| *call == "rate").count();
+    while asked() < OPTIONAL_IN_FLIGHT_MAX {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(adapter.post(durable(posting(1))).await, PostStep::Done(PostingOutcome::posted(7)));
+    assert_eq!(asked(), OPTIONAL_IN_FLIGHT_MAX, "further ones wait for their turn");
+    calls.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test]
