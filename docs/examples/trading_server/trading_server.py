@@ -85,7 +85,7 @@ def checked(posting):
         an_id(posting, name)
     for name in ("key", "currency", "amount", "purpose"):
         member(posting, name, str)
-    require(re.fullmatch(r"[0-9A-Za-z]{1,20}(:[0-9]{1,10})?", posting["key"]), "key must be the key of an operation")
+    require(re.fullmatch(r"[0-9A-Za-z]{20}:[0-9]{1,10}|[0-9]{1,16}", posting["key"]), "key must be the key of an operation")
     decimals = -decimal(posting["amount"]).normalize().as_tuple().exponent
     require(decimals <= DECIMALS.get(posting["currency"], 2), "amount has more decimals than its currency")
     require(posting["purpose"] in ("deposit", "withdrawal", "reversal"), "purpose must be deposit, withdrawal or reversal")

@@ -37,6 +37,10 @@ const NEWEST_FOUND: usize = 16;
 /// bounds instead of one value. At a start, while nothing is posted, all of them are.
 const UNRECORDED_ASKED_MAX: usize = 64;
 
+/// So long in all it is waited for keys of which it says nothing: then every other one counts as posted or not, too, and the count has
+/// bounds. A dozen look-ups take so long that hang.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
 /// So often counts are read again where postings were made meanwhile, and after such a pause; then they are compared with bounds.
 const COUNT_TRIES_MAX: usize = 5;
 const COUNT_PAUSE: Duration = Duration::from_millis(500);
@@ -105,11 +109,16 @@ impl BooksComparison<'_> {
             let unrecorded = self.unrecorded().await?;
             let Some(first) = self.server.posted_count().await? else { return Ok(None) };
             let is_asked = unrecorded.len() <= asked_max;
-            let (mut posted_since, mut undecided) = (0, 0);
+            let (mut posted_since, mut undecided, mut waited) = (0, 0, Duration::ZERO);
             for key in unrecorded.iter().filter(|_| is_asked) {
-                match self.has_posted(key).await? {
+                let asked = self.clock.monotonic();
+                let has_posted = if waited < SILENCE_MAX { self.has_posted(key).await? } else { None };
+                match has_posted {
                     Some(has_posted) => posted_since += u64::from(has_posted),
-                    None => undecided += 1,
+                    None => {
+                        undecided += 1;
+                        waited = waited.saturating_add(self.clock.monotonic().saturating_sub(asked));
+                    }
                 }
             }
             let count = self.server.posted_count().await?.unwrap_or(first);
@@ -149,6 +158,10 @@ impl BooksComparison<'_> {
         let since = since.unwrap_or_else(|| self.clock.now().plus(-LISTED_BEFORE_SECONDS));
         let listed = self.list(self.server.cursor_at(since), DIFFERENCES_KEPT_MAX).await?;
         let known = |key: &OperationKey| self.known_keys().contains(key);
+        let known_unread = self.before.differences.as_ref().map_or(0, |known| known.unread);
+        if let Some(unread) = listed.unread.first().filter(|_| listed.unread_count > known_unread) {
+            return Ok(Some(format!("it has a posting that cannot be read: {}", unread.what)));
+        }
         if let Some(unknown) = listed.unknown.iter().find(|posting| !known(&posting.key)) {
             return Ok(Some(format!("it has a posting that the books do not have so: {}", super::described(unknown))));
         }
@@ -187,7 +200,8 @@ impl BooksComparison<'_> {
     /// As above.
     pub async fn still_differs(&self) -> Result<bool, Fault> {
         let Some(known) = &self.before.differences else { return Ok(true) };
-        if known.is_unlisted {
+        // What cannot be read cannot be asked for: whether it still is so, a listing says.
+        if known.is_unlisted || known.unread > 0 {
             return Ok(false);
         }
         for one in &known.kept {
@@ -243,17 +257,18 @@ impl BooksComparison<'_> {
         Ok(found.map(|found| matches!(found, Some(PostingOutcome::Posted { .. }))))
     }
 
-    /// What the server says of a posting; `None` where it answers, and says nothing of this key: one posting that is pending there
-    /// must not keep all others waiting.
+    /// What the server says of a posting; `None` where it answers, and says nothing of this key: one posting that is pending there,
+    /// or whose look-up hangs, must not keep all others waiting.
     async fn find(&self, posting: &Posting) -> Result<Option<Option<PostingOutcome>>, Fault> {
-        match self.server.find(posting).await {
-            Ok(found) => Ok(Some(found)),
-            Err(fault) if self.server.reaches().is_ok() => {
-                tracing::warn!(%fault, key = %posting.key(), "trading server does not say whether it has made a posting");
-                Ok(None)
-            }
-            Err(fault) => Err(fault),
+        let fault = match self.server.find(posting).await {
+            Ok(found) => return Ok(Some(found)),
+            Err(fault) => fault,
+        };
+        if self.server.reaches().is_err() && self.server.answers().await.is_err() {
+            return Err(fault);
         }
+        tracing::warn!(%fault, key = %posting.key(), "trading server does not say whether it has made a posting");
+        Ok(None)
     }
 
     /// What the server says of an operation that the books have as posted. Where its outcome is unknown there, it is not lost.

@@ -121,11 +121,13 @@ fn lines(name: &ServerName, rows: &RowDifferences) -> String {
     let again = rows.other_orders.iter().map(|posting| {
         format!("at trading server {name} under another number than in cashier.db, or again: {}\n", described(posting))
     });
+    let unread =
+        rows.unread.iter().map(|posting| format!("cannot be read at trading server {name}: {}\n", posting.what));
     let (extra, other, lost_count) = rows.counts;
-    let listed = (rows.unknown.len() + rows.lost.len() + rows.other_orders.len()) as u64;
+    let listed = (rows.unknown.len() + rows.lost.len() + rows.other_orders.len() + rows.unread.len()) as u64;
     let beyond = (extra + other + lost_count).saturating_sub(listed);
     let more = (beyond > 0).then(|| format!("and {beyond} more\n"));
-    unknown.chain(lost).chain(again).chain(more).collect()
+    unread.chain(unknown).chain(lost).chain(again).chain(more).collect()
 }
 
 /// Adds what the books can take over of a server elsewhere to what is applied, which touches the books alone; returns how many. A

@@ -48,6 +48,8 @@ pub struct ServerDifferences {
     pub lost: u64,
     pub extra: u64,
     pub other: u64,
+    /// How many of these the server lists so that they cannot be read; none of them is kept.
+    pub unread: u64,
     /// Which rows differ was not found out yet.
     pub is_unlisted: bool,
     pub since: UnixTime,

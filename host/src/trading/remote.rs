@@ -5,7 +5,7 @@ use cashier_core::account::{AccountFacts, Customer, Group};
 use cashier_core::conversion::StatedRate;
 use cashier_core::ids::{CustomerId, Login};
 use cashier_core::money::Currency;
-use cashier_core::operation::PostingOutcome;
+use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::time::UnixTime;
@@ -40,6 +40,10 @@ pub trait RemoteServer: Send + Sync {
     fn posted_count(&self) -> BoxFuture<'static, Result<Option<u64>, Fault>> {
         Box::pin(std::future::ready(Ok(None)))
     }
+    /// Whether it answers, found out now by what costs it little: a call that failed may have failed by its own key alone.
+    fn answers(&self) -> BoxFuture<'static, Result<(), Fault>> {
+        Box::pin(std::future::ready(self.reaches()))
+    }
     /// The cursor of [`RemoteServer::postings`] after which everything is that changed at this time or later; empty where it has no
     /// such cursor.
     fn cursor_at(&self, time: UnixTime) -> Box<str> {
@@ -68,12 +72,24 @@ pub enum AccountChange {
     Everything,
 }
 
+/// A posting that a server lists, and that is not what a posting must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadPosting {
+    /// Where that much of it can be read.
+    pub key: Option<OperationKey>,
+    /// Whether the server counts it as posted.
+    pub is_posted: bool,
+    /// What is wrong with it, for an operator: short, on one line.
+    pub what: Box<str>,
+}
+
 /// Postings as the server has them, refused ones included where it records them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PostingsPage {
-    /// One that the server lists and that cannot be read, or whose account cannot be, has amount 0: it differs from whatever the books
-    /// have.
+    /// One of an order that cannot be read, or whose account cannot be, has amount 0: it differs from whatever the books have.
     pub postings: Vec<FoundPosting>,
+    /// Those of which no such posting can be made up: each differs from the books, and hides none of the others.
+    pub unread: Vec<UnreadPosting>,
     /// The cursor after the last of them; empty where nothing follows.
     pub next: Box<str>,
 }

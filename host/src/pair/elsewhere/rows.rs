@@ -14,11 +14,14 @@ use cashier_core::time::UnixTime;
 use super::{BooksComparison, LOOKED_AT_ONCE_MAX, is_posted};
 use crate::pair::{Compared, LostPosting, PAGE_ROWS, compared, described, lost};
 use crate::ports::{DifferenceKind, Fault, PostingDifference, ServerDifferences};
-use crate::trading::remote::PostingsPage;
+use crate::trading::remote::{PostingsPage, UnreadPosting};
 
 /// A page that got no answer is asked for again so often, and so long after: a server that is flaky ends a long listing all the same.
 const PAGE_TRIES_MAX: usize = 5;
 const PAGE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Lines of the log about rows of one listing that cannot be read; more are counted in its sentence.
+const UNREAD_LOGGED_MAX: u64 = 16;
 
 /// Everything in which a server elsewhere and the books differ; of each kind the first are kept.
 #[derive(Debug, Default)]
@@ -28,8 +31,12 @@ pub struct RowDifferences {
     pub lost: Vec<LostPosting>,
     /// Postings of the books that the server made under another number, or once more.
     pub other_orders: Vec<FoundPosting>,
+    /// Postings that the server lists so that they cannot be read.
+    pub unread: Vec<UnreadPosting>,
     /// How many the server has that the books do not have as posted, how many are otherwise or other orders, how many are lost.
     pub counts: (u64, u64, u64),
+    /// How many of the first two cannot be read.
+    pub unread_count: u64,
 }
 
 /// What a listing found.
@@ -41,6 +48,9 @@ pub(super) struct Listed {
     pub(super) unknown: Vec<FoundPosting>,
     /// Postings that the books know under another number; the first of them.
     pub(super) other_orders: Vec<FoundPosting>,
+    /// Postings that cannot be read; the first of them, and how many there are.
+    pub(super) unread: Vec<UnreadPosting>,
+    pub(super) unread_count: u64,
     /// Keys of operations of the books that are otherwise there.
     otherwise: BTreeSet<OperationKey>,
     extra: u64,
@@ -56,8 +66,8 @@ impl BooksComparison<'_> {
     pub async fn row_by_row(&self, kept_max: usize, began: UnixTime) -> Result<RowDifferences, Fault> {
         let listed = self.list(Box::default(), kept_max).await?;
         let (lost, lost_count) = self.lost(&listed, began, kept_max).await?;
-        let Listed { unknown, other_orders, extra, other, .. } = listed;
-        Ok(RowDifferences { unknown, lost, other_orders, counts: (extra, other, lost_count) })
+        let Listed { unknown, other_orders, unread, unread_count, extra, other, .. } = listed;
+        Ok(RowDifferences { unknown, lost, other_orders, unread, counts: (extra, other, lost_count), unread_count })
     }
 
     /// The same for the work list; `None` where they agree. What was found before keeps its time.
@@ -76,8 +86,9 @@ impl BooksComparison<'_> {
             one.since = before.map_or(now, |before| before.since);
         }
         let (extra, other, lost) = found.counts;
-        let since = known.map_or(now, |known| known.since);
-        Ok(Some(ServerDifferences { sentence: sentence.into(), kept, lost, extra, other, is_unlisted: false, since }))
+        let (unread, since) = (found.unread_count, known.map_or(now, |known| known.since));
+        let sentence = sentence.into();
+        Ok(Some(ServerDifferences { sentence, kept, lost, extra, other, unread, is_unlisted: false, since }))
     }
 
     pub(super) async fn list(&self, after: Box<str>, kept_max: usize) -> Result<Listed, Fault> {
@@ -95,6 +106,14 @@ impl BooksComparison<'_> {
                     }
                     Compared::Same | Compared::Besides | Compared::Settled => {}
                 }
+            }
+            for unread in page.unread {
+                if listed.unread_count < UNREAD_LOGGED_MAX {
+                    let why = &*unread.what;
+                    tracing::error!(server = %self.name, why, "posting at the trading server cannot be read");
+                }
+                let known = unread.key.as_ref().map(|key| self.peek(|books| operation(books, key))).transpose()?;
+                listed.take_unread(unread, known.flatten().as_ref(), kept_max);
             }
             if page.next.is_empty() || page.next == after {
                 return Ok(listed);
@@ -175,6 +194,22 @@ impl Listed {
         }
     }
 
+    /// One that cannot be read, with the operation of the books under its key, where there is one. The server counts it as posted
+    /// where it says so: then it is one that the books do not have, unless they count that operation, too.
+    fn take_unread(&mut self, unread: UnreadPosting, known: Option<&BalanceOperation>, kept_max: usize) {
+        let is_counted = known.is_some_and(|known| is_posted(known) || known.is_unsettled());
+        match unread.is_posted && !is_counted {
+            true => self.extra += 1,
+            false => self.other += 1,
+        }
+        // It is there, whatever is wrong with it; the server is asked for one that it does not have as posted.
+        self.otherwise.extend(unread.key.clone().filter(|_| unread.is_posted && is_counted));
+        self.unread_count += 1;
+        if self.unread.len() < kept_max {
+            self.unread.push(unread);
+        }
+    }
+
     fn take_unknown(&mut self, posting: FoundPosting, is_recorded: bool, kept_max: usize) {
         match posting.is_posted() && !is_recorded {
             true => self.extra += 1,
@@ -193,8 +228,12 @@ impl RowDifferences {
     /// One sentence about all of it; `None` where there is nothing.
     pub fn sentence(&self) -> Option<String> {
         let (extra, other, lost) = self.counts;
+        let unread = self
+            .unread
+            .first()
+            .map(|first| format!("{} of its postings cannot be read (the first: {})", self.unread_count, first.what));
         let unknown = self.unknown.first().map(|first| {
-            let others = (extra + other).saturating_sub(self.other_orders.len() as u64);
+            let others = (extra + other).saturating_sub(self.other_orders.len() as u64 + self.unread_count);
             format!("{others} of its postings are not in the books (the first: {})", described(first))
         });
         let lost = self
@@ -204,7 +243,7 @@ impl RowDifferences {
         let again = self.other_orders.first().map(|first| {
             format!("it made postings of the books under another number, or again (the first: {})", described(first))
         });
-        let differs: Vec<String> = unknown.into_iter().chain(lost).chain(again).collect();
+        let differs: Vec<String> = unread.into_iter().chain(unknown).chain(lost).chain(again).collect();
         (!differs.is_empty()).then(|| differs.join("; "))
     }
 

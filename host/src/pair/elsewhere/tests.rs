@@ -57,11 +57,23 @@ async fn a_start_lists_of_a_server_that_does_not_count_the_postings_of_days_howe
 
 #[tokio::test]
 async fn a_start_does_not_wait_for_keys_of_which_a_server_that_answers_says_nothing() {
-    let (agreement, asked) = compared(FEW, true, true).await;
-    assert_eq!(
-        (agreement, asked.calls["find"]),
-        (Agreement::Equal, NEWEST_FOUND + usize::try_from(UNRECORDED).unwrap())
-    );
+    for silence in [Silence::OfKeys, Silence::Hangs(Duration::from_secs(5))] {
+        let (agreement, asked) = compared(FEW, true, silence).await;
+        let found = NEWEST_FOUND + usize::try_from(UNRECORDED).unwrap();
+        assert_eq!((agreement, asked.calls["find"]), (Ok(Agreement::Equal), found), "{silence:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_asks_for_no_further_keys_once_look_ups_hung_for_a_minute() {
+    let (agreement, asked) = compared(FEW, true, Silence::Hangs(Duration::from_secs(15))).await;
+    assert_eq!((agreement, asked.calls["find"]), (Ok(Agreement::Equal), NEWEST_FOUND + 4));
+}
+
+#[tokio::test]
+async fn a_server_that_answers_nothing_else_either_is_not_compared() {
+    let (agreement, asked) = compared(FEW, true, Silence::Down).await;
+    assert_eq!((agreement, asked.calls["find"]), (Err(Fault::new("the key is pending")), 1));
 }
 
 /// What a server was asked for.
@@ -74,14 +86,32 @@ struct Asked {
 
 /// Compares books of so many postings with a server that has the same.
 async fn compared_with(rows: u64, counts: bool) -> (Agreement, Asked) {
-    compared(rows, counts, false).await
+    let (agreement, asked) = compared(rows, counts, Silence::None).await;
+    (agreement.unwrap(), asked)
 }
 
-/// `is_silent`: the server does not say of the newest postings whether it has made them.
-async fn compared(rows: u64, counts: bool, is_silent: bool) -> (Agreement, Asked) {
+/// What a server does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Silence {
+    None,
+    /// Whether it has made a posting: it answers that it does not know.
+    OfKeys,
+    /// The same, and each such look-up hangs for so long; every other call is answered.
+    Hangs(Duration),
+    /// Its look-ups get no answer, and no call after them does.
+    Down,
+}
+
+async fn compared(rows: u64, counts: bool, silence: Silence) -> (Result<Agreement, Fault>, Asked) {
     let mut loaded = Loaded::default();
-    let mut server =
-        FarPostings { counts, is_silent, posted: BTreeMap::new(), by_time: Vec::new(), asked: Mutex::default() };
+    let mut server = FarPostings {
+        counts,
+        silence,
+        clock: Arc::default(),
+        posted: BTreeMap::new(),
+        by_time: Vec::new(),
+        asked: Mutex::default(),
+    };
     for id in 1..=rows {
         let recorded = id + UNRECORDED <= rows;
         let (transaction, operation) = deposit(id, rows, recorded);
@@ -96,10 +126,10 @@ async fn compared(rows: u64, counts: bool, is_silent: bool) -> (Agreement, Asked
     }
     let admission = Admission::new(Admission::DEFAULT_LIMIT);
     let ledger = Ledger::new(Arc::new(NoDisk), Arc::new(Watermark::new()), loaded.books, admission);
-    let clock = TestClock::default();
+    let clock = Arc::clone(&server.clock);
     let (name, before) = (main(), ComparedBefore::default());
-    let comparison = BooksComparison { ledger: &ledger, clock: &clock, name: &name, server: &server, before: &before };
-    let agreement = comparison.quickly().await.unwrap();
+    let comparison = BooksComparison { ledger: &ledger, clock: &*clock, name: &name, server: &server, before: &before };
+    let agreement = comparison.quickly().await;
     let asked = server.asked.lock().unwrap().clone();
     (agreement, asked)
 }
@@ -160,7 +190,8 @@ fn found(transaction: &Transaction, operation: &BalanceOperation) -> FoundPostin
 struct FarPostings {
     /// Whether it states how many it has; else it lists what changed since a time.
     counts: bool,
-    is_silent: bool,
+    silence: Silence,
+    clock: Arc<TestClock>,
     posted: BTreeMap<OperationKey, PostingOutcome>,
     by_time: Vec<FoundPosting>,
     asked: Mutex<Asked>,
@@ -196,7 +227,10 @@ impl RemoteServer for FarPostings {
 
     fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
         self.note("find", 0);
-        if self.is_silent {
+        if let Silence::Hangs(length) = self.silence {
+            self.clock.advance(length);
+        }
+        if self.silence != Silence::None {
             return ready(Err(Fault::new("the key is pending"))).boxed();
         }
         ready(Ok(self.posted.get(&posting.key()).cloned())).boxed()
@@ -217,8 +251,8 @@ impl RemoteServer for FarPostings {
         self.note("postings", postings.len());
         let is_last = first + postings.len() == self.by_time.len();
         let last = postings.last().filter(|_| !is_last).map(|posting| posting.created_time.0 + 1);
-        ready(Ok(PostingsPage { postings, next: last.map_or_else(Box::default, |time| time.to_string().into()) }))
-            .boxed()
+        let next = last.map_or_else(Box::default, |time| time.to_string().into());
+        ready(Ok(PostingsPage { postings, next, ..PostingsPage::default() })).boxed()
     }
 
     fn posted_count(&self) -> BoxFuture<'static, Result<Option<u64>, Fault>> {
@@ -231,8 +265,16 @@ impl RemoteServer for FarPostings {
         time.to_string().into()
     }
 
+    fn answers(&self) -> BoxFuture<'static, Result<(), Fault>> {
+        ready(if self.silence == Silence::Down { Err(Fault::new("timed out")) } else { Ok(()) }).boxed()
+    }
+
+    /// How the last call ended.
     fn health(&self) -> Result<(), Fault> {
-        Ok(())
+        match self.silence {
+            Silence::None | Silence::OfKeys => Ok(()),
+            Silence::Hangs(_) | Silence::Down => Err(Fault::new("timed out")),
+        }
     }
 }
 

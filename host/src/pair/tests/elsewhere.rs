@@ -12,12 +12,14 @@ use super::*;
 use crate::pair::elsewhere::{Agreement, BooksComparison, ComparedBefore};
 use crate::ports::{Clock, DifferenceKind, PostStep, ServerDifferences, Voiding};
 use crate::test_cashier::TestClock;
-use crate::trading::remote::{PostingsPage, RemoteServer};
+use crate::trading::remote::{PostingsPage, RemoteServer, UnreadPosting};
 
 /// A server elsewhere that posts into memory.
 #[derive(Default)]
 struct Far {
     postings: Mutex<Vec<FoundPosting>>,
+    /// Rows that cannot be read.
+    unread: Mutex<Vec<UnreadPosting>>,
     counts: bool,
     /// Done while it is asked for its count, the next one first.
     meanwhile: Mutex<Vec<Meanwhile>>,
@@ -74,13 +76,15 @@ impl RemoteServer for Far {
     fn postings(&self, _: Box<str>, _: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>> {
         self.pages.fetch_add(1, Ordering::SeqCst);
         let postings = self.postings.lock().unwrap().clone();
-        Box::pin(ready(Ok(PostingsPage { postings, next: Box::default() })))
+        let unread = self.unread.lock().unwrap().clone();
+        Box::pin(ready(Ok(PostingsPage { postings, unread, next: Box::default() })))
     }
 
     fn posted_count(&self) -> BoxFuture<'static, Result<Option<u64>, Fault>> {
         let next = self.meanwhile.lock().unwrap().pop();
         next.into_iter().for_each(|next| next(self));
         let count = self.postings.lock().unwrap().iter().filter(|known| known.is_posted()).count() as u64;
+        let count = count + self.unread.lock().unwrap().iter().filter(|unread| unread.is_posted).count() as u64;
         Box::pin(ready(Ok(self.counts.then_some(count))))
     }
 
@@ -358,6 +362,54 @@ async fn a_posting_of_no_recorded_outcome_that_is_listed_under_two_numbers_is_na
     // One that changed while it was listed stands there twice.
     compared.far.postings.lock().unwrap()[3] = again;
     assert_eq!(compared.listed().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_cannot_be_read_is_one_difference_and_hides_no_other() {
+    for counts in [true, false] {
+        let mut compared = Compared::with_three(counts).await;
+        let unread = |key: Option<&OperationKey>, is_posted| UnreadPosting {
+            key: key.cloned(),
+            is_posted,
+            what: "key test, trade order 7: posting key must be the key of an operation".into(),
+        };
+        compared.far.unread.lock().unwrap().push(unread(None, true));
+        assert!(matches!(compared.quickly().await, Agreement::Differs(_)), "{counts}");
+        let lost = compared.far.take(2);
+        let found = compared.listed().await.unwrap();
+        assert_eq!(
+            *found.sentence,
+            *format!(
+                "1 of its postings cannot be read (the first: {}); it does not have 1 postings of the books (the first: \
+                 operation 3 of transaction 3, key {}, 25.5 USD to login 100)",
+                unread(None, true).what,
+                lost.key
+            )
+        );
+        assert_eq!(compared.differs(), [(DifferenceKind::Lost, TransactionId(3))]);
+        assert_eq!((found.extra, found.other, found.lost, found.unread, found.beyond()), (1, 0, 1, 1, 1));
+        compared.far.put(lost);
+        assert_eq!(compared.listed().await.unwrap().beyond(), 1, "it is one item of the work list");
+        assert_eq!(compared.quickly().await, Agreement::Equal, "the count is as it was found");
+        assert!(!compared.comparison().still_differs().await.unwrap(), "it may be readable now");
+        // Of a posting of the books the one row that cannot be read is all that differs, whether they recorded it or not.
+        compared.far.unread.lock().unwrap().clear();
+        let unrecorded = compared.pay(Settle::Posted).await;
+        for index in [2, 2] {
+            let posting = compared.far.take(index);
+            compared.far.unread.lock().unwrap().push(unread(Some(&posting.key), true));
+        }
+        let found = compared.listed().await.unwrap();
+        assert_eq!((found.extra, found.other, found.lost, found.unread), (0, 2, 0, 2), "{counts}");
+        // One that was refused counts nowhere, and is not taken for the posting of the books.
+        compared.far.unread.lock().unwrap().clear();
+        record(&compared.books, unrecorded).await;
+        let key = compared.far.postings.lock().unwrap()[0].key.clone();
+        drop(compared.far.take(0));
+        compared.far.unread.lock().unwrap().push(unread(Some(&key), false));
+        let found = compared.listed().await.unwrap();
+        assert_eq!((found.extra, found.other, found.lost, found.unread), (0, 1, 3, 1), "{counts}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -125,6 +125,12 @@ request! {
         posted_count: StatedCount, "how many were posted in all";
     }
 
+    /// Of such a page what is read where its rows do not matter.
+    pub struct PostedCountAnswer {
+        result: PostingsWord, "the result";
+        posted_count: StatedCount, "how many were posted in all";
+    }
+
     /// A price.
     pub struct RateAnswer {
         result: RateWord, "the result";

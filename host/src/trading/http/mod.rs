@@ -29,7 +29,8 @@ use cashier_core::reason::ReasonCode;
 use futures_util::future::BoxFuture;
 
 use self::answers::{
-    AccountAnswer, GroupsAnswer, PostingsAnswer, RateAnswer, StatedCustomer, read_health, read_only, read_or_none,
+    AccountAnswer, GroupsAnswer, PostedCountAnswer, PostingsAnswer, RateAnswer, StatedCustomer, read_health, read_only,
+    read_or_none,
 };
 use self::calling::{CallKind, Caller, encoded};
 pub use self::conformance::{CheckReport, CheckedAccount, PromiseLine, PromiseSeen, check};
@@ -195,10 +196,15 @@ impl RemoteServer for HttpTradingServer {
     fn posted_count(&self) -> BoxFuture<'static, Result<Option<u64>, Fault>> {
         let caller = Arc::clone(&self.0);
         Box::pin(async move {
-            let read = |answer: &[u8]| Ok(read_only::<PostingsAnswer>(answer)?.posted_count.0);
+            let read = |answer: &[u8]| Ok(read_only::<PostedCountAnswer>(answer)?.posted_count.0);
             let body = |instance: &str| encoded(&PostingsRequest::new(instance, "", 1));
             Ok(Some(caller.call("postings", CallKind::Question, body, read).await?))
         })
+    }
+
+    fn answers(&self) -> BoxFuture<'static, Result<(), Fault>> {
+        let caller = Arc::clone(&self.0);
+        Box::pin(async move { ask_health(&caller).await })
     }
 
     /// Whether the server itself answered the last call, whatever it answered: a call that it refused, or one account that it cannot

@@ -9,12 +9,16 @@ use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::time::UnixTime;
+use serde_json::value::RawValue;
 
 use super::answers::{
     AccountAnswer, GroupsAnswer, KeyAnswer, PostingsAnswer, RateAnswer, RecordedPosting, read_key_answer,
 };
+use super::rows::UnreadRow;
 use super::signature::TIMESTAMP_TOLERANCE_SECONDS;
-use crate::trading::remote::PostingsPage;
+use super::values;
+use crate::json_object::{Members, shown};
+use crate::trading::remote::{PostingsPage, UnreadPosting};
 use crate::wire::roster::{CustomerEntry, GroupEntry};
 
 /// What the server has under a key.
@@ -157,27 +161,55 @@ pub(super) fn rate(stated: RateAnswer, pair: (Currency, Currency), now: UnixTime
     Ok(StatedRate { rate: stated.rate.0, time, source: stated.source.0 })
 }
 
-/// A page of postings, which must lead on.
+/// A page of postings, which must lead on. A row that cannot be read is listed as such, and ends no listing.
 pub(super) fn postings(stated: PostingsAnswer, after: &str) -> Result<PostingsPage, String> {
     let PostingsAnswer { postings, next, more, .. } = stated;
     if more.0 && (*next.0 == *after || next.0.is_empty() || postings.0.is_empty()) {
         return Err("the answer says that more follows, and leads no further".to_owned());
     }
-    let postings = postings.0.into_iter().map(found).collect::<Result<_, _>>()?;
-    Ok(PostingsPage { postings, next: if more.0 { next.0 } else { Box::default() } })
+    let mut page = PostingsPage { next: if more.0 { next.0 } else { Box::default() }, ..PostingsPage::default() };
+    for row in postings.0 {
+        match row.map_err(unread).and_then(found) {
+            Ok(posting) => page.postings.push(posting),
+            Err(unread) => page.unread.push(unread),
+        }
+    }
+    Ok(page)
 }
 
-fn found(recorded: RecordedPosting) -> Result<FoundPosting, String> {
+/// What can be said of a row that is not what it must be, in the server's words where it has some.
+fn unread(UnreadRow { problem, stated }: UnreadRow) -> UnreadPosting {
+    fn members(json: &RawValue) -> Option<Members<'_>> {
+        serde_json::from_str(json.get()).ok()
+    }
+    let text = |members: &Members<'_>, name| serde_json::from_str::<Box<str>>(members.get(name)?.get()).ok();
+    let row = members(&stated);
+    let posting = row.as_ref().and_then(|row| members(row.get("posting")?));
+    let key = posting.as_ref().and_then(|posting| text(posting, "key"));
+    let named = key.as_deref().map_or_else(|| "without a key".to_owned(), |key| format!("key {}", shown(key)));
+    let is_posted = row.as_ref().and_then(|row| text(row, "result")).as_deref() == Some("posted");
+    let order = row.as_ref().and_then(|row| row.get("order")?.get().parse::<u64>().ok());
+    let order = order.map_or_else(String::new, |order| format!(", trade order {order}"));
+    let what = format!("{named}{order}: {problem}").into();
+    UnreadPosting { key: key.and_then(|key| values::key(&key)), is_posted, what }
+}
+
+fn found(recorded: RecordedPosting) -> Result<FoundPosting, UnreadPosting> {
     let RecordedPosting { result, order, reason, posting } = recorded;
     let posting = posting.0;
     let key = posting.key.0;
+    let unread = |problem: String| UnreadPosting {
+        key: Some(key.clone()),
+        is_posted: result.0,
+        what: format!("key {key}: {problem}").into(),
+    };
     let outcome = match (result.0, order, reason) {
         (true, Some(order), _) => PostingOutcome::posted(order.0),
         (false, _, Some(reason)) => PostingOutcome::Refused { reason: reason.0 },
-        (true, None, _) => return Err(format!("the posting {key} has no order")),
-        (false, _, None) => return Err(format!("the posting {key} has no reason")),
+        (true, None, _) => return Err(unread("it has no order".to_owned())),
+        (false, _, None) => return Err(unread("it has no reason".to_owned())),
     };
-    let amount = posting.amount.exact(posting.currency.0).map_err(|error| format!("the amount of {key} {error}"))?;
+    let amount = posting.amount.exact(posting.currency.0).map_err(|error| unread(format!("its amount {error}")))?;
     Ok(FoundPosting {
         operation_id: OperationId(posting.operation_id.0),
         transaction_id: TransactionId(posting.transaction_id.0),

@@ -29,8 +29,15 @@ impl<T: RequestBody> FieldValue for StatedRow<T> {
     }
 }
 
-/// Objects within an answer.
-pub struct StatedRows<T>(pub Vec<T>);
+/// Objects within an answer, each read by itself: one that cannot be read leaves the others readable.
+pub struct StatedRows<T>(pub Vec<Result<T, UnreadRow>>);
+
+/// An object that is not what it must be: what is wrong with it, and the object as it was stated.
+#[derive(Debug)]
+pub struct UnreadRow {
+    pub problem: String,
+    pub stated: Box<RawValue>,
+}
 
 impl<T: RequestBody> Described for StatedRows<T> {
     fn schema() -> Schema {
@@ -42,9 +49,9 @@ impl<T: RequestBody> FieldValue for StatedRows<T> {
     const MISSING: &'static str = "is missing";
 
     fn read(raw: &RawValue) -> Result<Self, Problem> {
-        let rows = rows(raw)?;
-        let read = |(at, row): (usize, &&RawValue)| read_row(row.get()).map_err(|problem| format!("[{at}]: {problem}"));
-        rows.iter().enumerate().map(read).collect::<Result<_, _>>().map(Self).map_err(Cow::Owned)
+        let unread = |row: &RawValue, problem| UnreadRow { problem, stated: row.to_owned() };
+        let read = |row: &RawValue| read_row(row.get()).map_err(|problem| unread(row, problem));
+        Ok(Self(rows(raw)?.into_iter().map(read).collect()))
     }
 }
 

@@ -30,7 +30,11 @@ pub const DECIMAL_PATTERN: &str = "^-?[0-9]{1,16}(\\.[0-9]{1,8})?$";
 /// Digits of a rate, whole and decimals together: so many fit the mantissa of every rate.
 const PRICE_DIGITS: usize = 18;
 const PRICE_PATTERN: &str = "^(?=.*[1-9])(?=[0-9.]{1,19}$)[0-9]{1,18}(\\.[0-9]{1,17})?$";
-const KEY_PATTERN: &str = "^[0-9A-Za-z]{1,20}(:[0-9]{1,10})?$";
+/// A reference with the number of the operation, or the operation's id as key: what [`OperationKey::read`] reads.
+pub const KEY_PATTERN: &str = "^([0-9A-Za-z]{20}:[0-9]{1,10}|[0-9]{1,16})$";
+/// Digits of the number of an operation within its transaction, and of an id.
+const ORDINAL_DIGITS: usize = 10;
+const ID_DIGITS: usize = 16;
 
 macro_rules! stated_values {
     ($($(#[$doc:meta])* $name:ident($inner:ty), $must_be:literal, $schema:expr, |$raw:ident| $read:expr;)*) => {
@@ -90,7 +94,7 @@ stated_values! {
 
     /// The key of a posting.
     StatedKey(OperationKey), "the key of an operation", with(&schema::text(CODE_LENGTH_MAX), "pattern", KEY_PATTERN),
-        |raw| text(raw).and_then(|key| OperationKey::read(&key).filter(|read| *read.as_str() == *key));
+        |raw| text(raw).and_then(|text| key(&text));
 
     /// 6 in, 8 out.
     CommandNumber(OperationCmd), "6 or 8", one_of(OperationCmd::ALL.iter().map(|cmd| cmd.number())),
@@ -146,6 +150,15 @@ fn is_decimal(text: &str) -> bool {
     let (whole, fraction) = text.split_once('.').map_or((text, None), |(whole, fraction)| (whole, Some(fraction)));
     digits(whole.strip_prefix('-').unwrap_or(whole), WHOLE_DIGITS)
         && fraction.is_none_or(|fraction| digits(fraction, FRACTION_DIGITS))
+}
+
+/// A key as the pattern has it; blanks around it make it another one.
+pub fn key(text: &str) -> Option<OperationKey> {
+    let fits = match text.split_once(':') {
+        Some((reference, ordinal)) => reference.len() == Reference::LENGTH_MAX && ordinal.len() <= ORDINAL_DIGITS,
+        None => text.len() <= ID_DIGITS,
+    };
+    fits.then(|| OperationKey::read(text)).flatten()
 }
 
 /// Whether a text may be an instance or a cursor.
@@ -245,6 +258,36 @@ mod tests {
         }
         for wrong in ["", "-", "+1", "1e2", ".5", "1.", "1.123456789", "12345678901234567", " 1", "1,5", "--1", "NaN"] {
             assert!(!is_decimal(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_read_where_it_is_of_the_pattern() {
+        let reference = "d3k9x0p7m2q4r8s6t1vw";
+        for right in ["7", "9007199254740991", &format!("{reference}:1"), &format!("{reference}:4294967295")] {
+            assert_eq!(key(right).as_ref().map(OperationKey::as_str), Some(right));
+        }
+        let longer = format!("{reference}0:1");
+        let blank = format!(" {}:1", &reference[1..]);
+        let alone = format!("{reference}:");
+        for wrong in [
+            "",
+            "test",
+            "test:1",
+            "a:1",
+            "-7",
+            "12345678901234567",
+            reference,
+            &longer,
+            &alone,
+            &blank,
+            &format!("{reference}:1:2"),
+            &format!("{reference}:x"),
+            &format!("{reference}:12345678901"),
+            &format!("{reference}:1 "),
+            "7 ",
+        ] {
+            assert_eq!(key(wrong), None, "{wrong:?}");
         }
     }
 

@@ -14,6 +14,7 @@ use super::super::reading;
 use super::super::requests::PostingsRequest;
 use super::exchanges::expect;
 use super::postings::{CheckRun, Checked};
+use crate::trading::remote::PostingsPage;
 
 /// Pages of postings that are looked through: a listing that does not end is no database for tests.
 const PAGES_MAX: usize = 200; // 100,000 postings: a server that answers each after its 5 s takes a quarter of an hour
@@ -87,12 +88,15 @@ impl CheckRun<'_> {
         let stated = read_only::<PostingsAnswer>(&answer)?;
         expect(stated.postings.0.len() <= limit, || format!("a page has more than {limit} postings"))?;
         let (posted_count, next, more) = (stated.posted_count.0, stated.next.0.clone(), stated.more.0);
-        let beside = stated.postings.0.iter().map(|row| {
+        let beside = stated.postings.0.iter().flatten().map(|row| {
             let posting = &row.posting.0;
             (posting.comment.as_ref().map(|words| words.0.clone()), posting.only_on.as_ref().map(|mode| mode.0))
         });
         let beside: Vec<_> = beside.collect();
-        let found = reading::postings(stated, after)?.postings;
+        let PostingsPage { postings: found, unread, .. } = reading::postings(stated, after)?;
+        unread
+            .first()
+            .map_or(Ok(()), |first| Err(format!("it lists a posting that cannot be read: {}", first.what)))?;
         let listed =
             found.into_iter().zip(beside).map(|(found, (comment, only_on))| ListedPosting { found, comment, only_on });
         Ok(ListedPage { listed: listed.collect(), posted_count, next, more })

@@ -88,6 +88,9 @@ pub(super) async fn check_postings(checker: &mut Checker, facts: &AccountFacts) 
     let amount_as_number = [("amount", json!(1))];
     lines.push(line("an amount that is a number is 400", malformed(checker, facts, &amount_as_number).await));
     let of_another_form = [
+        // Of these the cashier could read no posting.
+        ("key", json!("test")),
+        ("key", json!(NOBODY.to_string() + ":1")),
         ("amount", json!("1e0")),
         ("amount", json!("+1")),
         ("amount", json!(too_fine)),

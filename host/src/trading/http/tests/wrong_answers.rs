@@ -238,26 +238,66 @@ async fn facts_that_are_about_something_else_or_do_not_belong_together_are_none(
 }
 
 #[tokio::test]
-async fn a_page_of_postings_that_leads_no_further_or_has_no_outcome_is_none() {
+async fn a_page_of_postings_that_leads_no_further_is_none() {
+    let page = |lines: Value, next: &str| json!({"result": "postings", "postings": lines, "next": next, "more": true, "posted_count": 1});
+    for answer in [page(json!([]), "2"), page(json!([{}]), "1"), page(json!([{}]), "")] {
+        let server = answering(move || signed(&answer)).await;
+        let problem = adapter(&server.url).0.postings("1".into(), 10).await.unwrap_err().to_string();
+        assert!(problem.contains("leads no further"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_listed_as_such_and_hides_neither_the_others_nor_the_count() {
     let line = |result: &str| {
         json!({"result": result, "posting": {"key": KEY, "transaction_id": 15, "operation_id": 31, "login": 7, "customer_id": 5,
             "currency": "USD", "amount": "1.0", "cmd": 6, "purpose": "deposit", "created_time": 9}})
     };
-    let page = |lines: Value, next: &str, more: bool| json!({"result": "postings", "postings": lines, "next": next, "more": more, "posted_count": 1});
     let mut fine = line("posted");
-    fine["order"] = json!(1);
-    let mut too_fine = fine.clone();
-    too_fine["posting"]["amount"] = json!("1.001");
-    for (answer, sentence) in [
-        (page(json!([]), "2", true), "leads no further"),
-        (page(json!([fine]), "1", true), "leads no further"),
-        (page(json!([fine]), "", true), "leads no further"),
-        (page(json!([line("posted")]), "2", false), "has no order"),
-        (page(json!([line("refused")]), "2", false), "has no reason"),
-        (page(json!([too_fine]), "2", false), "more decimals"),
-    ] {
+    fine["order"] = json!(7001);
+    let with = |name: &str, value: Value| {
+        let mut other = fine.clone();
+        other["posting"][name] = value;
+        other
+    };
+    let long = "k".repeat(1000);
+    let table = [
+        // Made by hand.
+        (
+            with("key", json!("test")),
+            None,
+            true,
+            "key test, trade order 7001: posting key must be the key of an operation",
+        ),
+        (with("key", json!(long)), None, true, &*format!("key {}, trade order 7001: posting key must be", &long[..64])),
+        (with("key", json!("a\nb")), None, true, "key a?b, trade order 7001: posting key must be"),
+        (with("currency", json!("XYZ")), Some(KEY), true, "trade order 7001: posting currency must be a currency code"),
+        // Of a newer cashier.
+        (
+            with("purpose", json!("fee")),
+            Some(KEY),
+            true,
+            "trade order 7001: posting purpose must be deposit, withdrawal",
+        ),
+        (with("amount", json!("1.001")), Some(KEY), true, "its amount"),
+        (line("posted"), Some(KEY), true, "it has no order"),
+        (line("refused"), Some(KEY), false, "it has no reason"),
+        (line("pending"), Some(KEY), false, "result must be posted or refused"),
+        (json!({"result": "posted", "order": 7}), None, true, "without a key, trade order 7: posting is missing"),
+        (json!({"result": "posted", "posting": []}), None, true, "without a key: posting must be an object"),
+        (json!({}), None, false, "without a key: result is required"),
+        (json!("posted"), None, false, "without a key: must be an object"),
+    ];
+    for (row, key, is_posted, sentence) in table {
+        let answer =
+            json!({"result": "postings", "postings": [fine, row, fine], "next": "9", "more": true, "posted_count": 3});
         let server = answering(move || signed(&answer)).await;
-        let problem = adapter(&server.url).0.postings("1".into(), 10).await.unwrap_err().to_string();
-        assert!(problem.contains(sentence), "{sentence}: {problem}");
+        let (adapter, _) = adapter(&server.url);
+        let page = adapter.postings("1".into(), 10).await.unwrap();
+        assert_eq!((page.postings.len(), page.unread.len(), &*page.next), (2, 1, "9"), "{sentence}");
+        let unread = &page.unread[0];
+        assert_eq!((unread.key.as_ref().map(|key| key.as_str()), unread.is_posted), (key, is_posted), "{sentence}");
+        assert!(unread.what.contains(sentence) && unread.what.len() < 250, "{sentence}: {}", unread.what);
+        assert_eq!(adapter.posted_count().await, Ok(Some(3)), "{sentence}");
     }
 }
