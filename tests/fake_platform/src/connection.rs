@@ -53,7 +53,10 @@ async fn answer(fake: Arc<FakePlatform>, line: Vec<u8>, answers: mpsc::Unbounded
     let (command, data) = (request["command"].as_str().unwrap().to_owned(), request["data"].clone());
     let (manner, way_ms) = {
         let mut state = fake.state();
-        (state.receive(&command, request["__token"].as_str().unwrap()), state.way_ms)
+        let token = request["__token"].as_str().unwrap();
+        let manner = state.receive(&command, token);
+        let is_refused = state.accepts_token.as_ref().is_some_and(|accepted| accepted != token);
+        (if is_refused { Manner::Refuses(401, "WHO_ARE_YOU") } else { manner }, state.way_ms)
     };
     let send = |bytes: Vec<u8>| drop(answers.send(Sent::Bytes(bytes)));
     let perform = || message(&request["extID"], fake.perform(&command, &data));

@@ -138,7 +138,11 @@ impl FakeState {
         if self.refuses_uuid && stated.is_some_and(|condition| condition.starts_with("gw_uuid")) {
             return Err((400, "UNKNOWN_COLUMN"));
         }
-        let condition = stated.map_or(Condition::Always, Condition::read);
+        let condition = match stated.map_or(Condition::Always, Condition::read) {
+            Condition::Order(number) => Condition::Order(number),
+            _ if self.finds_by_number_alone => Condition::Never,
+            condition => condition,
+        };
         let mut found: Vec<&FakeOrder> = self.orders.iter().filter(|order| condition.fits(order)).collect();
         if data["orderBy"].as_str().is_some() {
             found.sort_by_key(|order| order.updated);

@@ -105,6 +105,10 @@ pub struct FakeState {
     /// Whether conditions are understood; where not, every row is answered.
     pub ignores_conditions: bool,
     pub refuses_uuid: bool,
+    /// Orders are found by their number, and by nothing else yet.
+    pub finds_by_number_alone: bool,
+    /// Messages with any other token are answered with 401.
+    pub accepts_token: Option<String>,
     /// What is said about a declined order is not kept.
     pub drops_comments: bool,
     /// `profit` and `amount` of an order as it is listed; else its amount stands in `profit`.
@@ -149,6 +153,8 @@ impl Default for FakeState {
             is_down: false,
             ignores_conditions: false,
             refuses_uuid: false,
+            finds_by_number_alone: false,
+            accepts_token: None,
             drops_comments: false,
             states_amount: None,
             states_answer: None,

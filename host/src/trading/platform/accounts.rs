@@ -6,15 +6,17 @@ use std::sync::Arc;
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use cashier_core::ids::{CustomerId, Login, ServerName};
 use cashier_core::money::{Currency, Money};
+use cashier_core::operation::PostingFlaw;
 use cashier_core::reason::ReasonCode;
 use serde_json::{Value, json};
 
+use super::account_check;
 use super::client::{PlatformClient, PlatformFailure};
 use super::finance_order::signed_minor;
 use super::messages::ServerErrorKind;
 use super::settings::PlatformSettings;
 use super::tables::{self, TableRow};
-use crate::ports::Fault;
+use crate::ports::{Fault, Posting};
 
 /// Customers that a look-up of one may answer with: a server that ignores the filter answers with all.
 const CUSTOMERS_ASKED_MAX: u64 = 10;
@@ -77,6 +79,20 @@ impl PlatformAccounts {
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Why a person must look at a posting that was made: its account is another than it was meant for, or nobody can read it. A fault
+    /// where nothing was answered about it.
+    pub(super) async fn flaw_after(&self, posting: &Posting) -> Result<Option<PostingFlaw>, Fault> {
+        let login = posting.operation.login;
+        let is_another = match self.answered_account(login).await.map_err(fault)? {
+            Ok(account) => account_check::is_another(posting, account.as_ref()),
+            Err(fault) => {
+                tracing::error!(key = %posting.key(), %login, %fault, "account of a posting cannot be read at the trading server");
+                true
+            }
+        };
+        Ok(is_another.then_some(PostingFlaw::AccountChanged))
     }
 
     fn read_account(&self, login: Login, answer: &Value) -> Result<Option<Account>, Fault> {

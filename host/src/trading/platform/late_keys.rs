@@ -29,6 +29,8 @@ pub(super) struct LateKeys(Mutex<LateKeyLists>);
 #[derive(Default)]
 struct LateKeyLists {
     void: VecDeque<WatchedKey>,
+    /// Void as long as nobody posts them.
+    absent: VecDeque<WatchedKey>,
     watched: VecDeque<WatchedKey>,
     /// By the key.
     mistakes: BTreeMap<Box<str>, (WatchedKey, KeyMistake)>,
@@ -63,8 +65,18 @@ impl LateKeys {
         self.with(|lists| keep(&mut lists.void, VOID_KEYS_KEPT_MAX, key));
     }
 
+    /// A person holds its posting to be absent, and decides without the platform's word: nothing of it is wanted any more.
+    pub(super) fn note_absent(&self, key: WatchedKey) {
+        self.with(|lists| keep(&mut lists.absent, VOID_KEYS_KEPT_MAX, key));
+    }
+
+    /// It is to be posted: that was not decided after all.
+    pub(super) fn note_wanted(&self, of: &OrderKey) {
+        self.with(|lists| lists.absent.retain(|known| !known.of.has_uuid(&of.uuid)));
+    }
+
     pub(super) fn is_void(&self, of: &OrderKey) -> bool {
-        self.with(|lists| lists.void.iter().any(|known| known.of.has_uuid(&of.uuid)))
+        self.with(|lists| lists.void.iter().chain(&lists.absent).any(|known| known.of.has_uuid(&of.uuid)))
     }
 
     pub(super) fn watch(&self, key: WatchedKey) {
@@ -79,7 +91,7 @@ impl LateKeys {
             let mut taken: Vec<WatchedKey> = mistaken.take(at_once_max).collect();
             let is_due = |known: &WatchedKey| now.saturating_sub(known.since) < WATCHED_FOR;
             lists.watched.retain(is_due);
-            for list in [&mut lists.watched, &mut lists.void] {
+            for list in [&mut lists.watched, &mut lists.void, &mut lists.absent] {
                 let most = taken.len().saturating_add(at_once_max);
                 for _ in 0..list.len() {
                     if taken.len() >= most {
@@ -176,6 +188,16 @@ mod tests {
         assert_eq!(numbers(&keys, 3_605, 9), ["k2", "k9"]);
         assert!(numbers(&keys, 3_610, 9).is_empty());
         assert!(keys.is_void(&key(9, 0).of), "it is remembered all the same");
+    }
+
+    #[test]
+    fn a_key_that_is_absent_is_void_until_it_is_posted_after_all() {
+        let keys = LateKeys::default();
+        keys.void(key(1, 0));
+        [1, 2, 3].into_iter().for_each(|number| keys.note_absent(key(number, 0)));
+        assert_eq!(numbers(&keys, 20, 9), ["k1", "k2", "k3"]);
+        [1, 2].into_iter().for_each(|number| keys.note_wanted(&key(number, 0).of));
+        assert_eq!([1, 2, 3].map(|number| keys.is_void(&key(number, 0).of)), [true, false, true]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod changes;
 mod client;
 mod connection;
 mod contradictions;
+mod creating;
 mod dial;
 mod finance_order;
 mod late_keys;
@@ -28,6 +29,7 @@ mod tables;
 mod tests;
 mod traces;
 mod two_phases;
+mod unanswered;
 
 pub use dial::PlatformTls;
 pub use server::PlatformServer;

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use cashier_core::operation::{PostingFlaw, PostingOutcome};
+use cashier_core::operation::PostingOutcome;
+use cashier_core::status::OperationStatus;
 
 use super::account_check;
 use super::accounts::{PlatformAccounts, is_named, refusal_text};
@@ -50,7 +51,14 @@ impl OnePhase {
             return Ok(PostingOutcome::Refused { reason: reason.name().into() });
         }
         match self.orders.move_at_once(posting, &wanted, running.trace.clone()).await {
-            Ok((trade_order, OrderState::Executed)) => Ok(self.compared(posting, trade_order).await),
+            Ok((trade_order, OrderState::Executed)) => Ok(match self.accounts.flaw_after(posting).await {
+                Ok(flaw) => PostingOutcome::Posted { trade_order, flaw },
+                // It is asked for again.
+                Err(fault) => {
+                    tracing::warn!(key = %posting.key(), trade_order, %fault, "balance operation was executed, and its account cannot be compared yet");
+                    PostingOutcome::Unknown
+                }
+            }),
             Ok((order, state)) => {
                 tracing::warn!(order, ?state, "balance operation was answered and is not executed");
                 Ok(PostingOutcome::Unknown)
@@ -71,21 +79,11 @@ impl OnePhase {
         }
     }
 
-    /// It was posted; where the account cannot be compared, it is asked for again.
-    async fn compared(&self, posting: &Posting, trade_order: u64) -> PostingOutcome {
-        match self.accounts.account(posting.operation.login).await {
-            Ok(account) => {
-                let changed = account_check::is_another(posting, account.as_ref());
-                PostingOutcome::Posted { trade_order, flaw: changed.then_some(PostingFlaw::AccountChanged) }
-            }
-            Err(_) => PostingOutcome::Unknown,
-        }
-    }
-
     pub(super) async fn find(&self, posting: &Posting) -> Result<Option<PostingOutcome>, Fault> {
         Ok(match self.look(posting).await? {
             FoundOrders::Nothing => None,
             FoundOrders::Ended(outcome) => Some(outcome),
+            FoundOrders::Gone if posting.operation.status == OperationStatus::Posted => None,
             // Whatever is open may move the balance any time, and what is gone may have.
             FoundOrders::Open { .. } | FoundOrders::Gone => Some(PostingOutcome::Unknown),
         })
@@ -107,10 +105,10 @@ impl OnePhase {
         let wanted = self.orders.wanted(posting);
         let orders = self.orders.about(&wanted).await?;
         Ok(match wanted.next_step(&orders) {
-            PostingStep::Posted { trade_order, flaw: None } => match self.compared(posting, trade_order).await {
-                PostingOutcome::Unknown => return Err(Fault::new("the account of a posting cannot be compared now")),
-                outcome => FoundOrders::Ended(outcome),
-            },
+            PostingStep::Posted { trade_order, flaw: None } => {
+                let flaw = self.accounts.flaw_after(posting).await?;
+                FoundOrders::Ended(PostingOutcome::Posted { trade_order, flaw })
+            }
             PostingStep::Posted { trade_order, flaw } => {
                 FoundOrders::Ended(PostingOutcome::Posted { trade_order, flaw })
             }

@@ -111,7 +111,7 @@ impl FinanceOrders {
         self.comparable(wanted, found)
     }
 
-    /// The same of a request that was made just now: whether it is there.
+    /// The orders of a request that was made just now, which are to be compared: whether it is there.
     pub(super) async fn made(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
         if self.searches_by_uuid() {
             let question = self.question(OrderColumn::Equals("gw_uuid", &wanted.of.uuid), 0);
@@ -121,19 +121,23 @@ impl FinanceOrders {
                 Err(failure) => return Err(fault(failure)),
             };
             if found.iter().any(|order| wanted.of.is_about(order)) {
-                return self.comparable(wanted, found);
+                return Ok(found);
             }
         }
-        let found = self.of_account(wanted, None).await?;
-        self.comparable(wanted, found)
+        self.of_account(wanted, None).await
     }
 
     fn comparable(&self, wanted: &WantedOrder, found: Vec<FinanceOrder>) -> Result<Vec<FinanceOrder>, Fault> {
-        if let Some(order) = wanted.unreadable(&found) {
+        self.is_comparable(wanted, &found).map(|()| found)
+    }
+
+    /// Whether each that is about the posting can be compared with it.
+    pub(super) fn is_comparable(&self, wanted: &WantedOrder, found: &[FinanceOrder]) -> Result<(), Fault> {
+        if let Some(order) = wanted.unreadable(found) {
             return Err(Fault::new(format!("the amount of finance order {order} cannot be read")));
         }
-        self.contradictions.note(wanted, &found);
-        Ok(found)
+        self.contradictions.note(wanted, found);
+        Ok(())
     }
 
     /// What a search by `gw_uuid` finds; `None` where there is none.
@@ -167,7 +171,7 @@ impl FinanceOrders {
         let is_missed = by_key.as_ref().is_some_and(|found| !found.iter().any(is_recorded));
         let mut found = joined(by_key.unwrap_or_default(), self.of_login(wanted.login, &wanted.of).await?);
         if wanted.recorded != 0 && !found.iter().any(is_recorded) {
-            found.extend(self.recorded(wanted).await?);
+            found.extend(self.numbered(wanted, wanted.recorded).await?);
         }
         if is_missed && found.iter().any(|order| is_recorded(order) && wanted.of.is_our_own(order)) {
             tracing::warn!(
@@ -184,12 +188,11 @@ impl FinanceOrders {
         self.rows().read(&found, Some(of))
     }
 
-    /// The recorded one, whatever it looks like by now.
-    async fn recorded(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
-        let number = wanted.recorded.to_string();
-        let found = self.search(OrderColumn::Equals("order", &number)).await.map_err(fault)?;
+    /// The one of a number, whatever it looks like by now.
+    pub(super) async fn numbered(&self, wanted: &WantedOrder, number: u64) -> Result<Vec<FinanceOrder>, Fault> {
+        let found = self.search(OrderColumn::Equals("order", &number.to_string())).await.map_err(fault)?;
         let read = self.rows().read(&found, Some(&wanted.of))?;
-        Ok(read.into_iter().filter(|order| order.order == wanted.recorded).collect())
+        Ok(read.into_iter().filter(|order| order.order == number).collect())
     }
 
     /// Pending orders of our source that can be read, by their numbers.

@@ -77,7 +77,8 @@ impl PlatformServer {
         let poster = match settings.phases {
             PlatformPhases::Two => {
                 let (accounts, orders) = (accounts.clone(), orders.clone());
-                let phases = TwoPhases { accounts, orders, late: Arc::default(), traces: Arc::default(), clock };
+                let (late, unanswered, traces) = Default::default();
+                let phases = TwoPhases { accounts, orders, late, unanswered, traces, clock };
                 spawn.background(Box::pin(phases.clone().sweep_for_ever()));
                 Poster::Two(phases)
             }
@@ -161,7 +162,7 @@ impl RemoteServer for PlatformServer {
         self.client().health()?;
         self.orders.contradictions.problem()?;
         match &self.poster {
-            Poster::Two(phases) => phases.late.problem(),
+            Poster::Two(phases) => phases.late.problem().and_then(|()| phases.unanswered.problem()),
             Poster::One(_) => Ok(()),
         }
     }

@@ -27,10 +27,19 @@ impl TwoPhases {
     }
 
     async fn sweep(&self) -> Result<(), Fault> {
-        self.sweep_pending().await?;
+        let pending = self.sweep_pending().await;
+        let watched = self.sweep_watched().await;
+        pending.and(watched)
+    }
+
+    /// Keys that are known by heart, so that they are looked at also where what is pending cannot be listed.
+    async fn sweep_watched(&self) -> Result<(), Fault> {
         for key in self.late.take_watched(self.clock.monotonic(), SWEPT_AT_ONCE_MAX) {
             match self.orders.siblings(key.login, &key.of).await {
-                Ok(orders) => self.name_mistakes(&key, &orders),
+                Ok(siblings) => {
+                    self.decline_late(&siblings, &key.of).await;
+                    self.name_mistakes(&key, &siblings);
+                }
                 Err(fault) => self.pass_over(&key.of.uuid, fault)?,
             }
         }

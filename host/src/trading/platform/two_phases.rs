@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cashier_core::operation::{PostingFlaw, PostingOutcome};
+use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
+use cashier_core::status::OperationStatus;
 use futures_util::future::select;
 
 use super::account_check;
-use super::accounts::{PlatformAccounts, fault, is_named, refusal_text};
+use super::accounts::{PlatformAccounts, is_named, refusal_text};
 use super::client::{CallTrace, PlatformFailure};
 use super::finance_order::REFUSED_MARK;
 use super::late_keys::{LateKeys, WatchedKey};
@@ -18,21 +19,18 @@ use super::next_step::{DECLINED_BY_OTHERS, PostingStep, WantedOrder};
 use super::one_phase::still_open;
 use super::orders::FinanceOrders;
 use super::traces::PostingTraces;
+use super::unanswered::UnansweredRequests;
 use crate::ports::{Clock, Fault, PostStep, Posting, Voiding};
 
 /// How long an approved order may take within one call; a longer one is asked for again by the janitor.
 const APPROVED_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Between two questions about an approved order; the pause doubles.
-const APPROVED_PAUSE_MIN: Duration = Duration::from_millis(100);
+pub(super) const APPROVED_PAUSE_MIN: Duration = Duration::from_millis(100);
 const APPROVED_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Rounds of declining and asking again within one call.
 const DECLINE_ROUNDS_MAX: usize = 4;
-
-/// How often the platform is asked for a request that it has just said to have made: an index may be a moment behind. Then it is
-/// asked again later, before anything else is made.
-const CREATED_ASKED_MAX: usize = 4;
 
 /// What we write beside the key where a further order of a key is declined.
 pub(super) const DUPLICATE: &str = " duplicate";
@@ -42,6 +40,7 @@ pub(super) struct TwoPhases {
     pub(super) accounts: PlatformAccounts,
     pub(super) orders: FinanceOrders,
     pub(super) late: Arc<LateKeys>,
+    pub(super) unanswered: Arc<UnansweredRequests>,
     pub(super) traces: Arc<PostingTraces>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -61,8 +60,12 @@ impl TwoPhases {
 
     async fn next(&self, posting: &Posting, trace: &CallTrace) -> Result<PostStep, Fault> {
         let wanted = self.orders.wanted(posting);
+        self.late.note_wanted(&wanted.of);
+        if wanted.recorded != 0 {
+            self.unanswered.forget(&wanted.of.key);
+        }
         for _ in 0..DECLINE_ROUNDS_MAX {
-            match wanted.next_step(&self.orders.about(&wanted).await?) {
+            match wanted.next_step(&self.listed(posting, &wanted).await?) {
                 PostingStep::Create => return self.create(posting, &wanted, trace).await,
                 PostingStep::Record { order } => return Ok(PostStep::Prepared { request_order: order }),
                 PostingStep::Approve { order } => return self.approve(posting, &wanted, order, trace).await,
@@ -82,64 +85,6 @@ impl TwoPhases {
             }
         }
         Ok(PostStep::Done(PostingOutcome::Unknown))
-    }
-
-    async fn create(&self, posting: &Posting, wanted: &WantedOrder, trace: &CallTrace) -> Result<PostStep, Fault> {
-        match self.orders.create(posting, wanted, trace.clone()).await {
-            Ok(made) if made.is_whole => Ok(PostStep::Prepared { request_order: made.order }),
-            Ok(made) => {
-                let found = self.found_again(wanted, made.order).await;
-                if found.is_err() {
-                    // Until it is found there may be another one.
-                    self.late.watch(self.watched(wanted));
-                }
-                found
-            }
-            Err(failure) if is_named(&failure, &self.orders.settings.refusals) => {
-                // An earlier request may have arrived since.
-                self.refuse(posting, &refusal_text(&failure)).await.map(PostStep::Done)
-            }
-            Err(PlatformFailure::NeverSent(why)) => Ok(not_sent(wanted, &why)),
-            Err(PlatformFailure::Answered(error)) if error.kind == ServerErrorKind::TooOften => {
-                Ok(not_sent(wanted, &error.to_string()))
-            }
-            // It said no: nothing of it arrives later.
-            Err(failure @ PlatformFailure::Answered(_)) => Err(fault(failure).during("finance request")),
-            Err(failure @ PlatformFailure::Unknown(_)) => {
-                self.late.watch(self.watched(wanted));
-                Err(fault(failure).during("finance request"))
-            }
-        }
-    }
-
-    /// What the platform has of the request that it answered a number for: the number is recorded only where it is under our key, because
-    /// a recorded one is never replaced.
-    async fn found_again(&self, wanted: &WantedOrder, answered: u64) -> Result<PostStep, Fault> {
-        let mut pause = APPROVED_PAUSE_MIN;
-        for _ in 0..CREATED_ASKED_MAX {
-            let found = self.orders.made(wanted).await?;
-            let has_answered = found.iter().any(|order| order.order == answered && wanted.of.is_our_own(order));
-            match wanted.next_step(&found) {
-                PostingStep::Record { order } if has_answered => {
-                    return Ok(PostStep::Prepared { request_order: order });
-                }
-                PostingStep::Create => {}
-                PostingStep::Record { .. }
-                | PostingStep::Approve { .. }
-                | PostingStep::Decline { .. }
-                | PostingStep::Wait { .. }
-                | PostingStep::Posted { .. }
-                | PostingStep::Refused { .. }
-                | PostingStep::Conflict
-                | PostingStep::Contradicts { .. }
-                | PostingStep::Gone => break,
-            }
-            self.clock.sleep(pause).await;
-            pause = pause.saturating_mul(2);
-        }
-        Err(Fault::new(format!(
-            "the trading server answered finance request {answered}, and has no such one under our key"
-        )))
     }
 
     async fn approve(
@@ -224,15 +169,20 @@ impl TwoPhases {
     /// The outcome of a step that ends it; after a posting the account is compared once more.
     async fn ended(&self, posting: &Posting, wanted: &WantedOrder, step: PostingStep) -> Result<PostingOutcome, Fault> {
         let outcome = step.outcome();
-        if matches!(outcome, Some(PostingOutcome::Posted { trade_order, .. }) if trade_order != wanted.recorded) {
-            // The request that nobody needs any more may be approved before it is swept.
-            self.late.watch(self.watched(wanted));
+        if outcome.as_ref().is_some_and(|outcome| *outcome != PostingOutcome::Unknown) {
+            self.unanswered.forget(&wanted.of.key);
+        }
+        if let Some(PostingOutcome::Posted { trade_order, .. }) = outcome {
+            // A request that nobody needs any more may be approved before it is swept. Where an answer was lost, perhaps in an earlier
+            // process, there may be one.
+            let was_unanswered = posting.operation.status == OperationStatus::Unknown;
+            if was_unanswered || trade_order != wanted.recorded {
+                self.late.watch(self.watched(wanted));
+            }
         }
         match outcome {
             Some(PostingOutcome::Posted { trade_order, flaw: None }) => {
-                let account = self.accounts.account(posting.operation.login).await?;
-                let changed = account_check::is_another(posting, account.as_ref());
-                Ok(PostingOutcome::Posted { trade_order, flaw: changed.then_some(PostingFlaw::AccountChanged) })
+                Ok(PostingOutcome::Posted { trade_order, flaw: self.accounts.flaw_after(posting).await? })
             }
             Some(outcome) => {
                 if step == PostingStep::Gone {
@@ -252,7 +202,9 @@ impl TwoPhases {
     pub(super) async fn find(&self, posting: &Posting) -> Result<Option<PostingOutcome>, Fault> {
         let wanted = self.orders.wanted(posting);
         let step = wanted.next_step(&self.orders.about(&wanted).await?);
-        if step.outcome().is_none() {
+        // What the books have as posted has no order any more: it is lost there, and not unknown.
+        let is_lost = step == PostingStep::Gone && posting.operation.status == OperationStatus::Posted;
+        if is_lost || step.outcome().is_none() {
             return Ok(None);
         }
         self.ended(posting, &wanted, step).await.map(Some)
@@ -263,7 +215,7 @@ impl TwoPhases {
     }
 
     /// Declines what is pending; the refusal is made by the platform's word that nothing of it is left.
-    async fn refuse(&self, posting: &Posting, reason: &str) -> Result<PostingOutcome, Fault> {
+    pub(super) async fn refuse(&self, posting: &Posting, reason: &str) -> Result<PostingOutcome, Fault> {
         match self.void_for(posting, reason).await? {
             Voiding::Settled(outcome) => Ok(outcome),
             Voiding::Undecided { .. } => Ok(PostingOutcome::Unknown),
@@ -284,7 +236,16 @@ impl TwoPhases {
                 PostingStep::Gone => {
                     return match wanted.open(&orders) {
                         Some(order) => Err(still_open(order)),
-                        None => Ok(Voiding::Undecided { closed_for: self.closed_for(posting) }),
+                        None => {
+                            // The person who asks may decide without the platform, and nobody asks about this key again: should the
+                            // request show after all, a dealer could approve it beside the posting that follows it. Where nothing is
+                            // decided, the next try to post the key takes this back; what was declined before is refused, which is
+                            // listed, and moved nothing.
+                            if reason == ReasonCode::ConfirmedAbsent.name() {
+                                self.late.note_absent(self.watched(&wanted));
+                            }
+                            Ok(Voiding::Undecided { closed_for: self.closed_for(posting) })
+                        }
                     };
                 }
                 PostingStep::Contradicts { order, .. } => return Err(still_open(order)),
@@ -322,13 +283,13 @@ impl TwoPhases {
         self.orders.client.closed_or_closing(self.traces.of(&posting.key()).as_ref())
     }
 
-    fn watched(&self, wanted: &WantedOrder) -> WatchedKey {
+    pub(super) fn watched(&self, wanted: &WantedOrder) -> WatchedKey {
         WatchedKey { of: wanted.of.clone(), login: wanted.login, since: self.clock.monotonic() }
     }
 }
 
 /// Nothing left that could move money; what an earlier call sent is as it was.
-fn not_sent(wanted: &WantedOrder, why: &str) -> PostStep {
+pub(super) fn not_sent(wanted: &WantedOrder, why: &str) -> PostStep {
     tracing::warn!(key = &*wanted.of.key, why, "posting was not sent");
     PostStep::NotSent
 }

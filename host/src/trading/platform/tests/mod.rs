@@ -13,6 +13,7 @@ mod nasty;
 mod random;
 mod sockets;
 mod special;
+mod stated_numbers;
 mod steps;
 mod sweeping;
 

@@ -140,6 +140,22 @@ async fn an_account_that_changes_with_the_posting_is_a_review() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_posting_whose_account_cannot_be_read_afterwards_is_a_review() {
+    for (phases, command) in [(Two, APPROVE), (One, "BalanceInSync")] {
+        for is_found in [false, true] {
+            let fake = FakePlatform::new();
+            fake.script(&[(command, Manner::Then(|state| state.accounts.get_mut(&100).unwrap().currency = "odd"))]);
+            let running = opened(&fake, settings(phases));
+            let mut due = deposit();
+            let posted = settle(&running.server, &mut due, false).await;
+            let outcome = if is_found { running.server.find(&due).await.unwrap() } else { posted };
+            let flaw = Some(PostingFlaw::AccountChanged);
+            assert_eq!(outcome, Some(PostingOutcome::Posted { trade_order: 1001, flaw }), "{phases:?} {is_found}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dealer_who_approves_a_duplicate_makes_a_review() {
     let fake = FakePlatform::new();
     fake.script(&[(CREATE, Manner::ArrivesLate(8_000))]);

@@ -114,6 +114,12 @@ fn the_next_step_follows_from_the_recorded_number_and_the_orders() {
         (5, "4:pending 5:pending", "approve 5", "decline [4, 5]"),
         (0, "5:pending 4:pending", "record 4", "decline [4, 5]"),
         (5, "4:declined", "gone", "gone"),
+        // Nor is one approved that has the number and neither our source and key, nor the values.
+        (5, "4:pending 5:pending/source,strange-uuid", "gone", "decline [4]"),
+        (5, "4:pending 5:pending/longer", "gone", "decline [4]"),
+        (5, "4:pending 5:pending/no-source", "wait 5", "decline [4]"),
+        (5, "4:pending 5:executed/source,no-uuid", "gone", "decline [4]"),
+        (5, "5:pending/login", "decline [5]", "decline [5]"),
         (5, "4:declined 5:pending", "approve 5", "decline [5]"),
         // What is approved or executed wins over every number, also over the recorded one.
         (5, "4:approved 5:pending", "wait 4", "wait 4"),

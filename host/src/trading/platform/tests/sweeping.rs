@@ -1,14 +1,18 @@
 //! The sweep: which late requests it declines, whatever else waits beside them, and what it looks at.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::operation::PostingOutcome;
+use cashier_core::reason::ReasonCode;
 use cashier_fake_platform::{EXECUTED, FakeOrder, FakePlatform, Manner, PENDING};
 use serde_json::json;
 
-use super::flow::{deposit, opened, posting, settings, settle};
-use super::special::refused;
+use super::flow::{MINOR, Running, deposit, opened, posting, settings, settle};
+use super::special::{prepared, refused};
+use crate::ports::{Durable, Posting, Voiding};
 use crate::trading::platform::PlatformPhases::Two;
+use crate::trading::remote::RemoteServer;
 
 const CREATE: &str = "MngCreateFinanceRequest";
 const TRADES: &str = "MngGetTradesByFilter";
@@ -105,5 +109,90 @@ async fn a_key_is_watched_once_and_not_at_all_where_the_platform_said_no() {
         tokio::time::sleep(SWEEP).await;
         // What is pending, and of each watched key both searches.
         assert_eq!(fake.received(TRADES) - before, expected, "{manner:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_about_what_is_pending_keeps_no_watched_key_from_being_looked_at() {
+    for is_approved in [false, true] {
+        let fake = FakePlatform::new();
+        // More than one search reads.
+        fake.state().orders = vec![FakeOrder { source: "desk".into(), ..order(1, 9, 102, PENDING) }; 20_001];
+        fake.script(&[(CREATE, Manner::ArrivesLate(30_000))]);
+        let running = opened(&fake, settings(Two));
+        let mut due = deposit();
+        assert_eq!(settle(&running.server, &mut due, false).await, Some(PostingOutcome::Unknown));
+        assert_eq!(settle(&running.server, &mut due, false).await, Some(PostingOutcome::posted(1001)));
+        tokio::time::sleep(SWEEP / 2).await;
+        if is_approved {
+            fake.state().dealer_approves(|order| order.order == 1002);
+        }
+        tokio::time::sleep(SWEEP * 2).await;
+        match is_approved {
+            false => assert_eq!((state_of(&fake, 1002), running.server.health()), (18, Ok(()))),
+            true => assert!(running.server.health().unwrap_err().what.contains("finance orders 1001 and 1002")),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_posting_without_an_answer_is_watched_after_a_restart_too() {
+    let fake = FakePlatform::new();
+    fake.script(&[(CREATE, Manner::ArrivesLate(100_000))]);
+    let mut due = deposit();
+    {
+        let running = opened(&fake, settings(Two));
+        assert_eq!(settle(&running.server, &mut due, false).await, Some(PostingOutcome::Unknown));
+        prepared(&running.server, &mut due).await;
+    }
+    let running = opened(&fake, settings(Two));
+    assert_eq!(settle(&running.server, &mut due, false).await, Some(PostingOutcome::posted(1001)));
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    fake.state().dealer_approves(|order| order.order == 1002);
+    tokio::time::sleep(SWEEP * 2).await;
+    assert!(running.server.health().unwrap_err().what.contains("finance orders 1001 and 1002"));
+}
+
+/// A request that the platform does not show, which a person holds to be absent.
+async fn confirmed_absent(fake: &Arc<FakePlatform>, running: &Running) -> (Posting, FakeOrder) {
+    let mut due = deposit();
+    prepared(&running.server, &mut due).await;
+    let hidden = fake.state().orders.remove(0);
+    assert_eq!(settle(&running.server, &mut due, false).await, Some(PostingOutcome::Unknown));
+    let voided = running.server.void(Durable::assertion(due.clone()), ReasonCode::ConfirmedAbsent).await;
+    assert!(matches!(voided, Ok(Voiding::Undecided { .. })), "{voided:?}");
+    (due, hidden)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_shows_after_a_person_confirmed_it_absent_is_declined() {
+    let fake = FakePlatform::new();
+    let running = opened(&fake, settings(Two));
+    let (_, hidden) = confirmed_absent(&fake, &running).await;
+    // Hours later; its successor is posted.
+    tokio::time::sleep(Duration::from_secs(20_000)).await;
+    settle(&running.server, &mut posting(2, 100, 100), false).await;
+    fake.state().orders.push(hidden);
+    tokio::time::sleep(SWEEP * 2).await;
+    assert_eq!((state_of(&fake, 1001), fake.balance(100)), (18, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_shows_before_a_person_decided_is_posted_or_refused_and_never_both() {
+    for is_swept in [false, true] {
+        let fake = FakePlatform::new();
+        let running = opened(&fake, settings(Two));
+        let (mut due, hidden) = confirmed_absent(&fake, &running).await;
+        fake.state().orders.push(hidden);
+        if is_swept {
+            tokio::time::sleep(SWEEP * 2).await;
+        }
+        let outcome = settle(&running.server, &mut due, false).await;
+        match is_swept {
+            false => assert_eq!(outcome, Some(PostingOutcome::posted(1001))),
+            true => assert_eq!(outcome, refused("DECLINED_AT_TRADING_SERVER")),
+        }
+        tokio::time::sleep(SWEEP * 2).await;
+        assert_eq!((fake.balance(100), running.server.health()), (if is_swept { 0 } else { MINOR }, Ok(())));
     }
 }
