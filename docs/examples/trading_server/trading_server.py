@@ -124,14 +124,16 @@ class TradingServer:
             self.db.execute("INSERT OR REPLACE INTO customers VALUES (?, ?)", (row["customer_id"], json.dumps(row)))
         for row in roster.get("accounts", []):
             before = self.row("accounts", "login", row["login"])
-            groups = [self.row("groups", "name", one["group"]) for one in (before, row) if one]
-            self.keep_currency(f"account {row['login']}", groups[0], groups[-1])
+            groups = [self.row("groups", "name", one["group"]) for one in (before or row, row)]
+            if None in groups:  # its currency would be that of whichever group is defined so later
+                raise SystemExit(f"account {row['login']} is of a group that is not known: {row['group']}")
+            self.keep_currency(f"account {row['login']}", *groups)
             balance = plain(Decimal(str(row.pop("balance", "0"))))  # counts only when the account is created
             self.db.execute("INSERT INTO accounts VALUES (?, ?, ?) ON CONFLICT (login) DO UPDATE SET row = excluded.row",
                             (row["login"], json.dumps(row), balance))
 
     def keep_currency(self, of, before, now):
-        if before and now and before["currency"] != now["currency"]:
+        if before and before["currency"] != now["currency"]:
             raise SystemExit(f"the currency of {of} is {before['currency']} and cannot become {now['currency']}")
 
     @contextlib.contextmanager

@@ -24,6 +24,11 @@ fn a_roster_that_would_denominate_a_balance_anew_is_refused() {
                 .replace(r#""customer_id": 5, "group": "demo-usd""#, r#""customer_id": 5, "group": "demo-eur""#),
             "the currency of account 2000009 is USD and cannot become EUR",
         ),
+        // The group would be defined in euros at the next start.
+        (
+            ROSTER.replace(r#""customer_id": 5, "group": "demo-usd""#, r#""customer_id": 5, "group": "demo-eur2""#),
+            "account 2000009 is of a group that is not known: demo-eur2",
+        ),
     ] {
         let said = server.restart_with(&roster);
         assert!(said.contains(refused) && said.is_empty() == refused.is_empty(), "{refused}: {said}");
