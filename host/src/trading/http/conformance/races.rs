@@ -3,6 +3,7 @@
 
 use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
+use cashier_core::status::OperationReason;
 use futures_util::future::{join, join_all};
 
 use super::super::reading::KeyOutcome;
@@ -18,6 +19,9 @@ const RACES: usize = 20;
 const RACING_CALLS: usize = 5;
 /// Different keys on one account at the same time.
 const KEYS_AT_ONCE: i64 = 10;
+/// Withdrawals of a whole balance at the same time, and how often: of two that are judged by one balance both are paid out.
+const PAID_OUT_AT_ONCE: usize = 10;
+const PAID_OUT_ROUNDS: usize = 5;
 /// How far beyond the balance what is refused is.
 const BEYOND_BALANCE: i64 = 1_000_000;
 
@@ -29,6 +33,8 @@ impl CheckRun<'_> {
         self.add("post and void: of one key at once, twenty times, one outcome that the balance follows", checked);
         let checked = self.keys_at_once().await;
         self.add("post: ten keys at once on one account are all on its balance", checked);
+        let checked = self.paid_out_once().await;
+        self.add("post: ten withdrawals of the whole balance at once take it out once", checked);
         let checked = self.refused_for_ever().await;
         self.add("post: a refusal stays one when its reason is gone", checked);
     }
@@ -92,6 +98,52 @@ impl CheckRun<'_> {
         orders.dedup();
         expect(orders.len() == count, || format!("two keys have one order: {orders:?}"))?;
         self.grew(before, KEYS_AT_ONCE).await
+    }
+
+    /// Of several keys that each take out the whole balance one is posted, whatever comes at the same time.
+    async fn paid_out_once(&mut self) -> Checked {
+        for _ in 0..PAID_OUT_ROUNDS {
+            if self.balance().await? <= 0 {
+                let credit = self.posting(self.unit() - self.balance().await?);
+                self.once(&credit).await?;
+            }
+            let whole = self.balance().await?;
+            let withdrawals: Vec<Posting> = (0..PAID_OUT_AT_ONCE)
+                .map(|_| {
+                    let mut withdrawal = self.posting(-whole);
+                    withdrawal.operation.reason = OperationReason::Withdrawal;
+                    withdrawal
+                })
+                .collect();
+            let checker = &*self.checker;
+            let answers = join_all(withdrawals.iter().map(|posting| checker.settled(KeyCall::Post, posting))).await;
+            let mut paid_out = 0;
+            for (answer, posting) in answers.into_iter().zip(&withdrawals) {
+                let answer = answer?;
+                match &answer {
+                    KeyOutcome::Known(outcome @ PostingOutcome::Posted { .. }) => {
+                        paid_out += 1;
+                        self.note(posting, outcome.clone());
+                    }
+                    refusal => {
+                        refused(refusal, ReasonCode::InsufficientBalance)?;
+                        self.note(
+                            posting,
+                            PostingOutcome::Refused { reason: ReasonCode::InsufficientBalance.name().into() },
+                        );
+                    }
+                }
+            }
+            let balance = self.balance().await?;
+            expect(paid_out == 1, || {
+                format!("{paid_out} of them were posted, and the balance is {balance} minor units")
+            })?;
+            expect(balance == 0, || format!("the balance is {balance} minor units afterwards"))?;
+            // Nobody sees it gone for long.
+            let back = self.posting(whole);
+            self.once(&back).await?;
+        }
+        Ok(())
     }
 
     /// What was refused because the balance was too small is refused when it is large enough.

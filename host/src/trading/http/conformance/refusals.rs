@@ -1,4 +1,4 @@
-//! What a posting is refused for, which is final, and what is taken all the same: money out, and amounts that no float holds.
+//! What a posting is refused for, which is final, and what is taken all the same: money out, and amounts whose sums no float holds.
 
 use cashier_core::account::{AccountFacts, AccountMode};
 use cashier_core::ids::{CustomerId, Login};
@@ -11,7 +11,8 @@ use super::exchanges::NOBODY;
 use super::postings::{CheckRun, Checked, other_currency, refused};
 use crate::ports::Posting;
 
-/// Thirteen digits of minor units, which are on the account for a moment.
+/// Thirteen digits of minor units, which are on the account for a moment: more than a float of 32 bits has. One of 64 bits holds every
+/// amount within the limits, which its sums show alone.
 const LARGE_MINOR: i64 = 9_007_199_254_093;
 
 impl CheckRun<'_> {
@@ -109,7 +110,7 @@ impl CheckRun<'_> {
         }
     }
 
-    /// A tenth three times, and an amount that no float holds.
+    /// A tenth three times, which no float sums up, and an amount of many digits.
     pub(super) async fn decimals(&mut self) {
         let tenth = 10_i64.pow(u32::from(self.facts.group.currency.exponent())) / 10;
         let tenth = tenth.max(1);

@@ -23,6 +23,9 @@ use crate::ports::Posting;
 /// A minute beyond the tolerance, so that clocks that differ by seconds decide nothing.
 const BEYOND_TOLERANCE: i64 = TIMESTAMP_TOLERANCE_SECONDS + 60;
 
+/// Four minutes, within the tolerance whatever the two clocks differ by in a second.
+const WITHIN_TOLERANCE: i64 = TIMESTAMP_TOLERANCE_SECONDS - 60;
+
 /// A body beyond what a request may have.
 const LARGE_BODY: usize = 65 * 1024;
 
@@ -62,10 +65,14 @@ pub(super) async fn check(checker: &Checker, login: Login) -> Vec<PromiseLine> {
         ("a call without an instance is 400", of(r#"{"call":"health"}"#), 400),
         ("postings: a cursor that is not the server's is 400", cursor, 400),
     ];
+    let within = [-WITHIN_TOLERANCE, WITHIN_TOLERANCE]
+        .map(|seconds| checker.signed_at(account(), now.plus(seconds), id(checker.signed(account()))));
     let mut lines = Vec::new();
     for (promise, request, expected) in table {
         lines.push(line(promise, has_status(checker, request, expected).await));
     }
+    lines
+        .push(line("a call four minutes old, or four minutes ahead, is answered", are_answered(checker, within).await));
     // A server that closes the connection instead of reading on has refused it as well.
     let too_large = checker.send(of(&large)).await.map_or(Ok(()), |reply| {
         expect(matches!(reply.status, 400 | 413), || format!("the status is {}", reply.status))
@@ -152,6 +159,13 @@ async fn is_unknown(checker: &Checker, posting: &Posting) -> Result<(), String> 
 async fn has_status(checker: &Checker, request: SignedRequest, expected: u16) -> Result<(), String> {
     let reply = checker.send(request).await?;
     expect(reply.status == expected, || format!("the status is {}", reply.status))
+}
+
+async fn are_answered(checker: &Checker, requests: [SignedRequest; 2]) -> Result<(), String> {
+    for request in requests {
+        has_status(checker, request, 200).await?;
+    }
+    Ok(())
 }
 
 async fn passes_over(checker: &Checker) -> Result<(), String> {
