@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 pub use self::key_files::session_rules;
 pub use self::listeners::Listeners;
 use self::listeners::{Limits, RoutesOfAll, Serving, Sockets};
-pub use self::offline::{audit_head, check_release, erase_customer, reconcile, verify_audit};
+pub use self::offline::{audit_head, check_release, erase_customer, reconcile, unrecorded_operations, verify_audit};
 use self::trading::{OpenTrading, ServerDependencies};
 use crate::clock_file::ClockFiles;
 use crate::flows::{
@@ -48,6 +48,7 @@ use crate::settings::Settings;
 use crate::snapshot::MoneyModes;
 use crate::strand::archive::ArchiveReader;
 use crate::strand::seal::SealKeys;
+pub use crate::strand::unrecorded::UnrecordedOperations;
 use crate::strand::{self, BatchLimits, Strand, StrandSettings};
 use crate::system::{SystemClock, SystemEntropy, Tasks};
 use crate::trading::embedded::Embedded;

@@ -139,6 +139,15 @@ async fn reconcile_names_every_posting_in_which_a_server_elsewhere_differs_and_p
     assert_eq!((left.code, left.out.lines().next()), (Some(1), Some(line)));
     server.edit("DELETE FROM postings WHERE number = 4");
 
+    // A person made one by hand.
+    server.edit(&more.replace("dabcdefghjkmnpqrstvw:1", "test"));
+    let unread = reconciled(&deployment, &["--apply"]).await;
+    let line =
+        "cannot be read at trading server main: key test, trade order 5: posting key must be the key of an operation";
+    assert_eq!((unread.code, unread.out.lines().next()), (Some(1), Some(line)));
+    assert_eq!(unread.out.lines().count(), 2, "it hides no other: {}", unread.out);
+    server.edit("DELETE FROM postings WHERE number = 5");
+
     server.edit("UPDATE postings SET posting = json_set(posting, '$.amount', '999.0') WHERE number = 2");
     let changed = reconciled(&deployment, &[]).await;
     assert_eq!(changed.code, Some(1));
@@ -178,4 +187,53 @@ async fn reconcile_names_every_posting_in_which_a_server_elsewhere_differs_and_p
     assert!(server.posted().is_empty());
     deployment.manager().run("MngRetryCashierCredit", &json!({"id": 3})).await;
     eventually("one to be posted anew", async || (server.posted().len() == 1).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_begun_anew_is_accepted_with_what_waits_named_and_compared_before_anything_is_posted_there() {
+    let Some((mut server, deployment)) = credited(2).await else { return };
+    // Paid, and the server is gone before it could be posted, as far as the books know.
+    let mut order = order("sandbox", "25");
+    order["idempotency_key"] = json!("waits");
+    let answer = deployment.customer().deposit(&order).await.expect_ok();
+    server.kill();
+    deployment.sandbox.press(answer["redirect_url"].as_str().unwrap(), "pay").await;
+    eventually("the deposit to wait for the server", async || {
+        let waits = deployment.manager().transaction(3).await["balance_operations"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty());
+        waits.then_some(())
+    })
+    .await;
+    server.forget();
+    server.restart();
+    let instance = eventually("the other instance to be named", async || {
+        deployment.customer().methods(LOGIN).await;
+        let page = verbose(&deployment).await;
+        let (_, named) = page.split_once("accept-instance main ")?;
+        named.split_once('`').map(|(instance, _)| instance.to_owned())
+    })
+    .await;
+    let accept = ["trading", "accept-instance", "main", &instance, "--settings", "cashier.toml"];
+    let refused = run(deployment.folder(), &accept).await;
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("1 operations at trading server main have no recorded outcome (d"), "{}", refused.err);
+    assert!(refused.err.contains("would be posted to ") && refused.err.contains("--may-post-twice"), "{}", refused.err);
+    assert!(server.posted().is_empty());
+    let accepted = run(deployment.folder(), &[&accept[..], &["--may-post-twice"]].concat()).await;
+    assert_eq!((accepted.code, &*accepted.err), (Some(0), ""), "{}", accepted.out);
+    eventually("the server to answer", async || {
+        (deployment.customer().methods(LOGIN).await.status == 200).then_some(())
+    })
+    .await;
+    assert!(server.posted().is_empty(), "it is not compared yet");
+    deployment.clock.advance_seconds(NEXT_COMPARISON_SECONDS);
+    eventually("the new database to be compared", async || {
+        let page = verbose(&deployment).await;
+        page.contains("differs from the books: it does not have 2 postings").then_some(())
+    })
+    .await;
+    // What waits is tried again from time to time.
+    deployment.clock.advance_seconds(NEXT_COMPARISON_SECONDS);
+    eventually("what waits to be posted there", async || (server.posted().len() == 1).then_some(())).await;
 }

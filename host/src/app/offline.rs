@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cashier_core::ids::CustomerId;
+use cashier_core::ids::{CustomerId, ServerName};
 
 use super::trading::{self, ServerDependencies};
 use super::{Machine, background_tasks, seal_keys};
@@ -16,6 +16,7 @@ use crate::settings::Settings;
 use crate::strand;
 use crate::strand::audit::{self, AuditChain};
 use crate::strand::erasure::{self, Erased, ErasureOrder};
+use crate::strand::unrecorded::{self, UnrecordedOperations};
 
 /// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
 /// server's do.
@@ -64,4 +65,11 @@ pub fn audit_head(bases: &Path) -> Result<Option<String>, Fault> {
     let database = &bases.join("cashier.db");
     strand::check_release(database, true)?;
     audit::head(database)
+}
+
+/// The operations of a trading server that have no recorded outcome; see [`unrecorded::at_server`]. The cashier may be running.
+pub fn unrecorded_operations(bases: &Path, server: &ServerName) -> Result<UnrecordedOperations, Fault> {
+    let database = &bases.join("cashier.db");
+    strand::check_release(database, true)?;
+    unrecorded::at_server(database, server)
 }

@@ -13,6 +13,7 @@ use super::roster_client;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
 use super::trading_check::{self, CheckArgs};
+use crate::app::{self, UnrecordedOperations};
 use crate::ports::{Fault, FaultKind};
 use crate::settings::{TradingServerKind, TradingSettings};
 use crate::trading::embedded::Embedded;
@@ -46,6 +47,10 @@ pub(super) enum TradingCommand {
         server: ServerName,
         /// The instance that it states, as the log and /readyz?verbose say.
         instance: String,
+        /// Also where operations without an outcome wait for that server: the former database may have posted them, and each is
+        /// posted to the new one where that does not have its key. Look for the keys first.
+        #[arg(long)]
+        may_post_twice: bool,
         #[command(flatten)]
         settings: SettingsArgs,
         /// The folder of cashier.db; by default the settings'.
@@ -84,10 +89,10 @@ pub(super) fn trading(command: &TradingCommand) -> Result<(), CliError> {
             Ok(())
         }
         TradingCommand::Check(args) => trading_check::check(args),
-        TradingCommand::AcceptInstance { server, instance, settings, bases } => {
+        TradingCommand::AcceptInstance { server, instance, may_post_twice, settings, bases } => {
             let folder = bases::existing(bases.as_ref(), settings, &[bases::BOOKS])?;
             let fixed = fixed_instance(&settings.read()?.trading, server)?;
-            print_line(&accept_instance(&InstanceFile::of(&folder, server), server, instance, fixed.as_deref())?);
+            print_line(&accept_instance(&folder, server, (instance, fixed.as_deref()), *may_post_twice)?);
             Ok(())
         }
         TradingCommand::Accept { login, put_back, settings, bases } => {
@@ -116,25 +121,36 @@ fn fixed_instance(settings: &TradingSettings, server: &ServerName) -> Result<Opt
     }
 }
 
-/// Records the instance, unless the settings fix one, which wins over what is recorded.
+/// Records the instance, unless the settings fix another one. Where another database was posted to before, what has no outcome may
+/// be in that one alone, and would be posted again: then a person must have looked for it.
 fn accept_instance(
-    file: &InstanceFile,
+    folder: &Path,
     server: &ServerName,
-    instance: &str,
-    fixed: Option<&str>,
+    (instance, fixed): (&str, Option<&str>),
+    may_post_twice: bool,
 ) -> Result<String, CliError> {
-    match fixed {
-        Some(fixed) if fixed == instance => Ok(format!("trading server {server}: the settings have instance {fixed}")),
-        Some(fixed) => Err(CliError(format!(
-            "trading server {server}: `instance` is {fixed} in the settings, which wins: replace it there, and restart"
-        ))),
-        None => {
-            let before = file.read()?;
-            file.write(instance)?;
-            let before = before.as_deref().unwrap_or("none");
-            Ok(format!("trading server {server}: instance {instance}, before {before}"))
+    if let Some(fixed) = fixed.filter(|fixed| *fixed != instance) {
+        return Err(CliError(format!(
+            "trading server {server}: `instance` is {fixed} in the settings: replace it there, accept it, and restart"
+        )));
+    }
+    let file = InstanceFile::of(folder, server);
+    let before = file.read()?;
+    if before.as_deref().is_some_and(|before| before != instance) && !may_post_twice {
+        let UnrecordedOperations { count, keys } = app::unrecorded_operations(folder, server)?;
+        if count > 0 {
+            let more = if count > keys.len() { format!(" and {} more", count - keys.len()) } else { String::new() };
+            return Err(CliError(format!(
+                "nothing was accepted: {count} operations at trading server {server} have no recorded outcome ({}{more}). What \
+                 the former database posted of them is not known, and each would be posted to {instance} once more. Look for \
+                 these keys in the former database, or in the accounts' histories, and record those that it posted in the new \
+                 one, under the same keys; then say --may-post-twice",
+                keys.join(", ")
+            )));
         }
     }
+    file.write(instance)?;
+    Ok(format!("trading server {server}: instance {instance}, before {}", before.as_deref().unwrap_or("none")))
 }
 
 fn server_name(text: &str) -> Result<ServerName, &'static str> {

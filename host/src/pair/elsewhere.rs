@@ -63,6 +63,8 @@ pub enum Agreement {
 /// What earlier comparisons of this run found.
 #[derive(Debug, Clone, Default)]
 pub struct ComparedBefore {
+    /// Which database of the server, by [`RemoteServer::database`].
+    pub database: u64,
     /// When the last one began that ended.
     pub began: Option<UnixTime>,
     pub differences: Option<Arc<ServerDifferences>>,

@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`thread`] is the write path, free of SQL, `writing` what becomes of a batch; `sqlite` is the disk it writes to over a `connection`; `rows`
 //! maps changes to SQL and back; `load` reads every row at a start, `image` spares it most; [`archive`] reads large rows by id and lists of events, whose filters `filter_sql` translates; `seal` encrypts
-//! credential columns, `reseal` brings them under the newest key; `audit` chains who changed what, secrets as fingerprints by `audit_key`; `quarantine` bounds what was not verified; `retention` deletes old bodies, `erasure` one customer's texts; `log_watch` finds that the log cannot be
+//! credential columns, `reseal` brings them under the newest key; `audit` chains who changed what, secrets as fingerprints by `audit_key`; `quarantine` bounds what was not verified; `unrecorded` names operations of one server that have no outcome; `retention` deletes old bodies, `erasure` one customer's texts; `log_watch` finds that the log cannot be
 //! moved into the database, `stale_log` empties it of what was overwritten; `schema` numbers the schema files.
 
 pub mod archive;
@@ -33,6 +33,7 @@ mod sqlite;
 mod stale_log;
 mod stored;
 mod thread;
+pub mod unrecorded;
 mod writing;
 
 #[cfg(test)]

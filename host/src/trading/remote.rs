@@ -44,6 +44,19 @@ pub trait RemoteServer: Send + Sync {
     fn answers(&self) -> BoxFuture<'static, Result<(), Fault>> {
         Box::pin(std::future::ready(self.reaches()))
     }
+    /// How often it turned out to have another database of postings than before, since it was opened: by that number a comparison says
+    /// which of them it is about.
+    fn database(&self) -> u64 {
+        0
+    }
+    /// That database was compared with the books. To one that another was replaced by nothing is posted or voided before.
+    fn note_compared(&self, database: u64) {
+        let _ = database;
+    }
+    /// Whether the database that it has now was, where it is not its first.
+    fn is_compared(&self) -> bool {
+        true
+    }
     /// The cursor of [`RemoteServer::postings`] after which everything is that changed at this time or later; empty where it has no
     /// such cursor.
     fn cursor_at(&self, time: UnixTime) -> Box<str> {

@@ -73,8 +73,8 @@ async fn a_name_that_the_settings_do_not_have_and_an_instance_that_they_fix_are_
         (ELSEWHERE, ["other", "i-2"], 1, "the settings have no trading server other over HTTP, but main", None),
         ("server = \"tcp://127.0.0.1:9\"\n", ["main", "i-2"], 1, "the settings have no trading server over HTTP", None),
         (ELSEWHERE, ["main", "i 2"], 1, "an instance has 1 to 64 of", None),
-        (&*fixed, ["main", "i-1"], 0, "the settings have instance i-1", None),
-        (&*fixed, ["main", "i-2"], 1, "`instance` is i-1 in the settings, which wins", None),
+        (&*fixed, ["main", "i-1"], 0, "trading server main: instance i-1, before none", Some("i-1")),
+        (&*fixed, ["main", "i-2"], 1, "`instance` is i-1 in the settings: replace it there", None),
     ] {
         let (ended, printed, file) = accept(trading, arguments).await;
         assert!(ended == Some(code) && printed.contains(said), "{trading}{arguments:?}: {ended:?} {printed}");

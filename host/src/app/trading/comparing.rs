@@ -67,6 +67,11 @@ impl Comparing {
         let mut listing = self.mark.is_set();
         loop {
             let began = self.cashier.clock.now();
+            let database = self.server.database();
+            if database != before.database {
+                // What was known is of the one before.
+                (before, listing) = (ComparedBefore { database, ..ComparedBefore::default() }, self.mark.is_set());
+            }
             let found = self.compared(&mut before, listing).await;
             match found {
                 Ok(()) => {
@@ -112,11 +117,11 @@ impl Comparing {
                 if before.began.is_none() {
                     tracing::info!(server = %self.name, "trading server and books agree");
                 }
-                self.note(None);
+                self.note(before.database, None);
                 return Ok(());
             }
             Agreement::Equal if comparison.still_differs().await? => {
-                self.note(before.differences.clone());
+                self.note(before.database, before.differences.clone());
                 return Ok(());
             }
             Agreement::Equal => {}
@@ -136,7 +141,7 @@ impl Comparing {
                     }
                 }
                 before.differences = found.map(Arc::new);
-                self.note(before.differences.clone());
+                self.note(before.database, before.differences.clone());
                 Ok(())
             }
             Err(fault) if before.differences.is_some() => {
@@ -154,11 +159,12 @@ impl Comparing {
             known.unwrap_or_else(|| ServerDifferences { since: self.cashier.clock.now(), ..Default::default() });
         before.differences =
             Some(Arc::new(ServerDifferences { sentence: sentence.into(), is_unlisted: true, ..known }));
-        self.note(before.differences.clone());
+        self.note(before.database, before.differences.clone());
     }
 
-    fn note(&self, found: Option<Arc<ServerDifferences>>) {
+    fn note(&self, database: u64, found: Option<Arc<ServerDifferences>>) {
         self.mark.put(found.is_some());
+        self.server.note_compared(database);
         self.servers.note_comparison(&self.name, Ok(found));
     }
 }

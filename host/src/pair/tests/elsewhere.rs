@@ -150,7 +150,8 @@ impl Compared {
     /// Lists the rows, and remembers what it found.
     async fn listed(&mut self) -> Option<ServerDifferences> {
         let found = self.comparison().thoroughly().await.unwrap();
-        self.before = ComparedBefore { began: Some(self.clock.now()), differences: found.clone().map(Arc::new) };
+        self.before =
+            ComparedBefore { began: Some(self.clock.now()), differences: found.clone().map(Arc::new), database: 0 };
         found
     }
 

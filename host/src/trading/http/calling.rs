@@ -49,6 +49,11 @@ pub(super) enum CallKind {
 struct Remembered {
     /// Which database of postings the server has. One that forgot its keys is another server.
     instance: Option<Arc<str>>,
+    /// The same, also while it is asked for again.
+    latest: Option<Arc<str>>,
+    /// How often it was another one than before, and which of them was compared with the books last.
+    databases: u64,
+    compared: u64,
     /// How the last call failed, but for optional ones.
     problem: Option<String>,
     /// The same where the server itself answered nothing: it cannot be reached, or is not the one it should be.
@@ -78,7 +83,9 @@ pub(super) struct Caller {
     secrets: SigningSecrets,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    /// The instance that was learned in earlier runs too; none where the settings name it.
+    /// The instance that the settings name.
+    fixed: Option<Box<str>>,
+    /// The one that was learned, in earlier runs too.
     instance_file: Option<InstanceFile>,
     turns: Semaphore,
     optional_turns: Semaphore,
@@ -89,13 +96,12 @@ impl Caller {
     pub(super) fn new(
         transport: Transport,
         secrets: SigningSecrets,
-        (instance, instance_file): (Option<Box<str>>, Option<InstanceFile>),
+        (fixed, instance_file): (Option<Box<str>>, Option<InstanceFile>),
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
     ) -> Self {
-        let instance_file = instance_file.filter(|_| instance.is_none());
-        let remembered = Mutex::new(Remembered { instance: instance.map(Arc::from), ..Remembered::default() });
+        let remembered = Mutex::default();
         let (turns, optional_turns) = (Semaphore::new(IN_FLIGHT_MAX), Semaphore::new(OPTIONAL_IN_FLIGHT_MAX));
-        Self { transport, secrets, clock, entropy, instance_file, turns, optional_turns, remembered }
+        Self { transport, secrets, clock, entropy, fixed, instance_file, turns, optional_turns, remembered }
     }
 
     /// Makes a call. `body` gets the instance of the server, `read` the verified bytes of the answer.
@@ -137,7 +143,7 @@ impl Caller {
         let _turn = self.turns.acquire().await.map_err(stopping)?;
         let mut pauses = REPEAT_PAUSES.iter();
         loop {
-            let failure = match self.once(&body, &read).await {
+            let failure = match self.once(kind, &body, &read).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -149,6 +155,7 @@ impl Caller {
 
     async fn once<T>(
         &self,
+        kind: CallKind,
         body: &impl Fn(&str) -> Bytes,
         read: &impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, UnansweredCall> {
@@ -158,9 +165,14 @@ impl Caller {
             // Nothing of the call itself has left when this fails.
             None => self.learn_instance().await.map_err(|failure| UnansweredCall { not_sent: true, ..failure })?,
         };
+        if kind == CallKind::Posting && !self.is_compared() {
+            let what = "it has another database of postings than before, which is compared with the books first";
+            return Err(UnansweredCall { not_sent: true, ..UnansweredCall::unusable(what) });
+        }
         let exchanged = self.exchange(body(&instance)).await;
-        if self.instance_file.is_some() && exchanged.as_ref().is_err_and(|failure| failure.is_other_instance) {
-            // The next call asks who it is, and compares that with the file.
+        let is_asked_again = self.instance_file.is_some() || self.fixed.is_some();
+        if is_asked_again && exchanged.as_ref().is_err_and(|failure| failure.is_other_instance) {
+            // The next call asks who it is, and compares that with the settings and the file.
             self.remembered().instance = None;
         }
         let answer = exchanged?;
@@ -177,13 +189,36 @@ impl Caller {
         if instance.0.is_empty() {
             return Err(UnansweredCall::none("it states no instance"));
         }
+        if let Some(fixed) = self.fixed.as_deref().filter(|fixed| **fixed != *instance.0) {
+            let what = "it has another database of postings than the settings say";
+            return Err(UnansweredCall::none(format!("{what} (instance {}, `instance` there is {fixed})", instance.0)));
+        }
         if let Some(file) = &self.instance_file {
             file.admit(&instance.0).map_err(|fault| UnansweredCall::none(fault.what))?;
         }
         let mut remembered = self.remembered();
-        let instance = remembered.instance.get_or_insert_with(|| Arc::from(&*instance.0));
-        tracing::info!(server = self.transport.authority(), name = &*name.0, %instance, "trading server identified");
-        Ok(Arc::clone(instance))
+        let instance = Arc::clone(remembered.instance.get_or_insert_with(|| Arc::from(&*instance.0)));
+        let before = remembered.latest.replace(Arc::clone(&instance));
+        let is_other = before.is_some_and(|before| before != instance);
+        remembered.databases += u64::from(is_other);
+        drop(remembered);
+        tracing::info!(server = self.transport.authority(), name = &*name.0, %instance, is_other, "trading server identified");
+        Ok(instance)
+    }
+
+    /// How often it had another database of postings than before.
+    pub(super) fn databases(&self) -> u64 {
+        self.remembered().databases
+    }
+
+    /// Nothing is posted to a database that another one was replaced by, until it is said to be compared.
+    pub(super) fn note_compared(&self, database: u64) {
+        self.remembered().compared = database;
+    }
+
+    pub(super) fn is_compared(&self) -> bool {
+        let remembered = self.remembered();
+        remembered.databases == remembered.compared
     }
 
     /// Sends a signed request and returns the bytes of the answer that is signed for it.

@@ -61,9 +61,9 @@ pub struct HttpServerSettings {
     pub ca_file: Option<PathBuf>,
     /// Plain HTTP to another machine.
     pub plain_http_allowed: bool,
-    /// Which database of postings it must have; learned at the first call where it is not given.
+    /// Which database of postings it must have; where it is not given, the one that it states at the first call.
     pub instance: Option<Box<str>>,
-    /// Where the one that was learned is kept. Without it, it is forgotten with the adapter.
+    /// Where the one that it stated is kept. Without it, it is forgotten with the adapter.
     pub instance_file: Option<InstanceFile>,
 }
 
@@ -205,6 +205,18 @@ impl RemoteServer for HttpTradingServer {
     fn answers(&self) -> BoxFuture<'static, Result<(), Fault>> {
         let caller = Arc::clone(&self.0);
         Box::pin(async move { ask_health(&caller).await })
+    }
+
+    fn database(&self) -> u64 {
+        self.0.databases()
+    }
+
+    fn note_compared(&self, database: u64) {
+        self.0.note_compared(database);
+    }
+
+    fn is_compared(&self) -> bool {
+        self.0.is_compared()
     }
 
     /// Whether the server itself answered the last call, whatever it answered: a call that it refused, or one account that it cannot

@@ -22,6 +22,9 @@ use crate::ports::{
 use crate::trading::embedded::Embedded;
 use crate::trading::remote::RemoteServer;
 
+/// Why nothing is posted to a server whose database a person accepted in place of the one before.
+const OTHER_DATABASE: &str = "it has another database of postings than before";
+
 /// Where a trading server is.
 #[derive(Clone)]
 pub enum Server {
@@ -210,6 +213,7 @@ impl ServerLink {
             is_cut_off: state.breaker.is_open(),
             not_compared: match &state.comparison {
                 ComparisonState::Due(why) => Some(why.clone()),
+                ComparisonState::Compared(..) if self.has_another_database() => Some(OTHER_DATABASE.into()),
                 ComparisonState::Compared(_, differs) => differs.as_ref().map(|differs| differs.sentence.clone()),
             },
             compared_time: match &state.comparison {
@@ -251,7 +255,15 @@ impl ServerLink {
     fn awaits_comparison(&self) -> Option<Box<str>> {
         match &self.lock().comparison {
             ComparisonState::Due(why) => Some(why.clone()),
-            ComparisonState::Compared(..) => None,
+            ComparisonState::Compared(..) => self.has_another_database().then(|| OTHER_DATABASE.into()),
+        }
+    }
+
+    /// It has another database of postings than the one that was compared.
+    fn has_another_database(&self) -> bool {
+        match &self.server {
+            Server::Embedded(_) => false,
+            Server::Remote { server, .. } => !server.is_compared(),
         }
     }
 
@@ -290,7 +302,7 @@ impl ServerLink {
         let had_failed = state.failing.take().is_some();
         let change = state.breaker.succeeded(self.clock.monotonic());
         drop(state);
-        if had_failed {
+        if had_failed || self.has_another_database() {
             self.note_return();
         }
         self.report(change, "");

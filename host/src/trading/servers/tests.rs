@@ -29,6 +29,8 @@ struct FarServer {
     is_down: Mutex<bool>,
     /// It answers, and nothing that can be used.
     answers_badly: Mutex<bool>,
+    /// Its database took the place of another one.
+    is_replaced: Mutex<bool>,
     /// How long it takes to state an account.
     delay: Mutex<Duration>,
     asked: AtomicUsize,
@@ -42,6 +44,7 @@ impl FarServer {
             accounts: Mutex::new(accounts.to_vec()),
             is_down: Mutex::new(false),
             answers_badly: Mutex::new(false),
+            is_replaced: Mutex::new(false),
             delay: Mutex::default(),
             asked: AtomicUsize::new(0),
             posted: Mutex::default(),
@@ -148,6 +151,10 @@ impl RemoteServer for FarServer {
 
     fn postings(&self, _: Box<str>, _: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>> {
         Box::pin(ready(self.answers().map(|()| PostingsPage::default())))
+    }
+
+    fn is_compared(&self) -> bool {
+        !*self.is_replaced.lock().unwrap()
     }
 
     fn rate(&self, _: Currency, _: Currency) -> BoxFuture<'static, Result<Option<StatedRate>, Fault>> {
@@ -484,6 +491,28 @@ async fn a_question_that_a_server_answers_badly_does_not_open_its_breaker() {
     *env.other.answers_badly.lock().unwrap() = false;
     assert!(!env.port.status()[1].is_cut_off);
     assert_eq!(env.port.post(posting("other")).await, PostStep::Done(PostingOutcome::posted(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_another_one_was_replaced_by_is_posted_nothing_before_it_was_compared() {
+    let env = two(&[(1, "std", "ion4")], &[(3, "vip", "beta")]);
+    let other = ServerName::read("other").unwrap();
+    let returned = || tokio::time::timeout(Duration::from_millis(50), env.port.0.returned(&other));
+    *env.other.is_replaced.lock().unwrap() = true;
+    assert_eq!(env.port.post(posting("other")).await, PostStep::NotSent);
+    assert!(env.other.posted.lock().unwrap().is_empty());
+    let fault = env.port.reaches(&other).unwrap_err().to_string();
+    assert!(
+        fault.ends_with("not compared with the books yet: it has another database of postings than before"),
+        "{fault}"
+    );
+    assert_eq!(env.port.status()[1].not_compared.as_deref(), Some("it has another database of postings than before"));
+    assert!(returned().await.is_err());
+    env.server_of(3).await.unwrap();
+    assert!(returned().await.is_ok(), "it is compared by the first call that it answers");
+    *env.other.is_replaced.lock().unwrap() = false;
+    assert_eq!(env.port.post(posting("other")).await, PostStep::Done(PostingOutcome::posted(1)));
+    assert_eq!((env.port.reaches(&other), env.port.status()[1].not_compared.clone()), (Ok(()), None));
 }
 
 #[tokio::test(start_paused = true)]

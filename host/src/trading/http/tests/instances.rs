@@ -6,8 +6,13 @@ use super::*;
 use crate::trading::http::instances::InstanceFile;
 
 fn adapter_in(folder: &std::path::Path, url: &str) -> HttpTradingServer {
+    fixed_in(folder, url, None)
+}
+
+/// With this `instance` in the settings.
+fn fixed_in(folder: &std::path::Path, url: &str, instance: Option<&str>) -> HttpTradingServer {
     let file = InstanceFile::of(folder, &ServerName::read("main").unwrap());
-    let settings = HttpServerSettings { instance_file: Some(file), ..settings(url) };
+    let settings = HttpServerSettings { instance_file: Some(file), instance: instance.map(Box::from), ..settings(url) };
     HttpTradingServer::open(settings, Arc::new(TestClock::default()), Arc::new(TestEntropy::default())).unwrap()
 }
 
@@ -64,6 +69,54 @@ async fn a_server_that_becomes_another_instance_meanwhile_is_asked_who_it_is_aga
     *lock(&instance) = "i-1";
     assert_eq!(adapter.post(durable(posting(1))).await, done);
     assert_eq!(server.calls(), ["identity", "post", "post", "identity", "identity", "post"]);
+}
+
+#[tokio::test]
+async fn an_instance_of_the_settings_is_kept_so_that_taking_it_out_admits_no_other_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let instance = Arc::new(Mutex::new("i-1"));
+    let server = changing(&instance).await;
+    let done = PostStep::Done(PostingOutcome::posted(7));
+    assert_eq!(fixed_in(folder.path(), &server.url, Some("i-1")).post(durable(posting(1))).await, done);
+    *lock(&instance) = "i-2";
+    for fixed in [None, Some("i-1"), Some("i-2")] {
+        let restarted = fixed_in(folder.path(), &server.url, fixed);
+        assert_eq!(restarted.post(durable(posting(1))).await, PostStep::NotSent, "{fixed:?}");
+        let problem = restarted.health().unwrap_err().to_string();
+        let expected = match fixed {
+            Some("i-1") => "than the settings say (instance i-2, `instance` there is i-1)",
+            _ => "(instance i-2, before i-1): restore it, or accept it with",
+        };
+        assert!(problem.contains(expected), "{fixed:?}: {problem}");
+    }
+    let kept = InstanceFile::of(folder.path(), &ServerName::read("main").unwrap());
+    assert_eq!(kept.read().unwrap().as_deref(), Some("i-1"));
+    assert_eq!(server.calls(), ["identity", "post", "identity", "identity", "identity"]);
+}
+
+#[tokio::test]
+async fn another_database_that_was_accepted_is_posted_nothing_before_it_was_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let instance = Arc::new(Mutex::new("i-1"));
+    let server = changing(&instance).await;
+    let adapter = adapter_in(folder.path(), &server.url);
+    let done = PostStep::Done(PostingOutcome::posted(7));
+    assert_eq!(adapter.post(durable(posting(1))).await, done);
+    assert!(adapter.is_compared());
+    *lock(&instance) = "i-2";
+    InstanceFile::of(folder.path(), &ServerName::read("main").unwrap()).write("i-2").unwrap();
+    assert_eq!(adapter.post(durable(posting(1))).await, PostStep::Done(PostingOutcome::Unknown));
+    for compared in [0, 2] {
+        assert_eq!(adapter.post(durable(posting(1))).await, PostStep::NotSent);
+        assert!(adapter.void(durable(posting(1)), ReasonCode::Withheld).await.is_err());
+        assert!(!adapter.is_compared() && adapter.reaches().is_ok());
+        assert!(adapter.health().unwrap_err().to_string().contains("which is compared with the books first"));
+        assert_eq!(adapter.find(&posting(1)).await, Ok(Some(PostingOutcome::posted(7))), "it is asked");
+        adapter.note_compared(compared);
+    }
+    assert_eq!(server.calls(), ["identity", "post", "post", "identity", "find", "find"]);
+    adapter.note_compared(adapter.database());
+    assert_eq!(adapter.post(durable(posting(1))).await, done);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Every way in which an answer can be wrong: it is none. A question is a fault that names what is wrong, the outcome of a posting is
 //! unknown, and a posting is sent once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cashier_core::ids::{CustomerId, Login};
@@ -195,19 +197,29 @@ async fn a_server_of_another_protocol_or_without_an_instance_is_sent_nothing_els
 }
 
 #[tokio::test]
-async fn the_instance_of_the_settings_is_sent_and_is_never_replaced() {
-    let server = ScriptedServer::open(|_, body: &Value| {
-        assert_eq!(body["instance"], "pinned");
-        Scripted::Raw(reply("421 Misdirected Request", "", r#"{"error":"wrong_instance"}"#))
+async fn a_server_of_another_instance_than_the_settings_name_is_sent_nothing_but_who_it_is() {
+    let other = Arc::new(AtomicBool::new(true));
+    let is_other = Arc::clone(&other);
+    let server = ScriptedServer::open(move |call, body: &Value| match (call, is_other.load(Ordering::SeqCst)) {
+        ("identity", true) => Scripted::Signed(IDENTITY.into()),
+        ("identity", false) => Scripted::Signed(IDENTITY.replace("i-1", "pinned")),
+        _ => {
+            assert_eq!(body["instance"], "pinned");
+            Scripted::Raw(reply("421 Misdirected Request", "", r#"{"error":"wrong_instance"}"#))
+        }
     })
     .await;
     let pinned = super::HttpServerSettings { instance: Some("pinned".into()), ..settings(&server.url) };
-    let clock = std::sync::Arc::new(TestClock::default());
-    let adapter = HttpTradingServer::open(pinned, clock.clone(), std::sync::Arc::new(TestEntropy::default())).unwrap();
+    let clock = Arc::new(TestClock::default());
+    let adapter = HttpTradingServer::open(pinned, clock.clone(), Arc::new(TestEntropy::default())).unwrap();
+    assert_eq!(adapter.post(durable(posting(1))).await, PostStep::NotSent);
+    let problem = adapter.health().unwrap_err().to_string();
+    assert!(problem.contains("than the settings say (instance i-1, `instance` there is pinned)"), "{problem}");
+    other.store(false, Ordering::SeqCst);
     assert_eq!(adapter.post(durable(posting(1))).await, UNKNOWN);
     clock.advance(Duration::from_secs(60));
     assert!(adapter.account(Login(1)).await.is_err());
-    assert_eq!(server.calls(), ["post", "account"]);
+    assert_eq!(server.calls(), ["identity", "identity", "post", "identity", "account"]);
 }
 
 #[tokio::test]
