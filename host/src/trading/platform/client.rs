@@ -1,17 +1,16 @@
 //! Calls to the platform over one connection. A call that fails says whether it was never sent or may have been; a caller that
 //! gives up before a byte was written takes it back. It knows no command and decides nothing about money.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cashier_core::time::UnixTime;
 use futures_util::future::{Either, select};
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use super::link_health::LinkHealth;
 use super::messages::{PlatformPush, ServerError};
 use crate::ports::{Clock, Fault};
 
@@ -23,12 +22,6 @@ pub(super) const CALL_QUEUE_WAIT: Duration = Duration::from_secs(5);
 
 /// Pushed events that a slow reader may leave behind; it is then sent to read everything anew.
 const PUSHES_KEPT_MAX: usize = 1024;
-
-/// Closed connections whose time of closing is kept; of older ones it is at least as long ago.
-const CLOSED_KEPT_MAX: usize = 64;
-
-/// Refusals of one command in a row that are no longer about what was asked, but about the command.
-const REFUSED_IN_A_ROW: u32 = 3;
 
 /// The event that the connection itself announces; none of the platform's has this name.
 pub(super) const CONNECTED: &str = "cashier:connected";
@@ -112,65 +105,6 @@ pub(super) struct PlatformLinkState {
     pub(super) seen: Mutex<LinkHealth>,
 }
 
-/// What is known of the connection.
-#[derive(Debug, Default)]
-pub(super) struct LinkHealth {
-    /// Of the present or the last connection, from 1.
-    pub(super) connection: u64,
-    pub(super) connected_since: Option<UnixTime>,
-    /// Why there is no connection.
-    pub(super) problem: Option<String>,
-    /// What the server refused of each command in a row, until it does it again: rights, or what it does not know.
-    pub(super) refusals: Vec<CommandRefusal>,
-    /// Answers to calls that were given up, and answers that came twice.
-    pub(super) answers_dropped: u64,
-    /// When the last connections were closed, by the monotonic clock.
-    pub(super) closed: VecDeque<(u64, Duration)>,
-    /// Connections up to this one are closed once nothing is under way on them: a person asks about what one of them carried.
-    pub(super) retired: u64,
-}
-
-/// A command that the server does not do.
-#[derive(Debug)]
-pub(super) struct CommandRefusal {
-    command: Box<str>,
-    why: Box<str>,
-    times: u32,
-}
-
-impl LinkHealth {
-    /// Whether this is the present connection, or when it was closed.
-    fn closed_at(&self, connection: u64) -> Option<Duration> {
-        let known = self.closed.iter().find(|(number, _)| *number == connection).map(|(_, at)| *at);
-        known.or_else(|| self.closed.front().filter(|(oldest, _)| connection < *oldest).map(|(_, at)| *at))
-    }
-
-    pub(super) fn close(&mut self, at: Duration, why: String) {
-        self.connected_since = None;
-        self.problem = Some(why);
-        if self.closed.len() >= CLOSED_KEPT_MAX {
-            self.closed.pop_front();
-        }
-        self.closed.push_back((self.connection, at));
-    }
-
-    /// The server did it.
-    pub(super) fn done(&mut self, command: &str) {
-        self.refusals.retain(|known| *known.command != *command && !known.command.is_empty());
-    }
-
-    /// The server said no. An empty command: it did not say of which.
-    pub(super) fn refused(&mut self, command: &str, why: &str) {
-        match self.refusals.iter_mut().find(|known| *known.command == *command) {
-            Some(known) => {
-                known.times = known.times.saturating_add(1);
-                known.why = why.into();
-            }
-            None => self.refusals.push(CommandRefusal { command: command.into(), why: why.into(), times: 1 }),
-        }
-    }
-}
-
 impl PlatformLinkState {
     pub(super) fn new() -> Arc<Self> {
         let seen = LinkHealth { problem: Some("not connected yet".to_owned()), ..LinkHealth::default() };
@@ -249,25 +183,11 @@ impl PlatformClient {
 
     /// Whether something can be sent now. What is refused of one command holds up no other.
     pub(super) fn reaches(&self) -> Result<(), Fault> {
-        self.state.with(|seen| match (&seen.connected_since, &seen.problem) {
-            (None, problem) => {
-                let problem = problem.as_deref().unwrap_or("not connected");
-                Err(Fault::new(format!("the trading server cannot be reached: {problem}")))
-            }
-            (Some(_), _) => Ok(()),
-        })
+        self.state.with(|seen| seen.reaches())
     }
 
     /// Whether the platform does what it is asked; the fault is a sentence for the operator.
     pub(super) fn health(&self) -> Result<(), Fault> {
-        let is_lasting = |refusal: &&CommandRefusal| refusal.times >= REFUSED_IN_A_ROW;
-        self.reaches()?;
-        self.state.with(|seen| match seen.refusals.iter().find(is_lasting) {
-            Some(CommandRefusal { command, why, .. }) => Err(Fault::new(format!(
-                "the trading server refuses {}: {why}; if it is about rights, the broker grants them to the session of the token",
-                if command.is_empty() { "what is sent" } else { command }
-            ))),
-            None => Ok(()),
-        })
+        self.state.with(|seen| seen.health())
     }
 }

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use super::client::{PlatformCall, PlatformFailure, PlatformLinkState};
 use super::dial::{PlatformDial, PlatformStream};
 use super::messages::{self, Incoming, ServerErrorKind};
+use super::output::{Output, advance};
 use super::pauses::{doubled, jittered};
+use super::session::SessionWatch;
 use crate::ports::{Clock, Entropy};
 
 /// How long a server waits for a synchronous operation before it answers that it does not know; its default.
@@ -62,30 +64,6 @@ struct InFlight {
     deadline: Duration,
 }
 
-/// What is being written.
-#[derive(Default)]
-struct Output {
-    line: Zeroizing<Vec<u8>>,
-    written: usize,
-    flushed: bool,
-    ext_id: Box<str>,
-}
-
-impl Output {
-    fn is_written(&self) -> bool {
-        self.written >= self.line.len()
-    }
-
-    fn is_done(&self) -> bool {
-        self.is_written() && self.flushed
-    }
-}
-
-/// Writes a part of what is left, or flushes what TLS holds back; nothing is lost when it is dropped while it waits.
-async fn advance(writer: &mut WriteHalf<Box<dyn PlatformStream>>, rest: &[u8]) -> std::io::Result<usize> {
-    if rest.is_empty() { writer.flush().await.map(|()| 0) } else { writer.write(rest).await }
-}
-
 pub(super) struct PlatformConnection {
     reader: ReadHalf<Box<dyn PlatformStream>>,
     writer: WriteHalf<Box<dyn PlatformStream>>,
@@ -96,6 +74,7 @@ pub(super) struct PlatformConnection {
     input: Vec<u8>,
     output: Output,
     in_flight: BTreeMap<Box<str>, InFlight>,
+    session: SessionWatch,
     received_at: Duration,
     /// When the last answer came, to whichever call.
     answered_at: Option<Duration>,
@@ -124,6 +103,7 @@ impl PlatformConnection {
             input: Vec::new(),
             output: Output { flushed: true, ..Output::default() },
             in_flight: BTreeMap::new(),
+            session: SessionWatch::new(now),
             received_at: now,
             answered_at: None,
             slow_until: Duration::ZERO,
@@ -141,17 +121,21 @@ impl PlatformConnection {
                 return why;
             }
             // What is under way is answered first: a posting of another account must not become unknown by it.
-            let is_retired = link.state.with(|seen| seen.retired >= self.number);
-            if is_retired && self.in_flight.is_empty() && self.output.is_done() {
-                return "a person asks about a posting that it carried".to_owned();
-            }
-            let is_idle = now.saturating_sub(self.received_at) >= HEARTBEAT_PAUSE && self.in_flight.is_empty();
-            if is_idle && self.output.is_done() && now >= self.slow_until {
-                self.write(&link.parts.heartbeat, "{}", None, now);
+            let is_ending = match self.ends(now, &link) {
+                Some(why) if self.in_flight.is_empty() && self.output.is_done() => return why,
+                ends => ends.is_some(),
+            };
+            if self.output.is_done() && now >= self.slow_until && !is_ending {
+                let is_idle = now.saturating_sub(self.received_at) >= HEARTBEAT_PAUSE && self.in_flight.is_empty();
+                let (is_in_question, was_refused) =
+                    link.state.with(|seen| (seen.is_in_question(), seen.session_refused.is_some()));
+                if self.session.asks(is_in_question, was_refused) || is_idle {
+                    self.write(&link.parts.heartbeat, "{}", None, now);
+                }
             }
             let is_written = self.output.is_done();
             let may_begin =
-                is_written && !is_retired && now >= self.slow_until && self.in_flight.len() < CALLS_IN_FLIGHT_MAX;
+                is_written && !is_ending && now >= self.slow_until && self.in_flight.len() < CALLS_IN_FLIGHT_MAX;
             let rest = self.output.line.get(self.output.written..).unwrap_or_default();
             let wake = clock.sleep(self.next_wake(now));
             // The first that is ready in this order: what is to be written is bounded, what comes is not.
@@ -184,11 +168,21 @@ impl PlatformConnection {
         }
     }
 
+    /// Why it is to be closed as soon as nothing is under way on it.
+    fn ends(&mut self, now: Duration, link: &LinkContext<'_>) -> Option<String> {
+        if self.session.is_replaced(now, &self.token, || link.parts.dial.token()) {
+            link.state.with(|seen| seen.retired = seen.retired.max(self.number));
+        }
+        let is_retired = link.state.with(|seen| seen.retired >= self.number);
+        let ends = self.session.ended().or(is_retired.then_some("a person asks about a posting that it carried"));
+        ends.map(str::to_owned)
+    }
+
     fn next_wake(&self, now: Duration) -> Duration {
         let deadlines = self.in_flight.values().map(|call| call.deadline);
         let heartbeat = self.received_at.saturating_add(HEARTBEAT_PAUSE);
         let slow = Some(self.slow_until).filter(|until| *until > now);
-        let next = deadlines.chain(slow).chain([heartbeat]).filter(|at| *at > now).min();
+        let next = deadlines.chain(slow).chain([heartbeat, self.session.next_look()]).filter(|at| *at > now).min();
         next.map_or(HEARTBEAT_PAUSE, |at| at.saturating_sub(now))
     }
 
@@ -268,7 +262,10 @@ impl PlatformConnection {
             Incoming::Unaddressed(error) => {
                 let error = error.without(&self.token);
                 tracing::warn!(%error, "trading server stated an error about no call");
-                link.state.with(|seen| seen.refused("", &error.to_string()));
+                link.state.with(|seen| {
+                    seen.refused("", &error.to_string());
+                    seen.call_refused();
+                });
             }
             Incoming::Answer { ext_id, outcome } => match self.answered(&ext_id, link.parts.clock.monotonic()) {
                 Some(call) => self.answer(call, outcome.map_err(|error| error.without(&self.token)), link),
@@ -289,6 +286,10 @@ impl PlatformConnection {
         outcome: Result<serde_json::Value, messages::ServerError>,
         link: &mut LinkContext<'_>,
     ) {
+        let is_heartbeat = call.answer.is_none();
+        if is_heartbeat {
+            self.session.answered();
+        }
         match &outcome {
             Ok(_) => {
                 // Errors alone are no service: a server that answers each with one is tried less and less often.
@@ -296,7 +297,13 @@ impl PlatformConnection {
                 link.state.with(|seen| seen.done(&call.command));
             }
             Err(error) if error.kind == ServerErrorKind::Stated && !error.is_named(&link.parts.expected) => {
-                link.state.with(|seen| seen.refused(&call.command, &error.to_string()));
+                let why = error.to_string();
+                link.state.with(|seen| seen.refused(&call.command, &why));
+                if !is_heartbeat {
+                    link.state.with(|seen| seen.call_refused());
+                } else if link.state.with(|seen| seen.heartbeat_refused(&why)) {
+                    self.session.refused(&why);
+                }
             }
             Err(_) => {}
         }

@@ -3,6 +3,7 @@
 
 use cashier_core::ids::Login;
 use cashier_core::money::parse_minor;
+use cashier_core::operation::OperationKey;
 use cashier_core::reason::ReasonCode;
 use cashier_core::status::OperationCmd;
 use sha2::{Digest, Sha256};
@@ -96,6 +97,11 @@ impl OrderKey {
         !uuid.is_empty() && [&self.uuid, &self.other_uuid].iter().any(|known| uuid.eq_ignore_ascii_case(known))
     }
 
+    /// Whether a text is the key, or has it as a word.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        self.has_uuid(text) || has_word(text, &self.key)
+    }
+
     fn has_source(&self, order: &FinanceOrder) -> bool {
         order.source.eq_ignore_ascii_case(&self.source)
     }
@@ -125,8 +131,21 @@ fn has_word(text: &str, key: &str) -> bool {
     !key.is_empty() && words(text).any(|word| word.eq_ignore_ascii_case(key))
 }
 
+/// Whether a text has a key of some posting in it, or is a UUID, which may be made of one.
+pub(super) fn may_be_key(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_hex = |part: &&str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_uuid = parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) && parts.iter().all(is_hex);
+    is_uuid || has_key(text)
+}
+
+/// Whether a word of a text is a key.
+pub(super) fn has_key(text: &str) -> bool {
+    words(text).any(|word| word.contains(':') && OperationKey::read(&word.to_ascii_lowercase()).is_some())
+}
+
 /// The words of a comment that may be a key.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|character: char| !(character.is_ascii_alphanumeric() || character == ':'))
 }
 

@@ -48,7 +48,7 @@ impl PlatformLink {
                     self.state.with(|seen| seen.close(self.parts.clock.monotonic(), why.clone()));
                     connection.close(&why);
                     tracing::warn!(connection = number, why, "connection to the trading server was closed");
-                    // Closed on purpose: what waits goes to the next one at once.
+                    // Closed on purpose, by a person's question or for another token: what waits goes to the next one at once.
                     if self.state.with(|seen| seen.retired >= number) {
                         continue;
                     }
@@ -75,12 +75,13 @@ impl PlatformLink {
             seen.problem = None;
             // A new session may have other rights.
             seen.refusals.clear();
+            seen.refused_in_a_row = 0;
             seen.connection
         })
     }
 
     async fn connect(&self) -> Result<(Box<dyn PlatformStream>, Arc<Zeroizing<String>>), String> {
-        // Read again for each connection: a broker replaces a token by closing the session of the old one.
+        // Read again for each connection: a broker who replaces a token may close the session of the old one.
         let token = self.parts.dial.token()?;
         match select(self.parts.dial.dial(), self.parts.clock.sleep(LINK_DIAL_WAIT)).await {
             Either::Left((stream, _)) => Ok((stream?, token)),

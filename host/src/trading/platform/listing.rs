@@ -118,9 +118,12 @@ impl ListingCursor {
     }
 }
 
-/// The account of an order; `None` where it is gone, or cannot be read.
+/// The account of an order; `None` where it is gone, or cannot be read, as its login cannot where it is 0.
 async fn account(accounts: &PlatformAccounts, listed: &ListedOrder) -> Result<Option<Account>, Fault> {
     let (order, login) = (listed.order.order, listed.order.login);
+    if login == Login(0) {
+        return Ok(None);
+    }
     let answered = accounts.answered_account(login).await.map_err(fault)?;
     if let Err(fault) = &answered {
         tracing::error!(order, %login, %fault, "account of a posting cannot be read at the trading server");

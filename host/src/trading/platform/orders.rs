@@ -93,14 +93,14 @@ impl FinanceOrders {
     /// Every order that may be about the posting, by its key, by its account and by its recorded number; each that is can be compared
     /// with it. One that a person made has the key in its comment alone: the orders of the account are read whatever the key finds.
     pub(super) async fn about(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
-        let by_key = self.by_uuid(&wanted.of).await?;
+        let by_key = self.by_uuid(&wanted.of, wanted.recorded).await?;
         let found = self.of_account(wanted, by_key).await?;
         self.comparable(wanted, found)
     }
 
     /// The same of an order that is asked for again and again: while it is on its way, by its key alone.
     pub(super) async fn awaited(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
-        let by_key = self.by_uuid(&wanted.of).await?;
+        let by_key = self.by_uuid(&wanted.of, wanted.recorded).await?;
         let is_on_its_way = |orders: &[FinanceOrder]| {
             matches!(wanted.next_step(orders), PostingStep::Wait { state: OrderState::Approved, .. })
         };
@@ -116,7 +116,7 @@ impl FinanceOrders {
         if self.searches_by_uuid() {
             let question = self.question(OrderColumn::Equals("gw_uuid", &wanted.of.uuid), 0);
             let found = match self.client.call(TRADES, question).await {
-                Ok(first) => self.rows().read(&tables::rows(&first)?, Some(&wanted.of))?,
+                Ok(first) => self.rows().read(&tables::rows(&first)?, &wanted.of, wanted.recorded)?,
                 Err(PlatformFailure::Answered(_)) => Vec::new(),
                 Err(failure) => return Err(fault(failure)),
             };
@@ -141,12 +141,12 @@ impl FinanceOrders {
     }
 
     /// What a search by `gw_uuid` finds; `None` where there is none.
-    async fn by_uuid(&self, of: &OrderKey) -> Result<Option<Vec<FinanceOrder>>, Fault> {
+    async fn by_uuid(&self, of: &OrderKey, recorded: u64) -> Result<Option<Vec<FinanceOrder>>, Fault> {
         if !self.searches_by_uuid() {
             return Ok(None);
         }
         match self.search(OrderColumn::Equals("gw_uuid", &of.uuid)).await {
-            Ok(found) => self.rows().read(&found, Some(of)).map(Some),
+            Ok(found) => self.rows().read(&found, of, recorded).map(Some),
             Err(PlatformFailure::Answered(error)) if error.kind == ServerErrorKind::Stated => {
                 tracing::warn!(%error, "trading server refused a search by gw_uuid: the orders of the login are read");
                 Ok(None)
@@ -169,7 +169,8 @@ impl FinanceOrders {
     ) -> Result<Vec<FinanceOrder>, Fault> {
         let is_recorded = |order: &FinanceOrder| wanted.recorded != 0 && order.order == wanted.recorded;
         let is_missed = by_key.as_ref().is_some_and(|found| !found.iter().any(is_recorded));
-        let mut found = joined(by_key.unwrap_or_default(), self.of_login(wanted.login, &wanted.of).await?);
+        let mut found =
+            joined(by_key.unwrap_or_default(), self.of_login(wanted.login, &wanted.of, wanted.recorded).await?);
         if wanted.recorded != 0 && !found.iter().any(is_recorded) {
             found.extend(self.numbered(wanted, wanted.recorded).await?);
         }
@@ -183,15 +184,15 @@ impl FinanceOrders {
         Ok(found)
     }
 
-    async fn of_login(&self, login: Login, of: &OrderKey) -> Result<Vec<FinanceOrder>, Fault> {
+    async fn of_login(&self, login: Login, of: &OrderKey, recorded: u64) -> Result<Vec<FinanceOrder>, Fault> {
         let found = self.search(OrderColumn::Equals("login", &login.to_string())).await.map_err(fault)?;
-        self.rows().read(&found, Some(of))
+        self.rows().read(&found, of, recorded)
     }
 
     /// The one of a number, whatever it looks like by now.
     pub(super) async fn numbered(&self, wanted: &WantedOrder, number: u64) -> Result<Vec<FinanceOrder>, Fault> {
         let found = self.search(OrderColumn::Equals("order", &number.to_string())).await.map_err(fault)?;
-        let read = self.rows().read(&found, Some(&wanted.of))?;
+        let read = self.rows().read(&found, &wanted.of, number)?;
         Ok(read.into_iter().filter(|order| order.order == number).collect())
     }
 
@@ -216,8 +217,8 @@ impl FinanceOrders {
 
     /// Every order of a key, by `gw_uuid` and among those of its account.
     pub(super) async fn siblings(&self, login: Login, of: &OrderKey) -> Result<Vec<FinanceOrder>, Fault> {
-        let by_key = self.by_uuid(of).await?.unwrap_or_default();
-        Ok(joined(by_key, self.of_login(login, of).await?))
+        let by_key = self.by_uuid(of, 0).await?.unwrap_or_default();
+        Ok(joined(by_key, self.of_login(login, of, 0).await?))
     }
 
     /// Orders that changed at this time or later, the oldest first, and whether these are all. Where the platform sorts, no more
@@ -260,10 +261,10 @@ impl FinanceOrders {
     }
 
     /// Ends at an empty page alone: a server may answer fewer rows than it is asked for, and `count` may be that of the page. `None`
-    /// where a row moved from one page to another, so that one may be missing.
+    /// where a row moved from one page to another, so that one may be missing. Of those whose number cannot be read that is not known.
     async fn pages(&self, column: OrderColumn<'_>) -> Result<Option<Vec<TableRow>>, PlatformFailure> {
         let unreadable = |fault: Fault| PlatformFailure::Unknown(fault.what);
-        let mut found: BTreeMap<u64, TableRow> = BTreeMap::new();
+        let (mut found, mut unnumbered): (BTreeMap<u64, TableRow>, Vec<TableRow>) = Default::default();
         let (mut offset, mut counted) = (0_u64, 0_u64);
         loop {
             let answer = self.client.call(TRADES, self.question(column, offset)).await?;
@@ -272,8 +273,9 @@ impl FinanceOrders {
             if read == 0 {
                 // An empty page beside a count is none.
                 counted = counted.max(tables::count(&answer).unwrap_or_default());
-                let has_all = u64::try_from(found.len()).is_ok_and(|found| found >= counted);
-                return Ok(has_all.then(|| found.into_values().collect()));
+                let all: Vec<TableRow> = found.into_values().chain(unnumbered).collect();
+                let has_all = u64::try_from(all.len()).is_ok_and(|read| read >= counted);
+                return Ok(has_all.then_some(all));
             }
             offset = offset.saturating_add(read);
             let count = tables::count(&answer)
@@ -290,7 +292,11 @@ impl FinanceOrders {
             }
             counted = if count > read { count } else { counted };
             for row in rows {
-                if found.insert(row.number("order").map_err(unreadable)?, row).is_some() {
+                let Ok(number) = row.number("order") else {
+                    unnumbered.push(row);
+                    continue;
+                };
+                if found.insert(number, row).is_some() {
                     return Ok(None);
                 }
             }

@@ -19,7 +19,7 @@ pub struct PlatformSettings {
     /// `host:port`.
     pub address: Box<str>,
     pub tls: PlatformTls,
-    /// The session's token, in a file of its own; read again for each connection.
+    /// The session's token, in a file of its own; read again for each connection, which ends when it is replaced.
     pub token_file: PathBuf,
     /// How money is moved. Default: [`PlatformPhases::Two`].
     pub phases: PlatformPhases,

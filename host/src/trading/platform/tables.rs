@@ -1,8 +1,9 @@
 //! Rows of the platform's answers, read by the names that its `structure` gives, never by position; and its decimals, which are read
-//! as text. It keeps no password.
+//! as text. It keeps no password. A row that is not as its structure says ends no table.
 
 use serde_json::{Map, Value};
 
+use super::finance_order::may_be_key;
 use crate::ports::Fault;
 
 /// What is never read into memory of ours.
@@ -13,7 +14,19 @@ const EXPONENT_MAX: usize = 30;
 
 /// A row, by the names of its columns.
 #[derive(Debug, Clone)]
-pub(super) struct TableRow(Map<String, Value>);
+pub(super) struct TableRow {
+    members: Map<String, Value>,
+    stray: Option<StrayRow>,
+}
+
+/// What is known of a row that has other columns than its structure: no value of it has a name.
+#[derive(Debug, Clone)]
+pub(super) struct StrayRow {
+    /// Its texts that may be a key of ours, or have one in them. Of the others one may be a password.
+    pub(super) keys: Vec<Box<str>>,
+    /// It has less than the structure, so that a key may be what is missing.
+    pub(super) is_cut: bool,
+}
 
 /// The rows of a table, or of a list of objects.
 pub(super) fn rows(data: &Value) -> Result<Vec<TableRow>, Fault> {
@@ -23,7 +36,11 @@ pub(super) fn rows(data: &Value) -> Result<Vec<TableRow>, Fault> {
         Some(structure) => Some(columns(structure)?),
         None => None,
     };
-    rows.iter().map(|row| table_row(row, structure.as_deref())).collect()
+    let read = |row: &Value| match (row, structure.as_deref()) {
+        (Value::Array(_), None) => Err(Fault::new("a table of the trading server has no structure")),
+        (row, structure) => Ok(table_row(row, structure).unwrap_or_else(|| TableRow::stray_of(row, structure))),
+    };
+    rows.iter().map(read).collect()
 }
 
 /// How many rows there are, whatever the page holds.
@@ -33,7 +50,7 @@ pub(super) fn count(data: &Value) -> Option<u64> {
 
 /// An object that stands alone.
 pub(super) fn object(data: &Value) -> Result<TableRow, Fault> {
-    table_row(data, None)
+    table_row(data, None).ok_or_else(|| Fault::new("an answer of the trading server is no object"))
 }
 
 fn columns(structure: &Value) -> Result<Vec<&str>, Fault> {
@@ -47,7 +64,7 @@ fn column_name(column: &Value) -> Option<&str> {
     column.as_str().or_else(|| column.get("name")?.as_str())
 }
 
-fn table_row(row: &Value, structure: Option<&[&str]>) -> Result<TableRow, Fault> {
+fn table_row(row: &Value, structure: Option<&[&str]>) -> Option<TableRow> {
     let members: Map<String, Value> = match (row, structure) {
         (Value::Array(values), Some(columns)) if values.len() == columns.len() => {
             let named = columns.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value));
@@ -57,14 +74,31 @@ fn table_row(row: &Value, structure: Option<&[&str]>) -> Result<TableRow, Fault>
             let kept = members.iter().filter(|(name, _)| *name != NEVER_KEPT);
             kept.map(|(name, value)| (name.clone(), value.clone())).collect()
         }
-        _ => return Err(Fault::new("a row of the trading server has other columns than its structure")),
+        _ => return None,
     };
-    Ok(TableRow(members))
+    Some(TableRow { members, stray: None })
 }
 
 impl TableRow {
+    fn stray_of(row: &Value, structure: Option<&[&str]>) -> Self {
+        let values = row.as_array().map_or(&[][..], Vec::as_slice);
+        let texts = values.iter().filter_map(Value::as_str).filter(|text| may_be_key(text));
+        let is_cut = values.len() < structure.map_or(1, <[&str]>::len);
+        Self { members: Map::new(), stray: Some(StrayRow { keys: texts.map(Into::into).collect(), is_cut }) }
+    }
+
+    /// Where its values have no names.
+    pub(super) fn stray(&self) -> Option<&StrayRow> {
+        self.stray.as_ref()
+    }
+
+    /// Whether something stands there that is no text.
+    pub(super) fn is_no_text(&self, name: &str) -> bool {
+        matches!(self.members.get(name), Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)))
+    }
+
     fn unreadable(&self, name: &str) -> Fault {
-        let what = if self.0.contains_key(name) { "cannot be read" } else { "is missing" };
+        let what = if self.members.contains_key(name) { "cannot be read" } else { "is missing" };
         Fault::new(format!("{name} {what} in an answer of the trading server"))
     }
 
@@ -73,7 +107,7 @@ impl TableRow {
     }
 
     pub(super) fn integer(&self, name: &str) -> Result<i64, Fault> {
-        let number = match self.0.get(name) {
+        let number = match self.members.get(name) {
             Some(Value::Number(number)) => number.as_i64(),
             Some(Value::String(text)) => text.parse().ok(),
             Some(_) | None => None,
@@ -83,7 +117,7 @@ impl TableRow {
 
     /// 0 or 1, or what JSON has for it.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Fault> {
-        match self.0.get(name) {
+        match self.members.get(name) {
             Some(Value::Bool(flag)) => Ok(*flag),
             _ => match self.integer(name)? {
                 0 => Ok(false),
@@ -99,7 +133,7 @@ impl TableRow {
 
     /// A text, or a number as text; `None` where there is none.
     pub(super) fn optional_text(&self, name: &str) -> Option<Box<str>> {
-        match self.0.get(name)? {
+        match self.members.get(name)? {
             Value::String(text) => Some(text.as_str().into()),
             Value::Number(number) => Some(number.to_string().into()),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
@@ -157,15 +191,22 @@ mod tests {
             assert_eq!((rows[0].number("login").unwrap(), rows[0].integer("state").unwrap()), (7, 17));
         }
         assert_eq!(count(&one), Some(40));
-        for wrong in [
-            json!({"structure": ["login"], "rows": [[7, 17]]}),
-            json!({"rows": [[7]]}),
-            json!({"structure": "login", "rows": []}),
-            json!({}),
-            json!(7),
-        ] {
+        for wrong in [json!({"rows": [[7]]}), json!({"structure": "login", "rows": []}), json!({}), json!(7)] {
             assert!(rows(&wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn of_a_row_without_names_nothing_is_kept_but_what_may_be_a_key() {
+        let (key, uuid) = ("d0123456789abcdefghj:1", "56c6f448-abc1-8c40-bd77-87771720fd3b");
+        let texts =
+            [key.to_owned(), format!("{key} cashier 9 r0"), uuid.to_owned(), "CANARY:1".into(), "CANARY".into()];
+        let table = json!({"structure": ["a", "b", "c"], "rows": [texts, [key], null, {"a": 1}], "count": 4});
+        let rows = rows(&table).unwrap();
+        let strays = rows.iter().map(|row| row.stray().map(|stray| (stray.keys.len(), stray.is_cut)));
+        assert_eq!(strays.collect::<Vec<_>>(), [Some((3, false)), Some((1, true)), Some((0, true)), None]);
+        assert!(!format!("{rows:?}").contains("CANARY"));
+        assert!(rows[0].number("a").is_err() && rows[0].optional_text("b").is_none());
     }
 
     #[test]

@@ -10,12 +10,14 @@ mod found_orders;
 mod listed;
 mod look_ups;
 mod nasty;
+mod odd_rows;
 mod random;
 mod sockets;
 mod special;
 mod stated_numbers;
 mod steps;
 mod sweeping;
+mod tokens;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
