@@ -190,7 +190,7 @@ async fn reconcile_names_every_posting_in_which_a_server_elsewhere_differs_and_p
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_begun_anew_is_accepted_with_what_waits_named_and_compared_before_anything_is_posted_there() {
+async fn a_database_begun_anew_is_accepted_only_with_what_waits_named_and_is_compared_with_the_books() {
     let Some((mut server, deployment)) = credited(2).await else { return };
     // Paid, and the server is gone before it could be posted, as far as the books know.
     let mut order = order("sandbox", "25");

@@ -30,11 +30,7 @@ CREATE TABLE IF NOT EXISTS postings (number INTEGER PRIMARY KEY AUTOINCREMENT, k
 
 
 class CallError(Exception):
-    """The call failed: nothing was judged, and for a posting the outcome stays what it was."""
-
-    def __init__(self, status, code, message):
-        super().__init__(message)
-        self.status, self.code = status, code
+    """Status, code and message. The call failed: nothing was judged, and for a posting the outcome stays what it was."""
 
 
 def signature(secret, message_id, timestamp, body):
@@ -248,12 +244,8 @@ class TradingServer:
 
 
 def outcome(key, number, result, reason):
-    answer = {"result": result} if key is None else {"result": result, "key": key}
-    if result == "posted":
-        answer["order"] = number
-    if result == "refused":
-        answer["reason"] = reason
-    return answer
+    key = {} if key is None else {"key": key}
+    return {"result": result, **key, **{"posted": {"order": number}, "refused": {"reason": reason}}.get(result, {})}
 
 
 def refusal(facts, posting):
@@ -301,7 +293,8 @@ class Handler(BaseHTTPRequestHandler):
             require(type(request) is dict, "the body must be an object")
             self.reply(200, self.server.trading.answer(request), f"{message_id}.answer")
         except CallError as error:
-            self.reply(error.status, {"error": error.code, "message": str(error)})
+            status, code, message = error.args
+            self.reply(status, {"error": code, "message": message})
         except Exception as error:  # the database failed, or a defect: it is not known what became of the call
             self.log_error("call failed: %r", error)
             self.reply(500, {"error": "failed", "message": "see the server's log"})
