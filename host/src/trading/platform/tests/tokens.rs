@@ -118,7 +118,8 @@ async fn questions_that_are_refused_one_after_the_other_are_no_refusal_of_the_se
 #[tokio::test(start_paused = true)]
 async fn a_session_without_the_right_to_the_heartbeat_is_served_all_the_same() {
     let fake = FakePlatform::new();
-    let (server, _file, _tasks) = opened(&fake, Two);
+    // No sweep is asked for beside the heartbeat.
+    let (server, _file, _tasks) = opened(&fake, One);
     fake.script(&[("GetGroups", Manner::Refuses(403, "NO_RIGHTS")); 400]);
     seconds(600).await;
     assert_eq!((server.reaches(), server.client().state.with(|seen| seen.connection)), (Ok(()), 1));
