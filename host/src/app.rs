@@ -291,6 +291,7 @@ impl Start {
                     spawn: &*tasks,
                     bases: &self.settings.bases,
                     strict: self.settings.strict_key_permissions,
+                    posts: true,
                 };
                 OpenTrading::open(&self.settings.trading, &trading, &beside)?
             }

@@ -9,7 +9,7 @@ use super::trading::{self, ServerDependencies};
 use super::{Machine, background_tasks, seal_keys};
 use crate::clock_file::ClockFiles;
 use crate::guarded_clock::GuardedClock;
-use crate::pair::offline::ServersElsewhere;
+use crate::pair::offline::{ServersElsewhere, TakeOver};
 use crate::pair::{self, Reconciliation};
 use crate::ports::{Clock, Fault};
 use crate::settings::Settings;
@@ -20,7 +20,7 @@ use crate::strand::unrecorded::{self, UnrecordedOperations};
 
 /// Compares the databases of the settings; see [`pair::offline::reconcile`]. Stamps go on from the last plausible time, as the
 /// server's do.
-pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliation, Fault> {
+pub async fn reconcile(settings: &Settings, taken: TakeOver) -> Result<Reconciliation, Fault> {
     let Machine { clock, entropy, .. } = Machine::real();
     let files = Arc::new(ClockFiles::in_folder(&settings.bases));
     let guarded = Arc::clone(&clock);
@@ -34,10 +34,11 @@ pub async fn reconcile(settings: &Settings, apply: bool) -> Result<Reconciliatio
         bases: &settings.bases,
         spawn: &tasks,
         strict: settings.strict_key_permissions,
+        posts: false,
     };
     let servers = trading::open_elsewhere(&settings.trading, &beside);
     let elsewhere = Some(ServersElsewhere { clock: &*clock, servers });
-    pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, apply, elsewhere).await
+    pair::offline::reconcile(&settings.bases, &settings.seal_keys, entropy, now, taken, elsewhere).await
 }
 
 /// Whether a command that writes may open cashier.db, because it is of this very release.

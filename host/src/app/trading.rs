@@ -32,6 +32,8 @@ pub(super) struct ServerDependencies<'b> {
     pub(super) spawn: &'b dyn Spawn,
     /// Whether a secret that other users may read is refused.
     pub(super) strict: bool,
+    /// Whether they are posted to; else they are asked alone.
+    pub(super) posts: bool,
 }
 
 /// The port, and what runs beside it until the cashier stops.
@@ -142,6 +144,9 @@ fn open(
             };
             let settings = platform(PlatformSettings::new(address, tls, token_file.clone()), (**table).clone())?;
             let server = PlatformServer::open(settings, clock, entropy, beside.spawn)?;
+            if beside.posts {
+                server.sweep(beside.spawn);
+            }
             Ok(Server::Remote { protocol: "tcp", server: Arc::new(server) })
         }
     }

@@ -13,7 +13,7 @@ use crate::ports::Fault;
 use crate::private_files;
 
 /// What the names of these files begin with, before that of the server.
-const PREFIXES: [&str; 2] = ["trading_instance.", "trading_kind."];
+const PREFIXES: [&str; 3] = ["trading_instance.", "trading_kind.", "trading_differs."];
 
 const MANIFEST: &str = "manifest.json";
 
@@ -76,6 +76,7 @@ mod tests {
             file.write(&format!("i-{server}")).unwrap();
         }
         std::fs::write(bases.path().join("trading_kind.main"), "http\n").unwrap();
+        std::fs::write(bases.path().join("trading_differs.main"), "").unwrap();
         // What a crash left of a file that was being replaced.
         std::fs::write(bases.path().join("trading_instance.main.draft"), "i-9").unwrap();
         std::fs::write(folder.path().join(MANIFEST), manifest).unwrap();
@@ -84,8 +85,9 @@ mod tests {
         assert_eq!(whole, kept);
         let names: Vec<&str> =
             whole["files"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["cashier.db", "trading_instance.main", "trading_instance.spare", "trading_kind.main"]);
-        let row = &whole["files"][1];
+        let instances = ["trading_instance.main", "trading_instance.spare", "trading_kind.main"];
+        assert_eq!(names, [&["cashier.db", "trading_differs.main"], &instances[..]].concat());
+        let row = &whole["files"][2];
         let expected = hex::encode(Sha256::digest("i-main\n"));
         assert_eq!((row["bytes"].as_u64(), row["sha256"].as_str()), (Some(7), Some(&*expected)));
         // Put back, they are what the cashier compares with.

@@ -11,6 +11,7 @@ use super::serve::runtime;
 use super::settings_args::SettingsArgs;
 use super::terminal::{CliError, print_line};
 use crate::app;
+use crate::pair::offline::TakeOver;
 use crate::pair::{self, Applied, Reconciliation, ServerReconciliation};
 use crate::ports::Clock;
 use crate::system::SystemClock;
@@ -29,6 +30,10 @@ pub(super) enum DbCommand {
         /// Import unknown postings as posted operations and put the rest under review; nothing is credited.
         #[arg(long)]
         apply: bool,
+        /// With --apply: postings that a trading server elsewhere does not list are lost, though it does not say that it has not made
+        /// them. Only where it was restored without them for good.
+        #[arg(long, requires = "apply")]
+        unlisted_is_lost: bool,
     },
     /// Copy both databases at one point into a new folder, with a manifest, also while the server runs; and which database of
     /// postings each trading server elsewhere had.
@@ -42,7 +47,14 @@ pub(super) enum DbCommand {
 
 pub(super) fn db(command: &DbCommand) -> Result<(), CliError> {
     match command {
-        DbCommand::Reconcile { settings, apply } => reconcile(settings, *apply),
+        DbCommand::Reconcile { settings, apply, unlisted_is_lost } => {
+            let taken = match (apply, unlisted_is_lost) {
+                (true, true) => TakeOver::UnlistedToo,
+                (true, false) => TakeOver::Differences,
+                (false, _) => TakeOver::Nothing,
+            };
+            reconcile(settings, taken)
+        }
         DbCommand::Backup { folder, settings } => {
             let settings = settings.read()?;
             bases::check_existing(&settings.bases, &PAIR)?;
@@ -53,13 +65,13 @@ pub(super) fn db(command: &DbCommand) -> Result<(), CliError> {
     }
 }
 
-fn reconcile(settings: &SettingsArgs, apply: bool) -> Result<(), CliError> {
+fn reconcile(settings: &SettingsArgs, taken: TakeOver) -> Result<(), CliError> {
     // Reports an implausible clock, and each review that is made.
     let _guard = logs::start("warn");
     let settings = settings.read()?;
     bases::check_existing(&settings.bases, &PAIR)?;
     bases::check_release(&settings.bases, &PAIR)?;
-    let work = app::reconcile(&settings, apply);
+    let work = app::reconcile(&settings, taken);
     let Reconciliation { differences, applied, elsewhere } = runtime()?.block_on(work)?;
     if !differences.is_empty() {
         print_line(differences.trim_end());
@@ -85,16 +97,22 @@ fn reconcile(settings: &SettingsArgs, apply: bool) -> Result<(), CliError> {
     }
 }
 
-/// What persons do about a difference, which no command of ours does.
+/// What persons do about what is left, which no command of ours does.
 const ELSEWHERE: &str = "nothing is posted or voided at a trading server by this command. A posting that is not there: bring back the \
                          server's newest copy; where that is lost, --apply puts the transaction under review (POSTING_LOST), and \
                          MngRetryCashierCredit posts it anew. One that is not so in cashier.db: --apply takes it over where the books \
-                         have its transaction; else find at the server who made it, and correct it there";
+                         have its transaction; else find at the server who made it, and correct it there. Any other: find at the server \
+                         which is right, and correct it there; of two orders of one key, delete the one that the operation does not name. \
+                         docs/settings.md, Trading servers elsewhere, says more";
+
+/// Where the server does not say whether it has made a posting.
+const UNSAID: &str = "of those that are not listed it is not known whether they were made: look at the server; only where it was restored \
+                      without them for good, --apply --unlisted-is-lost puts their transactions under review (POSTING_LOST)";
 
 /// Prints what was found of each trading server elsewhere; the error says that something is left.
 fn report_elsewhere(elsewhere: &[ServerReconciliation]) -> Result<(), CliError> {
     let mut wrong = Vec::new();
-    for ServerReconciliation { name, differences, left } in elsewhere {
+    for ServerReconciliation { name, differences, left, unsaid: _ } in elsewhere {
         match differences {
             Ok(lines) if lines.is_empty() => print_line(&format!("cashier.db and trading server {name} match")),
             Ok(lines) => {
@@ -108,6 +126,9 @@ fn report_elsewhere(elsewhere: &[ServerReconciliation]) -> Result<(), CliError> 
     }
     if elsewhere.iter().any(|server| server.left > 0) {
         wrong.push(ELSEWHERE.to_owned());
+    }
+    if elsewhere.iter().any(|server| server.left > 0 && server.unsaid > 0) {
+        wrong.push(UNSAID.to_owned());
     }
     if wrong.is_empty() { Ok(()) } else { Err(CliError(wrong.join("; "))) }
 }

@@ -84,10 +84,10 @@ pub(super) fn work_items(cashier: &Cashier) -> Vec<WorkItem> {
             reason: known.to_string().into(),
             ..WorkItem::new(WorkKind::PostingDiffers, known.since)
         }));
-        if differences.beyond() > 0 {
+        if let Some(remark) = differences.remark() {
             items.push(WorkItem {
                 server: Some(server),
-                reason: format!("{} postings in all: {}", differences.beyond(), differences.sentence).into(),
+                reason: remark.into(),
                 ..WorkItem::new(WorkKind::PostingDiffers, differences.since)
             });
         }

@@ -75,7 +75,7 @@ answer! {
         cut_off: Flag = Flag(server.status.as_ref().is_some_and(|known| known.is_cut_off)), "1 while its circuit breaker is open: nothing is sent but one try a second";
         compared_time: Time = Time(server.status.as_ref().map_or(UnixTime::UNSET, |known| known.compared_time)), "when its postings were compared with the books last; 0 for the embedded one, and before that was done since the start";
         not_compared: &'a str = server.status.as_ref().and_then(|known| known.not_compared.as_deref()).unwrap_or_default(), "why they were not compared, or what differs; empty where they agree";
-        differences: u64 = server.differences.as_ref().map_or(0, |known| known.kept.len() as u64 + known.beyond()), "postings that differ, each in the work list";
+        differences: u64 = server.differences.as_ref().map_or(0, |known| known.known()), "postings that differ, each in the work list";
         waiting_postings: u64 = server.waiting.count, "operations that wait for it";
         waiting_since: Time = Time(server.waiting.since), "when the oldest of them was planned; 0 where none waits";
     }

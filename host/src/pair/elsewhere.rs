@@ -2,25 +2,30 @@
 //! or by what it posted lately, so that no row is read where both agree (case 179). Row by row (`rows`) only where they differ. It
 //! reports and changes nothing: what is posted there is keyed, and what differs is for a person.
 
+mod asking;
+mod row_differences;
 mod rows;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::books::Books;
 use cashier_core::digest::ServerTotal;
 use cashier_core::ids::{ServerName, TransactionId};
-use cashier_core::operation::{BalanceOperation, OperationKey, PostingFlaw, PostingOutcome};
+use cashier_core::operation::{BalanceOperation, OperationKey};
 use cashier_core::status::OperationStatus;
 use cashier_core::time::UnixTime;
 
-pub use self::rows::RowDifferences;
+pub use self::asking::DifferenceStanding;
+use self::row_differences::operation;
+pub use self::row_differences::{FirstOf, RowDifferences};
 use crate::ledger::Ledger;
-use crate::ports::{Clock, DifferenceKind, Fault, Posting, ServerDifferences};
+use crate::ports::{Clock, Fault, ServerDifferences};
 use crate::trading::remote::RemoteServer;
 
 /// How far before the oldest of the newest recorded postings a server that does not count is listed: clocks differ, and an answer may
@@ -33,8 +38,9 @@ const LISTED_AGAIN_SECONDS: i64 = 60 * 60;
 /// The newest recorded postings that a server is asked for one by one.
 const NEWEST_FOUND: usize = 16;
 
-/// Operations without a recorded outcome that it is asked for when it is compared again: more are a backlog, and then the counts have
-/// bounds instead of one value. At a start, while nothing is posted, all of them are.
+/// Operations without a recorded outcome that it is asked for: more are a backlog, and then the counts have bounds instead of one value.
+/// At a start all postings wait for it; when it is compared again, none does, and more change meanwhile.
+const UNRECORDED_ASKED_AT_START_MAX: usize = 1024;
 const UNRECORDED_ASKED_MAX: usize = 64;
 
 /// So long in all it is waited for keys of which it says nothing: then every other one counts as posted or not, too, and the count has
@@ -103,7 +109,10 @@ impl BooksComparison<'_> {
 
     /// None where it does not count; else what differs.
     async fn by_counts(&self) -> Result<Option<Option<String>>, Fault> {
-        let asked_max = if self.before.began.is_none() { usize::MAX } else { UNRECORDED_ASKED_MAX };
+        let asked_max = match self.before.began {
+            None => UNRECORDED_ASKED_AT_START_MAX,
+            Some(_) => UNRECORDED_ASKED_MAX,
+        };
         let mut tries = 0;
         loop {
             tries += 1;
@@ -137,7 +146,7 @@ impl BooksComparison<'_> {
                 true => (before.total.count + posted_since, before.total.count + posted_since + undecided),
                 false => (before.total.count, after.total.count + still_unrecorded),
             };
-            let expected = self.expected(least)..=self.expected(most);
+            let expected = self.expected(least, most);
             return Ok(Some(
                 (!expected.contains(&count))
                     .then(|| format!("it has made {count} postings, and the books know of {}", expected.start())),
@@ -145,10 +154,13 @@ impl BooksComparison<'_> {
         }
     }
 
-    /// A count of the books as the server would have it, with what is known to differ.
-    fn expected(&self, count: u64) -> u64 {
-        let (extra, lost) = self.before.differences.as_ref().map_or((0, 0), |known| (known.extra, known.lost));
-        count.saturating_add(extra).saturating_sub(lost)
+    /// Counts of the books as the server would have them, with what is known to differ. Whether it counts what it does not say is not
+    /// known.
+    fn expected(&self, least: u64, most: u64) -> RangeInclusive<u64> {
+        let (surplus, lost, unsaid) =
+            self.before.differences.as_ref().map_or((0, 0, 0), |known| (known.surplus, known.lost, known.unsaid));
+        let as_known = |count: u64| count.saturating_add(surplus).saturating_sub(lost);
+        as_known(least).saturating_sub(unsaid)..=as_known(most)
     }
 
     /// Of a server that does not count: what differs in what it changed lately.
@@ -159,21 +171,29 @@ impl BooksComparison<'_> {
         // Where nothing was posted, nothing of it can be lost, and its whole past is not read.
         let since = since.unwrap_or_else(|| self.clock.now().plus(-LISTED_BEFORE_SECONDS));
         let listed = self.list(self.server.cursor_at(since), DIFFERENCES_KEPT_MAX).await?;
-        let known = |key: &OperationKey| self.known_keys().contains(key);
+        let known = self.known_keys();
         let known_unread = self.before.differences.as_ref().map_or(0, |known| known.unread);
-        if let Some(unread) = listed.unread.first().filter(|_| listed.unread_count > known_unread) {
+        let found = &listed.differences;
+        if let Some(unread) = found.unread.first.first().filter(|_| found.unread.count > known_unread) {
             return Ok(Some(format!("it has a posting that cannot be read: {}", unread.what)));
         }
-        if let Some(unknown) = listed.unknown.iter().find(|posting| !known(&posting.key)) {
+        let others = [&found.extra, &found.other, &found.refused].into_iter().flat_map(|kind| &kind.first);
+        if let Some(unknown) = others.into_iter().find(|posting| !known.contains(&posting.key)) {
             return Ok(Some(format!("it has a posting that the books do not have so: {}", super::described(unknown))));
         }
-        if let Some(other) = listed.other_orders.iter().find(|posting| !known(&posting.key)) {
+        if let Some(other) = found.other_orders.first.iter().find(|posting| !known.contains(&posting.key)) {
             return Ok(Some(format!("it made a posting of the books again: {}", super::described(other))));
         }
-        // When it is compared again, the listing does not begin before the oldest.
-        let is_lost = |key: &&OperationKey| !listed.posted.contains_key(*key) && !known(key);
-        let lost = recent.iter().map(|(_, key)| key).find(is_lost).filter(|_| self.before.began.is_none());
-        Ok(lost.map(|key| format!("it does not have the posting {key} of the books")))
+        // What was recorded before the list begins need not be in it, and what was posted before and recorded since neither: it is asked.
+        for (_, key) in recent.iter().filter(|(time, key)| *time >= since && !known.contains(key)) {
+            let id = self.peek(|books| operation(books, key).map(|known| known.id))?;
+            if id.is_some_and(|id| !listed.has(id))
+                && let Some(differs) = self.differs(key).await?
+            {
+                return Ok(Some(differs));
+            }
+        }
+        Ok(None)
     }
 
     /// The newest recorded postings, one by one: a server that was restored has lost these.
@@ -181,12 +201,9 @@ impl BooksComparison<'_> {
         let recent = self.moment()?.total.recent;
         let known = self.known_keys();
         for (_, key) in recent.iter().rev().take(NEWEST_FOUND).filter(|(_, key)| !known.contains(key)) {
-            let differs = match self.recorded(key).await? {
-                RecordedAtServer::Same => continue,
-                RecordedAtServer::Lost => "it does not have the posting",
-                RecordedAtServer::OtherOrder => "it has as another order, or twice, the posting",
-            };
-            return Ok(Agreement::Differs(format!("{differs} {key} of the books")));
+            if let Some(differs) = self.differs(key).await? {
+                return Ok(Agreement::Differs(differs));
+            }
         }
         Ok(Agreement::Equal)
     }
@@ -194,35 +211,6 @@ impl BooksComparison<'_> {
     fn known_keys(&self) -> BTreeSet<&OperationKey> {
         let known = self.before.differences.as_ref().map(|known| known.kept.iter());
         known.into_iter().flatten().map(|known| &known.key).collect()
-    }
-
-    /// Whether every difference that was kept is still one.
-    ///
-    /// # Errors
-    /// As above.
-    pub async fn still_differs(&self) -> Result<bool, Fault> {
-        let Some(known) = &self.before.differences else { return Ok(true) };
-        // What cannot be read cannot be asked for: whether it still is so, a listing says.
-        if known.is_unlisted || known.unread > 0 {
-            return Ok(false);
-        }
-        for one in &known.kept {
-            let posting = self.peek(|books| posting(books, &one.key))?;
-            // What the books do not have cannot be asked for: the count knows it.
-            let Some(posting) = posting else { continue };
-            let Some(found) = self.find(&posting).await? else { continue };
-            let is_recorded = is_posted(&posting.operation);
-            let is_same = match one.kind {
-                DifferenceKind::OtherOrder => !is_other_order(found.as_ref(), &posting.operation),
-                DifferenceKind::Lost | DifferenceKind::Extra | DifferenceKind::Other => {
-                    matches!(found, Some(PostingOutcome::Posted { .. })) == is_recorded
-                }
-            };
-            if is_same {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     fn moment(&self) -> Result<BooksMoment, Fault> {
@@ -252,86 +240,11 @@ impl BooksComparison<'_> {
         }
     }
 
-    /// Whether the server has made this posting; one that the books do not have any more is none of them. `None` as of `find`.
-    async fn has_posted(&self, key: &OperationKey) -> Result<Option<bool>, Fault> {
-        let Some(posting) = self.peek(|books| posting(books, key))? else { return Ok(Some(false)) };
-        let found = self.find(&posting).await?;
-        Ok(found.map(|found| matches!(found, Some(PostingOutcome::Posted { .. }))))
-    }
-
-    /// What the server says of a posting; `None` where it answers, and says nothing of this key: one posting that is pending there,
-    /// or whose look-up hangs, must not keep all others waiting.
-    async fn find(&self, posting: &Posting) -> Result<Option<Option<PostingOutcome>>, Fault> {
-        let fault = match self.server.find(posting).await {
-            Ok(found) => return Ok(Some(found)),
-            Err(fault) => fault,
-        };
-        if self.server.reaches().is_err() && self.server.answers().await.is_err() {
-            return Err(fault);
-        }
-        tracing::warn!(%fault, key = %posting.key(), "trading server does not say whether it has made a posting");
-        Ok(None)
-    }
-
-    /// What the server says of an operation that the books have as posted. Where its outcome is unknown there, it is not lost.
-    async fn recorded(&self, key: &OperationKey) -> Result<RecordedAtServer, Fault> {
-        let recorded = |books: &Books| posting(books, key).filter(|known| is_posted(&known.operation));
-        let Some(posting) = self.peek(recorded)? else { return Ok(RecordedAtServer::Same) };
-        Ok(match self.find(&posting).await? {
-            Some(Some(PostingOutcome::Unknown)) | None => RecordedAtServer::Same,
-            Some(found @ Some(PostingOutcome::Posted { .. })) => {
-                match is_other_order(found.as_ref(), &posting.operation) {
-                    true => RecordedAtServer::OtherOrder,
-                    false => RecordedAtServer::Same,
-                }
-            }
-            Some(Some(PostingOutcome::Refused { .. } | PostingOutcome::Conflict) | None) => RecordedAtServer::Lost,
-        })
-    }
-
-    async fn is_lost(&self, key: &OperationKey) -> Result<bool, Fault> {
-        Ok(self.recorded(key).await? == RecordedAtServer::Lost)
-    }
-
     fn peek<T>(&self, read: impl FnOnce(&Books) -> T) -> Result<T, Fault> {
         self.ledger.peek(read).map_err(|refusal| Fault::new(refusal.message))
     }
 }
 
-/// What a server says of an operation that the books have as posted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RecordedAtServer {
-    /// The same, as far as it says.
-    Same,
-    Lost,
-    /// Under another number, or twice.
-    OtherOrder,
-}
-
-/// Whether a server has made a posting under another number than the books recorded, or more than once; 0 is a number that is not
-/// known.
-fn is_other_order(found: Option<&PostingOutcome>, recorded: &BalanceOperation) -> bool {
-    let Some(PostingOutcome::Posted { trade_order, flaw }) = found else { return false };
-    let is_known = *trade_order != 0 && recorded.trade_order != 0;
-    matches!(flaw, Some(PostingFlaw::Twice { .. })) || (is_known && *trade_order != recorded.trade_order)
-}
-
 fn is_posted(operation: &BalanceOperation) -> bool {
     operation.status == OperationStatus::Posted
-}
-
-/// The operation under a key as it would be asked for.
-fn posting(books: &Books, key: &OperationKey) -> Option<Posting> {
-    let (reference, _) = key.parts()?;
-    let known = books.aggregate(books.by_reference(&reference)?)?;
-    let operation = known.keyed(key)?.clone();
-    let transaction = known.transaction;
-    Some(Posting {
-        operation,
-        server: transaction.server,
-        customer_id: transaction.customer_id,
-        only_on: None,
-        comment: Box::default(),
-        reference,
-    })
 }

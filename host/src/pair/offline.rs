@@ -4,10 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use cashier_core::ids::ServerName;
+use cashier_core::books::Books;
+use cashier_core::ids::{OperationId, ServerName};
+use cashier_core::reconcile::FoundPosting;
+use cashier_core::status::OperationStatus;
 use cashier_core::time::UnixTime;
 
-use super::elsewhere::{BooksComparison, ComparedBefore, RowDifferences};
+use super::elsewhere::{BooksComparison, ComparedBefore, FirstOf, RowDifferences};
 use super::{Applied, Differences, Reconciler, described, differences};
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::ports::{Clock, Entropy, Fault, Recorder};
@@ -31,6 +34,16 @@ pub struct ServerElsewhere {
     pub opened: Result<Arc<dyn RemoteServer>, Fault>,
 }
 
+/// What is taken over into the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakeOver {
+    Nothing,
+    /// All that is certain.
+    Differences,
+    /// Also postings that a trading server elsewhere does not list, of which it does not say that it has not made them: a person says so.
+    UnlistedToo,
+}
+
 /// What a comparison found, and what was done about it.
 #[derive(Debug)]
 pub struct Reconciliation {
@@ -48,15 +61,17 @@ pub struct ServerReconciliation {
     pub differences: Result<String, Fault>,
     /// How many differences are left after what was applied.
     pub left: u64,
+    /// Postings that it does not list, and does not say more of.
+    pub unsaid: u64,
 }
 
-/// Compares the databases of `bases`; with `apply`, takes the differences over. `now` is asked for once both are locked.
+/// Compares the databases of `bases`, and takes differences over. `now` is asked for once both are locked.
 pub async fn reconcile(
     bases: &Path,
     seal_keys: &str,
     entropy: Arc<dyn Entropy>,
     now: impl FnOnce() -> UnixTime,
-    apply: bool,
+    taken: TakeOver,
     elsewhere: Option<ServersElsewhere<'_>>,
 ) -> Result<Reconciliation, Fault> {
     let watermark = Arc::new(Watermark::new());
@@ -79,16 +94,16 @@ pub async fn reconcile(
             compared.push(match compare(&ledger, clock, &name, opened).await {
                 Ok(rows) => {
                     let differences = Ok(lines(&name, &rows));
-                    let (extra, other, lost) = rows.counts;
-                    let taken = if apply { take_over(&ledger, rows, &mut found)? } else { 0 };
-                    ServerReconciliation { name, differences, left: (extra + other + lost).saturating_sub(taken) }
+                    let (count, unsaid) = (rows.count(), rows.unsaid.count);
+                    let applied = take_over(&ledger, &name, rows, taken, &mut found)?;
+                    ServerReconciliation { name, differences, left: count.saturating_sub(applied), unsaid }
                 }
-                Err(fault) => ServerReconciliation { name, differences: Err(fault), left: 0 },
+                Err(fault) => ServerReconciliation { name, differences: Err(fault), left: 0, unsaid: 0 },
             });
         }
     }
     let mut applied = None;
-    if apply && !found.is_empty() {
+    if taken != TakeOver::Nothing && !found.is_empty() {
         let reconciler = Reconciler { ledger: &ledger, trading: &trading, entropy: &*entropy, now: now() };
         applied = Some(reconciler.apply(found, &identity).await?);
     }
@@ -116,32 +131,56 @@ async fn compare(
 }
 
 fn lines(name: &ServerName, rows: &RowDifferences) -> String {
-    let unknown = rows.unknown.iter().map(|posting| format!("not so in cashier.db: {}\n", described(posting)));
-    let lost = rows.lost.iter().map(|lost| format!("not at trading server {name}: {lost}\n"));
-    let again = rows.other_orders.iter().map(|posting| {
-        format!("at trading server {name} under another number than in cashier.db, or again: {}\n", described(posting))
-    });
-    let unread =
-        rows.unread.iter().map(|posting| format!("cannot be read at trading server {name}: {}\n", posting.what));
-    let (extra, other, lost_count) = rows.counts;
-    let listed = (rows.unknown.len() + rows.lost.len() + rows.other_orders.len() + rows.unread.len()) as u64;
-    let beyond = (extra + other + lost_count).saturating_sub(listed);
+    fn all<T>(found: &FirstOf<T>, line: impl Fn(&T) -> String) -> Vec<String> {
+        found.first.iter().map(line).collect()
+    }
+    let lines = [
+        all(&rows.unread, |posting| format!("cannot be read at trading server {name}: {}\n", posting.what)),
+        all(&rows.extra, |posting| format!("not so in cashier.db: {}\n", described(posting))),
+        all(&rows.refused, |posting| format!("not so in cashier.db: {}\n", described(posting))),
+        all(&rows.other, |posting| format!("with other values in cashier.db: {}\n", described(posting))),
+        all(&rows.lost, |lost| format!("not at trading server {name}: {lost}\n")),
+        all(&rows.unsaid, |lost| format!("not listed at trading server {name}, which does not say more: {lost}\n")),
+        all(&rows.other_orders, |posting| {
+            format!(
+                "at trading server {name} under another number than in cashier.db, or again: {}\n",
+                described(posting)
+            )
+        }),
+    ];
+    let beyond = rows.count().saturating_sub(rows.kept_count());
     let more = (beyond > 0).then(|| format!("and {beyond} more\n"));
-    unread.chain(unknown).chain(lost).chain(again).chain(more).collect()
+    lines.into_iter().flatten().chain(more).collect()
 }
 
-/// Adds what the books can take over of a server elsewhere to what is applied, which touches the books alone; returns how many. A
-/// posting of a transaction that the books do not have stays: its account is not ours to make up. So does a second order of a posting
-/// that they have: one of both must be deleted there.
-fn take_over(ledger: &Ledger, rows: RowDifferences, found: &mut Differences) -> Result<u64, Fault> {
+/// Adds what the books can take over of a server elsewhere to what is applied, which touches the books alone; returns how many. What
+/// the books have as posted stays as they have it, whatever the server has under its key: which is right is for a person. So does a
+/// posting of a transaction that they do not have: its account is not ours to make up.
+fn take_over(
+    ledger: &Ledger,
+    server: &ServerName,
+    rows: RowDifferences,
+    taken: TakeOver,
+    found: &mut Differences,
+) -> Result<u64, Fault> {
+    if taken == TakeOver::Nothing {
+        return Ok(0);
+    }
     let before = found.lost.len() + found.unknown.len();
-    found.lost.extend(rows.lost);
-    for posting in rows.unknown {
-        let reference = posting.key.parts().map(|(reference, _)| reference);
-        let of = |reference| ledger.peek(|books| books.by_reference(&reference));
-        let known = reference.map(of).transpose().map_err(|refusal| Fault::new(refusal.message))?;
-        if known.flatten().is_some() {
-            found.unknown.push(posting);
+    found.lost.extend(rows.lost.first);
+    if taken == TakeOver::UnlistedToo {
+        found.lost.extend(rows.unsaid.first);
+    }
+    for posting in rows.extra.first.into_iter().chain(rows.refused.first) {
+        let is_ours = |books: &Books| {
+            let (reference, _) = posting.key.parts()?;
+            let aggregate = books.aggregate(books.by_reference(&reference)?)?;
+            let recorded = aggregate.keyed(&posting.key).map(|known| known.status);
+            Some(aggregate.transaction.server == *server && recorded != Some(OperationStatus::Posted))
+        };
+        if ledger.peek(is_ours).map_err(|refusal| Fault::new(refusal.message))? == Some(true) {
+            // Its own id is the server's word: the books hand out another one.
+            found.unknown.push(FoundPosting { operation_id: OperationId(0), ..posting });
         }
     }
     Ok((found.lost.len() + found.unknown.len() - before) as u64)

@@ -3,6 +3,7 @@
 mod earlier_releases;
 mod elsewhere;
 mod keys;
+mod taken_over;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use cashier_core::transaction::{Fresh, Transaction};
 use tempfile::TempDir;
 
 use super::backup::backup;
-use super::offline::reconcile;
+use super::offline::{TakeOver, reconcile};
 use super::*;
 use crate::ledger::{Admission, Ledger, Watermark};
 use crate::ports::{Durable, Entropy, Posting, Recorder, TradingServer};
@@ -173,7 +174,8 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn reconciled(folder: &Path, apply: bool) -> Reconciliation {
-    reconcile(folder, RING, Arc::new(SystemEntropy), || NOW, apply, None).await.unwrap()
+    let taken = if apply { TakeOver::Differences } else { TakeOver::Nothing };
+    reconcile(folder, RING, Arc::new(SystemEntropy), || NOW, taken, None).await.unwrap()
 }
 
 fn refused(folder: &Path) -> String {

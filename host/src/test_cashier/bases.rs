@@ -20,6 +20,7 @@ use tempfile::TempDir;
 
 use super::clock::TestEntropy;
 use super::lock;
+use crate::pair::offline::TakeOver;
 use crate::pair::{self, Reconciliation};
 use crate::ports::{
     Archive, AuditRow, ConfigHistory, DurabilityListener, EventPage, Fault, Loaded, PaymentTraces, Recorder,
@@ -159,8 +160,9 @@ impl Bases {
     }
 
     pub(crate) fn reconcile(&self, now: UnixTime, apply: bool) -> Reconciliation {
+        let taken = if apply { TakeOver::Differences } else { TakeOver::Nothing };
         let entropy = Arc::clone(&self.entropy) as _;
-        wait(pair::offline::reconcile(self.folder.path(), RING, entropy, || now, apply, None)).unwrap()
+        wait(pair::offline::reconcile(self.folder.path(), RING, entropy, || now, taken, None)).unwrap()
     }
 
     fn with<T>(&self, work: impl FnOnce(&OpenBases) -> T) -> T {

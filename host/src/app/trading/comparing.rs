@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::ids::ServerName;
-use cashier_core::time::UnixTime;
 use futures_util::future::select;
 
 use crate::flows::Cashier;
-use crate::pair::elsewhere::{Agreement, BooksComparison, ComparedBefore};
+use crate::pair::elsewhere::{Agreement, BooksComparison, ComparedBefore, DifferenceStanding};
 use crate::ports::{Fault, ServerDifferences};
 use crate::private_files;
 use crate::trading::remote::RemoteServer;
@@ -25,6 +24,11 @@ const COMPARE_AGAIN_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// The least between two comparisons once there was one: a server that comes and goes is not asked for its postings all the time.
 const COMPARE_PAUSE: Duration = Duration::from_secs(60);
+
+/// After a listing of all rows so many times as long as it took passes before the next comparison, and before the next list where
+/// nothing says that it would find anything else: a list of many rows is not read all the time.
+const PAUSE_PER_LISTING: u32 = 10;
+const LISTINGS_APART: u32 = 50;
 
 /// A server, and what is known of it.
 pub(super) struct Comparing {
@@ -60,77 +64,110 @@ impl DifferenceMark {
     }
 }
 
+/// The list of all rows that was read last.
+#[derive(Debug, Clone, Copy, Default)]
+struct LastListing {
+    /// Monotonic.
+    ended: Duration,
+    took: Duration,
+}
+
+/// What the comparisons of this run know.
+#[derive(Default)]
+struct Progress {
+    before: ComparedBefore,
+    /// All rows are to be listed, whatever the counts say: it differed before, and which postings do is not known.
+    lists: bool,
+    listed: Option<LastListing>,
+}
+
 impl Comparing {
     /// For ever.
     pub(super) async fn compare(self) {
-        let mut before = ComparedBefore::default();
-        let mut listing = self.mark.is_set();
+        let mut progress = Progress { lists: self.mark.is_set(), ..Progress::default() };
         loop {
             let began = self.cashier.clock.now();
             let database = self.server.database();
-            if database != before.database {
+            if database != progress.before.database {
                 // What was known is of the one before.
-                (before, listing) = (ComparedBefore { database, ..ComparedBefore::default() }, self.mark.is_set());
+                let before = ComparedBefore { database, ..ComparedBefore::default() };
+                progress = Progress { before, lists: self.mark.is_set(), listed: None };
             }
-            let found = self.compared(&mut before, listing).await;
-            match found {
+            let is_done = match self.compared(&mut progress).await {
                 Ok(()) => {
-                    before.began = Some(began);
-                    listing = before.differences.as_ref().is_some_and(|known| known.is_unlisted);
+                    progress.before.began = Some(began);
+                    progress.lists = progress.before.differences.as_ref().is_some_and(|known| known.is_unlisted);
+                    !progress.lists
                 }
                 Err(fault) => {
                     tracing::warn!(server = %self.name, %fault, "trading server was not compared with the books yet");
                     self.servers.note_comparison(&self.name, Err(&fault));
+                    false
                 }
-            }
+            };
             let clock = &self.cashier.clock;
-            if before.began.is_none() {
+            if progress.before.began.is_none() {
                 clock.sleep(COMPARE_EVERY).await;
                 continue;
             }
-            clock.sleep(COMPARE_PAUSE).await;
+            let listed = progress.listed.map_or(Duration::ZERO, |listed| listed.took.saturating_mul(PAUSE_PER_LISTING));
+            clock.sleep(COMPARE_PAUSE.max(listed)).await;
             // What could not be done is tried again; what was is done again where the server was away, and in an hour.
-            if found_all(&before, began) && !listing {
+            if is_done {
                 select(pin!(self.servers.returned(&self.name)), clock.sleep(COMPARE_AGAIN_EVERY)).await;
             }
         }
     }
 
     /// One comparison; row by row where that is needed.
-    async fn compared(&self, before: &mut ComparedBefore, listing: bool) -> Result<(), Fault> {
+    async fn compared(&self, progress: &mut Progress) -> Result<(), Fault> {
         let cashier = &self.cashier;
         let comparison = BooksComparison {
             ledger: &cashier.ledger,
             clock: &*cashier.clock,
             name: &self.name,
             server: &*self.server,
-            before: &before.clone(),
+            before: &progress.before.clone(),
         };
+        let known = &progress.before.differences;
         match comparison.quickly().await? {
-            Agreement::Equal if listing => {
-                self.note_unlisted(
-                    before,
-                    "it differed when it was compared before the start, and its postings are listed again",
-                );
-            }
-            Agreement::Equal if before.differences.is_none() => {
-                if before.began.is_none() {
-                    tracing::info!(server = %self.name, "trading server and books agree");
-                }
-                self.note(before.database, None);
-                return Ok(());
-            }
-            Agreement::Equal if comparison.still_differs().await? => {
-                self.note(before.database, before.differences.clone());
-                return Ok(());
-            }
-            Agreement::Equal => {}
             Agreement::Differs(sentence) => {
                 tracing::error!(server = %self.name, differs = sentence, "trading server and books differ");
-                self.note_unlisted(before, &sentence);
+                self.note_unlisted(progress, &sentence);
+            }
+            Agreement::Equal if progress.lists && known.is_none() => {
+                self.note_unlisted(progress, "it differed when it was compared before this start");
+            }
+            Agreement::Equal if progress.lists => {}
+            Agreement::Equal if known.is_none() => {
+                if progress.before.began.is_none() {
+                    tracing::info!(server = %self.name, "trading server and books agree");
+                }
+                self.note(progress, None);
+                return Ok(());
+            }
+            Agreement::Equal => {
+                let lists = match comparison.standing().await? {
+                    DifferenceStanding::Stands => false,
+                    DifferenceStanding::NotSaid => self.is_long_ago(progress.listed),
+                    DifferenceStanding::PutRight => true,
+                };
+                if !lists {
+                    self.note(progress, known.clone());
+                    return Ok(());
+                }
             }
         }
-        match comparison.thoroughly().await {
+        self.list(&comparison, progress).await
+    }
+
+    async fn list(&self, comparison: &BooksComparison<'_>, progress: &mut Progress) -> Result<(), Fault> {
+        let clock = &self.cashier.clock;
+        let began = clock.monotonic();
+        let found = comparison.thoroughly().await;
+        let ended = clock.monotonic();
+        progress.listed = Some(LastListing { ended, took: ended.saturating_sub(began) });
+        match found {
             Ok(found) => {
                 match &found {
                     // What came in between is all that differed.
@@ -140,11 +177,11 @@ impl Comparing {
                         tracing::error!(server = %self.name, differs, "trading server and books were compared row by row");
                     }
                 }
-                before.differences = found.map(Arc::new);
-                self.note(before.database, before.differences.clone());
+                progress.before.differences = found.map(Arc::new);
+                self.note(progress, progress.before.differences.clone());
                 Ok(())
             }
-            Err(fault) if before.differences.is_some() => {
+            Err(fault) if progress.before.differences.is_some() => {
                 tracing::warn!(server = %self.name, %fault, "postings of the trading server were not listed");
                 Ok(())
             }
@@ -152,24 +189,24 @@ impl Comparing {
         }
     }
 
+    fn is_long_ago(&self, listed: Option<LastListing>) -> bool {
+        let passed = |listed: LastListing| self.cashier.clock.monotonic().saturating_sub(listed.ended);
+        listed.is_none_or(|listed| passed(listed) >= listed.took.saturating_mul(LISTINGS_APART))
+    }
+
     /// What is posted is keyed: it goes on while the rows are listed. What an earlier listing found is shown until then.
-    fn note_unlisted(&self, before: &mut ComparedBefore, sentence: &str) {
-        let known = before.differences.as_deref().cloned();
+    fn note_unlisted(&self, progress: &mut Progress, sentence: &str) {
+        let known = progress.before.differences.as_deref().cloned();
         let known =
             known.unwrap_or_else(|| ServerDifferences { since: self.cashier.clock.now(), ..Default::default() });
-        before.differences =
+        progress.before.differences =
             Some(Arc::new(ServerDifferences { sentence: sentence.into(), is_unlisted: true, ..known }));
-        self.note(before.database, before.differences.clone());
+        self.note(progress, progress.before.differences.clone());
     }
 
-    fn note(&self, database: u64, found: Option<Arc<ServerDifferences>>) {
+    fn note(&self, progress: &Progress, found: Option<Arc<ServerDifferences>>) {
         self.mark.put(found.is_some());
-        self.server.note_compared(database);
+        self.server.note_compared(progress.before.database);
         self.servers.note_comparison(&self.name, Ok(found));
     }
-}
-
-/// Whether the comparison that began then ended.
-fn found_all(before: &ComparedBefore, began: UnixTime) -> bool {
-    before.began == Some(began)
 }

@@ -21,7 +21,7 @@ async fn the_catalog_shows_what_waits_for_a_trading_server_and_how_much_differs(
     api.env.clock.advance(Duration::from_secs(5));
     lock(&api.env.trading.next_posts).push_back(OnPost::NeverArrives);
     api.env.notice(Some(1), vec![paid("e", &reference)]).await.unwrap();
-    let found = ServerDifferences { lost: 3, ..ServerDifferences::default() };
+    let found = ServerDifferences { count: 3, ..ServerDifferences::default() };
     lock(&api.env.trading.differences).push((ServerName::default(), Arc::new(found)));
     assert_eq!(shown().await, [json!("embedded"), json!(1), json!(TestClock::START.0 + 5), json!(3)]);
 }

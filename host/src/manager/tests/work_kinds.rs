@@ -278,7 +278,7 @@ async fn posting_differs() -> Waiting {
         trade_order: 1,
         since: api.env.cashier.clock.now(),
     };
-    let found = ServerDifferences { kept: vec![known], lost: 1, ..ServerDifferences::default() };
+    let found = ServerDifferences { kept: vec![known], count: 1, ..ServerDifferences::default() };
     lock(&api.env.trading.differences).push((ServerName::read("far").unwrap(), Arc::new(found)));
     for_a_person(api, BEGINS, 1, "")
 }
@@ -286,9 +286,10 @@ async fn posting_differs() -> Waiting {
 #[tokio::test(start_paused = true)]
 async fn i6_what_is_not_kept_of_a_server_that_differs_is_one_item_without_a_transaction_or_brand() {
     let api = ManagerApi::open().await;
-    for (lost, is_unlisted, text) in [(40, false, "40 postings in all: S"), (0, true, "1 postings in all: S")] {
+    let listing = "S; its postings are being listed, to find out which they are";
+    for (count, is_unlisted, text) in [(40, false, "S"), (0, true, listing)] {
         let since = crate::test_cashier::TestClock::START;
-        let found = ServerDifferences { sentence: "S".into(), lost, is_unlisted, since, ..Default::default() };
+        let found = ServerDifferences { sentence: "S".into(), count, is_unlisted, since, ..Default::default() };
         *lock(&api.env.trading.differences) = vec![(ServerName::read("far").unwrap(), Arc::new(found))];
         let (_, found) = api.command("manager", LIST, "{}").await;
         let row = ["kind", "trading_server", "failure_reason", "transaction_id", "brand"]

@@ -10,6 +10,7 @@ use cashier_core::digest::RECENT_MAX;
 use cashier_core::eligibility::account_of;
 use cashier_core::ids::{ConfigId, CustomerId, Login, OperationId, Reference};
 use cashier_core::money::{Currency, Money};
+use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::status::{OperationCmd, OperationReason};
@@ -19,7 +20,7 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 
 use super::*;
 use crate::ledger::{Admission, Watermark};
-use crate::ports::{Durable, Loaded, PostStep, Recorder, Voiding};
+use crate::ports::{Durable, Loaded, PostStep, Posting, Recorder, Voiding};
 use crate::test_cashier::TestClock;
 use crate::trading::remote::PostingsPage;
 

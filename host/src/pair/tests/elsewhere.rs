@@ -9,31 +9,42 @@ use cashier_core::ids::{CustomerId, ServerName};
 use futures_util::future::{BoxFuture, ready};
 
 use super::*;
-use crate::pair::elsewhere::{Agreement, BooksComparison, ComparedBefore};
+use crate::pair::elsewhere::{Agreement, BooksComparison, ComparedBefore, DifferenceStanding};
 use crate::ports::{Clock, DifferenceKind, PostStep, ServerDifferences, Voiding};
 use crate::test_cashier::TestClock;
 use crate::trading::remote::{PostingsPage, RemoteServer, UnreadPosting};
 
 /// A server elsewhere that posts into memory.
 #[derive(Default)]
-struct Far {
-    postings: Mutex<Vec<FoundPosting>>,
+pub(super) struct Far {
+    pub(super) postings: Mutex<Vec<FoundPosting>>,
     /// Rows that cannot be read.
     unread: Mutex<Vec<UnreadPosting>>,
     counts: bool,
+    /// Of a key that it does not have it says that the outcome is unknown, as of a request with a recorded number; or nothing.
+    pub(super) says: Mutex<OfOthers>,
     /// Done while it is asked for its count, the next one first.
     meanwhile: Mutex<Vec<Meanwhile>>,
     pages: AtomicUsize,
 }
 
+/// What is said of keys that are not there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum OfOthers {
+    #[default]
+    NotMade,
+    Unknown,
+    Nothing,
+}
+
 type Meanwhile = Box<dyn FnOnce(&Far) + Send>;
 
 impl Far {
-    fn take(&self, index: usize) -> FoundPosting {
+    pub(super) fn take(&self, index: usize) -> FoundPosting {
         self.postings.lock().unwrap().remove(index)
     }
 
-    fn put(&self, posting: FoundPosting) {
+    pub(super) fn put(&self, posting: FoundPosting) {
         self.postings.lock().unwrap().push(posting);
     }
 }
@@ -62,7 +73,12 @@ impl RemoteServer for Far {
             true => known.outcome.clone(),
             false => PostingOutcome::Conflict,
         });
-        Box::pin(ready(Ok(outcome)))
+        let said = match (outcome, *self.says.lock().unwrap()) {
+            (None, OfOthers::Unknown) => Ok(Some(PostingOutcome::Unknown)),
+            (None, OfOthers::Nothing) => Err(Fault::new("the key is pending")),
+            (outcome, _) => Ok(outcome),
+        };
+        Box::pin(ready(said))
     }
 
     fn void(&self, _: Durable<Posting>, _: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {
@@ -102,7 +118,7 @@ struct Compared {
     _folder: TempDir,
 }
 
-fn far_name() -> ServerName {
+pub(super) fn far_name() -> ServerName {
     ServerName::read("far").unwrap()
 }
 
@@ -162,7 +178,7 @@ impl Compared {
 }
 
 /// A paid deposit, and its posting as the server makes it.
-async fn plan(books: &Cashier) -> (TransactionId, FoundPosting) {
+pub(super) async fn plan(books: &Cashier) -> (TransactionId, FoundPosting) {
     let account = books.trading.account(Login(100)).await.unwrap().unwrap();
     let account = AccountFacts { server: far_name(), ..account };
     let reference = Reference::from_random(SystemEntropy.bits());
@@ -194,11 +210,11 @@ async fn plan(books: &Cashier) -> (TransactionId, FoundPosting) {
     (id, found)
 }
 
-async fn record(books: &Cashier, id: TransactionId) {
+pub(super) async fn record(books: &Cashier, id: TransactionId) {
     end(books, id, PostingOutcome::posted(7_000 + id.0)).await;
 }
 
-async fn end(books: &Cashier, id: TransactionId, outcome: PostingOutcome) {
+pub(super) async fn end(books: &Cashier, id: TransactionId, outcome: PostingOutcome) {
     books
         .decide(move |draft| {
             let (aggregate, at) = (draft.aggregate(id).unwrap(), draft.context());
@@ -261,11 +277,11 @@ async fn a_posting_that_the_server_lost_is_named_until_it_is_there_again() {
         let (pages, before) = (compared.far.pages.load(Ordering::SeqCst), found.kept[0].since);
         compared.clock.advance(std::time::Duration::from_secs(60));
         assert_eq!(compared.quickly().await, Agreement::Equal, "{counts}");
-        assert!(compared.comparison().still_differs().await.unwrap());
+        assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::Stands);
         assert_eq!(compared.far.pages.load(Ordering::SeqCst), pages + usize::from(!counts));
         assert_eq!(compared.listed().await.unwrap().kept[0].since, before);
         compared.far.put(lost);
-        assert!(!compared.comparison().still_differs().await.unwrap());
+        assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::PutRight);
         assert_eq!(compared.listed().await, None);
         assert_eq!(compared.quickly().await, Agreement::Equal);
     }
@@ -287,7 +303,7 @@ async fn a_posting_that_the_books_do_not_have_is_named_with_its_transaction_wher
         assert!(matches!(compared.quickly().await, Agreement::Differs(_)), "{counts}");
         let found = compared.listed().await.unwrap();
         assert_eq!(compared.differs(), [(DifferenceKind::Extra, TransactionId(0)), (DifferenceKind::Extra, id)]);
-        assert_eq!((found.extra, found.other, found.lost, found.beyond()), (2, 0, 0, 0));
+        assert_eq!((found.count, found.surplus, found.lost, found.beyond()), (2, 2, 0, 0));
         assert_eq!(
             found.kept[0].to_string(),
             "the books do not have a posting of the trading server: key dabcdefghjkmnpqrstvw:1, 25.5 USD to login 100, trade order 7001"
@@ -309,10 +325,10 @@ async fn a_posting_of_another_amount_is_named_as_the_server_has_it() {
         assert!(matches!(compared.quickly().await, Agreement::Differs(_)), "{counts}");
         let found = compared.listed().await.unwrap();
         assert_eq!(compared.differs(), [(DifferenceKind::Other, TransactionId(2))]);
-        assert_eq!((found.extra, found.other, found.lost), (0, 1, 0), "it is not lost, too");
+        assert_eq!((found.count, found.surplus, found.lost), (1, 0, 0), "it is not lost, too");
         assert_eq!(found.kept[0].amount, usd(99_900));
         assert_eq!(compared.quickly().await, Agreement::Equal);
-        assert!(compared.comparison().still_differs().await.unwrap());
+        assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::NotSaid);
     }
 }
 
@@ -326,7 +342,7 @@ async fn a_posting_that_the_server_made_twice_or_under_another_number_is_named_u
         assert!(matches!(compared.quickly().await, Agreement::Differs(_)), "{counts}");
         let found = compared.listed().await.unwrap();
         assert_eq!(compared.differs(), [(DifferenceKind::OtherOrder, TransactionId(2))]);
-        assert_eq!((found.extra, found.other, found.lost, found.beyond()), (1, 0, 0, 0));
+        assert_eq!((found.count, found.surplus, found.lost, found.beyond()), (1, 1, 0, 0));
         assert_eq!(found.kept[0].trade_order, 9_999, "the one to delete");
         assert_eq!(
             found.kept[0].to_string(),
@@ -344,9 +360,9 @@ async fn a_posting_that_the_server_made_twice_or_under_another_number_is_named_u
         compared.listed().await.unwrap();
         assert_eq!(compared.differs(), [(DifferenceKind::OtherOrder, TransactionId(2))], "it is not lost, too");
         assert_eq!(compared.quickly().await, Agreement::Equal, "nothing is found anew");
-        assert!(compared.comparison().still_differs().await.unwrap());
+        assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::Stands);
         compared.far.postings.lock().unwrap()[1].outcome = PostingOutcome::posted(7_002);
-        assert!(!compared.comparison().still_differs().await.unwrap());
+        assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::PutRight);
     }
 }
 
@@ -381,18 +397,22 @@ async fn a_row_that_cannot_be_read_is_one_difference_and_hides_no_other() {
         assert_eq!(
             *found.sentence,
             *format!(
-                "1 of its postings cannot be read (the first: {}); it does not have 1 postings of the books (the first: \
-                 operation 3 of transaction 3, key {}, 25.5 USD to login 100)",
-                unread(None, true).what,
-                lost.key
+                "it does not have 1 postings of the books (the first: operation 3 of transaction 3, key {}, 25.5 USD to login \
+                 100); 1 of its postings cannot be read (the first: {})",
+                lost.key,
+                unread(None, true).what
             )
         );
         assert_eq!(compared.differs(), [(DifferenceKind::Lost, TransactionId(3))]);
-        assert_eq!((found.extra, found.other, found.lost, found.unread, found.beyond()), (1, 0, 1, 1, 1));
+        assert_eq!((found.count, found.surplus, found.lost, found.unread, found.beyond()), (2, 1, 1, 1, 1));
         compared.far.put(lost);
         assert_eq!(compared.listed().await.unwrap().beyond(), 1, "it is one item of the work list");
         assert_eq!(compared.quickly().await, Agreement::Equal, "the count is as it was found");
-        assert!(!compared.comparison().still_differs().await.unwrap(), "it may be readable now");
+        assert_eq!(
+            compared.comparison().standing().await.unwrap(),
+            DifferenceStanding::NotSaid,
+            "it may be readable now"
+        );
         // Of a posting of the books the one row that cannot be read is all that differs, whether they recorded it or not.
         compared.far.unread.lock().unwrap().clear();
         let unrecorded = compared.pay(Settle::Posted).await;
@@ -401,7 +421,7 @@ async fn a_row_that_cannot_be_read_is_one_difference_and_hides_no_other() {
             compared.far.unread.lock().unwrap().push(unread(Some(&posting.key), true));
         }
         let found = compared.listed().await.unwrap();
-        assert_eq!((found.extra, found.other, found.lost, found.unread), (0, 2, 0, 2), "{counts}");
+        assert_eq!((found.count, found.surplus, found.lost, found.unread), (2, 0, 0, 2), "{counts}");
         // One that was refused counts nowhere, and is not taken for the posting of the books.
         compared.far.unread.lock().unwrap().clear();
         record(&compared.books, unrecorded).await;
@@ -409,7 +429,7 @@ async fn a_row_that_cannot_be_read_is_one_difference_and_hides_no_other() {
         drop(compared.far.take(0));
         compared.far.unread.lock().unwrap().push(unread(Some(&key), false));
         let found = compared.listed().await.unwrap();
-        assert_eq!((found.extra, found.other, found.lost, found.unread), (0, 1, 3, 1), "{counts}");
+        assert_eq!((found.count, found.surplus, found.lost, found.unread), (4, 0, 3, 1), "{counts}");
     }
 }
 
@@ -422,7 +442,75 @@ async fn more_differences_than_are_kept_are_counted() {
         compared.far.put(FoundPosting { key, ..one.clone() });
     }
     let found = compared.listed().await.unwrap();
-    assert_eq!((found.extra, found.lost, found.kept.len(), found.beyond()), (300, 1, 256, 45));
+    assert_eq!((found.count, found.surplus, found.lost, found.kept.len(), found.beyond()), (301, 300, 1, 256, 45));
     assert_eq!(found.kept[0].kind, DifferenceKind::Lost, "its customer may be unpaid");
     assert_eq!(compared.quickly().await, Agreement::Equal, "the count is as it was found");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_posting_that_is_not_listed_is_named_also_where_the_server_does_not_say_that_it_has_not_made_it() {
+    for (counts, says) in [(true, OfOthers::Unknown), (false, OfOthers::Unknown), (true, OfOthers::Nothing)] {
+        let mut compared = Compared::with_three(counts).await;
+        let missing = compared.far.take(2);
+        *compared.far.says.lock().unwrap() = says;
+        assert!(matches!(compared.quickly().await, Agreement::Differs(_)), "{counts} {says:?}");
+        let found = compared.listed().await.unwrap();
+        assert_eq!(compared.differs(), [(DifferenceKind::Unsaid, TransactionId(3))], "{says:?}");
+        assert_eq!((found.count, found.lost, found.unsaid), (1, 0, 1));
+        let text = format!(
+            "the trading server does not list a posting of the books, and does not say that it has not made it: key {}, \
+             25.5 USD to login 100, trade order 7003, transaction 3",
+            missing.key
+        );
+        assert_eq!(found.kept[0].to_string(), text);
+        assert_eq!(compared.quickly().await, Agreement::Equal, "whether it counts it is not known");
+        assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::Stands, "{says:?}");
+        compared.far.put(missing);
+        assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::PutRight);
+        assert_eq!(compared.listed().await, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_lost_postings_of_the_last_hour_is_found_though_newer_ones_are_there() {
+    let mut compared = Compared::with_three(false).await;
+    compared.before.began = Some(NOW);
+    drop(compared.far.take(0));
+    for _ in 0..20 {
+        compared.pay(Settle::Recorded).await;
+    }
+    assert!(matches!(compared.quickly().await, Agreement::Differs(_)));
+    compared.listed().await.unwrap();
+    assert_eq!(compared.differs(), [(DifferenceKind::Lost, TransactionId(1))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_a_list_of_all_rows_says_is_not_taken_for_put_right() {
+    let mut compared = Compared::with_three(true).await;
+    let of_others = FoundPosting {
+        key: OperationKey::read("dabcdefghjkmnpqrstvw:1").unwrap(),
+        ..compared.far.postings.lock().unwrap()[0].clone()
+    };
+    compared.far.put(of_others);
+    compared.far.postings.lock().unwrap()[1].amount = usd(99_900);
+    // Of other values, and the operation was refused for it.
+    let id = compared.pay(Settle::Posted).await;
+    compared.far.postings.lock().unwrap()[4].amount = usd(7);
+    end(&compared.books, id, PostingOutcome::Conflict).await;
+    compared.listed().await.unwrap();
+    let (extra, other) = (DifferenceKind::Extra, DifferenceKind::Other);
+    assert_eq!(compared.differs(), [(extra, TransactionId(0)), (extra, id), (other, TransactionId(2))]);
+    assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::NotSaid);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_posting_of_another_servers_transaction_is_one_that_the_books_do_not_have_there() {
+    let mut compared = Compared::with_three(true).await;
+    static OTHER: std::sync::LazyLock<ServerName> = std::sync::LazyLock::new(|| ServerName::read("other").unwrap());
+    let comparison = BooksComparison { name: &OTHER, ..compared.comparison() };
+    assert!(matches!(comparison.quickly().await.unwrap(), Agreement::Differs(_)));
+    let found = comparison.thoroughly().await.unwrap();
+    compared.before.differences = found.map(Arc::new);
+    let extra = |id| (DifferenceKind::Extra, TransactionId(id));
+    assert_eq!(compared.differs(), [extra(1), extra(2), extra(3)]);
 }

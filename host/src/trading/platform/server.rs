@@ -79,7 +79,6 @@ impl PlatformServer {
                 let (accounts, orders) = (accounts.clone(), orders.clone());
                 let (late, unanswered, traces) = Default::default();
                 let phases = TwoPhases { accounts, orders, late, unanswered, traces, clock };
-                spawn.background(Box::pin(phases.clone().sweep_for_ever()));
                 Poster::Two(phases)
             }
             PlatformPhases::One => {
@@ -88,6 +87,14 @@ impl PlatformServer {
             }
         };
         Ok(Self { accounts, orders, poster, changes })
+    }
+
+    /// Declines requests that nobody needs any more, for ever. A command that only asks does not.
+    pub fn sweep(&self, spawn: &dyn Spawn) {
+        match &self.poster {
+            Poster::Two(phases) => spawn.background(Box::pin(phases.clone().sweep_for_ever())),
+            Poster::One(_) => {}
+        }
     }
 
     pub(super) fn client(&self) -> &PlatformClient {

@@ -52,6 +52,7 @@ pub(super) fn open(fake: &Arc<FakePlatform>, settings: PlatformSettings, clock: 
     let tasks = spawner();
     let dial = Arc::new(FakeDial(Arc::clone(fake)));
     let server = PlatformServer::over(dial, settings, Arc::clone(clock), SeededEntropy::arc(seed), &*tasks).unwrap();
+    server.sweep(&*tasks);
     Running { server, _tasks: tasks }
 }
 

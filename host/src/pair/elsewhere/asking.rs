@@ -1,0 +1,141 @@
+//! What a server elsewhere says of single postings of the books: whether it has made them, and whether what differed before still does.
+
+use cashier_core::books::Books;
+use cashier_core::operation::{BalanceOperation, OperationKey, PostingFlaw, PostingOutcome};
+
+use super::{BooksComparison, is_posted};
+use crate::ports::{DifferenceKind, Fault, Posting};
+
+/// What became of the differences that were found before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DifferenceStanding {
+    /// Each that was kept is as it was.
+    Stands,
+    /// One is put right, or the rows were not listed yet.
+    PutRight,
+    /// As `Stands`, but for some that only a list of all rows says something about.
+    NotSaid,
+}
+
+/// What a server says of an operation that the books have as posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RecordedAtServer {
+    Same,
+    Lost,
+    /// It answers that the outcome is unknown: of a request with a recorded number it cannot say that it was not made.
+    Unsaid,
+    /// It answers, and nothing about this key: pending, or a look-up that hangs.
+    NoAnswer,
+    /// Under another number, or twice.
+    OtherOrder,
+}
+
+/// Whether a server has made a posting under another number than the books recorded, or more than once; 0 is a number that is not
+/// known.
+fn is_other_order(found: Option<&PostingOutcome>, recorded: &BalanceOperation) -> bool {
+    let Some(PostingOutcome::Posted { trade_order, flaw }) = found else { return false };
+    let is_known = *trade_order != 0 && recorded.trade_order != 0;
+    matches!(flaw, Some(PostingFlaw::Twice { .. })) || (is_known && *trade_order != recorded.trade_order)
+}
+
+impl BooksComparison<'_> {
+    /// Whether what was found to differ still does, as far as the server can be asked.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn standing(&self) -> Result<DifferenceStanding, Fault> {
+        let Some(known) = &self.before.differences else { return Ok(DifferenceStanding::Stands) };
+        if known.is_unlisted {
+            return Ok(DifferenceStanding::PutRight);
+        }
+        let mut is_said = known.beyond() == 0;
+        for one in &known.kept {
+            let posting = self.peek(|books| posting(books, &one.key))?;
+            let is_asked = !matches!(one.kind, DifferenceKind::Other | DifferenceKind::RefusedThere);
+            // What the books do not have cannot be asked for.
+            let Some(posting) = posting.filter(|_| is_asked) else {
+                is_said = false;
+                continue;
+            };
+            let Some(found) = self.find(&posting).await? else { continue };
+            let is_made = matches!(found, Some(PostingOutcome::Posted { .. }));
+            let is_right = match one.kind {
+                DifferenceKind::OtherOrder => is_made && !is_other_order(found.as_ref(), &posting.operation),
+                DifferenceKind::Extra => found.is_none() || (is_made && is_posted(&posting.operation)),
+                DifferenceKind::Lost
+                | DifferenceKind::Unsaid
+                | DifferenceKind::Other
+                | DifferenceKind::RefusedThere => is_made,
+            };
+            if is_right {
+                return Ok(DifferenceStanding::PutRight);
+            }
+        }
+        Ok(if is_said { DifferenceStanding::Stands } else { DifferenceStanding::NotSaid })
+    }
+
+    /// In what a posting that the books have as recorded differs, as far as the server says.
+    pub(super) async fn differs(&self, key: &OperationKey) -> Result<Option<String>, Fault> {
+        let differs = match self.recorded(key).await? {
+            RecordedAtServer::Same | RecordedAtServer::NoAnswer => return Ok(None),
+            RecordedAtServer::Lost => "it does not have the posting",
+            RecordedAtServer::Unsaid => "it does not say whether it has made the posting",
+            RecordedAtServer::OtherOrder => "it has as another order, or twice, the posting",
+        };
+        Ok(Some(format!("{differs} {key} of the books")))
+    }
+
+    /// Whether the server has made this posting; one that the books do not have any more is none of them. `None` as of `find`.
+    pub(super) async fn has_posted(&self, key: &OperationKey) -> Result<Option<bool>, Fault> {
+        let Some(posting) = self.peek(|books| posting(books, key))? else { return Ok(Some(false)) };
+        let found = self.find(&posting).await?;
+        Ok(found.map(|found| matches!(found, Some(PostingOutcome::Posted { .. }))))
+    }
+
+    /// What the server says of a posting; `None` where it answers, and says nothing of this key: one posting that is pending there,
+    /// or whose look-up hangs, must not keep all others waiting.
+    async fn find(&self, posting: &Posting) -> Result<Option<Option<PostingOutcome>>, Fault> {
+        let fault = match self.server.find(posting).await {
+            Ok(found) => return Ok(Some(found)),
+            Err(fault) => fault,
+        };
+        if self.server.reaches().is_err() && self.server.answers().await.is_err() {
+            return Err(fault);
+        }
+        tracing::warn!(%fault, key = %posting.key(), "trading server does not say whether it has made a posting");
+        Ok(None)
+    }
+
+    /// What the server says of an operation that the books have as posted.
+    pub(super) async fn recorded(&self, key: &OperationKey) -> Result<RecordedAtServer, Fault> {
+        let recorded = |books: &Books| posting(books, key).filter(|known| is_posted(&known.operation));
+        let Some(posting) = self.peek(recorded)? else { return Ok(RecordedAtServer::Same) };
+        Ok(match self.find(&posting).await? {
+            None => RecordedAtServer::NoAnswer,
+            Some(Some(PostingOutcome::Unknown)) => RecordedAtServer::Unsaid,
+            Some(found @ Some(PostingOutcome::Posted { .. })) => {
+                match is_other_order(found.as_ref(), &posting.operation) {
+                    true => RecordedAtServer::OtherOrder,
+                    false => RecordedAtServer::Same,
+                }
+            }
+            Some(Some(PostingOutcome::Refused { .. } | PostingOutcome::Conflict) | None) => RecordedAtServer::Lost,
+        })
+    }
+}
+
+/// The operation under a key as it would be asked for.
+pub(super) fn posting(books: &Books, key: &OperationKey) -> Option<Posting> {
+    let (reference, _) = key.parts()?;
+    let known = books.aggregate(books.by_reference(&reference)?)?;
+    let operation = known.keyed(key)?.clone();
+    let transaction = known.transaction;
+    Some(Posting {
+        operation,
+        server: transaction.server,
+        customer_id: transaction.customer_id,
+        only_on: None,
+        comment: Box::default(),
+        reference,
+    })
+}
