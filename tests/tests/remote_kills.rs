@@ -19,7 +19,8 @@ use cashier_tests::sandbox::{self, TestSandbox};
 use cashier_tests::waiting::{eventually, skipped};
 use serde_json::json;
 
-/// `CASHIER_REMOTE_KILLS` asks for more.
+/// Of one run, whose orders are all of one account: a platform's orders of an account are read whole. `CASHIER_REMOTE_KILLS` asks for
+/// more, in further runs, each with another seed.
 const KILLS: u64 = 20;
 
 const SEED: u64 = 0x7ead_e125;
@@ -39,8 +40,10 @@ fn is_servers_round(round: u64) -> bool {
     round % 3 == 1
 }
 
-fn kills() -> u64 {
-    std::env::var("CASHIER_REMOTE_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS)
+/// The seed of each run.
+fn seeds() -> Vec<u64> {
+    let asked = std::env::var("CASHIER_REMOTE_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
+    (0..asked.div_ceil(KILLS)).map(|run| SEED + run).collect()
 }
 
 /// A cashier that is not started, and its provider.
@@ -81,6 +84,12 @@ impl Broker {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_of_the_cashier_and_of_a_server_over_http_lose_and_double_nothing() {
+    for seed in seeds() {
+        over_http(seed).await;
+    }
+}
+
+async fn over_http(seed: u64) {
     let mut server = match ReferenceServer::start() {
         Ok(server) => server,
         Err(why) => return skipped(&why),
@@ -97,7 +106,7 @@ async fn kills_of_the_cashier_and_of_a_server_over_http_lose_and_double_nothing(
         }
     };
     // One that is as near as this needs no more time than the disk.
-    let plan = KillPlan::of_embedded(kills(), SEED);
+    let plan = KillPlan::of_embedded(KILLS, seed);
     let ended = depositors::kill_under_load(&mut broker.process, &broker.sandbox, plan, kill_both).await;
     ended.until_settled(&broker.sandbox, |_| false).await;
     broker.agrees_after_another_start(ended.watch, "ready\ntrading server main (http): takes postings\n").await;
@@ -106,16 +115,22 @@ async fn kills_of_the_cashier_and_of_a_server_over_http_lose_and_double_nothing(
     assert_eq!(server.posted(), expected, "the postings of each order, of its amount");
     let moved: i64 = expected.values().map(|(_, minor)| minor).sum();
     assert_eq!(server.balance_minor(), reference_server::OPENING_MINOR + moved);
-    println!("http: {} kills: {}", kills(), ended.counted());
+    println!("http, seed {seed:x}: {KILLS} kills: {}", ended.counted());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_of_the_cashier_and_of_the_platform_in_two_phases_lose_and_double_nothing() {
+    for seed in seeds() {
+        in_two_phases(seed).await;
+    }
+}
+
+async fn in_two_phases(seed: u64) {
     let (mut broker, mut peer) = with_platform(2).await;
-    let ended = killed(&mut broker, &mut peer).await;
+    let ended = killed(&mut broker, &mut peer, seed).await;
     ended.until_settled(&broker.sandbox, |_| false).await;
     // A request that arrived late moves nothing, and is declined by the sweep of a minute: a run by hand waits for it.
-    if kills() > KILLS {
+    if seeds().len() > 1 {
         eventually("no request is left pending", async || (peer.fake().in_state(PENDING) == 0).then_some(())).await;
     }
     let pending: Vec<_> = peer.orders().into_iter().filter(|order| order.state == PENDING).collect();
@@ -130,13 +145,19 @@ async fn kills_of_the_cashier_and_of_the_platform_in_two_phases_lose_and_double_
     assert_eq!(peer.posted(), expected, "the postings of each order, of its amount");
     let moved: i64 = expected.values().map(|(_, minor)| minor).sum();
     assert_eq!(peer.fake().balance(LOGIN), platform_peer::OPENING_MINOR + moved);
-    println!("tcp, two phases: {} kills: {}", kills(), ended.counted());
+    println!("tcp, two phases, seed {seed:x}: {KILLS} kills: {}", ended.counted());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_of_the_cashier_and_of_the_platform_in_one_phase_double_nothing_and_list_what_has_no_answer() {
+    for seed in seeds() {
+        in_one_phase(seed).await;
+    }
+}
+
+async fn in_one_phase(seed: u64) {
     let (mut broker, mut peer) = with_platform(1).await;
-    let ended = killed(&mut broker, &mut peer).await;
+    let ended = killed(&mut broker, &mut peer, seed).await;
     // What was lost on its way is never sent again by itself: it stays without an answer.
     let lacks = |one: &AnsweredOrder| peer.posted().get(&one.id).copied().unwrap_or_default() != one.postings();
     ended.until_settled(&broker.sandbox, lacks).await;
@@ -153,7 +174,7 @@ async fn kills_of_the_cashier_and_of_the_platform_in_one_phase_double_nothing_an
     }
     assert!(posted.keys().all(|id| ended.answered.iter().any(|one| one.id == *id)), "nothing else was posted");
     assert_eq!(peer.fake().balance(LOGIN), platform_peer::OPENING_MINOR + moved);
-    println!("tcp, one phase: {} kills: {}; {} wait for a person", kills(), ended.counted(), listed.len());
+    println!("tcp, one phase, seed {seed:x}: {KILLS} kills: {}; {} wait for a person", ended.counted(), listed.len());
 }
 
 async fn with_platform(phases: u8) -> (Broker, PlatformPeer) {
@@ -164,7 +185,7 @@ async fn with_platform(phases: u8) -> (Broker, PlatformPeer) {
 
 /// Kills while postings are under way, and the platform drops its connections again and again. In its own rounds nobody listens for a
 /// moment.
-async fn killed(broker: &mut Broker, peer: &mut PlatformPeer) -> LoadEnded {
+async fn killed(broker: &mut Broker, peer: &mut PlatformPeer, seed: u64) -> LoadEnded {
     let fake = Arc::clone(peer.fake());
     let dropped = Arc::clone(&fake);
     let dropping = tokio::spawn(async move {
@@ -175,8 +196,8 @@ async fn killed(broker: &mut Broker, peer: &mut PlatformPeer) -> LoadEnded {
         }
     });
     let plan = KillPlan {
-        kills: kills(),
-        seed: SEED,
+        kills: KILLS,
+        seed,
         // Each posting waits for its execution, and reads the orders of its login.
         depositors: 8,
         orders_between: 3,

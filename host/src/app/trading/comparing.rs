@@ -74,7 +74,7 @@ struct LastListing {
 
 /// What the comparisons of this run know.
 #[derive(Default)]
-struct Progress {
+struct ComparisonProgress {
     before: ComparedBefore,
     /// All rows are to be listed, whatever the counts say: it differed before, and which postings do is not known.
     lists: bool,
@@ -84,14 +84,14 @@ struct Progress {
 impl Comparing {
     /// For ever.
     pub(super) async fn compare(self) {
-        let mut progress = Progress { lists: self.mark.is_set(), ..Progress::default() };
+        let mut progress = ComparisonProgress { lists: self.mark.is_set(), ..ComparisonProgress::default() };
         loop {
             let began = self.cashier.clock.now();
             let database = self.server.database();
             if database != progress.before.database {
                 // What was known is of the one before.
                 let before = ComparedBefore { database, ..ComparedBefore::default() };
-                progress = Progress { before, lists: self.mark.is_set(), listed: None };
+                progress = ComparisonProgress { before, lists: self.mark.is_set(), listed: None };
             }
             let is_done = match self.compared(&mut progress).await {
                 Ok(()) => {
@@ -120,7 +120,7 @@ impl Comparing {
     }
 
     /// One comparison; row by row where that is needed.
-    async fn compared(&self, progress: &mut Progress) -> Result<(), Fault> {
+    async fn compared(&self, progress: &mut ComparisonProgress) -> Result<(), Fault> {
         let cashier = &self.cashier;
         let comparison = BooksComparison {
             ledger: &cashier.ledger,
@@ -161,7 +161,7 @@ impl Comparing {
         self.list(&comparison, progress).await
     }
 
-    async fn list(&self, comparison: &BooksComparison<'_>, progress: &mut Progress) -> Result<(), Fault> {
+    async fn list(&self, comparison: &BooksComparison<'_>, progress: &mut ComparisonProgress) -> Result<(), Fault> {
         let clock = &self.cashier.clock;
         let began = clock.monotonic();
         let found = comparison.thoroughly().await;
@@ -195,7 +195,7 @@ impl Comparing {
     }
 
     /// What is posted is keyed: it goes on while the rows are listed. What an earlier listing found is shown until then.
-    fn note_unlisted(&self, progress: &mut Progress, sentence: &str) {
+    fn note_unlisted(&self, progress: &mut ComparisonProgress, sentence: &str) {
         let known = progress.before.differences.as_deref().cloned();
         let known =
             known.unwrap_or_else(|| ServerDifferences { since: self.cashier.clock.now(), ..Default::default() });
@@ -204,7 +204,7 @@ impl Comparing {
         self.note(progress, progress.before.differences.clone());
     }
 
-    fn note(&self, progress: &Progress, found: Option<Arc<ServerDifferences>>) {
+    fn note(&self, progress: &ComparisonProgress, found: Option<Arc<ServerDifferences>>) {
         self.mark.put(found.is_some());
         self.server.note_compared(progress.before.database);
         self.servers.note_comparison(&self.name, Ok(found));
