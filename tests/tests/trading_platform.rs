@@ -23,6 +23,9 @@ const MOVE: &str = "BalanceInSync";
 /// Seconds of the cashier in one of the machine: the platform's 7 s for an answer are 350 ms.
 const CLOCK_SPEED: ClockSpeed = ClockSpeed::Times(20);
 
+/// Where an answer that a busy machine delays would be another case.
+const SLOW_CLOCK: ClockSpeed = ClockSpeed::Times(1);
+
 /// A cashier whose balances are at the fake platform.
 struct Platform {
     peer: PlatformPeer,
@@ -39,9 +42,13 @@ struct Unpaid {
 impl Platform {
     /// `phases` is 1 or 2.
     async fn start(phases: u8) -> Self {
+        Self::start_at(phases, CLOCK_SPEED).await
+    }
+
+    async fn start_at(phases: u8, clock_speed: ClockSpeed) -> Self {
         let peer = PlatformPeer::start().await;
         let settings = format!("{NO_RATE_LIMIT}{}", peer.settings(phases));
-        let plan = DeploymentPlan { clock_speed: CLOCK_SPEED, settings, ..DeploymentPlan::default() };
+        let plan = DeploymentPlan { clock_speed, settings, ..DeploymentPlan::default() };
         let deployment = Deployment::of(plan).await;
         peer.follow(deployment.clock.clone());
         deployment.manager().save_config(&deployment.sandbox_config()).await;

@@ -6,7 +6,7 @@ use cashier_tests::roster::LOGIN;
 use cashier_tests::waiting::eventually;
 use serde_json::json;
 
-use super::{APPROVE, CREATE, MOVE, Platform};
+use super::{APPROVE, CREATE, MOVE, Platform, SLOW_CLOCK};
 
 fn other_owner(state: &mut FakeState) {
     state.accounts.get_mut(&LOGIN).unwrap().customer = 6;
@@ -53,7 +53,7 @@ async fn a_restart_with_its_postings_within_each_message_posts_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_the_platform_forgot_is_listed_and_never_made_anew() {
-    let mut platform = Platform::start(2).await;
+    let mut platform = Platform::start_at(2, SLOW_CLOCK).await;
     let unpaid = platform.paid(&[(CREATE, Manner::Then(forgets))]).await;
     platform.waits_for_a_person(&unpaid, "posting_unknown").await;
     platform.peer.listener.restart(true).await;
