@@ -31,7 +31,7 @@ const PROCESS_PAUSE: Duration = Duration::from_millis(500);
 const POSTINGS_BETWEEN_KILLS: usize = 3;
 
 /// What no webhook reached between two kills is found by a query, a minute after the deposit and 32 in 5 s.
-const SETTLING_TIME_MAX: Duration = Duration::from_secs(240);
+pub const SETTLING_TIME_MAX: Duration = Duration::from_secs(240);
 
 /// What was ordered, and answered 200.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,14 +9,14 @@ use std::time::Duration;
 use cashier_fake_platform::{APPROVED, EXECUTED, Manner, PENDING};
 use cashier_tests::cashier_process::{CashierProcess, run};
 use cashier_tests::clock::DeploymentClock;
-use cashier_tests::depositors::{self, AnsweredOrder, KillPlan, LoadEnded};
+use cashier_tests::depositors::{self, AnsweredOrder, KillPlan, LoadEnded, SETTLING_TIME_MAX};
 use cashier_tests::http::Http;
 use cashier_tests::manager::ManagerClient;
 use cashier_tests::platform_peer::{self, PlatformPeer};
 use cashier_tests::reference_server::{self, ReferenceServer};
 use cashier_tests::roster::{self, LOGIN};
 use cashier_tests::sandbox::{self, TestSandbox};
-use cashier_tests::waiting::{eventually, skipped};
+use cashier_tests::waiting::{eventually, eventually_within, skipped};
 use serde_json::json;
 
 /// Of one run, whose orders are all of one account: a platform's orders of an account are read whole. `CASHIER_REMOTE_KILLS` asks for
@@ -162,7 +162,15 @@ async fn in_one_phase(seed: u64) {
     let lacks = |one: &AnsweredOrder| peer.posted().get(&one.id).copied().unwrap_or_default() != one.postings();
     ended.until_settled(&broker.sandbox, lacks).await;
     broker.agrees_after_another_start(ended.watch, "ready\ntrading server main (tcp): takes postings\n").await;
-    let listed = without_an_answer(&ended.manager).await;
+    // What was not sent before the last start is sent now.
+    let listed = eventually_within(SETTLING_TIME_MAX, "what lacks a posting to be listed", async || {
+        let listed = without_an_answer(&ended.manager).await;
+        let unlisted: Vec<_> = ended.answered.iter().filter(|one| lacks(one) && !listed.contains(&one.id)).collect();
+        let Some(first) = unlisted.first() else { return Ok(listed) };
+        let row = ended.manager.transaction(first.id).await;
+        Err(format!("{} of them, the first: {first:?}, {row}", unlisted.len()))
+    })
+    .await;
     broker.reconciles().await;
     let (posted, mut moved) = (peer.posted(), 0);
     for one in &ended.answered {

@@ -131,7 +131,7 @@ fn accept_instance(
 ) -> Result<String, CliError> {
     if let Some(fixed) = fixed.filter(|fixed| *fixed != instance) {
         return Err(CliError(format!(
-            "trading server {server}: `instance` is {fixed} in the settings: replace it there, accept it, and restart"
+            "trading server {server}: `instance` is {fixed} in the settings: replace it there, stop the cashier, accept it, and start"
         )));
     }
     let file = InstanceFile::of(folder, server);

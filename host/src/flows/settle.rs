@@ -325,6 +325,12 @@ async fn refuse(
         {
             Some(PostingOutcome::Refused { reason: reason.name().into() })
         }
+        // Its request has a number and is not found: a person decides, as about every posting without an answer.
+        Ok(Voiding::Undecided { .. })
+            if operation.status == OperationStatus::Planned && operation.request_order != 0 =>
+        {
+            Some(PostingOutcome::Unknown)
+        }
         Ok(Voiding::Undecided { closed_for }) => {
             let closed_seconds = closed_for.map(|closed| closed.as_secs());
             tracing::warn!(operation = %operation.id, reason = %reason, closed_seconds, "posting could not be voided: outcome unknown");

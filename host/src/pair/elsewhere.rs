@@ -118,6 +118,7 @@ impl BooksComparison<'_> {
             tries += 1;
             let before = self.moment()?;
             let unrecorded = self.unrecorded().await?;
+            self.await_turn().await;
             let Some(first) = self.server.posted_count().await? else { return Ok(None) };
             let is_asked = unrecorded.len() <= asked_max;
             let (mut posted_since, mut undecided, mut waited) = (0, 0, Duration::ZERO);
@@ -132,6 +133,7 @@ impl BooksComparison<'_> {
                     }
                 }
             }
+            self.await_turn().await;
             let count = self.server.posted_count().await?.unwrap_or(first);
             let still_unrecorded = self.unrecorded().await?.len() as u64;
             let after = self.moment()?;
@@ -184,11 +186,12 @@ impl BooksComparison<'_> {
         if let Some(other) = found.other_orders.first.iter().find(|posting| !known.contains(&posting.key)) {
             return Ok(Some(format!("it made a posting of the books again: {}", super::described(other))));
         }
+        let mut waited = Duration::ZERO;
         // What was recorded before the list begins need not be in it, and what was posted before and recorded since neither: it is asked.
         for (_, key) in recent.iter().filter(|(time, key)| *time >= since && !known.contains(key)) {
             let id = self.peek(|books| operation(books, key).map(|known| known.id))?;
             if id.is_some_and(|id| !listed.has(id))
-                && let Some(differs) = self.differs(key).await?
+                && let Some(differs) = self.differs(key, &mut waited).await?
             {
                 return Ok(Some(differs));
             }
@@ -199,9 +202,9 @@ impl BooksComparison<'_> {
     /// The newest recorded postings, one by one: a server that was restored has lost these.
     async fn newest(&self) -> Result<Agreement, Fault> {
         let recent = self.moment()?.total.recent;
-        let known = self.known_keys();
+        let (known, mut waited) = (self.known_keys(), Duration::ZERO);
         for (_, key) in recent.iter().rev().take(NEWEST_FOUND).filter(|(_, key)| !known.contains(key)) {
-            if let Some(differs) = self.differs(key).await? {
+            if let Some(differs) = self.differs(key, &mut waited).await? {
                 return Ok(Agreement::Differs(differs));
             }
         }

@@ -1,6 +1,7 @@
 //! `cashier db reconcile`: opens both databases under their locks, compares them, asks each trading server elsewhere for its postings,
 //! and applies what was found to the books where that is requested. Nothing else runs, and nothing is posted or voided.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -171,14 +172,19 @@ fn take_over(
     if taken == TakeOver::UnlistedToo {
         found.lost.extend(rows.unsaid.first);
     }
+    let mut keys = BTreeSet::new();
     for posting in rows.extra.first.into_iter().chain(rows.refused.first) {
         let is_ours = |books: &Books| {
             let (reference, _) = posting.key.parts()?;
             let aggregate = books.aggregate(books.by_reference(&reference)?)?;
+            // What has no outcome yet gets one from the server once the cashier runs.
             let recorded = aggregate.keyed(&posting.key).map(|known| known.status);
-            Some(aggregate.transaction.server == *server && recorded != Some(OperationStatus::Posted))
+            let is_open = matches!(recorded, None | Some(OperationStatus::Refused));
+            Some(aggregate.transaction.server == *server && is_open)
         };
-        if ledger.peek(is_ours).map_err(|refusal| Fault::new(refusal.message))? == Some(true) {
+        let is_ours = ledger.peek(is_ours).map_err(|refusal| Fault::new(refusal.message))? == Some(true);
+        // Of two orders of one key the books can have one.
+        if is_ours && keys.insert(posting.key.clone()) {
             // Its own id is the server's word: the books hand out another one.
             found.unknown.push(FoundPosting { operation_id: OperationId(0), ..posting });
         }

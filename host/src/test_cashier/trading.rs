@@ -55,6 +55,8 @@ pub(crate) struct TestTrading {
     pub(crate) approved: Mutex<Vec<u64>>,
     /// Whether it posts a repeated operation again, and cannot void one.
     pub(crate) unkeyed: AtomicBool,
+    /// Whether a request that is held is not found, so that it cannot void one.
+    pub(crate) hides_requests: AtomicBool,
     /// How long the connection that carried the last posting of an unkeyed server has been closed.
     pub(crate) closed_for: Mutex<Option<Duration>>,
     /// Accounts that it has forgotten, with all but their postings.
@@ -304,7 +306,8 @@ impl TradingServer for TradingPort {
             return Box::pin(ready(Err(Fault::new("voids fail"))));
         }
         let posting = posting.get();
-        if self.0.unkeyed.load(Ordering::SeqCst) && self.0.known(&posting.key()).is_none() {
+        let is_hidden = self.0.hides_requests.load(Ordering::SeqCst) && posting.operation.request_order != 0;
+        if (is_hidden || self.0.unkeyed.load(Ordering::SeqCst)) && self.0.known(&posting.key()).is_none() {
             return Box::pin(ready(Ok(Voiding::Undecided { closed_for: *lock(&self.0.closed_for) })));
         }
         let embedded = self.0.embedded();

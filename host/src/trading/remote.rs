@@ -1,6 +1,8 @@
 //! A trading server that is reached over a network, as its adapters implement it: what it answers is read anew each time. Which of
 //! several servers is asked, and what is remembered of its answers, is decided by whoever holds them (`servers`).
 
+use std::time::Duration;
+
 use cashier_core::account::{AccountFacts, Customer, Group};
 use cashier_core::conversion::StatedRate;
 use cashier_core::ids::{CustomerId, Login};
@@ -43,6 +45,10 @@ pub trait RemoteServer: Send + Sync {
     /// Whether it answers, found out now by what costs it little: a call that failed may have failed by its own key alone.
     fn answers(&self) -> BoxFuture<'static, Result<(), Fault>> {
         Box::pin(std::future::ready(self.reaches()))
+    }
+    /// How long it asked not to be called: until then a question fails without being asked.
+    fn pause(&self) -> Duration {
+        Duration::ZERO
     }
     /// How often it turned out to have another database of postings than before, since it was opened: by that number a comparison says
     /// which of them it is about.

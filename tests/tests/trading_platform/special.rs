@@ -98,7 +98,7 @@ async fn a_restart_without_its_postings_posts_nothing_again_and_the_next_start_s
         platform.deployment.restart().await;
         eventually("the difference is shown", async || {
             let shown = platform.deployment.watch("readyz?verbose").await.text();
-            shown.contains("it does not have 1 postings of the books").then_some(())
+            shown.contains("it does not list 1 postings of the books").then_some(())
         })
         .await;
         assert_eq!((platform.posted(unpaid.id), platform.moved()), ((0, 0), 0), "{phases}");

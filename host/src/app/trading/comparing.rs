@@ -111,11 +111,24 @@ impl Comparing {
                 continue;
             }
             let listed = progress.listed.map_or(Duration::ZERO, |listed| listed.took.saturating_mul(PAUSE_PER_LISTING));
-            clock.sleep(COMPARE_PAUSE.max(listed)).await;
+            self.pause(COMPARE_PAUSE.max(listed), database).await;
             // What could not be done is tried again; what was is done again where the server was away, and in an hour.
             if is_done {
-                select(pin!(self.servers.returned(&self.name)), clock.sleep(COMPARE_AGAIN_EVERY)).await;
+                select(pin!(self.servers.returned(&self.name)), pin!(self.pause(COMPARE_AGAIN_EVERY, database))).await;
             }
+        }
+    }
+
+    /// So long, or until it has another database: to that nothing is posted before it is compared.
+    async fn pause(&self, length: Duration, database: u64) {
+        let clock = &self.cashier.clock;
+        let until = clock.monotonic().saturating_add(length);
+        while self.server.database() == database {
+            let left = until.saturating_sub(clock.monotonic());
+            if left.is_zero() {
+                return;
+            }
+            clock.sleep(left.min(COMPARE_EVERY)).await;
         }
     }
 

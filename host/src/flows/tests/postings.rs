@@ -304,6 +304,21 @@ async fn the_account_of_a_request_that_is_held_is_left_to_the_server_that_approv
     assert_eq!(env.trading.lookups.load(Ordering::SeqCst) - before, 1, "before the request alone");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_not_found_and_not_wanted_any_more_is_left_to_a_person() {
+    let env = TestCashier::new().await;
+    env.trading.in_two_phases.store(true, Ordering::SeqCst);
+    env.trading.hides_requests.store(true, Ordering::SeqCst);
+    let (id, reference) = pending(&env).await;
+    lock(&env.trading.next_posts).extend([OnPost::Accept, OnPost::NotSent]);
+    env.notice(Some(1), vec![paid("e1", &reference)]).await.unwrap();
+    assert_eq!((newest(&env, id).0, env.aggregate(id).operations[0].request_order), (OperationStatus::Planned, 500));
+    Meanwhile::Held.happens(&env, id).await;
+    env.run_for(300).await;
+    assert_eq!(newest(&env, id).0, OperationStatus::Unknown, "who may say that it is absent");
+    assert_eq!(env.trading.balance(), 0);
+}
+
 /// A history of one deposit: postings in flight, local refusals, retries, crashes; every second one is refunded in between.
 /// At no moment is more than one credit posted, or more taken back than was credited.
 async fn random_history(seed: u64) {

@@ -1,9 +1,11 @@
 //! What a server elsewhere says of single postings of the books: whether it has made them, and whether what differed before still does.
 
+use std::time::Duration;
+
 use cashier_core::books::Books;
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingFlaw, PostingOutcome};
 
-use super::{BooksComparison, is_posted};
+use super::{BooksComparison, SILENCE_MAX, is_posted};
 use crate::ports::{DifferenceKind, Fault, Posting};
 
 /// What became of the differences that were found before.
@@ -61,7 +63,16 @@ impl BooksComparison<'_> {
             let is_made = matches!(found, Some(PostingOutcome::Posted { .. }));
             let is_right = match one.kind {
                 DifferenceKind::OtherOrder => is_made && !is_other_order(found.as_ref(), &posting.operation),
-                DifferenceKind::Extra => found.is_none() || (is_made && is_posted(&posting.operation)),
+                DifferenceKind::Extra if found == Some(PostingOutcome::Unknown) => {
+                    is_said = false;
+                    false
+                }
+                // It was taken back there, or the books have it now.
+                DifferenceKind::Extra => match &found {
+                    Some(PostingOutcome::Posted { .. }) => is_posted(&posting.operation),
+                    Some(PostingOutcome::Refused { .. }) | None => true,
+                    Some(PostingOutcome::Conflict | PostingOutcome::Unknown) => false,
+                },
                 DifferenceKind::Lost
                 | DifferenceKind::Unsaid
                 | DifferenceKind::Other
@@ -75,8 +86,8 @@ impl BooksComparison<'_> {
     }
 
     /// In what a posting that the books have as recorded differs, as far as the server says.
-    pub(super) async fn differs(&self, key: &OperationKey) -> Result<Option<String>, Fault> {
-        let differs = match self.recorded(key).await? {
+    pub(super) async fn differs(&self, key: &OperationKey, waited: &mut Duration) -> Result<Option<String>, Fault> {
+        let differs = match self.recorded(key, waited).await? {
             RecordedAtServer::Same | RecordedAtServer::NoAnswer => return Ok(None),
             RecordedAtServer::Lost => "it does not have the posting",
             RecordedAtServer::Unsaid => "it does not say whether it has made the posting",
@@ -95,6 +106,7 @@ impl BooksComparison<'_> {
     /// What the server says of a posting; `None` where it answers, and says nothing of this key: one posting that is pending there,
     /// or whose look-up hangs, must not keep all others waiting.
     async fn find(&self, posting: &Posting) -> Result<Option<Option<PostingOutcome>>, Fault> {
+        self.await_turn().await;
         let fault = match self.server.find(posting).await {
             Ok(found) => return Ok(Some(found)),
             Err(fault) => fault,
@@ -106,8 +118,29 @@ impl BooksComparison<'_> {
         Ok(None)
     }
 
-    /// What the server says of an operation that the books have as posted.
-    pub(super) async fn recorded(&self, key: &OperationKey) -> Result<RecordedAtServer, Fault> {
+    /// Waits as long as the server asked not to be called: a question that is not asked has no answer either.
+    pub(super) async fn await_turn(&self) {
+        let pause = self.server.pause();
+        if !pause.is_zero() {
+            self.clock.sleep(pause).await;
+        }
+    }
+
+    /// What the server says of an operation that the books have as posted. `waited`: how long look-ups of this comparison had no answer;
+    /// after `SILENCE_MAX` no further one is made.
+    pub(super) async fn recorded(&self, key: &OperationKey, waited: &mut Duration) -> Result<RecordedAtServer, Fault> {
+        if *waited >= SILENCE_MAX {
+            return Ok(RecordedAtServer::NoAnswer);
+        }
+        let asked = self.clock.monotonic();
+        let said = self.said_of(key).await?;
+        if said == RecordedAtServer::NoAnswer {
+            *waited = waited.saturating_add(self.clock.monotonic().saturating_sub(asked));
+        }
+        Ok(said)
+    }
+
+    async fn said_of(&self, key: &OperationKey) -> Result<RecordedAtServer, Fault> {
         let recorded = |books: &Books| posting(books, key).filter(|known| is_posted(&known.operation));
         let Some(posting) = self.peek(recorded)? else { return Ok(RecordedAtServer::Same) };
         Ok(match self.find(&posting).await? {

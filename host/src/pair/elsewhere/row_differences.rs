@@ -22,7 +22,7 @@ pub struct FirstOf<T> {
 pub struct RowDifferences {
     /// The books have them as posted, and the server says that it does not.
     pub lost: FirstOf<LostPosting>,
-    /// The books have them as posted, the server does not list them, and does not say whether it has made them.
+    /// The books have them as posted, the server does not list them, and whether it has made them is not known.
     pub unsaid: FirstOf<LostPosting>,
     /// Postings of the books that the server made under another number, or once more.
     pub other_orders: FirstOf<FoundPosting>,
@@ -82,9 +82,7 @@ impl RowDifferences {
             self.lost.sentence(|count| format!("it does not have {count} postings of the books"), ToString::to_string),
             self.unsaid.sentence(
                 |count| {
-                    format!(
-                        "it does not list {count} postings of the books, and does not say that it did not make them"
-                    )
+                    format!("it does not list {count} postings of the books, and whether it has made them is not known")
                 },
                 ToString::to_string,
             ),

@@ -130,11 +130,13 @@ impl BooksComparison<'_> {
 
     async fn page(&self, after: &str) -> Result<PostingsPage, Fault> {
         for _ in 1..PAGE_TRIES_MAX {
+            self.await_turn().await;
             match self.server.postings(after.into(), PAGE_ROWS).await {
                 Ok(page) => return Ok(page),
                 Err(_) => self.clock.sleep(PAGE_PAUSE).await,
             }
         }
+        self.await_turn().await;
         self.server.postings(after.into(), PAGE_ROWS).await
     }
 
@@ -149,9 +151,9 @@ impl BooksComparison<'_> {
     }
 
     /// Operations that the books had as posted before the listing began, and that were not listed: as the server says when it is
-    /// asked for them. It is asked for so many; more are a restored server.
+    /// asked for them. It is asked for so many: of others it is not known.
     async fn note_lost(&self, listed: &mut Listed, began: UnixTime, kept_max: usize) -> Result<(), Fault> {
-        let (mut asked, mut first) = (0, 1);
+        let (mut asked, mut first, mut waited) = (0, 1, Duration::ZERO);
         loop {
             let (found, last) = self.peek(|books| {
                 let until = first + LOOKED_AT_ONCE_MAX as u64;
@@ -168,7 +170,10 @@ impl BooksComparison<'_> {
                 (found, books.counters().transaction)
             })?;
             for lost in found {
-                let said = if asked < kept_max { self.recorded(&lost.key).await? } else { RecordedAtServer::Lost };
+                let said = match asked < kept_max {
+                    true => self.recorded(&lost.key, &mut waited).await?,
+                    false => RecordedAtServer::NoAnswer,
+                };
                 asked = asked.saturating_add(1);
                 match said {
                     RecordedAtServer::Lost => listed.differences.lost.push(lost, kept_max),

@@ -2,7 +2,8 @@
 //! differs is found, named one by one, and gone once it is put right.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use cashier_core::account::{AccountFacts, Customer, Group};
 use cashier_core::ids::{CustomerId, ServerName};
@@ -23,6 +24,10 @@ pub(super) struct Far {
     counts: bool,
     /// Of a key that it does not have it says that the outcome is unknown, as of a request with a recorded number; or nothing.
     pub(super) says: Mutex<OfOthers>,
+    /// It lists nothing, as where a list is cut.
+    pub(super) lists_nothing: AtomicBool,
+    /// For so long it is not to be called: until that was waited for, nothing is answered.
+    pub(super) pause: Mutex<Duration>,
     /// Done while it is asked for its count, the next one first.
     meanwhile: Mutex<Vec<Meanwhile>>,
     pages: AtomicUsize,
@@ -67,6 +72,9 @@ impl RemoteServer for Far {
     }
 
     fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
+        if !self.pause.lock().unwrap().is_zero() {
+            return Box::pin(ready(Err(Fault::new("it asked not to be called"))));
+        }
         let known = self.postings.lock().unwrap();
         let known = known.iter().find(|known| known.key == posting.key());
         let outcome = known.map(|known| match known.is_same(&posting.operation) {
@@ -91,7 +99,8 @@ impl RemoteServer for Far {
 
     fn postings(&self, _: Box<str>, _: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>> {
         self.pages.fetch_add(1, Ordering::SeqCst);
-        let postings = self.postings.lock().unwrap().clone();
+        let lists = !self.lists_nothing.load(Ordering::SeqCst);
+        let postings = if lists { self.postings.lock().unwrap().clone() } else { Vec::new() };
         let unread = self.unread.lock().unwrap().clone();
         Box::pin(ready(Ok(PostingsPage { postings, unread, next: Box::default() })))
     }
@@ -102,6 +111,11 @@ impl RemoteServer for Far {
         let count = self.postings.lock().unwrap().iter().filter(|known| known.is_posted()).count() as u64;
         let count = count + self.unread.lock().unwrap().iter().filter(|unread| unread.is_posted).count() as u64;
         Box::pin(ready(Ok(self.counts.then_some(count))))
+    }
+
+    /// Whoever asks waits for it.
+    fn pause(&self) -> Duration {
+        std::mem::take(&mut *self.pause.lock().unwrap())
     }
 
     fn health(&self) -> Result<(), Fault> {
@@ -134,7 +148,7 @@ impl Compared {
             compared.pay(Settle::Recorded).await;
         }
         // The comparison begins after they were recorded.
-        compared.clock.advance(std::time::Duration::from_secs(10));
+        compared.clock.advance(Duration::from_secs(10));
         compared
     }
 
@@ -275,7 +289,7 @@ async fn a_posting_that_the_server_lost_is_named_until_it_is_there_again() {
         assert_eq!(found.kept[0].to_string(), text);
         // Known as it is, it is not found anew, and nothing is listed.
         let (pages, before) = (compared.far.pages.load(Ordering::SeqCst), found.kept[0].since);
-        compared.clock.advance(std::time::Duration::from_secs(60));
+        compared.clock.advance(Duration::from_secs(60));
         assert_eq!(compared.quickly().await, Agreement::Equal, "{counts}");
         assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::Stands);
         assert_eq!(compared.far.pages.load(Ordering::SeqCst), pages + usize::from(!counts));
@@ -513,4 +527,39 @@ async fn a_posting_of_another_servers_transaction_is_one_that_the_books_do_not_h
     compared.before.differences = found.map(Arc::new);
     let extra = |id| (DifferenceKind::Extra, TransactionId(id));
     assert_eq!(compared.differs(), [extra(1), extra(2), extra(3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asked_not_to_be_called_is_waited_for_and_not_taken_for_one_that_says_nothing() {
+    let mut compared = Compared::with_three(true).await;
+    let lost = compared.far.take(2);
+    *compared.far.pause.lock().unwrap() = Duration::from_secs(30);
+    compared.listed().await.unwrap();
+    assert_eq!(compared.differs(), [(DifferenceKind::Lost, TransactionId(3))]);
+    compared.far.put(lost);
+    *compared.far.pause.lock().unwrap() = Duration::from_secs(30);
+    assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::PutRight);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_listed_and_not_asked_for_is_not_taken_for_lost() {
+    let compared = Compared::with_three(true).await;
+    compared.far.lists_nothing.store(true, Ordering::SeqCst);
+    let found = compared.comparison().row_by_row(2, compared.clock.now()).await.unwrap();
+    assert_eq!((found.lost.count, found.unsaid.count), (0, 1), "two of three were asked for, and are there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_posting_beside_a_refused_operation_ends_once_it_was_taken_back_there() {
+    let mut compared = Compared::with_three(true).await;
+    let id = compared.pay(Settle::Posted).await;
+    end(&compared.books, id, PostingOutcome::Refused { reason: "NO".into() }).await;
+    compared.listed().await.unwrap();
+    assert_eq!(compared.differs(), [(DifferenceKind::Extra, id)]);
+    assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::Stands);
+    compared.far.postings.lock().unwrap()[3].outcome = PostingOutcome::Refused { reason: "DELETED".into() };
+    assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::PutRight);
+    drop(compared.far.take(3));
+    *compared.far.says.lock().unwrap() = OfOthers::Unknown;
+    assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::NotSaid);
 }

@@ -130,3 +130,24 @@ async fn a_posting_that_is_not_listed_is_lost_only_where_the_server_or_a_person_
     assert_eq!((operation.status, &*operation.failure_reason), (OperationStatus::Refused, "POSTING_LOST"));
     books.close();
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_two_orders_of_one_key_one_is_taken_over_and_the_other_is_left() {
+    let beside = Beside::new();
+    let books = beside.books().await;
+    let (id, found) = plan(&books).await;
+    end(&books, id, PostingOutcome::Refused { reason: "NO".into() }).await;
+    let (open, other) = plan(&books).await;
+    books.close();
+    beside.far.put(FoundPosting { outcome: PostingOutcome::posted(9_000), ..found.clone() });
+    beside.far.put(found);
+    // One without an outcome gets it once the cashier runs.
+    beside.far.put(FoundPosting { amount: usd(7), ..other });
+    assert_eq!(beside.left(TakeOver::Nothing).await, 3);
+    assert_eq!(beside.left(TakeOver::Differences).await, 2);
+    let books = beside.books().await;
+    let operations = aggregate(&books, id).await.operations;
+    assert_eq!((operations[0].status, operations[0].trade_order), (OperationStatus::Posted, 9_000));
+    assert_eq!(aggregate(&books, open).await.operations[0].status, OperationStatus::Planned);
+    books.close();
+}

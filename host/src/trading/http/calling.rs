@@ -206,6 +206,11 @@ impl Caller {
         Ok(instance)
     }
 
+    /// How long it asked not to be called.
+    pub(super) fn pause(&self) -> Duration {
+        self.remembered().pause(CallKind::Question, self.clock.monotonic())
+    }
+
     /// How often it had another database of postings than before.
     pub(super) fn databases(&self) -> u64 {
         self.remembered().databases

@@ -207,6 +207,10 @@ impl RemoteServer for HttpTradingServer {
         Box::pin(async move { ask_health(&caller).await })
     }
 
+    fn pause(&self) -> Duration {
+        self.0.pause()
+    }
+
     fn database(&self) -> u64 {
         self.0.databases()
     }

@@ -129,7 +129,7 @@ impl PlatformConnection {
                 let is_idle = now.saturating_sub(self.received_at) >= HEARTBEAT_PAUSE && self.in_flight.is_empty();
                 let (is_in_question, was_refused) =
                     link.state.with(|seen| (seen.is_in_question(), seen.session_refused.is_some()));
-                if self.session.asks(is_in_question, was_refused) || is_idle {
+                if self.session.asks(now, is_in_question, was_refused) || is_idle {
                     self.write(&link.parts.heartbeat, "{}", None, now);
                 }
             }
@@ -287,9 +287,6 @@ impl PlatformConnection {
         link: &mut LinkContext<'_>,
     ) {
         let is_heartbeat = call.answer.is_none();
-        if is_heartbeat {
-            self.session.answered();
-        }
         match &outcome {
             Ok(_) => {
                 // Errors alone are no service: a server that answers each with one is tried less and less often.

@@ -81,11 +81,10 @@ impl OnePhase {
 
     pub(super) async fn find(&self, posting: &Posting) -> Result<Option<PostingOutcome>, Fault> {
         Ok(match self.look(posting).await? {
-            FoundOrders::Nothing => None,
             FoundOrders::Ended(outcome) => Some(outcome),
-            FoundOrders::Gone if posting.operation.status == OperationStatus::Posted => None,
-            // Whatever is open may move the balance any time, and what is gone may have.
-            FoundOrders::Open { .. } | FoundOrders::Gone => Some(PostingOutcome::Unknown),
+            FoundOrders::Nothing if posting.operation.status != OperationStatus::Posted => None,
+            // Whatever is open may move the balance any time, and what is gone may have. What the books have as posted did.
+            FoundOrders::Open { .. } | FoundOrders::Gone | FoundOrders::Nothing => Some(PostingOutcome::Unknown),
         })
     }
 

@@ -14,15 +14,15 @@ pub(super) struct SessionWatch {
     looked_at: Duration,
     /// Nothing was asked on it yet.
     is_new: bool,
-    /// The heartbeat was sent because the session is in question, and is not answered yet.
-    is_asked: bool,
+    /// When the heartbeat was sent last because the session is in question. It may have no answer, or one that decides nothing.
+    asked_at: Option<Duration>,
     /// Why another one is to be begun.
     ended: Option<String>,
 }
 
 impl SessionWatch {
     pub(super) fn new(now: Duration) -> Self {
-        Self { looked_at: now, is_new: true, is_asked: false, ended: None }
+        Self { looked_at: now, is_new: true, asked_at: None, ended: None }
     }
 
     /// By the monotonic clock.
@@ -49,16 +49,14 @@ impl SessionWatch {
     }
 
     /// Whether the heartbeat is to be sent now: the session is in question, or the one before it was refused and this one is new.
-    pub(super) fn asks(&mut self, is_in_question: bool, was_refused: bool) -> bool {
-        let asks = !self.is_asked && (is_in_question || was_refused && self.is_new);
+    pub(super) fn asks(&mut self, now: Duration, is_in_question: bool, was_refused: bool) -> bool {
+        let may_ask = self.asked_at.is_none_or(|asked| now.saturating_sub(asked) >= TOKEN_PAUSE);
+        let asks = may_ask && (is_in_question || was_refused && self.is_new);
         self.is_new = false;
-        self.is_asked |= asks;
+        if asks {
+            self.asked_at = Some(now);
+        }
         asks
-    }
-
-    /// The heartbeat has an answer.
-    pub(super) fn answered(&mut self) {
-        self.is_asked = false;
     }
 
     /// The server refuses the session.

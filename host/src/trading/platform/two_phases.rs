@@ -202,10 +202,10 @@ impl TwoPhases {
     pub(super) async fn find(&self, posting: &Posting) -> Result<Option<PostingOutcome>, Fault> {
         let wanted = self.orders.wanted(posting);
         let step = wanted.next_step(&self.orders.about(&wanted).await?);
-        // What the books have as posted has no order any more: it is lost there, and not unknown.
-        let is_lost = step == PostingStep::Gone && posting.operation.status == OperationStatus::Posted;
-        if is_lost || step.outcome().is_none() {
-            return Ok(None);
+        if step.outcome().is_none() {
+            // What the books have as posted was executed once. That it is not found is no word that it was not.
+            let is_recorded = posting.operation.status == OperationStatus::Posted;
+            return Ok(is_recorded.then_some(PostingOutcome::Unknown));
         }
         self.ended(posting, &wanted, step).await.map(Some)
     }

@@ -165,7 +165,7 @@ async fn a_request_that_was_recorded_a_moment_ago_is_asked_for_again_before_it_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_books_have_as_posted_and_the_platform_does_not_have_any_more_is_lost_and_not_unknown() {
+async fn of_what_the_books_have_as_posted_the_platform_never_says_that_it_was_not_made() {
     for phases in [Two, One] {
         let fake = FakePlatform::new();
         let mut due = deposit();
@@ -175,7 +175,12 @@ async fn what_the_books_have_as_posted_and_the_platform_does_not_have_any_more_i
         );
         fake.state().orders.clear();
         let running = opened(&fake, settings(phases));
-        assert_eq!(running.server.find(&due).await, Ok(None), "{phases:?}");
+        assert_eq!(running.server.find(&due).await, Ok(Some(PostingOutcome::Unknown)), "{phases:?}");
+        let mut unnumbered = due.clone();
+        (unnumbered.operation.request_order, unnumbered.operation.trade_order) = (0, 0);
+        assert_eq!(running.server.find(&unnumbered).await, Ok(Some(PostingOutcome::Unknown)), "{phases:?}");
+        unnumbered.operation.status = OperationStatus::Unknown;
+        assert_eq!(running.server.find(&unnumbered).await, Ok(None), "{phases:?}");
         due.operation.status = OperationStatus::Unknown;
         assert_eq!(running.server.find(&due).await, Ok(Some(PostingOutcome::Unknown)), "{phases:?}");
     }
