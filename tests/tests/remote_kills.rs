@@ -1,7 +1,12 @@
 //! The cashier is killed (SIGKILL) at random times under load while its balances are at a trading server elsewhere, which is killed
 //! too, or drops its connections: no acknowledged order is lost, none is posted twice, none is forgotten, and the books agree with
 //! the server.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may fail loudly, and says what it did"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
