@@ -1,4 +1,4 @@
-//! The reference trading server of the pages, run as it is: docs/examples/trading_server/trading_server.py.
+//! The reference trading server of the pages, run as it is: docs/examples/trading_server.
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
@@ -26,6 +26,12 @@ pub const ROSTER: &str = r#"{
   "rates": [{"from": "EUR", "to": "USD", "rate": "1.0842", "time": 1779270000, "source": "desk"}]
 }"#;
 
+/// Its files; the first is started.
+const SCRIPTS: [&str; 4] = ["trading_server.py", "signed_http.py", "forms.py", "roster.py"];
+
+/// Between two of them where they are changed as one.
+const NEXT_FILE: &str = "\n# the next file\n";
+
 /// A running reference server; killed when dropped.
 pub struct ReferenceServer {
     folder: tempfile::TempDir,
@@ -41,16 +47,19 @@ impl ReferenceServer {
         Self::start_with(|script| script)
     }
 
-    /// The same with a changed script.
+    /// The same with a changed script, which is all files of it.
     ///
     /// # Errors
     /// What is missing.
     pub fn start_with(change: impl FnOnce(String) -> String) -> Result<Self, String> {
         let folder = tempfile::tempdir().expect("a folder");
-        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/trading_server/trading_server.py");
-        let script = folder.path().join("trading_server.py");
-        let text = std::fs::read_to_string(&original).expect("the script");
-        std::fs::write(&script, change(text)).expect("a folder of its own");
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/trading_server");
+        let script = folder.path().join(SCRIPTS[0]);
+        let texts = SCRIPTS.map(|name| std::fs::read_to_string(original.join(name)).expect("the script"));
+        let changed = change(texts.join(NEXT_FILE));
+        for (name, text) in SCRIPTS.iter().zip(changed.split(NEXT_FILE)) {
+            std::fs::write(folder.path().join(name), text).expect("a folder of its own");
+        }
         std::fs::write(folder.path().join("roster.json"), ROSTER).expect("a folder of its own");
         let secret = folder.path().join("secret");
         std::fs::write(&secret, format!("{SECRET}\n")).expect("a folder of its own");
