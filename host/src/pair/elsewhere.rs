@@ -5,6 +5,7 @@
 mod asking;
 mod row_differences;
 mod rows;
+mod said;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use cashier_core::time::UnixTime;
 pub use self::asking::DifferenceStanding;
 use self::row_differences::operation;
 pub use self::row_differences::{FirstOf, RowDifferences};
+use self::said::RecordedAtServer;
 use crate::ledger::Ledger;
 use crate::ports::{Clock, Fault, ServerDifferences};
 use crate::trading::remote::RemoteServer;
@@ -123,6 +125,7 @@ impl BooksComparison<'_> {
             let is_asked = unrecorded.len() <= asked_max;
             let (mut posted_since, mut undecided, mut waited) = (0, 0, Duration::ZERO);
             for key in unrecorded.iter().filter(|_| is_asked) {
+                self.await_turn().await;
                 let asked = self.clock.monotonic();
                 let has_posted = if waited < SILENCE_MAX { self.has_posted(key).await? } else { None };
                 match has_posted {
@@ -190,10 +193,17 @@ impl BooksComparison<'_> {
         // What was recorded before the list begins need not be in it, and what was posted before and recorded since neither: it is asked.
         for (_, key) in recent.iter().filter(|(time, key)| *time >= since && !known.contains(key)) {
             let id = self.peek(|books| operation(books, key).map(|known| known.id))?;
-            if id.is_some_and(|id| !listed.has(id))
-                && let Some(differs) = self.differs(key, &mut waited).await?
-            {
-                return Ok(Some(differs));
+            if id.is_none_or(|id| listed.has(id)) {
+                continue;
+            }
+            let differs = match self.recorded(key, &mut waited).await? {
+                RecordedAtServer::NoAnswer => {
+                    Some(format!("it does not list the posting {key} of the books, and says nothing about it"))
+                }
+                said => said.differs(key),
+            };
+            if differs.is_some() {
+                return Ok(differs);
             }
         }
         Ok(None)
@@ -204,7 +214,7 @@ impl BooksComparison<'_> {
         let recent = self.moment()?.total.recent;
         let (known, mut waited) = (self.known_keys(), Duration::ZERO);
         for (_, key) in recent.iter().rev().take(NEWEST_FOUND).filter(|(_, key)| !known.contains(key)) {
-            if let Some(differs) = self.differs(key, &mut waited).await? {
+            if let Some(differs) = self.recorded(key, &mut waited).await?.differs(key) {
                 return Ok(Agreement::Differs(differs));
             }
         }

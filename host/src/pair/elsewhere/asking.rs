@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use cashier_core::books::Books;
-use cashier_core::operation::{BalanceOperation, OperationKey, PostingFlaw, PostingOutcome};
+use cashier_core::operation::{OperationKey, PostingOutcome};
 
+use super::said::{RecordedAtServer, is_other_order};
 use super::{BooksComparison, SILENCE_MAX, is_posted};
 use crate::ports::{DifferenceKind, Fault, Posting};
 
@@ -17,27 +18,6 @@ pub enum DifferenceStanding {
     PutRight,
     /// As `Stands`, but for some that only a list of all rows says something about.
     NotSaid,
-}
-
-/// What a server says of an operation that the books have as posted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RecordedAtServer {
-    Same,
-    Lost,
-    /// It answers that the outcome is unknown: of a request with a recorded number it cannot say that it was not made.
-    Unsaid,
-    /// It answers, and nothing about this key: pending, or a look-up that hangs.
-    NoAnswer,
-    /// Under another number, or twice.
-    OtherOrder,
-}
-
-/// Whether a server has made a posting under another number than the books recorded, or more than once; 0 is a number that is not
-/// known.
-fn is_other_order(found: Option<&PostingOutcome>, recorded: &BalanceOperation) -> bool {
-    let Some(PostingOutcome::Posted { trade_order, flaw }) = found else { return false };
-    let is_known = *trade_order != 0 && recorded.trade_order != 0;
-    matches!(flaw, Some(PostingFlaw::Twice { .. })) || (is_known && *trade_order != recorded.trade_order)
 }
 
 impl BooksComparison<'_> {
@@ -63,7 +43,7 @@ impl BooksComparison<'_> {
             let is_made = matches!(found, Some(PostingOutcome::Posted { .. }));
             let is_right = match one.kind {
                 DifferenceKind::OtherOrder => is_made && !is_other_order(found.as_ref(), &posting.operation),
-                DifferenceKind::Extra if found == Some(PostingOutcome::Unknown) => {
+                DifferenceKind::Extra if matches!(found, Some(PostingOutcome::Unknown | PostingOutcome::Conflict)) => {
                     is_said = false;
                     false
                 }
@@ -83,17 +63,6 @@ impl BooksComparison<'_> {
             }
         }
         Ok(if is_said { DifferenceStanding::Stands } else { DifferenceStanding::NotSaid })
-    }
-
-    /// In what a posting that the books have as recorded differs, as far as the server says.
-    pub(super) async fn differs(&self, key: &OperationKey, waited: &mut Duration) -> Result<Option<String>, Fault> {
-        let differs = match self.recorded(key, waited).await? {
-            RecordedAtServer::Same | RecordedAtServer::NoAnswer => return Ok(None),
-            RecordedAtServer::Lost => "it does not have the posting",
-            RecordedAtServer::Unsaid => "it does not say whether it has made the posting",
-            RecordedAtServer::OtherOrder => "it has as another order, or twice, the posting",
-        };
-        Ok(Some(format!("{differs} {key} of the books")))
     }
 
     /// Whether the server has made this posting; one that the books do not have any more is none of them. `None` as of `find`.
@@ -132,6 +101,7 @@ impl BooksComparison<'_> {
         if *waited >= SILENCE_MAX {
             return Ok(RecordedAtServer::NoAnswer);
         }
+        self.await_turn().await;
         let asked = self.clock.monotonic();
         let said = self.said_of(key).await?;
         if said == RecordedAtServer::NoAnswer {

@@ -10,8 +10,8 @@ use cashier_core::operation::{BalanceOperation, OperationKey};
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::time::UnixTime;
 
-use super::asking::RecordedAtServer;
 use super::row_differences::{RowDifferences, operation, trade_order};
+use super::said::RecordedAtServer;
 use super::{BooksComparison, DIFFERENCES_KEPT_MAX, LOOKED_AT_ONCE_MAX, is_posted};
 use crate::pair::{Compared, PAGE_ROWS, compared, described, lost};
 use crate::ports::{Fault, ServerDifferences};

@@ -563,3 +563,14 @@ async fn a_posting_beside_a_refused_operation_ends_once_it_was_taken_back_there(
     *compared.far.says.lock().unwrap() = OfOthers::Unknown;
     assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::NotSaid);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_posting_of_the_last_hour_that_is_not_listed_and_of_which_nothing_is_said_is_not_passed_over() {
+    let mut compared = Compared::with_three(false).await;
+    compared.before.began = Some(NOW);
+    drop(compared.far.take(0));
+    *compared.far.says.lock().unwrap() = OfOthers::Nothing;
+    assert!(matches!(compared.quickly().await, Agreement::Differs(_)));
+    compared.listed().await.unwrap();
+    assert_eq!(compared.differs(), [(DifferenceKind::Unsaid, TransactionId(1))]);
+}

@@ -80,11 +80,15 @@ impl OnePhase {
     }
 
     pub(super) async fn find(&self, posting: &Posting) -> Result<Option<PostingOutcome>, Fault> {
+        let is_recorded = posting.operation.status == OperationStatus::Posted;
         Ok(match self.look(posting).await? {
-            FoundOrders::Ended(outcome) => Some(outcome),
-            FoundOrders::Nothing if posting.operation.status != OperationStatus::Posted => None,
+            FoundOrders::Ended(outcome @ PostingOutcome::Posted { .. }) => Some(outcome),
+            FoundOrders::Ended(outcome) if !is_recorded => Some(outcome),
+            FoundOrders::Nothing if !is_recorded => None,
             // Whatever is open may move the balance any time, and what is gone may have. What the books have as posted did.
-            FoundOrders::Open { .. } | FoundOrders::Gone | FoundOrders::Nothing => Some(PostingOutcome::Unknown),
+            FoundOrders::Open { .. } | FoundOrders::Gone | FoundOrders::Nothing | FoundOrders::Ended(_) => {
+                Some(PostingOutcome::Unknown)
+            }
         })
     }
 

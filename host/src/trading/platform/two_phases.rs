@@ -202,10 +202,15 @@ impl TwoPhases {
     pub(super) async fn find(&self, posting: &Posting) -> Result<Option<PostingOutcome>, Fault> {
         let wanted = self.orders.wanted(posting);
         let step = wanted.next_step(&self.orders.about(&wanted).await?);
-        if step.outcome().is_none() {
-            // What the books have as posted was executed once. That it is not found is no word that it was not.
-            let is_recorded = posting.operation.status == OperationStatus::Posted;
-            return Ok(is_recorded.then_some(PostingOutcome::Unknown));
+        let outcome = step.outcome();
+        // What the books have as posted was executed once. What else is found, or nothing, is no word that it was not.
+        if posting.operation.status == OperationStatus::Posted
+            && !matches!(outcome, Some(PostingOutcome::Posted { .. }))
+        {
+            return Ok(Some(PostingOutcome::Unknown));
+        }
+        if outcome.is_none() {
+            return Ok(None);
         }
         self.ended(posting, &wanted, step).await.map(Some)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cashier_core::operation::PostingOutcome;
 use cashier_core::status::OperationStatus;
-use cashier_fake_platform::{EXECUTED, FakeOrder, FakePlatform, FakeState, Manner};
+use cashier_fake_platform::{DECLINED, EXECUTED, FakeOrder, FakePlatform, FakeState, Manner};
 use serde_json::json;
 
 use super::flow::{MINOR, Running, deposit, opened, posting, settings, settle, settle_for_long};
@@ -173,8 +173,15 @@ async fn of_what_the_books_have_as_posted_the_platform_never_says_that_it_was_no
             settle_for_long(&opened(&fake, settings(Two)).server, &mut due).await,
             Some(PostingOutcome::posted(1001))
         );
-        fake.state().orders.clear();
+        // Another request of the key that was declined says nothing of the one that was executed.
+        let executed = fake.state().orders[0].clone();
+        fake.state().orders = vec![FakeOrder { order: 1002, state: DECLINED, ..executed }];
         let running = opened(&fake, settings(phases));
+        let mut of_sibling = due.clone();
+        of_sibling.operation.status = OperationStatus::Posted;
+        (of_sibling.operation.request_order, of_sibling.operation.trade_order) = (0, 1001);
+        assert_eq!(running.server.find(&of_sibling).await, Ok(Some(PostingOutcome::Unknown)), "{phases:?}");
+        fake.state().orders.clear();
         assert_eq!(running.server.find(&due).await, Ok(Some(PostingOutcome::Unknown)), "{phases:?}");
         let mut unnumbered = due.clone();
         (unnumbered.operation.request_order, unnumbered.operation.trade_order) = (0, 0);
