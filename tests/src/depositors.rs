@@ -187,6 +187,13 @@ impl LoadEnded {
             let is_settled = |one: &AnsweredOrder| rows[&one.id]["status"] == one.settled_status();
             let waiting: Vec<_> = self.answered.iter().filter(|one| !is_settled(one) && !may_stay(one)).collect();
             let Some(first) = waiting.first() else { return Ok(()) };
+            // Of several withdrawals at once the balance may not have covered the last: a person retries it.
+            for one in &waiting {
+                let row = &rows[&one.id];
+                if row["status"] == json!(9) && row["failure_reason"] == json!("CREDIT_REFUSED") {
+                    self.manager.command("MngRetryCashierCredit", &json!({"id": one.id})).await;
+                }
+            }
             let deliveries = match first.kind {
                 OrderKind::Deposit | OrderKind::Refunded => sandbox.deliveries(&first.page).await,
                 OrderKind::Withdrawal => Value::Null,
