@@ -125,15 +125,9 @@ impl BooksComparison<'_> {
             let is_asked = unrecorded.len() <= asked_max;
             let (mut posted_since, mut undecided, mut waited) = (0, 0, Duration::ZERO);
             for key in unrecorded.iter().filter(|_| is_asked) {
-                self.await_turn().await;
-                let asked = self.clock.monotonic();
-                let has_posted = if waited < SILENCE_MAX { self.has_posted(key).await? } else { None };
-                match has_posted {
+                match self.has_posted(key, &mut waited).await? {
                     Some(has_posted) => posted_since += u64::from(has_posted),
-                    None => {
-                        undecided += 1;
-                        waited = waited.saturating_add(self.clock.monotonic().saturating_sub(asked));
-                    }
+                    None => undecided += 1,
                 }
             }
             self.await_turn().await;

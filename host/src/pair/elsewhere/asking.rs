@@ -30,7 +30,7 @@ impl BooksComparison<'_> {
         if known.is_unlisted {
             return Ok(DifferenceStanding::PutRight);
         }
-        let mut is_said = known.beyond() == 0;
+        let (mut is_said, mut waited) = (known.beyond() == 0, Duration::ZERO);
         for one in &known.kept {
             let posting = self.peek(|books| posting(books, &one.key))?;
             let is_asked = !matches!(one.kind, DifferenceKind::Other | DifferenceKind::RefusedThere);
@@ -39,19 +39,18 @@ impl BooksComparison<'_> {
                 is_said = false;
                 continue;
             };
-            let Some(found) = self.find(&posting).await? else { continue };
+            let Some(found) = self.find(&posting, &mut waited).await? else { continue };
             let is_made = matches!(found, Some(PostingOutcome::Posted { .. }));
             let is_right = match one.kind {
                 DifferenceKind::OtherOrder => is_made && !is_other_order(found.as_ref(), &posting.operation),
-                DifferenceKind::Extra if matches!(found, Some(PostingOutcome::Unknown | PostingOutcome::Conflict)) => {
-                    is_said = false;
-                    false
-                }
                 // It was taken back there, or the books have it now.
                 DifferenceKind::Extra => match &found {
                     Some(PostingOutcome::Posted { .. }) => is_posted(&posting.operation),
                     Some(PostingOutcome::Refused { .. }) | None => true,
-                    Some(PostingOutcome::Conflict | PostingOutcome::Unknown) => false,
+                    Some(PostingOutcome::Conflict | PostingOutcome::Unknown) => {
+                        is_said = false;
+                        false
+                    }
                 },
                 DifferenceKind::Lost
                 | DifferenceKind::Unsaid
@@ -66,16 +65,21 @@ impl BooksComparison<'_> {
     }
 
     /// Whether the server has made this posting; one that the books do not have any more is none of them. `None` as of `find`.
-    pub(super) async fn has_posted(&self, key: &OperationKey) -> Result<Option<bool>, Fault> {
+    pub(super) async fn has_posted(&self, key: &OperationKey, waited: &mut Duration) -> Result<Option<bool>, Fault> {
         let Some(posting) = self.peek(|books| posting(books, key))? else { return Ok(Some(false)) };
-        let found = self.find(&posting).await?;
+        let found = self.find(&posting, waited).await?;
         Ok(found.map(|found| matches!(found, Some(PostingOutcome::Posted { .. }))))
     }
 
     /// What the server says of a posting; `None` where it answers, and says nothing of this key: one posting that is pending there,
-    /// or whose look-up hangs, must not keep all others waiting.
-    async fn find(&self, posting: &Posting) -> Result<Option<Option<PostingOutcome>>, Fault> {
+    /// or whose look-up hangs, must not keep all others waiting. `waited`: how long look-ups of this comparison had no answer; after
+    /// `SILENCE_MAX` no further one is made.
+    async fn find(&self, posting: &Posting, waited: &mut Duration) -> Result<Option<Option<PostingOutcome>>, Fault> {
+        if *waited >= SILENCE_MAX {
+            return Ok(None);
+        }
         self.await_turn().await;
+        let asked = self.clock.monotonic();
         let fault = match self.server.find(posting).await {
             Ok(found) => return Ok(Some(found)),
             Err(fault) => fault,
@@ -83,6 +87,7 @@ impl BooksComparison<'_> {
         if self.server.reaches().is_err() && self.server.answers().await.is_err() {
             return Err(fault);
         }
+        *waited = waited.saturating_add(self.clock.monotonic().saturating_sub(asked));
         tracing::warn!(%fault, key = %posting.key(), "trading server does not say whether it has made a posting");
         Ok(None)
     }
@@ -95,25 +100,11 @@ impl BooksComparison<'_> {
         }
     }
 
-    /// What the server says of an operation that the books have as posted. `waited`: how long look-ups of this comparison had no answer;
-    /// after `SILENCE_MAX` no further one is made.
+    /// What the server says of an operation that the books have as posted; `waited` as of `find`.
     pub(super) async fn recorded(&self, key: &OperationKey, waited: &mut Duration) -> Result<RecordedAtServer, Fault> {
-        if *waited >= SILENCE_MAX {
-            return Ok(RecordedAtServer::NoAnswer);
-        }
-        self.await_turn().await;
-        let asked = self.clock.monotonic();
-        let said = self.said_of(key).await?;
-        if said == RecordedAtServer::NoAnswer {
-            *waited = waited.saturating_add(self.clock.monotonic().saturating_sub(asked));
-        }
-        Ok(said)
-    }
-
-    async fn said_of(&self, key: &OperationKey) -> Result<RecordedAtServer, Fault> {
         let recorded = |books: &Books| posting(books, key).filter(|known| is_posted(&known.operation));
         let Some(posting) = self.peek(recorded)? else { return Ok(RecordedAtServer::Same) };
-        Ok(match self.find(&posting).await? {
+        Ok(match self.find(&posting, waited).await? {
             None => RecordedAtServer::NoAnswer,
             Some(Some(PostingOutcome::Unknown)) => RecordedAtServer::Unsaid,
             Some(found @ Some(PostingOutcome::Posted { .. })) => {
