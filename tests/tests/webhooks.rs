@@ -165,45 +165,48 @@ async fn each_fault_of_the_sandbox_service_ends_in_its_documented_status() {
         ("webhook_garbage", 3, "25.0 USD"),
         ("webhook_never", 1, "0.0 USD"),
     ];
-    let outcomes = table.map(|(switch, status, balance)| async move {
-        let deployment = Deployment::new().await;
-        deployment.manager().save_config(&deployment.sandbox_config()).await;
-        deployment.sandbox.switch(&[switch]).await;
-        let answer = deployment.customer().deposit(&order("sandbox", "25")).await.expect_ok();
-        let id = answer["transaction"]["id"].as_u64().unwrap();
-        let page = answer["redirect_url"].as_str().unwrap().to_owned();
-        deployment.sandbox.press(&page, "pay").await;
-        eventually(&format!("{switch}: every delivery was attempted"), async || {
-            let log = deployment.sandbox.deliveries(&page).await;
-            let deliveries = log["deliveries"].as_array()?;
-            let attempted = |it: &Value| {
-                it["state"] == json!("withheld") || it["attempts"].as_array().is_some_and(|all| !all.is_empty())
-            };
-            (!deliveries.is_empty() && deliveries.iter().all(attempted)).then_some(())
-        })
-        .await;
-        eventually(&format!("{switch}: status {status}"), async || {
-            let seen = deployment.customer().transaction(id).await;
-            (seen["status"] == json!(status) && deployment.balance(LOGIN).await == balance).then_some(())
-        })
-        .await;
-        if status == 1 {
-            // No verified webhook arrived, so the provider is queried; the query finds the payment.
-            deployment.clock.advance_seconds(61);
-            eventually(&format!("{switch}: queried and credited"), async || {
-                (deployment.balance(LOGIN).await == "25.0 USD").then_some(())
+    // Made one by one and boxed: twenty deployments by value are more than a thread's stack holds.
+    let outcomes = stream::iter(table).map(|(switch, status, balance)| {
+        Box::pin(async move {
+            let deployment = Deployment::new().await;
+            deployment.manager().save_config(&deployment.sandbox_config()).await;
+            deployment.sandbox.switch(&[switch]).await;
+            let answer = deployment.customer().deposit(&order("sandbox", "25")).await.expect_ok();
+            let id = answer["transaction"]["id"].as_u64().unwrap();
+            let page = answer["redirect_url"].as_str().unwrap().to_owned();
+            deployment.sandbox.press(&page, "pay").await;
+            eventually(&format!("{switch}: every delivery was attempted"), async || {
+                let log = deployment.sandbox.deliveries(&page).await;
+                let deliveries = log["deliveries"].as_array()?;
+                let attempted = |it: &Value| {
+                    it["state"] == json!("withheld") || it["attempts"].as_array().is_some_and(|all| !all.is_empty())
+                };
+                (!deliveries.is_empty() && deliveries.iter().all(attempted)).then_some(())
             })
             .await;
-        }
-        // The balance changes a moment before the cashier has recorded the posting.
-        eventually(&format!("{switch}: every operation is settled"), async || {
-            let operations = deployment.manager().transaction(id).await["balance_operations"].clone();
-            let unsettled = |it: &Value| it["status"] == json!(0) || it["status"] == json!(3);
-            (!operations.as_array()?.iter().any(unsettled)).then_some(())
+            eventually(&format!("{switch}: status {status}"), async || {
+                let seen = deployment.customer().transaction(id).await;
+                (seen["status"] == json!(status) && deployment.balance(LOGIN).await == balance).then_some(())
+            })
+            .await;
+            if status == 1 {
+                // No verified webhook arrived, so the provider is queried; the query finds the payment.
+                deployment.clock.advance_seconds(61);
+                eventually(&format!("{switch}: queried and credited"), async || {
+                    (deployment.balance(LOGIN).await == "25.0 USD").then_some(())
+                })
+                .await;
+            }
+            // The balance changes a moment before the cashier has recorded the posting.
+            eventually(&format!("{switch}: every operation is settled"), async || {
+                let operations = deployment.manager().transaction(id).await["balance_operations"].clone();
+                let unsettled = |it: &Value| it["status"] == json!(0) || it["status"] == json!(3);
+                (!operations.as_array()?.iter().any(unsettled)).then_some(())
+            })
+            .await;
         })
-        .await;
     });
-    Box::pin(stream::iter(outcomes).buffered(DEPLOYMENTS_AT_ONCE).collect::<()>()).await;
+    outcomes.buffered(DEPLOYMENTS_AT_ONCE).collect::<()>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
