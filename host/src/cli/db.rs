@@ -1,7 +1,9 @@
 //! `cashier db …`: the two databases as a pair, compared, taken over and copied.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use cashier_core::operation::OperationKey;
 use clap::Subcommand;
 
 use super::backup_instances;
@@ -31,9 +33,9 @@ pub(super) enum DbCommand {
         #[arg(long)]
         apply: bool,
         /// With --apply: postings that a trading server elsewhere does not list are lost, though it does not say that it has not made
-        /// them. Only where it was restored without them for good.
-        #[arg(long, requires = "apply")]
-        unlisted_is_lost: bool,
+        /// them: those of these keys, or, without any, all. Only where it was restored without them for good.
+        #[arg(long, requires = "apply", value_name = "KEY", num_args = 0..)]
+        unlisted_is_lost: Option<Vec<String>>,
     },
     /// Copy both databases at one point into a new folder, with a manifest, also while the server runs; and which database of
     /// postings each trading server elsewhere had.
@@ -49,8 +51,8 @@ pub(super) fn db(command: &DbCommand) -> Result<(), CliError> {
     match command {
         DbCommand::Reconcile { settings, apply, unlisted_is_lost } => {
             let taken = match (apply, unlisted_is_lost) {
-                (true, true) => TakeOver::UnlistedToo,
-                (true, false) => TakeOver::Differences,
+                (true, Some(keys)) => TakeOver::UnlistedToo { keys: read_keys(keys)? },
+                (true, None) => TakeOver::Differences,
                 (false, _) => TakeOver::Nothing,
             };
             reconcile(settings, taken)
@@ -63,6 +65,16 @@ pub(super) fn db(command: &DbCommand) -> Result<(), CliError> {
             Ok(())
         }
     }
+}
+
+fn read_keys(keys: &[String]) -> Result<BTreeSet<OperationKey>, CliError> {
+    let read = |text: &String| {
+        let key = OperationKey::read(&text.to_ascii_lowercase());
+        key.ok_or_else(|| {
+            CliError(format!("{text:?} is no key of a posting: write it as it is listed, or leave it out"))
+        })
+    };
+    keys.iter().map(read).collect()
 }
 
 fn reconcile(settings: &SettingsArgs, taken: TakeOver) -> Result<(), CliError> {
@@ -107,7 +119,7 @@ const ELSEWHERE: &str = "nothing is posted or voided at a trading server by this
 
 /// Where the server does not say whether it has made a posting.
 const UNSAID: &str = "of those that are not listed it is not known whether they were made: look at the server; only where it was restored \
-                      without them for good, --apply --unlisted-is-lost puts their transactions under review (POSTING_LOST)";
+                      without them for good, --apply --unlisted-is-lost KEY … puts their transactions under review (POSTING_LOST)";
 
 /// Prints what was found of each trading server elsewhere; the error says that something is left.
 fn report_elsewhere(elsewhere: &[ServerReconciliation]) -> Result<(), CliError> {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::books::Books;
-use cashier_core::digest::ServerTotal;
+use cashier_core::digest::{RECENT_MAX, ServerTotal};
 use cashier_core::ids::{ServerName, TransactionId};
 use cashier_core::operation::{BalanceOperation, OperationKey};
 use cashier_core::status::OperationStatus;
@@ -45,8 +45,8 @@ const NEWEST_FOUND: usize = 16;
 const UNRECORDED_ASKED_AT_START_MAX: usize = 1024;
 const UNRECORDED_ASKED_MAX: usize = 64;
 
-/// So long in all it is waited for keys of which it says nothing: then every other one counts as posted or not, too, and the count has
-/// bounds. A dozen look-ups take so long that hang.
+/// So long it is waited for keys of which it says nothing, for its count, for what it changed lately, for the newest, and for a list:
+/// then every other one counts as not asked for. A dozen look-ups take so long that hang.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// So often counts are read again where postings were made meanwhile, and after such a pause; then they are compared with bounds.
@@ -115,7 +115,7 @@ impl BooksComparison<'_> {
             None => UNRECORDED_ASKED_AT_START_MAX,
             Some(_) => UNRECORDED_ASKED_MAX,
         };
-        let mut tries = 0;
+        let (mut tries, mut waited) = (0, Duration::ZERO);
         loop {
             tries += 1;
             let before = self.moment()?;
@@ -123,7 +123,7 @@ impl BooksComparison<'_> {
             self.await_turn().await;
             let Some(first) = self.server.posted_count().await? else { return Ok(None) };
             let is_asked = unrecorded.len() <= asked_max;
-            let (mut posted_since, mut undecided, mut waited) = (0, 0, Duration::ZERO);
+            let (mut posted_since, mut undecided) = (0, 0);
             for key in unrecorded.iter().filter(|_| is_asked) {
                 match self.has_posted(key, &mut waited).await? {
                     Some(has_posted) => posted_since += u64::from(has_posted),
@@ -169,7 +169,7 @@ impl BooksComparison<'_> {
         let since = self.before.began.map(|began| began.plus(-LISTED_AGAIN_SECONDS)).or(oldest);
         // Where nothing was posted, nothing of it can be lost, and its whole past is not read.
         let since = since.unwrap_or_else(|| self.clock.now().plus(-LISTED_BEFORE_SECONDS));
-        let listed = self.list(self.server.cursor_at(since), DIFFERENCES_KEPT_MAX).await?;
+        let mut listed = self.list(self.server.cursor_at(since), DIFFERENCES_KEPT_MAX).await?;
         let known = self.known_keys();
         let known_unread = self.before.differences.as_ref().map_or(0, |known| known.unread);
         let found = &listed.differences;
@@ -182,6 +182,17 @@ impl BooksComparison<'_> {
         }
         if let Some(other) = found.other_orders.first.iter().find(|posting| !known.contains(&posting.key)) {
             return Ok(Some(format!("it made a posting of the books again: {}", super::described(other))));
+        }
+        // Of more than are remembered, the others are looked for in the books.
+        if let Some((oldest, _)) = recent.first().filter(|(oldest, _)| recent.len() >= RECENT_MAX && *oldest >= since) {
+            self.note_lost(&mut listed, since..oldest.plus(1), DIFFERENCES_KEPT_MAX).await?;
+            let unlisted = &listed.differences.lost.first;
+            let unlisted = unlisted.iter().chain(&listed.differences.unsaid.first);
+            if let Some(lost) =
+                unlisted.chain(&listed.differences.unasked.first).find(|lost| !known.contains(&lost.key))
+            {
+                return Ok(Some(format!("it does not list a posting of the books: {lost}")));
+            }
         }
         let mut waited = Duration::ZERO;
         // What was recorded before the list begins need not be in it, and what was posted before and recorded since neither: it is asked.

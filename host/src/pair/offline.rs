@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use cashier_core::books::Books;
 use cashier_core::ids::{OperationId, ServerName};
+use cashier_core::operation::OperationKey;
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::status::OperationStatus;
 use cashier_core::time::UnixTime;
@@ -36,13 +37,17 @@ pub struct ServerElsewhere {
 }
 
 /// What is taken over into the books.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TakeOver {
     Nothing,
     /// All that is certain.
     Differences,
-    /// Also postings that a trading server elsewhere does not list, of which it does not say that it has not made them: a person says so.
-    UnlistedToo,
+    /// Also postings that a trading server elsewhere does not list, of which it says that it does not know whether it has made them: a
+    /// person says so.
+    UnlistedToo {
+        /// All where there is none.
+        keys: BTreeSet<OperationKey>,
+    },
 }
 
 /// What a comparison found, and what was done about it.
@@ -62,11 +67,14 @@ pub struct ServerReconciliation {
     pub differences: Result<String, Fault>,
     /// How many differences are left after what was applied.
     pub left: u64,
-    /// Postings that it does not list, and does not say more of.
+    /// Postings that it does not list, and says of that it does not know.
     pub unsaid: u64,
 }
 
 /// Compares the databases of `bases`, and takes differences over. `now` is asked for once both are locked.
+///
+/// # Errors
+/// A database cannot be opened or written; or a key of `taken` is none that is left unlisted: then nothing is changed.
 pub async fn reconcile(
     bases: &Path,
     seal_keys: &str,
@@ -90,18 +98,25 @@ pub async fn reconcile(
     let recorder = Arc::clone(&strand) as Arc<dyn Recorder>;
     let ledger = Ledger::new(recorder, watermark, loaded.books, Admission::new(Admission::DEFAULT_LIMIT));
     let mut compared = Vec::new();
+    let mut without = if let TakeOver::UnlistedToo { keys } = &taken { keys.clone() } else { BTreeSet::new() };
     if let Some(ServersElsewhere { clock, servers }) = elsewhere {
         for ServerElsewhere { name, opened } in servers {
             compared.push(match compare(&ledger, clock, &name, opened).await {
                 Ok(rows) => {
                     let differences = Ok(lines(&name, &rows));
                     let (count, unsaid) = (rows.count(), rows.unsaid.count);
-                    let applied = take_over(&ledger, &name, rows, taken, &mut found)?;
+                    without.retain(|key| rows.unsaid.first.iter().all(|lost| lost.key != *key));
+                    let applied = take_over(&ledger, &name, rows, &taken, &mut found)?;
                     ServerReconciliation { name, differences, left: count.saturating_sub(applied), unsaid }
                 }
                 Err(fault) => ServerReconciliation { name, differences: Err(fault), left: 0, unsaid: 0 },
             });
         }
+    }
+    if let Some(key) = without.first() {
+        return Err(Fault::new(format!(
+            "no trading server leaves {key} unlisted without saying more (it may be there, be lost, or not have been asked for): nothing was changed"
+        )));
     }
     let mut applied = None;
     if taken != TakeOver::Nothing && !found.is_empty() {
@@ -142,6 +157,9 @@ fn lines(name: &ServerName, rows: &RowDifferences) -> String {
         all(&rows.other, |posting| format!("with other values in cashier.db: {}\n", described(posting))),
         all(&rows.lost, |lost| format!("not at trading server {name}: {lost}\n")),
         all(&rows.unsaid, |lost| format!("not listed at trading server {name}, which does not say more: {lost}\n")),
+        all(&rows.unasked, |lost| {
+            format!("not listed at trading server {name}, which was not asked for it or gave no answer: {lost}\n")
+        }),
         all(&rows.other_orders, |posting| {
             format!(
                 "at trading server {name} under another number than in cashier.db, or again: {}\n",
@@ -161,16 +179,16 @@ fn take_over(
     ledger: &Ledger,
     server: &ServerName,
     rows: RowDifferences,
-    taken: TakeOver,
+    taken: &TakeOver,
     found: &mut Differences,
 ) -> Result<u64, Fault> {
-    if taken == TakeOver::Nothing {
+    if *taken == TakeOver::Nothing {
         return Ok(0);
     }
     let before = found.lost.len() + found.unknown.len();
     found.lost.extend(rows.lost.first);
-    if taken == TakeOver::UnlistedToo {
-        found.lost.extend(rows.unsaid.first);
+    if let TakeOver::UnlistedToo { keys } = taken {
+        found.lost.extend(rows.unsaid.first.into_iter().filter(|lost| keys.is_empty() || keys.contains(&lost.key)));
     }
     let mut keys = BTreeSet::new();
     for posting in rows.extra.first.into_iter().chain(rows.refused.first) {

@@ -1,6 +1,9 @@
 //! Compares each trading server elsewhere with the books: before anything is posted there, again when it was away, and once an
 //! hour. What differs is somebody's work until it does not any more (case 179).
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +13,7 @@ use cashier_core::ids::ServerName;
 use futures_util::future::select;
 
 use crate::flows::Cashier;
-use crate::pair::elsewhere::{Agreement, BooksComparison, ComparedBefore, DifferenceStanding};
+use crate::pair::elsewhere::{Agreement, BooksComparison, ComparedBefore, DIFFERENCES_KEPT_MAX, DifferenceStanding};
 use crate::ports::{Fault, ServerDifferences};
 use crate::private_files;
 use crate::trading::remote::RemoteServer;
@@ -25,10 +28,11 @@ const COMPARE_AGAIN_EVERY: Duration = Duration::from_secs(60 * 60);
 /// The least between two comparisons once there was one: a server that comes and goes is not asked for its postings all the time.
 const COMPARE_PAUSE: Duration = Duration::from_secs(60);
 
-/// After a listing of all rows so many times as long as it took passes before the next comparison, and before the next list where
-/// nothing says that it would find anything else: a list of many rows is not read all the time.
-const PAUSE_PER_LISTING: u32 = 10;
-const LISTINGS_APART: u32 = 50;
+/// After a listing of all rows so many times as long as it took passes before the next one, and as many where more differs than is kept
+/// already, or where nothing says that it would find anything else: a list of many rows is not read all the time. What needs no list is
+/// compared meanwhile.
+const LISTINGS_APART: u32 = 10;
+const KNOWN_LISTINGS_APART: u32 = 50;
 
 /// A server, and what is known of it.
 pub(super) struct Comparing {
@@ -110,8 +114,7 @@ impl Comparing {
                 clock.sleep(COMPARE_EVERY).await;
                 continue;
             }
-            let listed = progress.listed.map_or(Duration::ZERO, |listed| listed.took.saturating_mul(PAUSE_PER_LISTING));
-            self.pause(COMPARE_PAUSE.max(listed), database).await;
+            self.pause(COMPARE_PAUSE, database).await;
             // What could not be done is tried again; what was is done again where the server was away, and in an hour.
             if is_done {
                 select(pin!(self.servers.returned(&self.name)), pin!(self.pause(COMPARE_AGAIN_EVERY, database))).await;
@@ -142,10 +145,19 @@ impl Comparing {
             server: &*self.server,
             before: &progress.before.clone(),
         };
-        let known = &progress.before.differences;
+        let known = progress.before.differences.clone();
+        let keeps_all = known.as_ref().is_none_or(|known| known.is_unlisted || known.kept.len() < DIFFERENCES_KEPT_MAX);
         match comparison.quickly().await? {
             Agreement::Differs(sentence) => {
-                tracing::error!(server = %self.name, differs = sentence, "trading server and books differ");
+                let is_shown = known.as_ref().is_some_and(|known| known.is_unlisted && *known.sentence == *sentence);
+                if !is_shown {
+                    tracing::error!(server = %self.name, differs = sentence, "trading server and books differ");
+                }
+                // Another one is among those that one item counts already.
+                if !keeps_all && !self.is_long_ago(progress.listed, KNOWN_LISTINGS_APART) {
+                    self.note(progress, known);
+                    return Ok(());
+                }
                 self.note_unlisted(progress, &sentence);
             }
             Agreement::Equal if progress.lists && known.is_none() => {
@@ -162,14 +174,18 @@ impl Comparing {
             Agreement::Equal => {
                 let lists = match comparison.standing().await? {
                     DifferenceStanding::Stands => false,
-                    DifferenceStanding::NotSaid => self.is_long_ago(progress.listed),
+                    DifferenceStanding::NotSaid => self.is_long_ago(progress.listed, KNOWN_LISTINGS_APART),
                     DifferenceStanding::PutRight => true,
                 };
                 if !lists {
-                    self.note(progress, known.clone());
+                    self.note(progress, known);
                     return Ok(());
                 }
+                self.note_unlisted(progress, "of what differed, something may be put right");
             }
+        }
+        if !self.is_long_ago(progress.listed, LISTINGS_APART) {
+            return Ok(());
         }
         self.list(&comparison, progress).await
     }
@@ -202,9 +218,10 @@ impl Comparing {
         }
     }
 
-    fn is_long_ago(&self, listed: Option<LastListing>) -> bool {
+    /// Whether so many times as long as the last list took has passed since it ended.
+    fn is_long_ago(&self, listed: Option<LastListing>, times: u32) -> bool {
         let passed = |listed: LastListing| self.cashier.clock.monotonic().saturating_sub(listed.ended);
-        listed.is_none_or(|listed| passed(listed) >= listed.took.saturating_mul(LISTINGS_APART))
+        listed.is_none_or(|listed| passed(listed) >= listed.took.saturating_mul(times))
     }
 
     /// What is posted is keyed: it goes on while the rows are listed. What an earlier listing found is shown until then.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cashier_core::books::Books;
 use cashier_core::operation::{OperationKey, PostingOutcome};
 
-use super::said::{RecordedAtServer, is_other_order};
+use super::said::{RecordedAtServer, other_order};
 use super::{BooksComparison, SILENCE_MAX, is_posted};
 use crate::ports::{DifferenceKind, Fault, Posting};
 
@@ -42,7 +42,7 @@ impl BooksComparison<'_> {
             let Some(found) = self.find(&posting, &mut waited).await? else { continue };
             let is_made = matches!(found, Some(PostingOutcome::Posted { .. }));
             let is_right = match one.kind {
-                DifferenceKind::OtherOrder => is_made && !is_other_order(found.as_ref(), &posting.operation),
+                DifferenceKind::OtherOrder => is_made && other_order(found.as_ref(), &posting.operation).is_none(),
                 // It was taken back there, or the books have it now.
                 DifferenceKind::Extra => match &found {
                     Some(PostingOutcome::Posted { .. }) => is_posted(&posting.operation),
@@ -72,20 +72,24 @@ impl BooksComparison<'_> {
     }
 
     /// What the server says of a posting; `None` where it answers, and says nothing of this key: one posting that is pending there,
-    /// or whose look-up hangs, must not keep all others waiting. `waited`: how long look-ups of this comparison had no answer; after
+    /// or whose look-up hangs, must not keep all others waiting. `waited`: how long it was waited for look-ups that had no answer; after
     /// `SILENCE_MAX` no further one is made.
     async fn find(&self, posting: &Posting, waited: &mut Duration) -> Result<Option<Option<PostingOutcome>>, Fault> {
         if *waited >= SILENCE_MAX {
             return Ok(None);
         }
-        self.await_turn().await;
         let asked = self.clock.monotonic();
+        self.await_turn().await;
         let fault = match self.server.find(posting).await {
             Ok(found) => return Ok(Some(found)),
             Err(fault) => fault,
         };
-        if self.server.reaches().is_err() && self.server.answers().await.is_err() {
-            return Err(fault);
+        if self.server.reaches().is_err() {
+            // It may have asked for a pause with what it answered.
+            self.await_turn().await;
+            if self.server.answers().await.is_err() {
+                return Err(fault);
+            }
         }
         *waited = waited.saturating_add(self.clock.monotonic().saturating_sub(asked));
         tracing::warn!(%fault, key = %posting.key(), "trading server does not say whether it has made a posting");
@@ -106,14 +110,15 @@ impl BooksComparison<'_> {
         let Some(posting) = self.peek(recorded)? else { return Ok(RecordedAtServer::Same) };
         Ok(match self.find(&posting, waited).await? {
             None => RecordedAtServer::NoAnswer,
-            Some(Some(PostingOutcome::Unknown)) => RecordedAtServer::Unsaid,
+            // Of a conflict it may be the posting itself, that another owner has by now.
+            Some(Some(PostingOutcome::Unknown | PostingOutcome::Conflict)) => RecordedAtServer::Unsaid,
             Some(found @ Some(PostingOutcome::Posted { .. })) => {
-                match is_other_order(found.as_ref(), &posting.operation) {
-                    true => RecordedAtServer::OtherOrder,
-                    false => RecordedAtServer::Same,
+                match other_order(found.as_ref(), &posting.operation) {
+                    Some(number) => RecordedAtServer::OtherOrder { number },
+                    None => RecordedAtServer::Same,
                 }
             }
-            Some(Some(PostingOutcome::Refused { .. } | PostingOutcome::Conflict) | None) => RecordedAtServer::Lost,
+            Some(Some(PostingOutcome::Refused { .. }) | None) => RecordedAtServer::Lost,
         })
     }
 }

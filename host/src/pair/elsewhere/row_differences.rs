@@ -24,6 +24,8 @@ pub struct RowDifferences {
     pub lost: FirstOf<LostPosting>,
     /// The books have them as posted, the server does not list them, and whether it has made them is not known.
     pub unsaid: FirstOf<LostPosting>,
+    /// As `unsaid`, but it was not asked for them, or gave no answer.
+    pub unasked: FirstOf<LostPosting>,
     /// Postings of the books that the server made under another number, or once more.
     pub other_orders: FirstOf<FoundPosting>,
     /// The server has made them, and the books do not have them as posted.
@@ -60,7 +62,8 @@ impl<T> FirstOf<T> {
 
 impl RowDifferences {
     pub fn count(&self) -> u64 {
-        let (lost, found) = (self.lost.count + self.unsaid.count, self.extra.count + self.other.count);
+        let (lost, found) =
+            (self.lost.count + self.unsaid.count + self.unasked.count, self.extra.count + self.other.count);
         lost + found + self.other_orders.count + self.refused.count + self.unread.count
     }
 
@@ -70,8 +73,9 @@ impl RowDifferences {
 
     /// How many are kept one by one.
     pub fn kept_count(&self) -> u64 {
-        let lost = self.lost.first.len() + self.unsaid.first.len() + self.other_orders.first.len();
-        let found = self.extra.first.len() + self.other.first.len() + self.refused.first.len();
+        let lost = self.lost.first.len() + self.unsaid.first.len() + self.unasked.first.len();
+        let found = self.other_orders.first.len() + self.extra.first.len() + self.other.first.len();
+        let found = found + self.refused.first.len();
         (lost + found + self.unread.first.len()) as u64
     }
 
@@ -83,6 +87,12 @@ impl RowDifferences {
             self.unsaid.sentence(
                 |count| {
                     format!("it does not list {count} postings of the books, and whether it has made them is not known")
+                },
+                ToString::to_string,
+            ),
+            self.unasked.sentence(
+                |count| {
+                    format!("it does not list {count} postings of the books, was not asked for them or gave no answer")
                 },
                 ToString::to_string,
             ),
@@ -119,7 +129,8 @@ impl RowDifferences {
             since,
         };
         let lost = self.lost.first.iter().map(|lost| of_books(lost, DifferenceKind::Lost));
-        let unsaid = self.unsaid.first.iter().map(|lost| of_books(lost, DifferenceKind::Unsaid));
+        let unsaid = self.unsaid.first.iter().chain(&self.unasked.first);
+        let unsaid = unsaid.map(|lost| of_books(lost, DifferenceKind::Unsaid));
         let again = self.other_orders.first.iter().map(|found| there(found, DifferenceKind::OtherOrder));
         let extra = self.extra.first.iter().map(|found| there(found, DifferenceKind::Extra));
         let other = self.other.first.iter().map(|found| there(found, DifferenceKind::Other));
@@ -148,7 +159,7 @@ impl RowDifferences {
             count: self.count(),
             surplus: self.surplus,
             lost: self.lost.count,
-            unsaid: self.unsaid.count,
+            unsaid: self.unsaid.count + self.unasked.count,
             unread: self.unread.count,
             is_unlisted: false,
             since: known.map_or(now, |known| known.since),

@@ -2,19 +2,21 @@
 //! reconcile`. No key is lost before the server was asked for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use cashier_core::aggregate::Aggregate;
 use cashier_core::ids::{OperationId, TransactionId};
-use cashier_core::operation::{BalanceOperation, OperationKey};
+use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::time::UnixTime;
 
+use super::asking::posting;
 use super::row_differences::{RowDifferences, operation, trade_order};
 use super::said::RecordedAtServer;
-use super::{BooksComparison, DIFFERENCES_KEPT_MAX, LOOKED_AT_ONCE_MAX, is_posted};
+use super::{BooksComparison, DIFFERENCES_KEPT_MAX, LOOKED_AT_ONCE_MAX, NEWEST_FOUND, is_posted};
 use crate::pair::{Compared, PAGE_ROWS, compared, described, lost};
-use crate::ports::{Fault, ServerDifferences};
+use crate::ports::{DifferenceKind, Fault, Posting, ServerDifferences};
 use crate::trading::remote::{PostingsPage, UnreadPosting};
 
 /// A page that got no answer is asked for again so often, and so long after: a server that is flaky ends a long listing all the same.
@@ -23,6 +25,9 @@ const PAGE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Lines of the log about rows of one listing that cannot be read; more are counted in its sentence.
 const UNREAD_LOGGED_MAX: u64 = 16;
+
+/// Postings that are not listed, and of which the server says that it has made them, are asked for so many times as many as are kept.
+const ASKED_PER_KEPT_MAX: usize = 16;
 
 /// What a listing found.
 #[derive(Default)]
@@ -72,7 +77,8 @@ impl BooksComparison<'_> {
     /// The server does not answer, or the books are closed.
     pub async fn row_by_row(&self, kept_max: usize, began: UnixTime) -> Result<RowDifferences, Fault> {
         let mut listed = self.list(Box::default(), kept_max).await?;
-        self.note_lost(&mut listed, began, kept_max).await?;
+        self.note_lost(&mut listed, UnixTime(i64::MIN)..began, kept_max).await?;
+        self.note_other_orders(&mut listed, kept_max).await?;
         Ok(listed.differences)
     }
 
@@ -150,9 +156,14 @@ impl BooksComparison<'_> {
         Ok(())
     }
 
-    /// Operations that the books had as posted before the listing began, and that were not listed: as the server says when it is
-    /// asked for them. It is asked for so many: of others it is not known.
-    async fn note_lost(&self, listed: &mut Listed, began: UnixTime, kept_max: usize) -> Result<(), Fault> {
+    /// Operations that the books recorded as posted in this time, before the listing began, and that were not listed: as the server says
+    /// when it is asked for them. It is asked until so many differ: of others it is not known.
+    pub(super) async fn note_lost(
+        &self,
+        listed: &mut Listed,
+        recorded: Range<UnixTime>,
+        kept_max: usize,
+    ) -> Result<(), Fault> {
         let (mut asked, mut first, mut waited) = (0, 1, Duration::ZERO);
         loop {
             let (found, last) = self.peek(|books| {
@@ -162,26 +173,29 @@ impl BooksComparison<'_> {
                 for Aggregate { transaction, operations } in
                     known.filter(|known| known.transaction.server == *self.name)
                 {
-                    let recorded = operations.iter().filter(|known| is_posted(known) && known.updated_time < began);
-                    let missing = recorded.filter(|known| !listed.there.contains(known.id));
+                    let posted =
+                        operations.iter().filter(|known| is_posted(known) && recorded.contains(&known.updated_time));
+                    let missing = posted.filter(|known| !listed.there.contains(known.id));
                     found.extend(missing.map(|known| lost(known, OperationKey::of(&transaction.reference, known))));
                 }
                 first = until;
                 (found, books.counters().transaction)
             })?;
             for lost in found {
-                let said = match asked < kept_max {
+                let differ = listed.differences.lost.count + listed.differences.unsaid.count;
+                let asks = differ < kept_max as u64 && asked < kept_max.saturating_mul(ASKED_PER_KEPT_MAX);
+                asked = asked.saturating_add(1);
+                let said = match asks {
                     true => self.recorded(&lost.key, &mut waited).await?,
                     false => RecordedAtServer::NoAnswer,
                 };
-                asked = asked.saturating_add(1);
                 match said {
                     RecordedAtServer::Lost => listed.differences.lost.push(lost, kept_max),
-                    RecordedAtServer::Unsaid | RecordedAtServer::NoAnswer => {
-                        listed.differences.unsaid.push(lost, kept_max)
-                    }
+                    RecordedAtServer::Unsaid => listed.differences.unsaid.push(lost, kept_max),
+                    RecordedAtServer::NoAnswer => listed.differences.unasked.push(lost, kept_max),
+                    RecordedAtServer::OtherOrder { number } => self.take_other(listed, &lost.key, number, kept_max)?,
                     // It was not listed where it stood while the pages were read.
-                    RecordedAtServer::Same | RecordedAtServer::OtherOrder => {}
+                    RecordedAtServer::Same => {}
                 }
             }
             if first > last {
@@ -190,6 +204,47 @@ impl BooksComparison<'_> {
             // Between two holds, whatever else waits for this thread.
             tokio::task::yield_now().await;
         }
+    }
+}
+
+impl BooksComparison<'_> {
+    /// A list may show one order of two: of the newest postings, and of those that were known to be made again, the server says more.
+    async fn note_other_orders(&self, listed: &mut Listed, kept_max: usize) -> Result<(), Fault> {
+        let recent = self.moment()?.total.recent;
+        let newest = recent.iter().rev().take(NEWEST_FOUND).map(|(_, key)| key);
+        let before = self.before.differences.iter().flat_map(|known| &known.kept);
+        let before = before.filter(|known| known.kind == DifferenceKind::OtherOrder).map(|known| &known.key);
+        let keys: BTreeSet<OperationKey> = newest.chain(before).cloned().collect();
+        let mut waited = Duration::ZERO;
+        for key in keys {
+            if listed.differences.other_orders.first.iter().any(|known| known.key == key) {
+                continue;
+            }
+            if let RecordedAtServer::OtherOrder { number } = self.recorded(&key, &mut waited).await? {
+                self.take_other(listed, &key, number, kept_max)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A posting of the books under another number than theirs, or beside theirs, as the server says when it is asked.
+    fn take_other(&self, listed: &mut Listed, key: &OperationKey, number: u64, kept_max: usize) -> Result<(), Fault> {
+        if let Some(Posting { operation, customer_id, .. }) = self.peek(|books| posting(books, key))? {
+            let other = FoundPosting {
+                key: key.clone(),
+                operation_id: operation.id,
+                transaction_id: operation.transaction_id,
+                customer_id,
+                login: operation.login,
+                cmd: operation.cmd,
+                reason: operation.reason,
+                amount: operation.amount,
+                created_time: operation.created_time,
+                outcome: PostingOutcome::posted(number),
+            };
+            listed.differences.other_orders.push(other, kept_max);
+        }
+        Ok(())
     }
 }
 

@@ -7,12 +7,15 @@ use cashier_core::operation::{BalanceOperation, OperationKey, PostingFlaw, Posti
 pub(super) enum RecordedAtServer {
     Same,
     Lost,
-    /// It answers that the outcome is unknown: of a request with a recorded number it cannot say that it was not made.
+    /// It answers that the outcome is unknown, as of a request with a recorded number, of which it cannot say that it was not made; or
+    /// that something else is under the key.
     Unsaid,
-    /// It answers, and nothing about this key: pending, or a look-up that hangs.
+    /// It answers, and nothing about this key: pending, or a look-up that hangs. Or it was not asked for it.
     NoAnswer,
-    /// Under another number, or twice.
-    OtherOrder,
+    /// Under this number, which is another one, or beside the recorded one.
+    OtherOrder {
+        number: u64,
+    },
 }
 
 impl RecordedAtServer {
@@ -22,16 +25,20 @@ impl RecordedAtServer {
             Self::Same | Self::NoAnswer => return None,
             Self::Lost => "it does not have the posting",
             Self::Unsaid => "it does not say whether it has made the posting",
-            Self::OtherOrder => "it has as another order, or twice, the posting",
+            Self::OtherOrder { .. } => "it has as another order, or twice, the posting",
         };
         Some(format!("{differs} {key} of the books"))
     }
 }
 
-/// Whether a server has made a posting under another number than the books recorded, or more than once; 0 is a number that is not
-/// known.
-pub(super) fn is_other_order(found: Option<&PostingOutcome>, recorded: &BalanceOperation) -> bool {
-    let Some(PostingOutcome::Posted { trade_order, flaw }) = found else { return false };
+/// The number under which a server has made a posting, where it is another one than the books recorded, or the second; 0 is a number
+/// that is not known.
+pub(super) fn other_order(found: Option<&PostingOutcome>, recorded: &BalanceOperation) -> Option<u64> {
+    let Some(PostingOutcome::Posted { trade_order, flaw }) = found else { return None };
     let is_known = *trade_order != 0 && recorded.trade_order != 0;
-    matches!(flaw, Some(PostingFlaw::Twice { .. })) || (is_known && *trade_order != recorded.trade_order)
+    match flaw {
+        _ if is_known && *trade_order != recorded.trade_order => Some(*trade_order),
+        Some(PostingFlaw::Twice { other }) => Some(*other),
+        Some(PostingFlaw::AccountChanged) | None => None,
+    }
 }

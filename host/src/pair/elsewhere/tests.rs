@@ -73,6 +73,13 @@ async fn a_start_asks_for_no_further_keys_once_look_ups_hung_for_a_minute() {
 }
 
 #[tokio::test]
+async fn a_server_that_posts_all_the_while_is_waited_for_no_longer_where_look_ups_hang() {
+    let (agreement, asked) = compared(FEW, true, Silence::HangsAndPosts(Duration::from_secs(15))).await;
+    assert_eq!((agreement, asked.calls["find"]), (Ok(Agreement::Equal), 4 + 4));
+    assert_eq!(asked.calls["posted_count"], 2 * COUNT_TRIES_MAX, "it is counted again");
+}
+
+#[tokio::test]
 async fn a_server_that_answers_nothing_else_either_is_not_compared() {
     let (agreement, asked) = compared(FEW, true, Silence::Down).await;
     assert_eq!((agreement, asked.calls["find"]), (Err(Fault::new("the key is pending")), 1));
@@ -100,6 +107,8 @@ enum Silence {
     OfKeys,
     /// The same, and each such look-up hangs for so long; every other call is answered.
     Hangs(Duration),
+    /// The same, and no two counts are the same.
+    HangsAndPosts(Duration),
     /// Its look-ups get no answer, and no call after them does.
     Down,
 }
@@ -229,7 +238,7 @@ impl RemoteServer for FarPostings {
 
     fn find(&self, posting: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
         self.note("find", 0);
-        if let Silence::Hangs(length) = self.silence {
+        if let Silence::Hangs(length) | Silence::HangsAndPosts(length) = self.silence {
             self.clock.advance(length);
         }
         if self.silence != Silence::None {
@@ -259,7 +268,9 @@ impl RemoteServer for FarPostings {
 
     fn posted_count(&self) -> BoxFuture<'static, Result<Option<u64>, Fault>> {
         self.note("posted_count", 0);
-        let count = u64::try_from(self.posted.len()).unwrap();
+        let posts = matches!(self.silence, Silence::HangsAndPosts(_));
+        let further = self.asked.lock().unwrap().calls["posted_count"] % 2;
+        let count = u64::try_from(self.posted.len() - if posts { further } else { 0 }).unwrap();
         ready(Ok(self.counts.then_some(count))).boxed()
     }
 
@@ -275,7 +286,7 @@ impl RemoteServer for FarPostings {
     fn health(&self) -> Result<(), Fault> {
         match self.silence {
             Silence::None | Silence::OfKeys => Ok(()),
-            Silence::Hangs(_) | Silence::Down => Err(Fault::new("timed out")),
+            Silence::Hangs(_) | Silence::HangsAndPosts(_) | Silence::Down => Err(Fault::new("timed out")),
         }
     }
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cashier_core::account::{AccountFacts, Customer, Group};
+use cashier_core::digest::RECENT_MAX;
 use cashier_core::ids::{CustomerId, ServerName};
+use cashier_core::operation::PostingFlaw;
 use futures_util::future::{BoxFuture, ready};
 
 use super::*;
@@ -31,6 +33,10 @@ pub(super) struct Far {
     /// Done while it is asked for its count, the next one first.
     meanwhile: Mutex<Vec<Meanwhile>>,
     pages: AtomicUsize,
+    /// Asked for a key of which it says nothing, it asks not to be called for so long.
+    asks_to_wait: Mutex<Duration>,
+    /// The key and number of an order that it has beside the one that it lists: only who asks for the key is told.
+    second: Mutex<Option<(OperationKey, u64)>>,
 }
 
 /// What is said of keys that are not there.
@@ -83,7 +89,15 @@ impl RemoteServer for Far {
         });
         let said = match (outcome, *self.says.lock().unwrap()) {
             (None, OfOthers::Unknown) => Ok(Some(PostingOutcome::Unknown)),
-            (None, OfOthers::Nothing) => Err(Fault::new("the key is pending")),
+            (None, OfOthers::Nothing) => {
+                *self.pause.lock().unwrap() = *self.asks_to_wait.lock().unwrap();
+                Err(Fault::new("the key is pending"))
+            }
+            (Some(PostingOutcome::Posted { trade_order, flaw }), _) => {
+                let second = self.second.lock().unwrap().clone().filter(|(key, _)| *key == posting.key());
+                let flaw = second.map(|(_, other)| PostingFlaw::Twice { other }).or(flaw);
+                Ok(Some(PostingOutcome::Posted { trade_order, flaw }))
+            }
             (outcome, _) => Ok(outcome),
         };
         Box::pin(ready(said))
@@ -118,8 +132,16 @@ impl RemoteServer for Far {
         std::mem::take(&mut *self.pause.lock().unwrap())
     }
 
+    /// Not called while it asks not to be.
+    fn answers(&self) -> BoxFuture<'static, Result<(), Fault>> {
+        Box::pin(ready(self.health()))
+    }
+
     fn health(&self) -> Result<(), Fault> {
-        Ok(())
+        match self.pause.lock().unwrap().is_zero() {
+            true => Ok(()),
+            false => Err(Fault::new("it asked not to be called")),
+        }
     }
 }
 
@@ -542,11 +564,84 @@ async fn a_server_that_asked_not_to_be_called_is_waited_for_and_not_taken_for_on
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_of_which_it_says_nothing_and_asks_to_wait_holds_up_no_comparison() {
+    for began in [None, Some(NOW)] {
+        let mut compared = Compared::with_three(true).await;
+        (compared.before.began, compared.clock) = (began, TestClock::running());
+        plan(&compared.books).await;
+        *compared.far.says.lock().unwrap() = OfOthers::Nothing;
+        *compared.far.asks_to_wait.lock().unwrap() = Duration::from_secs(5);
+        assert_eq!(compared.quickly().await, Agreement::Equal);
+        // As long as that is waited for, too, no further key is asked for.
+        *compared.far.asks_to_wait.lock().unwrap() = Duration::from_secs(60);
+        for _ in 0..3 {
+            plan(&compared.books).await;
+        }
+        let before = compared.clock.monotonic();
+        assert_eq!(compared.quickly().await, Agreement::Equal);
+        assert_eq!(compared.clock.monotonic() - before, Duration::from_secs(60));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_order_that_is_not_listed_is_named_until_the_server_does_not_have_it_any_more() {
+    for (counts, is_listed) in [(true, true), (false, true), (true, false), (false, false)] {
+        let mut compared = Compared::with_three(counts).await;
+        let key = compared.far.postings.lock().unwrap()[1].key.clone();
+        *compared.far.second.lock().unwrap() = Some((key, 9_999));
+        compared.far.lists_nothing.store(!is_listed, Ordering::SeqCst);
+        assert!(matches!(compared.quickly().await, Agreement::Differs(_)), "{counts} {is_listed}");
+        // No list may hide it.
+        for _ in 0..2 {
+            let found = compared.listed().await.unwrap();
+            assert_eq!(compared.differs(), [(DifferenceKind::OtherOrder, TransactionId(2))], "{counts} {is_listed}");
+            assert_eq!((found.kept[0].trade_order, found.count, found.surplus), (9_999, 1, 0));
+            assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::Stands);
+        }
+        *compared.far.second.lock().unwrap() = None;
+        assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::PutRight);
+        assert_eq!(compared.listed().await, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_posting_that_was_lost_is_found_though_more_were_recorded_since_than_are_remembered() {
+    let mut compared = Compared::with_three(false).await;
+    for _ in 0..RECENT_MAX {
+        compared.pay(Settle::Recorded).await;
+    }
+    compared.before.began = Some(NOW);
+    assert_eq!(compared.quickly().await, Agreement::Equal);
+    let total = compared.books.ledger.peek(|books| books.posted_elsewhere(&far_name()).cloned()).unwrap().unwrap();
+    let is_remembered = |known: &FoundPosting| total.recent.iter().any(|(_, key)| *key == known.key);
+    let lost = compared.far.postings.lock().unwrap().iter().position(|known| !is_remembered(known)).unwrap();
+    let lost = compared.far.take(lost).transaction_id;
+    assert!(matches!(compared.quickly().await, Agreement::Differs(_)));
+    compared.listed().await.unwrap();
+    assert_eq!(compared.differs(), [(DifferenceKind::Lost, lost)]);
+    assert_eq!(compared.quickly().await, Agreement::Equal, "it is known");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_conflicts_where_the_posting_is_not_listed_is_not_taken_for_lost() {
+    let mut compared = Compared::with_three(true).await;
+    compared.far.lists_nothing.store(true, Ordering::SeqCst);
+    compared.far.postings.lock().unwrap()[1].amount = usd(7);
+    compared.listed().await.unwrap();
+    assert_eq!(compared.differs(), [(DifferenceKind::Unsaid, TransactionId(2))]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_not_listed_and_not_asked_for_is_not_taken_for_lost() {
     let compared = Compared::with_three(true).await;
     compared.far.lists_nothing.store(true, Ordering::SeqCst);
-    let found = compared.comparison().row_by_row(2, compared.clock.now()).await.unwrap();
-    assert_eq!((found.lost.count, found.unsaid.count), (0, 1), "two of three were asked for, and are there");
+    let counts = async |kept_max| {
+        let found = compared.comparison().row_by_row(kept_max, compared.clock.now()).await.unwrap();
+        (found.lost.count, found.unsaid.count, found.unasked.count)
+    };
+    assert_eq!(counts(1).await, (0, 0, 0), "each was asked for, and is there");
+    compared.far.postings.lock().unwrap().clear();
+    assert_eq!(counts(2).await, (2, 0, 1), "the third was not asked for");
 }
 
 #[tokio::test(start_paused = true)]
