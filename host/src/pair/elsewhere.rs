@@ -37,6 +37,9 @@ const LISTED_BEFORE_SECONDS: i64 = 24 * 60 * 60;
 /// The same when it is compared again: how far before the time of the last comparison. Clocks differ.
 const LISTED_AGAIN_SECONDS: i64 = 60 * 60;
 
+/// Almost every posting is recorded so soon after it was made: one that was recorded so long after the begin of a list is in it.
+const RECORDED_AFTER_SECONDS: i64 = 30 * 60;
+
 /// The newest recorded postings that a server is asked for one by one.
 const NEWEST_FOUND: usize = 16;
 
@@ -194,14 +197,15 @@ impl BooksComparison<'_> {
                 return Ok(Some(format!("it does not list a posting of the books: {lost}")));
             }
         }
-        let mut waited = Duration::ZERO;
+        let (mut waited, mut hidden) = (Duration::ZERO, None);
         // What was recorded before the list begins need not be in it, and what was posted before and recorded since neither: it is asked.
-        for (_, key) in recent.iter().filter(|(time, key)| *time >= since && !known.contains(key)) {
+        for (time, key) in recent.iter().filter(|(time, key)| *time >= since && !known.contains(key)) {
             let id = self.peek(|books| operation(books, key).map(|known| known.id))?;
             if id.is_none_or(|id| listed.has(id)) {
                 continue;
             }
-            let differs = match self.recorded(key, &mut waited).await? {
+            let said = self.recorded(key, &mut waited).await?;
+            let differs = match said {
                 RecordedAtServer::NoAnswer => {
                     Some(format!("it does not list the posting {key} of the books, and says nothing about it"))
                 }
@@ -210,8 +214,12 @@ impl BooksComparison<'_> {
             if differs.is_some() {
                 return Ok(differs);
             }
+            hidden = hidden.or_else(|| (*time >= since.plus(RECORDED_AFTER_SECONDS)).then_some(key));
         }
-        Ok(None)
+        // A time in another unit or zone shows nothing, and what it hides would never be found.
+        Ok(hidden.filter(|_| listed.has_none()).map(|key| {
+            format!("its list of what changed since {since} is empty, and it has made the posting {key} of the books since then")
+        }))
     }
 
     /// The newest recorded postings, one by one: a server that was restored has lost these.

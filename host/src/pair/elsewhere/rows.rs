@@ -249,6 +249,11 @@ impl BooksComparison<'_> {
 }
 
 impl Listed {
+    /// Whether no operation of the books was listed.
+    pub(super) fn has_none(&self) -> bool {
+        self.there.0.is_empty()
+    }
+
     /// Whether an operation of the books was listed, whatever differs about it.
     pub(super) fn has(&self, id: OperationId) -> bool {
         self.there.contains(id)

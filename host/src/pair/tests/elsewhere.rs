@@ -35,7 +35,7 @@ pub(super) struct Far {
     pages: AtomicUsize,
     /// Asked for a key of which it says nothing, it asks not to be called for so long.
     asks_to_wait: Mutex<Duration>,
-    /// The key and number of an order that it has beside the one that it lists: only who asks for the key is told.
+    /// The key and number of an order that it has beside the one that it lists: it names that one to who asks for the key.
     second: Mutex<Option<(OperationKey, u64)>>,
 }
 
@@ -668,4 +668,15 @@ async fn a_posting_of_the_last_hour_that_is_not_listed_and_of_which_nothing_is_s
     assert!(matches!(compared.quickly().await, Agreement::Differs(_)));
     compared.listed().await.unwrap();
     assert_eq!(compared.differs(), [(DifferenceKind::Unsaid, TransactionId(1))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_what_changed_lately_that_hides_all_of_it_is_not_taken_for_agreement() {
+    let mut compared = Compared::with_three(false).await;
+    compared.before.began = Some(NOW);
+    compared.far.lists_nothing.store(true, Ordering::SeqCst);
+    assert!(matches!(compared.quickly().await, Agreement::Differs(_)));
+    // Recorded just after the begin of the list, they may have been made before it.
+    compared.before.began = Some(NOW.plus(50 * 60));
+    assert_eq!(compared.quickly().await, Agreement::Equal);
 }

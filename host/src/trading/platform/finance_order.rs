@@ -145,7 +145,7 @@ pub(super) fn has_key(text: &str) -> bool {
 }
 
 /// The words of a comment that may be a key.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|character: char| !(character.is_ascii_alphanumeric() || character == ':'))
 }
 

@@ -2,22 +2,20 @@
 //! changed. For the check of a start and for reconcile. One that cannot be read, or whose account cannot be, is listed with amount 0, so
 //! that it differs from what the books have, and ends no list.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-
 use cashier_core::account::Account;
-use cashier_core::ids::{CustomerId, Login, OperationId, TransactionId};
+use cashier_core::ids::{CustomerId, OperationId, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::status::{OperationCmd, OperationReason};
 use cashier_core::time::UnixTime;
 
-use super::accounts::{PlatformAccounts, fault};
-use super::finance_order::{FinanceOrder, OrderState};
+use super::accounts::PlatformAccounts;
+use super::finance_order::{FinanceOrder, OrderState, words};
+use super::listed_accounts::ListedAccounts;
 use super::order_calls::REASON_MARK;
 use super::order_rows::ListedOrder;
-use super::orders::FinanceOrders;
+use super::orders::{FinanceOrders, ORDERS_READ_MAX};
 use crate::ports::Fault;
 use crate::trading::remote::PostingsPage;
 
@@ -29,14 +27,26 @@ const ANY_CURRENCY: &str = "USD";
 
 /// A page after a cursor, which is the time of the last change and the number of its order.
 pub(super) async fn page(
-    accounts: &PlatformAccounts,
+    (accounts, known): (&PlatformAccounts, &ListedAccounts),
     orders: &FinanceOrders,
     after: &str,
     limit: usize,
 ) -> Result<PostingsPage, Fault> {
     let after = ListingCursor::read(after)?;
-    // The first may be the one that the cursor names.
-    let (mut listed, is_all) = orders.updated_from(&after.time, limit.saturating_add(1)).await?;
+    // Those without a time stand before all others, wherever a list begins.
+    let begins = after.order == 0;
+    if begins {
+        known.forget();
+    }
+    let source = &*orders.settings.source;
+    // Of the last time others may follow: there are enough once something else is left, and the first may be the one of the cursor.
+    let is_enough = |listed: &[ListedOrder]| {
+        let ours = listed.iter().filter(|listed| listed.order.source.eq_ignore_ascii_case(source)).count();
+        let cut = listed.last().map(|last| &last.update_time);
+        let is_left = |order: &ListedOrder| Some(&order.update_time) != cut && ListingCursor::of(order) > after;
+        (ours > limit || listed.len() as u64 >= ORDERS_READ_MAX) && listed.iter().any(is_left)
+    };
+    let (mut listed, is_all) = orders.updated_from(&after.time, is_enough).await?;
     listed.sort_by_cached_key(ListingCursor::of);
     if !is_all {
         // Others of the last time may stand in the next page.
@@ -45,16 +55,19 @@ pub(super) async fn page(
     }
     let last = listed.last().map(ListingCursor::of).unwrap_or_default();
     let mut found = PostingsPage::default();
-    let mut known: BTreeMap<Login, Option<Account>> = BTreeMap::new();
-    // Those without a time stand before all others, wherever a list begins.
-    let begins = after.order == 0;
     let is_next = |order: &ListedOrder| match order.update_time.is_empty() {
         true => begins,
         false => ListingCursor::of(order) > after,
     };
-    let (mut sent, listed) = (0_usize, listed.into_iter().filter(is_next));
+    listed.retain(is_next);
+    let keyed = |order: &&ListedOrder| key_of(&order.order, source).is_some();
+    let (timed, untimed): (Vec<_>, _) =
+        listed.iter().filter(keyed).partition(|order: &&ListedOrder| !order.update_time.is_empty());
+    let logins = timed.into_iter().take(limit).chain::<Vec<_>>(untimed).map(|order| order.order.login);
+    let known = known.read(accounts, logins).await?;
+    let mut sent = 0_usize;
     for order in listed {
-        let Some(key) = key_of(&order.order, &orders.settings.source) else {
+        let Some(key) = key_of(&order.order, source) else {
             if !order.is_readable && order.order.state == OrderState::Executed {
                 let (order, login) = (order.order.order, order.order.login);
                 tracing::error!(order, %login, "finance order of our source has no key, and cannot be read");
@@ -64,11 +77,8 @@ pub(super) async fn page(
         if sent >= limit {
             return Ok(found);
         }
-        let account = match known.entry(order.order.login) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(account(accounts, &order).await?),
-        };
-        found.postings.extend(posting(&order, key, account.as_ref()));
+        let account = known.get(&order.order.login).and_then(Option::as_ref);
+        found.postings.extend(posting(&order, key, account));
         if !order.update_time.is_empty() {
             found.next = ListingCursor::of(&order).written();
             sent = sent.saturating_add(1);
@@ -118,27 +128,16 @@ impl ListingCursor {
     }
 }
 
-/// The account of an order; `None` where it is gone, or cannot be read, as its login cannot where it is 0.
-async fn account(accounts: &PlatformAccounts, listed: &ListedOrder) -> Result<Option<Account>, Fault> {
-    let (order, login) = (listed.order.order, listed.order.login);
-    if login == Login(0) {
-        return Ok(None);
-    }
-    let answered = accounts.answered_account(login).await.map_err(fault)?;
-    if let Err(fault) = &answered {
-        tracing::error!(order, %login, %fault, "account of a posting cannot be read at the trading server");
-    }
-    Ok(answered.ok().flatten())
-}
-
-/// The key of an executed order of ours.
+/// The key of an executed order, whoever made it: one that a person or a tool made with our key is about our posting, too. A key without
+/// a mark of its own is believed of our source alone.
 fn key_of(order: &FinanceOrder, source: &str) -> Option<OperationKey> {
-    let has_source = order.source.is_empty() || order.source.eq_ignore_ascii_case(source);
+    let is_ours = order.source.eq_ignore_ascii_case(source);
+    let is_marked = |text: &&str| text.contains(':');
     let first = order.comment.split_whitespace().next().unwrap_or_default();
-    let is_key = |text: &&str| text.contains(':') || !order.source.is_empty();
+    let stated = [&*order.uuid, first].into_iter().filter(|text| is_ours || is_marked(text));
     let read = |text: &str| OperationKey::read(&text.to_ascii_lowercase());
-    let is_ours = order.state == OrderState::Executed && has_source;
-    [&*order.uuid, first].into_iter().filter(is_key).find_map(read).filter(|_| is_ours)
+    let key = stated.chain(words(&order.comment).filter(is_marked)).find_map(read);
+    key.filter(|_| order.state == OrderState::Executed)
 }
 
 /// Operation, transaction and reason stand in the order where the platform keeps what it was given; else they are 0 and what the

@@ -14,6 +14,8 @@ mod late_keys;
 mod late_orders;
 mod link;
 mod link_health;
+mod listed_accounts;
+mod listed_orders;
 mod listing;
 mod messages;
 mod next_step;

@@ -14,7 +14,7 @@ use super::contradictions::Contradictions;
 use super::finance_order::{FinanceOrder, OrderKey, OrderState, PENDING, uuid_of};
 use super::messages::ServerErrorKind;
 use super::next_step::{PostingStep, WantedOrder};
-use super::order_rows::{ListedOrder, OrderRows};
+use super::order_rows::OrderRows;
 use super::settings::{PlatformKeyForm, PlatformPhases, PlatformSettings};
 use super::tables::{self, TableRow};
 use crate::ports::{Fault, Posting};
@@ -23,7 +23,7 @@ use crate::ports::{Fault, Posting};
 const ORDERS_PAGE_ROWS: u64 = 500;
 
 /// Finance orders that one search reads, forty pages: whoever has more must let the platform search (`search`).
-const ORDERS_READ_MAX: u64 = 20_000;
+pub(super) const ORDERS_READ_MAX: u64 = 20_000;
 
 /// How often a table that changes between its pages is read.
 const SEARCH_TRIES: usize = 2;
@@ -31,9 +31,9 @@ const SEARCH_TRIES: usize = 2;
 /// `tradeType` of finance orders.
 const FINANCE: u8 = 4;
 
-const TRADES: &str = "MngGetTradesByFilter";
+pub(super) const TRADES: &str = "MngGetTradesByFilter";
 
-const CHANGED_WHILE_READ: &str = "the finance orders changed while they were read";
+pub(super) const CHANGED_WHILE_READ: &str = "the finance orders changed while they were read";
 
 /// The orders of the platform as the cashier searches and changes them.
 #[derive(Clone)]
@@ -221,37 +221,9 @@ impl FinanceOrders {
         Ok(joined(by_key, self.of_login(login, of, 0).await?))
     }
 
-    /// Orders that changed at this time or later, the oldest first, and whether these are all. Where the platform sorts, no more
-    /// are read than hold so many of ours.
-    pub(super) async fn updated_from(&self, time: &str, ours: usize) -> Result<(Vec<ListedOrder>, bool), Fault> {
-        let column = if time.is_empty() { OrderColumn::Everything } else { OrderColumn::UpdatedFrom(time) };
-        let sorts = self.settings.search.as_ref().is_some_and(|search| !search.order_by.is_empty());
-        if !sorts {
-            let found = self.search(column).await.map_err(fault)?;
-            return Ok((found.iter().filter_map(|row| self.rows().listed(row)).collect(), true));
-        }
-        let (mut listed, mut offset) = (Vec::new(), 0_u64);
-        loop {
-            let answer = self.client.call(TRADES, self.question(column, offset)).await.map_err(fault)?;
-            let rows = tables::rows(&answer)?;
-            if rows.is_empty() && tables::count(&answer).is_some_and(|count| count > offset) {
-                return Err(Fault::new(CHANGED_WHILE_READ));
-            }
-            if rows.is_empty() {
-                return Ok((listed, true));
-            }
-            offset = offset.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-            listed.extend(rows.iter().filter_map(|row| self.rows().listed(row)));
-            let is_ours = |listed: &&ListedOrder| listed.order.source.eq_ignore_ascii_case(&self.settings.source);
-            if listed.iter().filter(is_ours).count() > ours || offset >= ORDERS_READ_MAX {
-                return Ok((listed, false));
-            }
-        }
-    }
-
     /// Reads every page, once more where they do not hold together. The platform's conditions are a help alone: what they let
     /// through is compared again.
-    async fn search(&self, column: OrderColumn<'_>) -> Result<Vec<TableRow>, PlatformFailure> {
+    pub(super) async fn search(&self, column: OrderColumn<'_>) -> Result<Vec<TableRow>, PlatformFailure> {
         for _ in 0..SEARCH_TRIES {
             if let Some(rows) = self.pages(column).await? {
                 return Ok(rows);
@@ -307,7 +279,7 @@ impl FinanceOrders {
         OrderRows(&self.settings)
     }
 
-    fn question(&self, column: OrderColumn<'_>, offset: u64) -> Value {
+    pub(super) fn question(&self, column: OrderColumn<'_>, offset: u64) -> Value {
         let mut data = Map::new();
         data.insert("groupFilter".to_owned(), json!(self.settings.group_filter));
         data.insert("tradeType".to_owned(), json!(FINANCE));

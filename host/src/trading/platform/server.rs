@@ -18,6 +18,7 @@ use super::client::PlatformClient;
 use super::connection::LinkParts;
 use super::dial::{PlatformDial, TcpDial};
 use super::link;
+use super::listed_accounts::ListedAccounts;
 use super::one_phase::OnePhase;
 use super::orders::FinanceOrders;
 use super::settings::{PlatformPhases, PlatformSettings};
@@ -29,6 +30,7 @@ use crate::trading::remote::{AccountChange, PostingsPage, RemoteServer};
 pub struct PlatformServer {
     accounts: PlatformAccounts,
     orders: FinanceOrders,
+    listed: ListedAccounts,
     poster: Poster,
     changes: broadcast::Sender<AccountChange>,
 }
@@ -86,7 +88,7 @@ impl PlatformServer {
                 Poster::One(OnePhase { accounts, orders, traces: Arc::default() })
             }
         };
-        Ok(Self { accounts, orders, poster, changes })
+        Ok(Self { accounts, orders, listed: ListedAccounts::default(), poster, changes })
     }
 
     /// Declines requests that nobody needs any more, for ever. A command that only asks does not.
@@ -148,8 +150,8 @@ impl RemoteServer for PlatformServer {
     }
 
     fn postings(&self, after: Box<str>, limit: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>> {
-        let (accounts, orders) = (self.accounts.clone(), self.orders.clone());
-        Box::pin(async move { super::listing::page(&accounts, &orders, &after, limit).await })
+        let (accounts, listed, orders) = (self.accounts.clone(), self.listed.clone(), self.orders.clone());
+        Box::pin(async move { super::listing::page((&accounts, &listed), &orders, &after, limit).await })
     }
 
     fn cursor_at(&self, time: UnixTime) -> Box<str> {

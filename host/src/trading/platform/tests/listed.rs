@@ -1,7 +1,7 @@
 //! Lists of postings beside accounts and rows that cannot be read: each of them is listed as one that differs, and none ends a list.
 
 use cashier_core::operation::PostingOutcome;
-use cashier_fake_platform::{EXECUTED, FakeOrder, FakePlatform, FakeState};
+use cashier_fake_platform::{EXECUTED, FakeOrder, FakePlatform, FakeState, Manner, PENDING};
 use serde_json::{Value, json};
 
 use super::flow::{MINOR, opened, posting, settings, settle};
@@ -76,4 +76,119 @@ async fn a_key_in_capitals_is_listed_as_the_key_that_it_is() {
     // Also one that has it in its comment alone is ours.
     fake.state().orders.remove(0);
     assert_eq!(running.server.find(&posting(1, 100, MINOR)).await, Ok(Some(PostingOutcome::posted(901))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_others_made_with_our_key_is_listed_beside_ours() {
+    let fake = FakePlatform::new();
+    let running = opened(&fake, settings(Two));
+    let mut ours = posting(1, 100, MINOR);
+    settle(&running.server, &mut ours, false).await;
+    let key = ours.key();
+    let comment = format!("manual credit, {}.", key.as_str().to_ascii_uppercase());
+    fake.state().orders.extend([
+        FakeOrder { order: 2001, comment: comment.clone(), ..made(EXECUTED, "", "") },
+        FakeOrder { order: 2002, comment, ..made(EXECUTED, "desk", "") },
+        FakeOrder { order: 2003, ..made(EXECUTED, "desk", key.as_str()) },
+        // Neither executed nor a key.
+        FakeOrder { order: 2004, ..made(PENDING, "desk", key.as_str()) },
+        FakeOrder { order: 2005, comment: format!("x{key} 12345"), ..made(EXECUTED, "desk", "") },
+    ]);
+    let page = running.server.postings(Box::default(), 10).await.unwrap();
+    let mut listed: Vec<_> = page.postings.into_iter().map(|found| (found.outcome, found.key)).collect();
+    listed.sort_by_key(|(outcome, _)| format!("{outcome:?}"));
+    assert_eq!(listed, [1001, 2001, 2002, 2003].map(|number| (PostingOutcome::posted(number), key.clone())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_whose_look_up_has_no_answer_ends_no_list_and_a_platform_that_answers_nothing_does() {
+    let fake = FakePlatform::new();
+    fake.state().accounts.get_mut(&102).unwrap().customer = 5;
+    let running = opened(&fake, settings(Two));
+    for (ordinal, login) in [(1, 100), (2, 102), (3, 102)] {
+        settle(&running.server, &mut posting(ordinal, login, MINOR), false).await;
+    }
+    for manner in [Manner::NeverAnswers, Manner::Loses, Manner::Refuses(504, "SYNC_TIMEOUT")] {
+        fake.state().script.push_back(("GetAccountByLogin", manner));
+        let page = running.server.postings(Box::default(), 10).await.unwrap();
+        let listed: Vec<_> = page.postings.into_iter().map(|found| (found.login.0, found.amount.minor)).collect();
+        assert_eq!(listed, [(100, 0), (102, MINOR), (102, MINOR)], "{manner:?}");
+    }
+    let script = ["GetAccountByLogin", "GetGroups"].map(|command| (command, Manner::Loses));
+    fake.state().script.extend(script);
+    running.server.postings(Box::default(), 10).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_account_of_a_list_is_read_once_and_anew_for_the_next_list() {
+    let fake = FakePlatform::new();
+    let running = opened(&fake, settings(Two));
+    for ordinal in 1..=6 {
+        settle(&running.server, &mut posting(ordinal, 100, MINOR), false).await;
+    }
+    let read = || fake.state().received["GetAccountByLogin"];
+    for _ in 0..2 {
+        let (before, mut after) = (read(), Box::default());
+        loop {
+            after = running.server.postings(after, 2).await.unwrap().next;
+            if after.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(read() - before, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_orders_that_changed_at_one_time_are_all_listed() {
+    let fake = FakePlatform::new();
+    let running = opened(&fake, settings(Two));
+    let key = posting(1, 100, MINOR).key();
+    let before = [1, 2].map(|order| FakeOrder { order, updated: 10, ..made(EXECUTED, "cashier", key.as_str()) });
+    let batch = (3..=1500).map(|order| FakeOrder { order, updated: 20, ..made(EXECUTED, "cashier", key.as_str()) });
+    fake.state().orders = before.into_iter().chain(batch).collect();
+    let (mut numbers, mut after) = (Vec::new(), Box::default());
+    loop {
+        let page = running.server.postings(after, 100).await.unwrap();
+        numbers.extend(page.postings.into_iter().map(|found| match found.outcome {
+            PostingOutcome::Posted { trade_order, .. } => trade_order,
+            other => panic!("{other:?}"),
+        }));
+        after = page.next;
+        if after.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(numbers, (1..=1500).collect::<Vec<u64>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_not_sorted_or_whose_rows_move_while_it_is_read_is_a_fault() {
+    let table: [(&str, fn(&mut FakeState)); 2] = [
+        ("not listed by update_time", |state| {
+            state.states_row = Some(|order, row| row[9] = json!(10_000 - order.order));
+        }),
+        ("changed while", |state| {
+            // Each page changes one of those before it, which moves to the end.
+            let moved = (
+                "MngGetTradesByFilter",
+                Manner::Then(|state| {
+                    let last = state.orders.iter().map(|order| order.updated).max().unwrap();
+                    state.orders[0].updated = last + 1;
+                }),
+            );
+            state.script.push_back(moved);
+        }),
+    ];
+    for (words, change) in table {
+        let fake = FakePlatform::new();
+        let running = opened(&fake, settings(Two));
+        let key = posting(1, 100, MINOR).key();
+        let orders =
+            (1..=1200).map(|order| FakeOrder { order, updated: order, ..made(EXECUTED, "cashier", key.as_str()) });
+        fake.state().orders = orders.collect();
+        change(&mut fake.state());
+        let found = running.server.postings(Box::default(), 1000).await;
+        assert!(found.as_ref().is_err_and(|fault| fault.what.contains(words)), "{words}: {found:?}");
+    }
 }
