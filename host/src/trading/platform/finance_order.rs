@@ -77,10 +77,19 @@ pub(super) struct OrderKey {
 
 impl OrderKey {
     /// Whether the order is about this posting: our source, where one is stated, and the whole key, in `gw_uuid` or as a word of the
-    /// comment.
+    /// comment; or made by hand.
     pub(super) fn is_about(&self, order: &FinanceOrder) -> bool {
         let may_be_ours = order.source.is_empty() || self.has_source(order);
-        may_be_ours && (self.has_uuid(&order.uuid) || has_word(&order.comment, &self.key))
+        let has_key = self.has_uuid(&order.uuid) || has_word(&order.comment, &self.key);
+        may_be_ours && has_key || self.is_by_hand(order)
+    }
+
+    /// Whether it has our whole key in the comment alone and another source: whoever credits by hand writes the key there, a tool of
+    /// the dealers, or the platform itself, a source of its own. One that was declined is nothing of ours.
+    fn is_by_hand(&self, order: &FinanceOrder) -> bool {
+        let has_another_source = !order.source.is_empty() && !self.has_source(order);
+        let has_key = has_word(&order.comment, &self.key) && !self.has_uuid(&order.uuid);
+        has_another_source && has_key && order.state != OrderState::Declined
     }
 
     /// Whether it has our whole key in `gw_uuid` and another source: by whom it was made, only a person can find out.

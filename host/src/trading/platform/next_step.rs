@@ -70,13 +70,17 @@ pub(super) enum PostingStep {
 impl WantedOrder {
     fn is_same(&self, order: &FinanceOrder) -> bool {
         let minor = order.minor(self.amount.currency.exponent());
-        order.login == self.login && order.cmd == Some(self.cmd) && minor == Some(self.amount.minor)
+        // Of one that never moved the balance some platforms state no amount.
+        let never_moved = order.state == OrderState::Declined && (order.amount.is_empty() || minor == Some(0));
+        let has_amount = minor == Some(self.amount.minor) || never_moved;
+        order.login == self.login && order.cmd == Some(self.cmd) && has_amount
     }
 
-    /// One about this posting whose amount cannot be read exactly: nothing can be said of it.
+    /// One about this posting whose amount cannot be read exactly: nothing can be said of it, unless it was declined, and never moves.
     pub(super) fn unreadable(&self, orders: &[FinanceOrder]) -> Option<u64> {
         // Zero is what some platforms state of an order that has not moved the balance yet.
         let is_unreadable = |order: &FinanceOrder| match order.minor(self.amount.currency.exponent()) {
+            _ if order.state == OrderState::Declined => false,
             Some(minor) => minor == 0 && self.amount.minor != 0,
             None => true,
         };
@@ -136,7 +140,8 @@ impl WantedOrder {
         }
         let is_moving = |order: &&&FinanceOrder| match order.state {
             OrderState::Approved | OrderState::Executed | OrderState::Unexplained(_) => true,
-            OrderState::Pending => self.of.is_foreign(order),
+            // One of our own is declined.
+            OrderState::Pending => !self.may_decline(order),
             OrderState::Declined => false,
         };
         if let Some(order) = other.iter().find(is_moving) {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use cashier_core::operation::{PostingFlaw, PostingOutcome};
-use cashier_fake_platform::{DECLINED, EXECUTED, FakePlatform, Manner, PENDING};
+use cashier_fake_platform::{DECLINED, EXECUTED, FakeOrder, FakePlatform, Manner, PENDING};
 
 use super::flow::{MINOR, deposit, opened, settings, settle, settle_for_long};
 use super::found_orders::made;
@@ -24,42 +24,95 @@ fn by_uuid(by_uuid: bool) -> PlatformSettings {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_made_by_hand_is_seen_before_our_own_request_is_approved() {
-    for is_by_uuid in [true, false] {
+    for (is_by_uuid, source) in [(true, ""), (false, ""), (true, "desk"), (false, "desk")] {
         let fake = FakePlatform::new();
         let running = opened(&fake, by_uuid(is_by_uuid));
         let mut due = deposit();
         prepared(&running.server, &mut due).await;
-        fake.state().orders.push(made(EXECUTED, "", ""));
+        fake.state().orders.push(made(EXECUTED, source, ""));
         let outcome = settle(&running.server, &mut due, false).await;
-        assert_eq!((outcome, fake.received(APPROVE)), (Some(PostingOutcome::posted(900)), 0), "{is_by_uuid}");
+        assert_eq!((outcome, fake.received(APPROVE)), (Some(PostingOutcome::posted(900)), 0), "{is_by_uuid} {source}");
         tokio::time::sleep(Duration::from_secs(120)).await;
-        assert_eq!((fake.in_state(PENDING), fake.in_state(DECLINED)), (0, 1), "{is_by_uuid}: ours is swept");
-        assert_eq!(running.server.health(), Ok(()), "{is_by_uuid}");
+        assert_eq!((fake.in_state(PENDING), fake.in_state(DECLINED)), (0, 1), "{is_by_uuid} {source}: ours is swept");
+        assert_eq!(running.server.health(), Ok(()), "{is_by_uuid} {source}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_order_made_by_hand_holds_up_our_own_request_while_it_is_open() {
+    for (state, source) in [(PENDING, ""), (PENDING, "desk"), (99, "desk")] {
+        let fake = FakePlatform::new();
+        let running = opened(&fake, settings(Two));
+        let mut due = deposit();
+        prepared(&running.server, &mut due).await;
+        fake.state().orders.push(made(state, source, ""));
+        let outcome = settle_for_long(&running.server, &mut due).await;
+        assert_eq!((outcome, fake.received(APPROVE)), (Some(PostingOutcome::Unknown), 0), "{state} {source}");
+        fake.state().orders.retain(|order| order.order != 900);
+        let outcome = settle_for_long(&running.server, &mut due).await;
+        assert_eq!(outcome, Some(PostingOutcome::posted(due.operation.request_order)), "{state} {source}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_made_by_hand_under_another_source_with_other_values_is_for_a_person() {
+    for (phases, state) in [(Two, PENDING), (Two, EXECUTED), (One, PENDING), (One, EXECUTED)] {
+        let fake = FakePlatform::new();
+        let running = opened(&fake, settings(phases));
+        let (mut due, seen) = (deposit(), format!("{phases:?} {state}"));
+        if phases == Two {
+            prepared(&running.server, &mut due).await;
+        }
+        fake.state().orders.push(FakeOrder { amount: 100, ..made(state, "desk", "") });
+        assert_eq!(settle_for_long(&running.server, &mut due).await, Some(PostingOutcome::Unknown), "{seen}");
+        assert_eq!(
+            (fake.received(APPROVE), fake.received("BalanceInSync"), fake.in_state(DECLINED)),
+            (0, 0, 0),
+            "{seen}"
+        );
+        let problem = running.server.health().unwrap_err().what;
+        assert!(problem.contains("finance order 900"), "{seen}: {problem}");
+        let voided = void(&running.server, &due).await;
+        assert!(voided.as_ref().is_err_and(|why| why.contains("finance order 900")), "{seen}: {voided:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_made_by_hand_under_another_source_that_was_declined_holds_up_nothing() {
     let fake = FakePlatform::new();
+    fake.state().orders = vec![made(DECLINED, "desk", "")];
     let running = opened(&fake, settings(Two));
-    let mut due = deposit();
-    prepared(&running.server, &mut due).await;
-    fake.state().orders.push(made(PENDING, "", ""));
-    let outcome = settle_for_long(&running.server, &mut due).await;
-    assert_eq!((outcome, fake.received(APPROVE)), (Some(PostingOutcome::Unknown), 0));
-    fake.state().orders.retain(|order| order.order != 900);
-    let outcome = settle_for_long(&running.server, &mut due).await;
-    assert_eq!(outcome, Some(PostingOutcome::posted(due.operation.request_order)));
+    let outcome = settle(&running.server, &mut deposit(), false).await;
+    assert_eq!((outcome, fake.balance(100)), (Some(PostingOutcome::posted(1001)), MINOR));
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_one_phase_a_source_that_the_platform_fills_in_itself_makes_the_posting_no_other_one() {
+    for is_answered in [true, false] {
+        let fake = FakePlatform::new();
+        fake.state().states_answer = Some(|answer| answer["gw_source"] = serde_json::json!("manager"));
+        fake.state().states_row = Some(|_, row| row[7] = serde_json::json!("manager"));
+        let manner = if is_answered { Manner::Well } else { Manner::ClosesAfter };
+        fake.script(&[("BalanceInSync", manner)]);
+        let running = opened(&fake, settings(One));
+        let mut due = deposit();
+        let outcome = settle(&running.server, &mut due, false).await;
+        let expected = if is_answered { PostingOutcome::posted(1001) } else { PostingOutcome::Unknown };
+        assert_eq!(outcome, Some(expected), "{is_answered}");
+        // It connects again.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(running.server.find(&due).await, Ok(Some(PostingOutcome::posted(1001))), "{is_answered}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn our_request_that_a_dealer_approves_beside_an_order_by_hand_is_named() {
-    for is_by_uuid in [true, false] {
+    for (is_by_uuid, source) in [(true, ""), (false, ""), (true, "desk")] {
         let fake = FakePlatform::new();
         let running = opened(&fake, by_uuid(is_by_uuid));
         let mut due = deposit();
         prepared(&running.server, &mut due).await;
-        fake.state().orders.push(made(EXECUTED, "", ""));
+        fake.state().orders.push(made(EXECUTED, source, ""));
         assert_eq!(settle(&running.server, &mut due, false).await, Some(PostingOutcome::posted(900)), "{is_by_uuid}");
         fake.state().dealer_approves(|_| true);
         tokio::time::sleep(Duration::from_secs(120)).await;
@@ -161,7 +214,7 @@ async fn nobody_else_makes_a_posting_withheld() {
         }
         let fake = FakePlatform::new();
         let comment = format!("{key} refused {reason}");
-        fake.state().orders = vec![cashier_fake_platform::FakeOrder { comment, ..made(18, "", "") }];
+        fake.state().orders = vec![FakeOrder { comment, ..made(18, "", "") }];
         let running = opened(&fake, settings(Two));
         let outcome = settle(&running.server, &mut deposit(), false).await;
         assert_eq!(outcome, refused("DECLINED_AT_TRADING_SERVER"), "{reason}");

@@ -7,11 +7,11 @@ use cashier_core::ids::Login;
 use cashier_core::operation::PostingOutcome;
 use cashier_core::status::OperationStatus;
 use cashier_core::time::UnixTime;
-use cashier_fake_platform::{EXECUTED, FakeOrder, FakePlatform, FakeState, Manner, StatesAmount, decimal};
+use cashier_fake_platform::{DECLINED, EXECUTED, FakeOrder, FakePlatform, FakeState, Manner, StatesAmount, decimal};
 use serde_json::{Value, json};
 
 use super::flow::{MINOR, deposit, opened, posting, settings, settle, settle_for_long};
-use super::special::{prepared, void};
+use super::special::{prepared, refused, void};
 use crate::ports::{Durable, Voiding};
 use crate::trading::platform::PlatformPhases::{One, Two};
 use crate::trading::platform::PlatformSettings;
@@ -133,6 +133,27 @@ async fn an_amount_that_cannot_be_read_exactly_is_a_fault() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_declined_order_without_an_amount_is_a_refusal_and_holds_up_nothing() {
+    let table: [StatesAmount; 3] = [
+        |order| (if order.state == DECLINED { json!(0) } else { decimal(order.amount) }, Value::Null),
+        |order| (if order.state == DECLINED { json!(0) } else { decimal(order.amount) }, json!("0.00")),
+        |order| (if order.state == DECLINED { Value::Null } else { decimal(order.amount) }, Value::Null),
+    ];
+    for (at, states_amount) in table.into_iter().enumerate() {
+        let fake = FakePlatform::new();
+        fake.state().states_amount = Some(states_amount);
+        let running = opened(&fake, settings(Two));
+        let mut due = deposit();
+        prepared(&running.server, &mut due).await;
+        assert_eq!(settle(&running.server, &mut due, true).await, refused("WITHHELD"), "{at}");
+        assert_eq!(running.server.find(&due).await, Ok(refused("WITHHELD")), "{at}");
+        // In one phase it is none of the posting's either.
+        let running = opened(&fake, settings(One));
+        assert_eq!(running.server.find(&due).await, Ok(refused("WITHHELD")), "{at}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_amount_is_read_where_the_platform_states_it() {
     let table: [StatesAmount; 3] = [
         // Nothing was earned while it is pending.
@@ -153,23 +174,24 @@ async fn an_amount_is_read_where_the_platform_states_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_is_found_by_its_comment_beside_a_strange_uuid_and_beside_rows_that_are_not_ours() {
-    let key = deposit().key().to_string();
-    for (phases, uuid) in [(One, "7f"), (Two, "7f"), (Two, "")] {
+async fn an_order_is_found_by_its_comment_beside_a_strange_uuid_and_a_strange_source() {
+    for (phases, source, uuid) in
+        [(One, "", "7f"), (Two, "", "7f"), (Two, "", ""), (One, "desk", "7f"), (Two, "desk", "7f"), (Two, "desk", "")]
+    {
         let fake = FakePlatform::new();
-        let foreign = FakeOrder { order: 899, comment: key.clone(), ..made(EXECUTED, "desk", "7e") };
-        fake.state().orders = vec![foreign, made(EXECUTED, "", uuid)];
+        let another = FakeOrder { order: 899, comment: "Finance".into(), ..made(EXECUTED, "desk", "7e") };
+        fake.state().orders = vec![another, made(EXECUTED, source, uuid)];
         let running = opened(&fake, settings(phases));
         let outcome = settle(&running.server, &mut deposit(), false).await;
-        assert_eq!(outcome, Some(PostingOutcome::posted(900)), "{phases:?} {uuid:?}");
-        assert_eq!(fake.state().orders.len(), 2, "{phases:?} {uuid:?}");
+        assert_eq!(outcome, Some(PostingOutcome::posted(900)), "{phases:?} {source:?} {uuid:?}");
+        assert_eq!(fake.state().orders.len(), 2, "{phases:?} {source:?} {uuid:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_a_person_made_with_our_key_is_neither_recorded_nor_approved() {
     let key = deposit().key().to_string();
-    for (source, uuid) in [("", ""), ("cashier", ""), ("", &*key)] {
+    for (source, uuid) in [("", ""), ("cashier", ""), ("", &*key), ("desk", ""), ("desk", "7f")] {
         let fake = FakePlatform::new();
         fake.state().orders = vec![made(17, source, uuid)];
         let running = opened(&fake, settings(Two));

@@ -49,6 +49,8 @@ fn order(text: &str) -> FinanceOrder {
     for difference in differences.split(',').filter(|difference| !difference.is_empty()) {
         match difference {
             "amount" => order.amount = "250.51".into(),
+            "no-amount" => order.amount = "".into(),
+            "zero" => order.amount = "0.00".into(),
             "login" => order.login = Login(101),
             "cmd" => order.cmd = Some(OperationCmd::BalanceOut),
             "source" => order.source = "desk".into(),
@@ -115,10 +117,9 @@ fn the_next_step_follows_from_the_recorded_number_and_the_orders() {
         (0, "5:pending 4:pending", "record 4", "decline [4, 5]"),
         (5, "4:declined", "gone", "gone"),
         // Nor is one approved that has the number and neither our source and key, nor the values.
-        (5, "4:pending 5:pending/source,strange-uuid", "gone", "decline [4]"),
+        (5, "4:pending 5:pending/source,strange-uuid", "wait 5", "decline [4]"),
         (5, "4:pending 5:pending/longer", "gone", "decline [4]"),
         (5, "4:pending 5:pending/no-source", "wait 5", "decline [4]"),
-        (5, "4:pending 5:executed/source,no-uuid", "gone", "decline [4]"),
         (5, "5:pending/login", "decline [5]", "decline [5]"),
         (5, "4:declined 5:pending", "approve 5", "decline [5]"),
         // What is approved or executed wins over every number, also over the recorded one.
@@ -139,9 +140,15 @@ fn the_next_step_follows_from_the_recorded_number_and_the_orders() {
         (5, "4:pending/amount 5:pending", "decline [4, 5]", "decline [4, 5]"),
         // The same key with other values: final only where none of it moves any more.
         (0, "5:pending/amount", "decline [5]", "decline [5]"),
-        (0, "5:pending/amount,no-source", "wait 5", "wait 5"),
+        (0, "5:pending/amount,no-source", "contradicts 5", "contradicts 5"),
+        (5, "4:pending/amount,no-source 5:pending", "contradicts 4", "contradicts 4"),
         (5, "5:executed/amount", "contradicts 5", "contradicts 5"),
         (0, "5:declined/login", "conflict", "conflict"),
+        (0, "5:declined/amount", "conflict", "conflict"),
+        // Of one that never moved no amount is compared where none is stated.
+        (5, "5:declined/zero", "refused DECLINED_AT_TRADING_SERVER", "refused DECLINED_AT_TRADING_SERVER"),
+        (5, "5:declined/no-amount,withheld", "refused WITHHELD", "refused WITHHELD"),
+        (0, "5:declined/zero,login", "conflict", "conflict"),
         (0, "5:approved/cmd", "contradicts 5", "contradicts 5"),
         (0, "5:99/amount", "contradicts 5", "contradicts 5"),
         (5, "4:executed/login 5:pending", "contradicts 4", "contradicts 4"),
@@ -169,13 +176,27 @@ fn the_next_step_follows_from_the_recorded_number_and_the_orders() {
         (0, "5:declined/source", "create", "refused VOID"),
         (5, "4:pending/source 5:executed", "posted 5", "posted 5"),
         (5, "4:executed/source 5:executed", "posted 5 Twice { other: 4 }", "posted 5 Twice { other: 4 }"),
+        // By hand, with a source of its own: as without one.
+        (0, "5:executed/source,no-uuid", "posted 5", "posted 5"),
+        (5, "5:executed/source,no-uuid", "posted 5", "posted 5"),
+        (0, "5:executed/source,strange-uuid", "posted 5", "posted 5"),
+        (5, "4:executed/source,no-uuid 5:pending", "posted 4", "posted 4"),
+        (5, "4:executed/source,no-uuid 5:executed", "posted 5 Twice { other: 4 }", "posted 5 Twice { other: 4 }"),
+        (5, "4:executed/source,no-uuid,amount 5:pending", "contradicts 4", "contradicts 4"),
+        (0, "5:executed/source,no-uuid,login", "contradicts 5", "contradicts 5"),
+        (0, "5:pending/source,strange-uuid", "wait 5", "wait 5"),
+        (5, "4:pending/source,no-uuid 5:pending", "wait 4", "decline [5]"),
+        (5, "4:pending/source,no-uuid,amount 5:pending", "contradicts 4", "contradicts 4"),
+        (5, "4:approved/source,no-uuid 5:pending", "wait 4", "wait 4"),
+        (5, "4:99/source,no-uuid 5:pending", "wait 4", "wait 4"),
+        (0, "5:declined/source,no-uuid", "create", "refused VOID"),
+        (5, "4:declined/source,no-uuid,amount 5:pending", "approve 5", "decline [5]"),
         // What is not ours.
-        (0, "5:executed/source,no-uuid", "create", "refused VOID"),
-        (0, "5:pending/source,strange-uuid", "create", "refused VOID"),
+        (0, "5:executed/source,longer", "create", "refused VOID"),
+        (0, "5:pending/source,longer-comment", "create", "refused VOID"),
         (0, "5:executed/longer", "create", "refused VOID"),
         (0, "5:executed/longer-comment", "create", "refused VOID"),
         (5, "5:pending/longer", "gone", "gone"),
-        (5, "5:executed/source,no-uuid", "gone", "gone"),
     ];
     let mut wrong = Vec::new();
     for (recorded, known, posting, voiding) in table {
@@ -206,10 +227,12 @@ fn late_orders_are_those_of_a_key_that_was_won_or_is_void() {
         ("4:executed 5:pending/longer", true, vec![]),
         // Another source: a person finds out what it is.
         ("4:executed/source 5:pending", false, vec![]),
-        ("4:executed/source,no-uuid 5:pending", false, vec![]),
         // By hand, of the same money or of other.
         ("4:executed/no-uuid,no-source 5:pending", false, vec![5]),
         ("4:approved/no-uuid,no-source 5:pending", false, vec![5]),
+        ("4:executed/no-uuid,source 5:pending", false, vec![5]),
+        ("4:executed/no-uuid,source,amount 5:pending", false, vec![]),
+        ("4:declined/no-uuid,source 5:pending", false, vec![]),
         ("4:executed/no-uuid,no-source,amount 5:pending", false, vec![]),
         ("4:executed/no-uuid,no-source,login 5:pending", false, vec![]),
         ("4:executed/amount 5:pending", false, vec![5]),
@@ -229,7 +252,8 @@ fn what_moved_the_balance_under_a_key_is_found_whoever_made_it() {
         ("3:pending 4:executed 5:executed", Some((4, 5)), Some(4)),
         ("5:executed 4:executed 4:executed", Some((4, 5)), Some(4)),
         ("4:executed 5:executed/source", Some((4, 5)), Some(4)),
-        ("4:executed 5:executed/source,no-uuid", None, Some(4)),
+        ("4:executed 5:executed/source,no-uuid", Some((4, 5)), Some(4)),
+        ("4:executed 5:executed/source,longer", None, Some(4)),
         ("4:executed/no-uuid,no-source 5:executed", Some((4, 5)), Some(4)),
         ("4:approved 5:executed", None, Some(5)),
         ("4:approved 5:declined", None, Some(4)),
