@@ -46,6 +46,8 @@ pub(crate) fn drawn(seed: &mut u64, length_max: u64) -> Manner {
         11 => Manner::PushesFirst,
         12 => Manner::Refuses(8, "TOO_OFTEN"),
         13 => Manner::AnswersLate(later % 4_000),
+        14 => Manner::DoneAs(202),
+        15 => Manner::Refuses(503, "UNAVAILABLE"),
         _ => Manner::Well,
     }
 }

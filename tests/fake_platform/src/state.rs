@@ -70,6 +70,8 @@ pub enum Manner {
     HalfALine,
     Garbage,
     Refuses(i64, &'static str),
+    /// Done, and answered with its data and this status.
+    DoneAs(i64),
     /// 504 at once, and done later.
     TimesOut(u64),
     /// No answer, and done later.

@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use super::account_check;
 use super::client::{PlatformClient, PlatformFailure};
 use super::finance_order::signed_minor;
-use super::messages::ServerErrorKind;
 use super::settings::PlatformSettings;
 use super::tables::{self, TableRow};
 use crate::ports::{Fault, Posting};
@@ -74,7 +73,7 @@ impl PlatformAccounts {
         match self.client.call("GetAccountByLogin", json!({ "login": login.0 })).await {
             Ok(answer) => Ok(self.read_account(login, &answer)),
             Err(failure) if is_named(&failure, &self.settings.missing_account) => Ok(Ok(None)),
-            Err(PlatformFailure::Answered(error)) if error.kind == ServerErrorKind::Stated => {
+            Err(PlatformFailure::Answered(error)) if error.says_no_or_nothing() => {
                 Ok(Err(fault(PlatformFailure::Answered(error))))
             }
             Err(failure) => Err(failure),

@@ -11,7 +11,8 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::link_health::LinkHealth;
-use super::messages::{PlatformPush, ServerError};
+use super::messages::PlatformPush;
+use super::server_error::ServerError;
 use crate::ports::{Clock, Fault};
 
 /// Calls that wait to be written; the next is refused at once. Four times as many as may be in flight.
@@ -36,7 +37,7 @@ pub(super) enum PlatformFailure {
     NeverSent(String),
     /// It may have been received, and may take effect.
     Unknown(String),
-    /// The server answered that it does not do it, as far as it says.
+    /// The server answered with an error. Only one that is stated says that it does not do it (`ServerErrorKind`).
     Answered(ServerError),
 }
 

@@ -11,9 +11,10 @@ use zeroize::Zeroizing;
 
 use super::client::{PlatformCall, PlatformFailure, PlatformLinkState};
 use super::dial::{PlatformDial, PlatformStream};
-use super::messages::{self, Incoming, ServerErrorKind};
+use super::messages::{self, Incoming};
 use super::output::{Output, advance};
 use super::pauses::{doubled, jittered};
+use super::server_error::{ServerError, ServerErrorKind};
 use super::session::SessionWatch;
 use crate::ports::{Clock, Entropy};
 
@@ -280,12 +281,7 @@ impl PlatformConnection {
         self.in_flight.remove(ext_id)
     }
 
-    fn answer(
-        &mut self,
-        call: InFlight,
-        outcome: Result<serde_json::Value, messages::ServerError>,
-        link: &mut LinkContext<'_>,
-    ) {
+    fn answer(&mut self, call: InFlight, outcome: Result<serde_json::Value, ServerError>, link: &mut LinkContext<'_>) {
         let is_heartbeat = call.answer.is_none();
         match &outcome {
             Ok(_) => {
@@ -293,7 +289,7 @@ impl PlatformConnection {
                 *link.tries = 0;
                 link.state.with(|seen| seen.done(&call.command));
             }
-            Err(error) if error.kind == ServerErrorKind::Stated && !error.is_named(&link.parts.expected) => {
+            Err(error) if error.says_no_or_nothing() && !error.is_named(&link.parts.expected) => {
                 let why = error.to_string();
                 link.state.with(|seen| seen.refused(&call.command, &why));
                 if !is_heartbeat {
@@ -321,7 +317,7 @@ impl PlatformConnection {
                         self.slowed = self.slowed.saturating_add(1);
                         Err(PlatformFailure::Answered(error))
                     }
-                    ServerErrorKind::Stated => Err(PlatformFailure::Answered(error)),
+                    ServerErrorKind::Stated | ServerErrorKind::Undecided => Err(PlatformFailure::Answered(error)),
                 }
             }
         };

@@ -7,8 +7,8 @@ use cashier_core::status::OperationStatus;
 use super::accounts::{fault, is_named, refusal_text};
 use super::client::{CallTrace, PlatformFailure};
 use super::finance_order::FinanceOrder;
-use super::messages::ServerErrorKind;
 use super::next_step::{PostingStep, WantedOrder};
+use super::server_error::ServerErrorKind;
 use super::two_phases::{APPROVED_PAUSE_MIN, TwoPhases, not_sent};
 use super::unanswered::MayRequest;
 use crate::ports::{Fault, PostStep, Posting};
@@ -54,8 +54,10 @@ impl TwoPhases {
                 Ok(not_sent(wanted, &error.to_string()))
             }
             // It said no: nothing of it arrives later.
-            Err(failure @ PlatformFailure::Answered(_)) => Err(fault(failure).during("finance request")),
-            Err(failure @ PlatformFailure::Unknown(_)) => {
+            Err(PlatformFailure::Answered(error)) if error.kind == ServerErrorKind::Stated => {
+                Err(fault(PlatformFailure::Answered(error)).during("finance request"))
+            }
+            Err(failure @ (PlatformFailure::Unknown(_) | PlatformFailure::Answered(_))) => {
                 self.late.watch(self.watched(wanted));
                 self.unanswered.note(key);
                 Err(fault(failure).during("finance request"))

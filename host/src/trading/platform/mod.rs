@@ -26,6 +26,7 @@ mod orders;
 mod output;
 mod pauses;
 mod server;
+mod server_error;
 mod session;
 mod settings;
 mod sweep;

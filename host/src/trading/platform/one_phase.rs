@@ -10,9 +10,9 @@ use super::account_check;
 use super::accounts::{PlatformAccounts, is_named, refusal_text};
 use super::client::PlatformFailure;
 use super::finance_order::OrderState;
-use super::messages::ServerErrorKind;
 use super::next_step::PostingStep;
 use super::orders::FinanceOrders;
+use super::server_error::ServerErrorKind;
 use super::traces::PostingTraces;
 use crate::ports::{Fault, PostStep, Posting, Voiding};
 

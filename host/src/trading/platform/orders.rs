@@ -12,7 +12,6 @@ use super::accounts::fault;
 use super::client::{PlatformClient, PlatformFailure};
 use super::contradictions::Contradictions;
 use super::finance_order::{FinanceOrder, OrderKey, OrderState, PENDING, uuid_of};
-use super::messages::ServerErrorKind;
 use super::next_step::{PostingStep, WantedOrder};
 use super::order_rows::OrderRows;
 use super::settings::{PlatformKeyForm, PlatformPhases, PlatformSettings};
@@ -147,7 +146,7 @@ impl FinanceOrders {
         }
         match self.search(OrderColumn::Equals("gw_uuid", &of.uuid)).await {
             Ok(found) => self.rows().read(&found, of, recorded).map(Some),
-            Err(PlatformFailure::Answered(error)) if error.kind == ServerErrorKind::Stated => {
+            Err(PlatformFailure::Answered(error)) if error.says_no_or_nothing() => {
                 tracing::warn!(%error, "trading server refused a search by gw_uuid: the orders of the login are read");
                 Ok(None)
             }

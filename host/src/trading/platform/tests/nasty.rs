@@ -45,7 +45,7 @@ async fn one_phase(manners: &[Manner]) {
         }
         let is_lost = manners
             .iter()
-            .any(|manner| matches!(manner, Manner::Loses | Manner::ClosesBefore | Manner::Refuses(403, _)));
+            .any(|manner| matches!(manner, Manner::Loses | Manner::ClosesBefore | Manner::Refuses(403 | 500, _)));
         assert!(moved == MINOR || is_lost && command == "BalanceInSync", "{seen}");
         // What is asked too often is not done, and sent again.
         let is_limit = |manner: &&Manner| matches!(manner, Manner::Refuses(8 | 22 | 141 | 429, _));
@@ -81,6 +81,8 @@ cases! {
     a_connection_that_is_lost_after_the_request_is_done: [Manner::ClosesAfter];
     garbage_in_place_of_an_answer: [Manner::Garbage];
     an_error_that_says_nothing_of_the_posting: [Manner::Refuses(403, "NO_RIGHTS")];
+    an_answer_that_says_neither_yes_nor_no: [Manner::Refuses(500, "INTERNAL")];
+    answers_that_say_it_was_received_and_no_more: [Manner::DoneAs(202), Manner::DoneAs(201)];
     a_limit_of_the_server: [Manner::Refuses(141, "TOO_OFTEN"), Manner::Refuses(8, "TOO_OFTEN")];
     a_server_that_stops_waiting_and_does_it_later: [Manner::TimesOut(3_000)];
     a_server_that_stops_waiting_and_does_it_much_later: [Manner::TimesOut(90_000)];

@@ -140,6 +140,29 @@ async fn after_three_more_requests_without_an_answer_a_person_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_is_answered_with_neither_yes_nor_no_counts_as_one_without_an_answer() {
+    for (status, text) in [(500, "INTERNAL"), (503, "UNAVAILABLE"), (201, ""), (202, "ACCEPTED"), (299, "")] {
+        let fake = FakePlatform::new();
+        fake.script(&[(CREATE, Manner::Refuses(status, text)); 30]);
+        let running = opened(&fake, settings(Two));
+        let mut due = deposit();
+        assert_eq!(settle_for_long(&running.server, &mut due).await, Some(PostingOutcome::Unknown), "{status}");
+        assert_eq!(fake.received(CREATE), 4, "{status}");
+        let problem = running.server.health().unwrap_err().what;
+        // What is refused three times in a row is named before.
+        assert!(problem.contains("refuses MngCreateFinanceRequest"), "{status}: {problem}");
+    }
+    // One that was made is found, and no other one is made.
+    for manner in [Manner::DoneAs(201), Manner::DoneAs(202), Manner::DoneAs(500)] {
+        let fake = FakePlatform::new();
+        fake.script(&[(CREATE, manner), (APPROVE, manner)]);
+        let running = opened(&fake, settings(Two));
+        assert_eq!(settle_for_long(&running.server, &mut deposit()).await, Some(PostingOutcome::posted(1001)));
+        assert_eq!((fake.received(CREATE), fake.balance(100)), (1, MINOR), "{manner:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_without_an_answer_that_arrived_is_posted_however_many_were_made() {
     let fake = FakePlatform::new();
     fake.script(&[(CREATE, Manner::Loses), (CREATE, Manner::Loses), (CREATE, Manner::Loses)]);

@@ -92,9 +92,14 @@ async fn a_void_key_is_known_in_any_letter_case() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_is_watched_once_and_not_at_all_where_the_platform_said_no() {
-    for (manner, expected) in
-        [(Manner::Refuses(400, "INTERNAL"), 1), (Manner::Refuses(8, "OFTEN"), 1), (Manner::Loses, 3)]
-    {
+    let table = [
+        (Manner::Refuses(400, "INTERNAL"), 1),
+        (Manner::Refuses(8, "OFTEN"), 1),
+        (Manner::Loses, 3),
+        (Manner::Refuses(500, "INTERNAL"), 3),
+        (Manner::Refuses(202, "ACCEPTED"), 3),
+    ];
+    for (manner, expected) in table {
         let fake = FakePlatform::new();
         fake.script(&[(CREATE, manner), (CREATE, manner)]);
         let running = opened(&fake, settings(Two));
