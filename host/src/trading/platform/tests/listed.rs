@@ -10,7 +10,7 @@ use crate::trading::platform::PlatformPhases::{One, Two};
 use crate::trading::platform::PlatformSettings;
 use crate::trading::remote::RemoteServer;
 
-/// What happens to the first of three postings, or to its account.
+/// What happens to the first of three postings, to its account, or to a list.
 type Damage = fn(&mut FakeState);
 
 #[tokio::test(start_paused = true)]
@@ -164,7 +164,7 @@ async fn many_orders_that_changed_at_one_time_are_all_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_is_not_sorted_or_whose_rows_move_while_it_is_read_is_a_fault() {
-    let table: [(&str, fn(&mut FakeState)); 2] = [
+    let table: [(&str, Damage); 2] = [
         ("not listed by update_time", |state| {
             state.states_row = Some(|order, row| row[9] = json!(10_000 - order.order));
         }),
