@@ -1,5 +1,7 @@
 //! Finance orders in the order in which they changed, as far as one page of a list of postings needs them.
 
+use std::collections::BTreeSet;
+
 use super::accounts::fault;
 use super::order_rows::ListedOrder;
 use super::orders::{CHANGED_WHILE_READ, FinanceOrders, OrderColumn, TRADES};
@@ -26,12 +28,15 @@ impl FinanceOrders {
             let found = self.search(column).await.map_err(fault)?;
             return Ok((found.iter().filter_map(|row| self.rows().listed(row)).collect(), true));
         }
-        let (mut listed, mut pages) = (Vec::new(), SortedPages::default());
+        let (mut listed, mut pages) = (Vec::new(), SortedPages::from(time));
         loop {
-            let question = self.question(column, pages.next_offset());
+            let column =
+                if pages.from.is_empty() { OrderColumn::Everything } else { OrderColumn::UpdatedFrom(&pages.from) };
+            let question = self.question(column, pages.offset);
             let answer = self.client.call(TRADES, question).await.map_err(fault)?;
-            let (rows, count) = (tables::rows(&answer)?, tables::count(&answer));
-            let Some(rows) = pages.take(rows, count)? else { return Ok((listed, true)) };
+            let Some(rows) = pages.take(tables::rows(&answer)?, tables::count(&answer))? else {
+                return Ok((listed, true));
+            };
             listed.extend(rows.iter().filter_map(|row| self.rows().listed(row)));
             if pages.offset >= ORDERS_OF_ONE_TIME_MAX || is_enough(&listed) {
                 return Ok((listed, false));
@@ -40,51 +45,62 @@ impl FinanceOrders {
     }
 }
 
-/// Pages of a sorted table that may change while it is read: each begins with the last row of the one before, so that a row which
-/// moved to the end, and with it all behind it, is noticed.
-#[derive(Default)]
+/// Pages of a table that is sorted by time and may change while it is read. Each is asked for from the last time of the one before, so
+/// that an order which changed, and stands at the end by now, hides none of those behind it; by its place only within one time, or where
+/// the platform ignores the condition.
 struct SortedPages {
-    /// Rows that were read.
+    from: Box<str>,
+    /// `from`, where it is a number.
+    from_number: u64,
     offset: u64,
-    /// The number of the last one, where the next page begins with it.
-    last: Option<Box<str>>,
-    last_time: u64,
+    by_time: bool,
+    /// Number and time of each row that was read.
+    read: BTreeSet<(Box<str>, Box<str>)>,
 }
 
 impl SortedPages {
-    fn next_offset(&self) -> u64 {
-        self.offset.saturating_sub(u64::from(self.last.is_some()))
+    fn from(time: &str) -> Self {
+        let from_number = time.parse().unwrap_or_default();
+        Self { from: time.into(), from_number, offset: 0, by_time: true, read: BTreeSet::new() }
     }
 
-    /// The rows that were not read yet; `None` where these are all.
-    fn take(&mut self, mut rows: Vec<TableRow>, count: Option<u64>) -> Result<Option<Vec<TableRow>>, Fault> {
-        let number = |row: &TableRow| row.optional_text("order").unwrap_or_default();
+    /// The rows that were not read yet; `None` where all were.
+    fn take(&mut self, rows: Vec<TableRow>, count: Option<u64>) -> Result<Option<Vec<TableRow>>, Fault> {
         if rows.is_empty() {
-            // What stood there went away, or a page is missing.
-            let is_cut = self.last.is_some() || count.is_some_and(|count| count > self.offset);
-            return if is_cut { Err(Fault::new(CHANGED_WHILE_READ)) } else { Ok(None) };
+            // An empty page beside a count is none.
+            let is_missing = count.is_some_and(|count| count > self.offset);
+            return if is_missing { Err(Fault::new(CHANGED_WHILE_READ)) } else { Ok(None) };
         }
-        let is_single = rows.len() == 1;
-        if let Some(last) = self.last.take() {
-            if number(&rows.remove(0)) != last {
-                return Err(Fault::new(CHANGED_WHILE_READ));
-            }
-            if rows.is_empty() {
-                // All were read, or pages have one row each.
-                return Ok(count.is_some_and(|count| count > self.offset).then_some(rows));
-            }
+        let stated = |row: &TableRow, name| row.optional_text(name).unwrap_or_default();
+        let times = rows.iter().map(|row| stated(row, "update_time"));
+        let numbers: Vec<u64> = times.filter_map(|time| time.parse().ok()).collect();
+        if !numbers.is_sorted() {
+            return Err(Fault::new(
+                "finance orders are not listed by update_time, the oldest first: see order_by of [trading.platform.search]",
+            ));
         }
-        for row in &rows {
-            let time = row.optional_text("update_time").and_then(|time| time.parse().ok()).unwrap_or(self.last_time);
-            if time < self.last_time {
-                return Err(Fault::new(
-                    "finance orders are not listed by update_time, the oldest first: see order_by of [trading.platform.search]",
-                ));
-            }
-            self.last_time = time;
+        let is_ignored = self.by_time && numbers.first().is_some_and(|first| *first < self.from_number);
+        if is_ignored && !self.read.is_empty() {
+            (self.by_time, self.offset) = (false, u64::try_from(self.read.len()).unwrap_or(u64::MAX));
+            return Ok(Some(Vec::new()));
         }
-        self.offset = self.offset.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-        self.last = rows.last().filter(|_| !is_single).map(number);
-        Ok(Some(rows))
+        let read_now = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        match numbers.last().filter(|last| self.by_time && !is_ignored && **last > self.from_number) {
+            Some(last) => (self.from, self.from_number, self.offset) = (last.to_string().into(), *last, 0),
+            None => self.offset = self.offset.saturating_add(read_now),
+        }
+        let fresh = |row: &TableRow| self.read.insert((identity(row), stated(row, "update_time")));
+        Ok(Some(rows.into_iter().filter(fresh).collect()))
+    }
+}
+
+/// What a row is known by: its number, else all that says whose it is.
+fn identity(row: &TableRow) -> Box<str> {
+    let stated = |name| row.optional_text(name).unwrap_or_default();
+    match stated("order") {
+        number if number.is_empty() => {
+            format!("{} {} {}", stated("login"), stated("gw_uuid"), stated("comment")).into()
+        }
+        number => number,
     }
 }
