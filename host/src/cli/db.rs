@@ -88,6 +88,9 @@ fn reconcile(settings: &SettingsArgs, taken: TakeOver) -> Result<(), CliError> {
     if !differences.is_empty() {
         print_line(differences.trim_end());
     }
+    if differences.is_empty() {
+        print_line("cashier.db and trading.db match");
+    }
     let left = report_elsewhere(&elsewhere);
     match applied {
         Some(Applied { imported, recovered, lost }) => {
@@ -97,10 +100,7 @@ fn reconcile(settings: &SettingsArgs, taken: TakeOver) -> Result<(), CliError> {
             ));
             left
         }
-        None if differences.is_empty() => {
-            print_line("cashier.db and trading.db match");
-            left
-        }
+        None if differences.is_empty() => left,
         None => {
             let left = left.err().map(|CliError(left)| format!("; {left}")).unwrap_or_default();
             let differ = "the databases differ; nothing was changed, --apply takes the differences over";

@@ -144,7 +144,7 @@ async fn settle(cashier: &Cashier, id: TransactionId) -> Result<Settled, Operati
                 true
             }
             PostingOutcome::Unknown => {
-                tracing::warn!(transaction = %id, operation = %operation.id, "posting timed out: outcome unknown");
+                tracing::warn!(transaction = %id, operation = %operation.id, "posting has no outcome yet: it is asked for");
                 false
             }
         };

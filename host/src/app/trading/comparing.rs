@@ -1,5 +1,5 @@
-//! Compares each trading server elsewhere with the books: before anything is posted there, again when it was away, and once an
-//! hour. What differs is somebody's work until it does not any more (case 179).
+//! Compares each trading server elsewhere with the books: before anything is posted there, again when it was away, and every ten
+//! minutes. What differs is somebody's work until it does not any more (case 179).
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +23,8 @@ use crate::trading::servers::TradingServers;
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
 
 /// How often one that was is compared again, though nothing was noticed: as the books are, and somebody may have changed its postings.
-const COMPARE_AGAIN_EVERY: Duration = Duration::from_secs(60 * 60);
+/// One over HTTP that is restored while it restarts answers every call.
+const COMPARE_AGAIN_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// The least between two comparisons once there was one: a server that comes and goes is not asked for its postings all the time.
 const COMPARE_PAUSE: Duration = Duration::from_secs(60);
@@ -115,7 +116,7 @@ impl Comparing {
                 continue;
             }
             self.pause(COMPARE_PAUSE, database).await;
-            // What could not be done is tried again; what was is done again where the server was away, and in an hour.
+            // What could not be done is tried again; what was is done again where the server was away, and in ten minutes.
             if is_done {
                 select(pin!(self.servers.returned(&self.name)), pin!(self.pause(COMPARE_AGAIN_EVERY, database))).await;
             }

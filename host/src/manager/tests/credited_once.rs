@@ -6,8 +6,9 @@ mod further;
 mod returned;
 
 use cashier_core::duty::CLOSED_QUERY_SECONDS;
-use cashier_core::ids::Reference;
+use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::notice::{StatedAmount, Update};
+use cashier_core::operation::OperationKey;
 use cashier_core::status::ProviderStatus;
 
 use super::manual::{DEPOSIT, PROCESS, REJECT, by_id, entry, rejection};
@@ -109,6 +110,25 @@ async fn n9_an_order_that_cannot_be_credited_is_closed_and_its_money_entered_by_
     let manual = api.entered(DEPOSIT, r#""provider_payment_id":"pay_1","process_now":1"#).await;
     assert_eq!((api.posted(manual), api.env.trading.balance()), (AMOUNT, AMOUNT));
     assert_eq!(api.command("manager", RETRY, &by_id(open)).await.0, 409);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_trading_server_refused_and_made_all_the_same_is_not_posted_anew() {
+    let api = ManagerApi::open().await;
+    let (id, reference) = api.pending("k").await;
+    lock(&api.env.trading.next_posts).push_back(OnPost::Refuse);
+    api.confirmed("e1", &reference, "pay_1").await;
+    assert_eq!(api.reason(id).await.0, 4);
+    let key = OperationKey::of(&reference, &api.env.aggregate(TransactionId(id)).operations[0]);
+    lock(&api.env.trading.posted).push((key.clone(), TransactionId(id), AMOUNT));
+    let (number, answer) = api.command("manager", RETRY, &by_id(id)).await;
+    assert_eq!((number, &answer["error"]), (409, &json!("RET_ERR_DUPLICATE")), "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains(&format!("{key} (trade order 1)")), "{answer}");
+    assert_eq!(api.env.trading.balance(), AMOUNT, "once");
+    // It was taken back there.
+    lock(&api.env.trading.posted).clear();
+    assert_eq!(api.command("manager", RETRY, &by_id(id)).await.0, 200);
+    assert_eq!(api.env.trading.balance(), AMOUNT);
 }
 
 #[tokio::test(start_paused = true)]

@@ -127,7 +127,7 @@ async fn an_order_whose_posting_has_no_answer_is_not_settled_outside() {
     let (open, reference) = api.pending("k").await;
     lock(&api.env.trading.next_posts).push_back(OnPost::AnswerLost);
     api.confirmed("e1", &reference, "pay_1").await;
-    assert_eq!(api.env.unsettled_operations(cashier_core::ids::TransactionId(open)), 1);
+    assert_eq!(api.env.unsettled_operations(TransactionId(open)), 1);
     api.writes(open, 3).await;
     api.open_exists(&entry(r#""force":1,"process_now":1"#)).await;
     api.env.run_for(600).await;
@@ -253,7 +253,7 @@ async fn nothing_is_entered_beside_a_credit_that_is_under_way_and_not_owed_any_m
     lock(&api.env.trading.next_posts).push_back(OnPost::NeverArrives);
     api.confirmed("e1", &reference, "pay_1").await;
     api.receives(Update { status: ProviderStatus::Chargeback, ..stated("e2", &reference, "pay_1", AMOUNT) }).await;
-    assert_eq!(api.env.unsettled_operations(cashier_core::ids::TransactionId(open)), 1);
+    assert_eq!(api.env.unsettled_operations(TransactionId(open)), 1);
     api.open_exists(&entry(r#""force":1,"process_now":1"#)).await;
     *lock(&api.env.trading.closed_for) = Some(std::time::Duration::from_secs(60));
     assert_eq!(api.number(RETRY, &format!(r#"{{"id":{open},"confirmed_absent":1}}"#)).await, 200);
