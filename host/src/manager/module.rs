@@ -69,8 +69,9 @@ answer! {
     pub struct TradingServerRecord<'a>(server: &'a TradingServerState) {
         name: String = server.name.to_string(), "its name in the settings";
         protocol: &'static str = server.status.as_ref().map_or("", |known| known.protocol), "embedded, http or tcp; empty where the settings do not name it any more";
-        takes_postings: Flag = Flag(server.status.as_ref().is_some_and(takes_postings)), "1 while it does";
+        takes_postings: Flag = Flag(server.status.as_ref().is_some_and(TradingStatus::takes_postings)), "1 while it does";
         problem: &'a str = server.status.as_ref().map_or("the settings do not name it", |known| known.problem.as_deref().unwrap_or_default()), "why it takes none";
+        remark: &'a str = server.status.as_ref().and_then(|known| known.remark.as_deref()).unwrap_or_default(), "what of it is to be looked at although it answers, such as a call that failed";
         failing_since: Time = Time(server.status.as_ref().map_or(UnixTime::UNSET, |known| known.failing_since)), "since when it has not answered; 0 while it does";
         cut_off: Flag = Flag(server.status.as_ref().is_some_and(|known| known.is_cut_off)), "1 while its circuit breaker is open: nothing is sent but one try a second";
         compared_time: Time = Time(server.status.as_ref().map_or(UnixTime::UNSET, |known| known.compared_time)), "when its postings were compared with the books last; 0 for the embedded one, and before that was done since the start";
@@ -127,12 +128,6 @@ async fn list(call: CommandCall) -> CommandResult {
     let servers = trading_servers::states(&call.cashier).await?;
     let snapshot = Arc::clone(&call.cashier.snapshot());
     envelope::success(&ModulesAnswer::new(&lines, &snapshot, &call.cashier.rules, &servers))
-}
-
-/// Whether something can be posted to it now.
-fn takes_postings(status: &TradingStatus) -> bool {
-    let is_compared = status.not_compared.is_none() || status.compared_time != UnixTime::UNSET;
-    status.problem.is_none() && !status.is_cut_off && is_compared
 }
 
 /// The lines that a session may see: with a brand, the modules that may serve it, without their paths and without what is

@@ -243,7 +243,7 @@ async fn providers_are_listed_without_secrets_and_scoped_to_the_brand() {
     line.as_object_mut().unwrap().retain(|name, _| !of_state.contains(&&**name));
     let (_, every) = api.command("manager", "MngGetCashierProviders", r#"{"orderBy":["id","asc"]}"#).await;
     assert_eq!(every["webhooks"].as_array().unwrap().len(), 3);
-    let server = json!({"name": "embedded", "protocol": "embedded", "takes_postings": 1, "problem": "", "failing_since": 0, "cut_off": 0,
+    let server = json!({"name": "embedded", "protocol": "embedded", "takes_postings": 1, "problem": "", "remark": "", "failing_since": 0, "cut_off": 0,
         "compared_time": 0, "not_compared": "", "differences": 0, "waiting_postings": 0, "waiting_since": 0});
     let expected = json!({"rows": [line], "count": 1, "webhooks": every["webhooks"], "trading_servers": [server]});
     assert_eq!(modules, expected);

@@ -154,6 +154,7 @@ pub trait TradingServer: Send + Sync {
             server: ServerName::default(),
             protocol: ServerName::EMBEDDED,
             problem: self.readiness().err().map(|fault| fault.to_string().into()),
+            remark: None,
             failing_since: UnixTime::UNSET,
             is_cut_off: false,
             not_compared: None,

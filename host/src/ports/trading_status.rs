@@ -9,8 +9,10 @@ pub struct TradingStatus {
     pub server: ServerName,
     /// How it is reached, such as `embedded` or `tcp`.
     pub protocol: &'static str,
-    /// Why it cannot take postings now, a sentence for the operator; `None` while it can.
+    /// Why nothing can be posted to it now, a sentence for the operator; `None` while something can.
     pub problem: Option<Box<str>>,
+    /// What of it an operator may want to look at although it answers, such as one call that failed.
+    pub remark: Option<Box<str>>,
     /// Since when it has not answered; unset while it does.
     pub failing_since: UnixTime,
     /// The circuit breaker is open: nothing is sent but for one try from time to time.
@@ -23,9 +25,14 @@ pub struct TradingStatus {
 }
 
 impl TradingStatus {
+    /// Whether something can be posted to it now.
+    pub fn takes_postings(&self) -> bool {
+        self.problem.is_none()
+    }
+
     /// One line for a page that an operator reads.
     pub fn line(&self) -> String {
-        let Self { server, protocol, problem, failing_since, is_cut_off, not_compared, compared_time } = self;
+        let Self { server, protocol, problem, remark, failing_since, is_cut_off, not_compared, compared_time } = self;
         let state = match problem {
             None => "takes postings".to_owned(),
             Some(problem) => {
@@ -39,6 +46,7 @@ impl TradingStatus {
             true => format!("; not compared with the books: {why}"),
             false => format!("; differs from the books: {why}"),
         });
-        format!("trading server {server} ({protocol}): {state}{compared}")
+        let remark = remark.as_ref().map_or(String::new(), |remark| format!("; to be looked at: {remark}"));
+        format!("trading server {server} ({protocol}): {state}{compared}{remark}")
     }
 }

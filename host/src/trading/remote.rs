@@ -31,6 +31,10 @@ pub trait RemoteServer: Send + Sync {
     fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>>;
     /// Whether a posting may be sent again: it keys by our key, or it is asked by our key before anything is sent.
     fn keyed_by_operation(&self) -> bool;
+    /// Whether its protocol has prices: else no deposit to an account of it is converted.
+    fn states_rates(&self) -> bool {
+        false
+    }
     /// The price of one unit of `from` in `to`; `None` where it states none.
     fn rate(&self, from: Currency, to: Currency) -> BoxFuture<'static, Result<Option<StatedRate>, Fault>> {
         let _ = (from, to);
@@ -73,11 +77,11 @@ pub trait RemoteServer: Send + Sync {
     fn changes(&self) -> Option<broadcast::Receiver<AccountChange>> {
         None
     }
-    /// Whether a posting can be sent now.
+    /// Whether a posting can be sent now, whatever became of other calls.
     fn reaches(&self) -> Result<(), Fault> {
         self.health()
     }
-    /// Whether it can be reached and takes postings; the fault is a sentence for the operator.
+    /// Whether nothing of it needs an operator's look, also where it takes postings: the fault is a sentence for one.
     fn health(&self) -> Result<(), Fault>;
 }
 

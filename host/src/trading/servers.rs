@@ -3,10 +3,12 @@
 //! stops its own accounts alone.
 
 mod account_cache;
+mod answering;
 mod contested_logins;
 mod customer_brands;
 mod left_look_ups;
 mod link;
+mod link_status;
 pub mod port;
 mod routing;
 #[cfg(test)]

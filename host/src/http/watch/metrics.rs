@@ -165,7 +165,12 @@ pub const TRADING_METRICS: &[Metric<TradingStatus>] = &[
     Metric {
         name: "cashier_trading_server_ready",
         help: "Whether each trading server takes postings.",
-        value: |status| Some(usize::from(status.problem.is_none())),
+        value: |status| Some(usize::from(status.takes_postings())),
+    },
+    Metric {
+        name: "cashier_trading_server_remark",
+        help: "Whether something of each trading server is to be looked at although it answers.",
+        value: |status| Some(usize::from(status.remark.is_some())),
     },
     Metric {
         name: "cashier_trading_server_cut_off",

@@ -170,6 +170,10 @@ impl RemoteServer for HttpTradingServer {
         true
     }
 
+    fn states_rates(&self) -> bool {
+        true
+    }
+
     fn rate(&self, from: Currency, to: Currency) -> BoxFuture<'static, Result<Option<StatedRate>, Fault>> {
         let caller = Arc::clone(&self.0);
         Box::pin(async move {

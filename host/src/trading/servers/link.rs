@@ -2,6 +2,7 @@
 //! time.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use cashier_core::account::{AccountFacts, Group};
@@ -12,18 +13,17 @@ use cashier_core::money::Currency;
 use cashier_core::operation::PostingOutcome;
 use cashier_core::reason::ReasonCode;
 use cashier_core::time::UnixTime;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either, select};
 use tokio::sync::Notify;
 
-use crate::circuit_breaker::{BreakerChange, CircuitBreaker};
-use crate::ports::{
-    Clock, Durable, Fault, PostStep, Posting, ServerDifferences, TradingServer, TradingStatus, Voiding,
-};
+use super::answering::{Answering, HealthTurn};
+use crate::circuit_breaker::BreakerChange;
+use crate::ports::{Clock, Durable, Fault, PostStep, Posting, ServerDifferences, TradingServer, Voiding};
 use crate::trading::embedded::Embedded;
 use crate::trading::remote::RemoteServer;
 
-/// Why nothing is posted to a server whose database a person accepted in place of the one before.
-const OTHER_DATABASE: &str = "it has another database of postings than before";
+/// How long an answer to the question how a server is is waited for, less than for any other: a customer waits for both.
+const HEALTH_WAIT: Duration = Duration::from_secs(2);
 
 /// Where a trading server is.
 #[derive(Clone)]
@@ -35,23 +35,21 @@ pub enum Server {
 pub(super) struct ServerLink {
     pub(super) name: ServerName,
     pub(super) server: Server,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     state: Mutex<LinkState>,
     /// As they were last read of a server elsewhere.
     groups: ArcSwapOption<Vec<Group>>,
     /// It may be another server than before: its postings are compared with the books again.
-    again: Notify,
+    pub(super) again: Notify,
 }
 
-struct LinkState {
-    breaker: CircuitBreaker,
-    /// Of the newest call that got no answer, and of the first one in a row.
-    failing: Option<(Box<str>, UnixTime)>,
-    comparison: ComparisonState,
+pub(super) struct LinkState {
+    pub(super) answering: Answering,
+    pub(super) comparison: ComparisonState,
 }
 
 /// Whether the postings of a server elsewhere were compared with the books since the start.
-enum ComparisonState {
+pub(super) enum ComparisonState {
     /// Not yet: nothing is posted there before, so that the counts of both stand still.
     Due(Box<str>),
     /// When it was, and what differs, for a person: what is posted is keyed, and goes on.
@@ -64,7 +62,7 @@ impl ServerLink {
             Server::Embedded(_) => ComparisonState::Compared(UnixTime::UNSET, None),
             Server::Remote { .. } => ComparisonState::Due("the start has only begun".into()),
         };
-        let state = Mutex::new(LinkState { breaker: CircuitBreaker::new(), failing: None, comparison });
+        let state = Mutex::new(LinkState { answering: Answering::new(), comparison });
         Self { name, server, clock, state, groups: ArcSwapOption::empty(), again: Notify::new() }
     }
 
@@ -72,7 +70,7 @@ impl ServerLink {
     pub(super) async fn account(&self, login: Login) -> Result<Option<AccountFacts>, Fault> {
         match &self.server {
             Server::Embedded(server) => server.account(login).await,
-            Server::Remote { server, .. } => self.ask(|| server.account(login)).await,
+            Server::Remote { server, .. } => self.ask(server, || server.account(login)).await,
         }
     }
 
@@ -81,7 +79,7 @@ impl ServerLink {
         match &self.server {
             Server::Embedded(server) => server.customer_brand(customer),
             Server::Remote { server, .. } => {
-                Ok(self.ask(|| server.customer(customer)).await?.map(|customer| customer.brand))
+                Ok(self.ask(server, || server.customer(customer)).await?.map(|customer| customer.brand))
             }
         }
     }
@@ -91,13 +89,13 @@ impl ServerLink {
             Server::Embedded(server) => return server.post(posting).await,
             Server::Remote { server, .. } => server,
         };
-        if self.awaits_comparison().is_some() || !self.admits() {
+        if self.awaits_comparison().is_some() || !server.pause().is_zero() || !self.admits(server).await {
             return PostStep::NotSent;
         }
         let step = server.post(posting).await;
         match &step {
-            PostStep::NotSent => self.unanswered("it cannot be reached"),
-            PostStep::Done(PostingOutcome::Unknown) => self.unanswered("a posting got no answer"),
+            PostStep::NotSent => self.unanswered(server, "it cannot be reached").await,
+            PostStep::Done(PostingOutcome::Unknown) => self.unanswered(server, "a posting got no answer").await,
             PostStep::Prepared { .. }
             | PostStep::Done(
                 PostingOutcome::Posted { .. } | PostingOutcome::Refused { .. } | PostingOutcome::Conflict,
@@ -109,14 +107,14 @@ impl ServerLink {
     pub(super) async fn find(&self, posting: &Posting) -> Result<Option<PostingOutcome>, Fault> {
         match &self.server {
             Server::Embedded(server) => server.find(posting).await,
-            Server::Remote { server, .. } => self.ask(|| server.find(posting)).await,
+            Server::Remote { server, .. } => self.ask(server, || server.find(posting)).await,
         }
     }
 
     pub(super) async fn void(&self, posting: Durable<Posting>, reason: ReasonCode) -> Result<Voiding, Fault> {
         match &self.server {
             Server::Embedded(server) => server.void(posting, reason).await,
-            Server::Remote { server, .. } => self.ask(|| server.void(posting, reason)).await,
+            Server::Remote { server, .. } => self.ask(server, || server.void(posting, reason)).await,
         }
     }
 
@@ -127,6 +125,14 @@ impl ServerLink {
             Server::Embedded(server) => server.rate(&self.name, from, to).await,
             Server::Remote { .. } if self.is_cut_off() => Err(self.cut_off()),
             Server::Remote { server, .. } => server.rate(from, to).await,
+        }
+    }
+
+    /// As [`TradingServer::may_convert`]. Which rates a server elsewhere states cannot be said at once.
+    pub(super) fn may_convert(&self, from: Currency, to: Currency) -> bool {
+        match &self.server {
+            Server::Embedded(server) => server.may_convert(&self.name, from, to),
+            Server::Remote { server, .. } => server.states_rates(),
         }
     }
 
@@ -146,7 +152,7 @@ impl ServerLink {
         }
     }
 
-    /// One account of each kind there may be.
+    /// One account of each kind there may be, each of this server.
     pub(super) fn account_kinds(&self) -> Result<Vec<AccountFacts>, Fault> {
         match &self.server {
             Server::Embedded(server) => server.account_kinds(),
@@ -154,7 +160,11 @@ impl ServerLink {
                 let groups = self.groups.load();
                 let unread = || Fault::new(format!("the groups of trading server {} were not read yet", self.name));
                 let groups = groups.as_deref().ok_or_else(unread)?;
-                Ok(groups.iter().map(|group| account_of(&group.brand, group.clone())).collect())
+                let kind = |group: &Group| AccountFacts {
+                    server: self.name.clone(),
+                    ..account_of(&group.brand, group.clone())
+                };
+                Ok(groups.iter().map(kind).collect())
             }
         }
     }
@@ -162,146 +172,93 @@ impl ServerLink {
     /// Reads the groups of a server elsewhere; what was read before counts until it answers again.
     pub(super) async fn read_groups(&self) {
         let Server::Remote { server, .. } = &self.server else { return };
-        match self.ask(|| server.groups()).await {
+        match self.ask(server, || server.groups()).await {
             Ok(groups) => self.groups.store(Some(Arc::new(groups))),
             Err(fault) => tracing::warn!(%fault, server = %self.name, "groups of the trading server were not read"),
         }
     }
 
-    /// Whether something can be sent now.
-    pub(super) fn reaches(&self) -> Result<(), Fault> {
-        match &self.server {
-            Server::Embedded(server) => server.readiness(),
-            Server::Remote { .. } if self.is_cut_off() => Err(self.cut_off()),
-            Server::Remote { server, .. } => match self.awaits_comparison() {
-                Some(why) => Err(Fault::new(format!(
-                    "postings of trading server {} were not compared with the books yet: {why}",
-                    self.name
-                ))),
-                None => server.reaches(),
-            },
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.lock().answering.is_cut_off()
+    }
+
+    async fn ask<T>(
+        &self,
+        server: &Arc<dyn RemoteServer>,
+        question: impl FnOnce() -> BoxFuture<'static, Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let pause = server.pause();
+        if !pause.is_zero() {
+            // Nothing is learned of it: neither a success nor a failure.
+            let seconds = pause.as_secs() + 1;
+            let why = format!("it asked not to be called for another {seconds} s");
+            return Err(Fault::new(format!("trading server {} is not asked now, because {why}", self.name)));
         }
-    }
-
-    /// Whether it answers, as far as that is known without asking.
-    pub(super) fn is_answering(&self) -> bool {
-        let is_well = match &self.server {
-            Server::Embedded(_) => true,
-            Server::Remote { server, .. } => server.reaches().is_ok(),
-        };
-        let state = self.lock();
-        is_well && state.failing.is_none() && !state.breaker.is_open()
-    }
-
-    fn is_cut_off(&self) -> bool {
-        self.lock().breaker.is_open()
-    }
-
-    pub(super) fn status(&self) -> TradingStatus {
-        let (protocol, problem) = match &self.server {
-            Server::Embedded(server) => (ServerName::EMBEDDED, server.readiness()),
-            Server::Remote { protocol, server } => (*protocol, server.health()),
-        };
-        let state = self.lock();
-        let problem = problem.err().map(|fault| fault.to_string().into());
-        let failing = state.failing.as_ref();
-        TradingStatus {
-            server: self.name.clone(),
-            protocol,
-            problem: problem.or_else(|| failing.map(|(what, _)| what.clone())),
-            failing_since: failing.map_or(UnixTime::UNSET, |(_, since)| *since),
-            is_cut_off: state.breaker.is_open(),
-            not_compared: match &state.comparison {
-                ComparisonState::Due(why) => Some(why.clone()),
-                ComparisonState::Compared(..) if self.has_another_database() => Some(OTHER_DATABASE.into()),
-                ComparisonState::Compared(_, differs) => differs.as_ref().map(|differs| differs.sentence.clone()),
-            },
-            compared_time: match &state.comparison {
-                ComparisonState::Due(_) => UnixTime::UNSET,
-                ComparisonState::Compared(at, _) => *at,
-            },
-        }
-    }
-
-    /// What was found to differ from the books, where something was.
-    pub(super) fn differences(&self) -> Option<Arc<ServerDifferences>> {
-        match &self.lock().comparison {
-            ComparisonState::Due(_) => None,
-            ComparisonState::Compared(_, differs) => differs.clone(),
-        }
-    }
-
-    /// A comparison with the books ended: what differs, or nothing. Or it could not be made, for this reason: what an earlier one
-    /// found is true until it can.
-    pub(super) fn note_comparison(&self, found: Result<Option<Arc<ServerDifferences>>, &Fault>) {
-        let mut state = self.lock();
-        match (found, &state.comparison) {
-            (Ok(found), _) => state.comparison = ComparisonState::Compared(self.clock.now(), found),
-            (Err(fault), ComparisonState::Due(_)) => state.comparison = ComparisonState::Due(fault.to_string().into()),
-            (Err(_), ComparisonState::Compared(..)) => {}
-        }
-    }
-
-    /// It is to be compared with the books again: it answers after it did not, or its connection is a new one.
-    pub(super) fn note_return(&self) {
-        self.again.notify_one();
-    }
-
-    /// Resolves once that was said since this resolved last.
-    pub(super) async fn returned(&self) {
-        self.again.notified().await;
-    }
-
-    fn awaits_comparison(&self) -> Option<Box<str>> {
-        match &self.lock().comparison {
-            ComparisonState::Due(why) => Some(why.clone()),
-            ComparisonState::Compared(..) => self.has_another_database().then(|| OTHER_DATABASE.into()),
-        }
-    }
-
-    /// It has another database of postings than the one that was compared.
-    fn has_another_database(&self) -> bool {
-        match &self.server {
-            Server::Embedded(_) => false,
-            Server::Remote { server, .. } => !server.is_compared(),
-        }
-    }
-
-    async fn ask<T>(&self, question: impl FnOnce() -> BoxFuture<'static, Result<T, Fault>>) -> Result<T, Fault> {
-        if !self.admits() {
+        if !self.admits(server).await {
             return Err(self.cut_off());
         }
         let answer = question().await;
         match &answer {
             Ok(_) => self.succeeded(),
-            Err(fault) => self.unanswered(&fault.to_string()),
+            Err(fault) => self.unanswered(server, &fault.to_string()).await,
         }
         answer
     }
 
-    /// A call without an answer that can be used. Where the server itself is well it has answered, whatever it was.
-    fn unanswered(&self, what: &str) {
-        match &self.server {
-            Server::Remote { server, .. } if server.reaches().is_err() => self.failed(what),
-            Server::Remote { .. } | Server::Embedded(_) => self.succeeded(),
+    /// A call without an answer that can be used. Where the server itself is well it has answered, whatever it was; and where it says
+    /// that it is, the call failed by its own key alone.
+    async fn unanswered(&self, server: &Arc<dyn RemoteServer>, what: &str) {
+        if server.reaches().is_ok() {
+            return self.succeeded();
+        }
+        let turn = self.lock().answering.health_turn(self.clock.monotonic());
+        match turn {
+            HealthTurn::Ask => {
+                let is_well = self.health(server).await.is_ok();
+                let calls = self.lock().answering.note_health(is_well);
+                match is_well {
+                    true => self.succeeded(),
+                    false => (0..calls).for_each(|_| self.failed(what)),
+                }
+            }
+            HealthTurn::NotWell => self.failed(what),
+            HealthTurn::Well | HealthTurn::UnderWay => {}
         }
     }
 
-    fn cut_off(&self) -> Fault {
-        let state = self.lock();
-        let why = state.failing.as_ref().map_or("it did not answer", |(what, _)| what);
+    /// How the server is, as it says now.
+    async fn health(&self, server: &Arc<dyn RemoteServer>) -> Result<(), Fault> {
+        match select(server.answers(), self.clock.sleep(HEALTH_WAIT)).await {
+            Either::Left((answered, _)) => answered,
+            Either::Right(_) => Err(Fault::new(format!("no answer within {} s", HEALTH_WAIT.as_secs()))),
+        }
+    }
+
+    pub(super) fn cut_off(&self) -> Fault {
+        let why = self.lock().answering.last_failure();
         Fault::new(format!("trading server {} is not asked now, because its circuit breaker is open: {why}", self.name))
     }
 
-    fn admits(&self) -> bool {
-        self.lock().breaker.admits(self.clock.monotonic())
+    /// Whether something may be sent. While the breaker is open, the one try is the question how the server is: a call that hangs by
+    /// its own key would keep it open.
+    async fn admits(&self, server: &Arc<dyn RemoteServer>) -> bool {
+        while self.is_cut_off() {
+            if !self.lock().answering.admits(self.clock.monotonic()) {
+                return false;
+            }
+            match self.health(server).await {
+                Ok(()) => self.succeeded(),
+                Err(fault) => {
+                    self.failed(&fault.to_string());
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     fn succeeded(&self) {
-        let mut state = self.lock();
-        let had_failed = state.failing.take().is_some();
-        let change = state.breaker.succeeded(self.clock.monotonic());
-        drop(state);
+        let (had_failed, change) = self.lock().answering.succeeded(self.clock.monotonic());
         if had_failed || self.has_another_database() {
             self.note_return();
         }
@@ -309,11 +266,7 @@ impl ServerLink {
     }
 
     fn failed(&self, what: &str) {
-        let mut state = self.lock();
-        let since = state.failing.as_ref().map_or_else(|| self.clock.now(), |(_, since)| *since);
-        state.failing = Some((what.into(), since));
-        let change = state.breaker.failed(self.clock.monotonic());
-        drop(state);
+        let change = self.lock().answering.failed(what, self.clock.monotonic(), self.clock.now());
         self.report(change, what);
     }
 
@@ -329,7 +282,7 @@ impl ServerLink {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, LinkState> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, LinkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

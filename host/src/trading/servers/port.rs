@@ -110,12 +110,8 @@ impl TradingServer for TradingPorts {
         Box::pin(async move { servers.link(&name)?.rate(from, to).await })
     }
 
-    /// Which rates a server elsewhere states cannot be said at once: then no config is held to serve nothing.
     fn may_convert(&self, server: &ServerName, from: Currency, to: Currency) -> bool {
-        match self.0.embedded() {
-            Some(embedded) if *server == ServerName::default() => embedded.may_convert(server, from, to),
-            Some(_) | None => true,
-        }
+        self.0.link(server).is_ok_and(|link| link.may_convert(from, to))
     }
 
     /// What stands in the way of the embedded server stands in the way of everything, as its disk is the cashier's own.

@@ -1,6 +1,9 @@
 //! Several trading servers as one: whose an account is, what is remembered of it, and what one that is down stops.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod kinds;
+mod standing;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,8 +34,16 @@ struct FarServer {
     answers_badly: Mutex<bool>,
     /// Its database took the place of another one.
     is_replaced: Mutex<bool>,
+    states_rates: Mutex<bool>,
     /// How long it takes to state an account.
     delay: Mutex<Duration>,
+    /// Logins whose look-up gets no answer in time.
+    hanging: Mutex<Vec<u64>>,
+    /// The last call got no answer.
+    is_unreached: AtomicBool,
+    /// How long it asked not to be called.
+    pause: Mutex<Duration>,
+    health_asked: AtomicUsize,
     asked: AtomicUsize,
     posted: Mutex<Vec<Login>>,
     changes: broadcast::Sender<AccountChange>,
@@ -45,19 +56,33 @@ impl FarServer {
             is_down: Mutex::new(false),
             answers_badly: Mutex::new(false),
             is_replaced: Mutex::new(false),
+            states_rates: Mutex::new(true),
             delay: Mutex::default(),
+            hanging: Mutex::default(),
+            is_unreached: AtomicBool::new(false),
+            pause: Mutex::default(),
+            health_asked: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
             posted: Mutex::default(),
             changes: broadcast::Sender::new(8),
         })
     }
 
-    fn answers(&self) -> Result<(), Fault> {
+    fn answer(&self) -> Result<(), Fault> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        if !self.pause.lock().unwrap().is_zero() {
+            return Err(Fault::new("it is called in its pause"));
+        }
         if *self.answers_badly.lock().unwrap() {
             return Err(Fault::new("the account has no group"));
         }
-        self.health()
+        self.reached()
+    }
+
+    fn reached(&self) -> Result<(), Fault> {
+        let is_down = *self.is_down.lock().unwrap();
+        self.is_unreached.store(is_down, Ordering::SeqCst);
+        if is_down { Err(Fault::new("connection refused")) } else { Ok(()) }
     }
 }
 
@@ -99,7 +124,11 @@ impl RemoteServer for FarServer {
             server: ServerName::default(),
             age_seconds: 0,
         });
-        let (delay, answer) = (*self.delay.lock().unwrap(), self.answers().map(|()| facts));
+        let (delay, answer) = (*self.delay.lock().unwrap(), self.answer().map(|()| facts));
+        if self.hanging.lock().unwrap().contains(&login.0) {
+            self.is_unreached.store(true, Ordering::SeqCst);
+            return Box::pin(ready(Err(Fault::new("timed out"))));
+        }
         Box::pin(async move {
             tokio::time::sleep(delay).await;
             answer
@@ -108,13 +137,13 @@ impl RemoteServer for FarServer {
 
     fn groups(&self) -> BoxFuture<'static, Result<Vec<Group>, Fault>> {
         let groups = self.accounts.lock().unwrap().iter().map(|(_, name, brand)| group(name, brand)).collect();
-        Box::pin(ready(self.answers().map(|()| groups)))
+        Box::pin(ready(self.answer().map(|()| groups)))
     }
 
     fn customer(&self, customer: CustomerId) -> BoxFuture<'static, Result<Option<Customer>, Fault>> {
         // It knows the customer of its accounts.
         let login = self.accounts.lock().unwrap().first().map(|(login, ..)| Login(*login));
-        let (answers, facts) = (self.answers(), login.map(|login| self.account(login)));
+        let (answers, facts) = (self.answer(), login.map(|login| self.account(login)));
         Box::pin(async move {
             answers?;
             let facts = match facts {
@@ -126,7 +155,7 @@ impl RemoteServer for FarServer {
     }
 
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostStep> {
-        let step = match self.answers() {
+        let step = match self.answer() {
             Ok(()) => {
                 self.posted.lock().unwrap().push(posting.get().operation.login);
                 PostingOutcome::posted(1).into()
@@ -137,12 +166,12 @@ impl RemoteServer for FarServer {
     }
 
     fn find(&self, _: &Posting) -> BoxFuture<'static, Result<Option<PostingOutcome>, Fault>> {
-        Box::pin(ready(self.answers().map(|()| None)))
+        Box::pin(ready(self.answer().map(|()| None)))
     }
 
     fn void(&self, _: Durable<Posting>, reason: ReasonCode) -> BoxFuture<'static, Result<Voiding, Fault>> {
         let refused = Voiding::Settled(PostingOutcome::Refused { reason: reason.name().into() });
-        Box::pin(ready(self.answers().map(|()| refused)))
+        Box::pin(ready(self.answer().map(|()| refused)))
     }
 
     fn keyed_by_operation(&self) -> bool {
@@ -150,7 +179,7 @@ impl RemoteServer for FarServer {
     }
 
     fn postings(&self, _: Box<str>, _: usize) -> BoxFuture<'static, Result<PostingsPage, Fault>> {
-        Box::pin(ready(self.answers().map(|()| PostingsPage::default())))
+        Box::pin(ready(self.answer().map(|()| PostingsPage::default())))
     }
 
     fn is_compared(&self) -> bool {
@@ -158,15 +187,36 @@ impl RemoteServer for FarServer {
     }
 
     fn rate(&self, _: Currency, _: Currency) -> BoxFuture<'static, Result<Option<StatedRate>, Fault>> {
-        Box::pin(ready(self.answers().map(|()| None)))
+        Box::pin(ready(self.answer().map(|()| None)))
     }
 
     fn changes(&self) -> Option<broadcast::Receiver<AccountChange>> {
         Some(self.changes.subscribe())
     }
 
+    fn states_rates(&self) -> bool {
+        *self.states_rates.lock().unwrap()
+    }
+
+    fn answers(&self) -> BoxFuture<'static, Result<(), Fault>> {
+        self.health_asked.fetch_add(1, Ordering::SeqCst);
+        Box::pin(ready(self.reached()))
+    }
+
+    fn pause(&self) -> Duration {
+        *self.pause.lock().unwrap()
+    }
+
+    fn reaches(&self) -> Result<(), Fault> {
+        let is_unreached = self.is_unreached.load(Ordering::SeqCst) || *self.is_down.lock().unwrap();
+        if is_unreached { Err(Fault::new("connection refused")) } else { Ok(()) }
+    }
+
     fn health(&self) -> Result<(), Fault> {
-        if *self.is_down.lock().unwrap() { Err(Fault::new("connection refused")) } else { Ok(()) }
+        if *self.answers_badly.lock().unwrap() {
+            return Err(Fault::new("the account has no group"));
+        }
+        self.reaches()
     }
 }
 
@@ -297,7 +347,7 @@ async fn nothing_is_sent_while_the_breaker_is_open_and_it_closes_once_the_server
     *env.other.is_down.lock().unwrap() = false;
     env.clock.advance(Duration::from_secs(2));
     assert_eq!(env.port.post(posting("other")).await, PostStep::Done(PostingOutcome::posted(1)));
-    assert_eq!(env.server_of(3).await, Ok(Some(("other".to_owned(), 0))));
+    assert_eq!(env.server_of(3).await, Ok(Some(("other".to_owned(), 2))), "it was remembered, and may be used again");
     assert_eq!((env.port.status()[1].is_cut_off, env.port.status()[1].problem.clone()), (false, None));
 }
 
