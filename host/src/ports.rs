@@ -51,7 +51,7 @@ pub use self::posting_differences::{DifferenceKind, PostingDifference, ServerDif
 pub use self::roster::{RosterMistake, RosterRefusal};
 pub use self::start::{LoadProgress, StartPhase, StartProgress};
 pub use self::trading::{PostStep, Posting, TradingServer, Voiding};
-pub use self::trading_status::TradingStatus;
+pub use self::trading_status::{TradingStatus, date};
 pub use self::unreadable::{UnreadableRow, unreadable_rows};
 
 /// A value whose commit is durable. Calling a provider or the trading server takes one. Made by the ledger alone, from a

@@ -27,7 +27,7 @@ use self::row_differences::operation;
 pub use self::row_differences::{FirstOf, RowDifferences};
 use self::said::RecordedAtServer;
 use crate::ledger::Ledger;
-use crate::ports::{Clock, Fault, ServerDifferences};
+use crate::ports::{Clock, Fault, ServerDifferences, date};
 use crate::trading::remote::RemoteServer;
 
 /// How far before the oldest of the newest recorded postings a server that does not count is listed: clocks differ, and an answer may
@@ -218,6 +218,7 @@ impl BooksComparison<'_> {
         }
         // A time in another unit or zone shows nothing, and what it hides would never be found.
         Ok(hidden.filter(|_| listed.has_none()).map(|key| {
+            let since = date(since);
             format!("its list of what changed since {since} is empty, and it has made the posting {key} of the books since then")
         }))
     }

@@ -1,5 +1,7 @@
 //! How well a trading server works, for whoever watches.
 
+use std::time::{Duration, SystemTime};
+
 use cashier_core::ids::ServerName;
 use cashier_core::time::UnixTime;
 
@@ -36,8 +38,11 @@ impl TradingStatus {
         let state = match problem {
             None => "takes postings".to_owned(),
             Some(problem) => {
-                let since =
-                    if *failing_since == UnixTime::UNSET { String::new() } else { format!(" since {failing_since}") };
+                let since = if *failing_since == UnixTime::UNSET {
+                    String::new()
+                } else {
+                    format!(" since {}", date(*failing_since))
+                };
                 let cut_off = if *is_cut_off { "; its circuit breaker is open" } else { "" };
                 format!("takes no postings{since}: {problem}{cut_off}")
             }
@@ -48,5 +53,27 @@ impl TradingStatus {
         });
         let remark = remark.as_ref().map_or(String::new(), |remark| format!("; to be looked at: {remark}"));
         format!("trading server {server} ({protocol}): {state}{compared}{remark}")
+    }
+}
+
+/// The last second of the year 9999.
+const DATES_MAX: u64 = 253_402_300_799;
+
+/// A time for a person, in UTC.
+pub fn date(time: UnixTime) -> String {
+    let seconds = u64::try_from(time.0).unwrap_or_default().min(DATES_MAX);
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).map_or_else(String::new, httpdate::fmt_http_date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_date_for_a_person_whatever_it_is() {
+        assert_eq!(date(UnixTime(1_796_075_388)), "Mon, 30 Nov 2026 21:49:48 GMT");
+        for time in [i64::MIN, 0, i64::MAX] {
+            assert!(date(UnixTime(time)).ends_with(" GMT"), "{time}");
+        }
     }
 }
