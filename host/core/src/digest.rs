@@ -43,9 +43,8 @@ pub struct PostedTotals {
     pub elsewhere: TotalsElsewhere,
 }
 
-/// Postings of a server that are remembered as its newest: more than are in flight while a server is restored from its newest
-/// backup, and few enough to be looked at one by one.
-pub const RECENT_MAX: usize = 256;
+/// Postings of a server that are remembered as its newest, a hundred bytes each: those between two comparisons, at two in a second.
+pub const RECENT_MAX: usize = 8192;
 
 /// What the books have as posted at a server elsewhere, which knows no digest of ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -32,6 +32,7 @@ mod publication;
 mod rate_limit;
 pub mod refund;
 pub mod refusals;
+mod refused_before;
 pub mod replay;
 mod replay_turn;
 mod request_context;

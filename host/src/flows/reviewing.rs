@@ -10,14 +10,12 @@ use cashier_core::duty::{ProviderQuery, QueryOutcome};
 use cashier_core::ids::TransactionId;
 use cashier_core::manual;
 use cashier_core::money::{Currency, Money};
-use cashier_core::operation::PostingOutcome;
 use cashier_core::refusal::{Refusal, RefusalCode};
-use cashier_core::status::{OperationStatus, Source};
+use cashier_core::status::Source;
 
 use super::decisions::{Decision, decide_and_settle};
 use super::manager_act::{ManagerAct, recorded};
-use super::{Cashier, provider_query, settle, transactions};
-use crate::ports::Posting;
+use super::{Cashier, provider_query, refused_before, settle, transactions};
 
 /// Tries again what is owed, unless that ends what a second person must: a review, or with `confirmed_absent` a posting
 /// without an answer, of which the person states that it was never made.
@@ -34,7 +32,7 @@ pub async fn retry(
 ) -> Result<ReviewOutcome, Refusal> {
     let known = transactions::one(cashier, &act.session, id).await?;
     query_once_more(cashier, &known).await?;
-    check_not_made(cashier, &known).await?;
+    refused_before::check(cashier, &known).await?;
     // Before the trading server is asked to void a key; it is judged again under the lock.
     act.check_ground(&known, cashier.clock.now())?;
     two_persons(cashier, act, &known)?;
@@ -145,9 +143,7 @@ pub async fn resolve(
         None => Resolution::Refuse,
     };
     query_once_more(cashier, &known).await?;
-    if matches!(resolution, Resolution::Credit(_)) {
-        check_not_made(cashier, &known).await?;
-    }
+    refused_before::check(cashier, &known).await?;
     let (mut judged, mut waits) = (None, None);
     let account = cashier.snapshot().merchant_account(known.transaction.config_id);
     let needs_second = needs_second(cashier, act);
@@ -185,41 +181,6 @@ fn answered(judged: Option<Aggregate>, after: Aggregate) -> Result<Aggregate, Re
     match judged.and_then(|before| decisions::refused_posting(&before, &after)) {
         Some(refusal) => Err(refusal),
         None => Ok(after),
-    }
-}
-
-/// What was refused last may have been posted all the same, by a server that answered wrongly or a person there: what is posted anew would
-/// be posted twice.
-async fn check_not_made(cashier: &Arc<Cashier>, known: &Aggregate) -> Result<(), Refusal> {
-    let row = &known.transaction;
-    let Some(operation) = known.operations.last().filter(|last| last.status == OperationStatus::Refused) else {
-        return Ok(());
-    };
-    let refused = Posting {
-        operation: operation.clone(),
-        reference: row.reference.clone(),
-        server: row.server.clone(),
-        customer_id: row.customer_id,
-        only_on: None,
-        comment: Box::default(),
-    };
-    match cashier.trading.find(&refused).await {
-        Ok(Some(PostingOutcome::Posted { trade_order, .. })) => Err(Refusal::new(
-            RefusalCode::Duplicate,
-            format!(
-                "the trading server has made the posting {} (trade order {trade_order}), which it refused before: correct it there, or \
-                 stop the cashier and take it over with cashier db reconcile --apply",
-                refused.key()
-            ),
-        )),
-        Ok(_) => Ok(()),
-        Err(fault) => {
-            tracing::warn!(transaction = %row.id, %fault, "retry waits: the trading server does not say what became of the posting before");
-            Err(Refusal::new(
-                RefusalCode::StorageUnavailable,
-                "the trading server does not answer about the posting before, try again",
-            ))
-        }
     }
 }
 

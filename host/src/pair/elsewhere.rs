@@ -25,6 +25,7 @@ use cashier_core::time::UnixTime;
 pub use self::asking::DifferenceStanding;
 use self::row_differences::operation;
 pub use self::row_differences::{FirstOf, RowDifferences};
+use self::rows::Listed;
 use self::said::RecordedAtServer;
 use crate::ledger::Ledger;
 use crate::ports::{Clock, Fault, ServerDifferences, date};
@@ -36,6 +37,12 @@ const LISTED_BEFORE_SECONDS: i64 = 24 * 60 * 60;
 
 /// The same when it is compared again: how far before the time of the last comparison. Clocks differ.
 const LISTED_AGAIN_SECONDS: i64 = 60 * 60;
+
+/// Of the newest recorded postings a start lists what the server changed since so many of them, and a day before that.
+const RECENT_AT_START_MAX: usize = 256;
+
+/// Postings that are not in such a list, and that it has made: a list that lacks so many is not believed.
+const UNLISTED_ASKED_MAX: usize = 256;
 
 /// Almost every posting is recorded so soon after it was made: one that was recorded so long after the begin of a list is in it.
 const RECORDED_AFTER_SECONDS: i64 = 30 * 60;
@@ -88,6 +95,17 @@ pub struct BooksComparison<'c> {
     pub name: &'c ServerName,
     pub server: &'c dyn RemoteServer,
     pub before: &'c ComparedBefore,
+}
+
+/// The operations that were recorded as posted last, each with when that was.
+type RecentPostings = BTreeSet<(UnixTime, OperationKey)>;
+
+/// What a list of what a server changed since a time says.
+enum ChangedSince {
+    Same,
+    Differs(String),
+    /// It lacks what the server says to have made.
+    Hidden(String),
 }
 
 /// What the books have of the server at one moment.
@@ -168,37 +186,54 @@ impl BooksComparison<'_> {
     /// Of a server that does not count: what differs in what it changed lately.
     async fn lately(&self) -> Result<Option<String>, Fault> {
         let recent = self.moment()?.total.recent;
-        let oldest = recent.first().map(|(time, _)| time.plus(-LISTED_BEFORE_SECONDS));
+        let oldest = recent.iter().rev().take(RECENT_AT_START_MAX).next_back();
+        let oldest = oldest.map(|(time, _)| time.plus(-LISTED_BEFORE_SECONDS));
         let since = self.before.began.map(|began| began.plus(-LISTED_AGAIN_SECONDS)).or(oldest);
         // Where nothing was posted, nothing of it can be lost, and its whole past is not read.
         let since = since.unwrap_or_else(|| self.clock.now().plus(-LISTED_BEFORE_SECONDS));
+        match self.since(since, &recent).await? {
+            // Its time may be of another zone.
+            ChangedSince::Hidden(_) => match self.since(since.plus(-LISTED_BEFORE_SECONDS), &recent).await? {
+                ChangedSince::Same => Ok(None),
+                ChangedSince::Differs(sentence) | ChangedSince::Hidden(sentence) => Ok(Some(sentence)),
+            },
+            ChangedSince::Same => Ok(None),
+            ChangedSince::Differs(sentence) => Ok(Some(sentence)),
+        }
+    }
+
+    async fn since(&self, since: UnixTime, recent: &RecentPostings) -> Result<ChangedSince, Fault> {
         let mut listed = self.list(self.server.cursor_at(since), DIFFERENCES_KEPT_MAX).await?;
         let known = self.known_keys();
         let known_unread = self.before.differences.as_ref().map_or(0, |known| known.unread);
         let found = &listed.differences;
         if let Some(unread) = found.unread.first.first().filter(|_| found.unread.count > known_unread) {
-            return Ok(Some(format!("it has a posting that cannot be read: {}", unread.what)));
+            return Ok(ChangedSince::Differs(format!("it has a posting that cannot be read: {}", unread.what)));
         }
         let others = [&found.extra, &found.other, &found.refused].into_iter().flat_map(|kind| &kind.first);
         if let Some(unknown) = others.into_iter().find(|posting| !known.contains(&posting.key)) {
-            return Ok(Some(format!("it has a posting that the books do not have so: {}", super::described(unknown))));
+            let unknown = super::described(unknown);
+            return Ok(ChangedSince::Differs(format!("it has a posting that the books do not have so: {unknown}")));
         }
         if let Some(other) = found.other_orders.first.iter().find(|posting| !known.contains(&posting.key)) {
-            return Ok(Some(format!("it made a posting of the books again: {}", super::described(other))));
+            let other = super::described(other);
+            return Ok(ChangedSince::Differs(format!("it made a posting of the books again: {other}")));
         }
         // Of more than are remembered, the others are looked for in the books.
         if let Some((oldest, _)) = recent.first().filter(|(oldest, _)| recent.len() >= RECENT_MAX && *oldest >= since) {
             self.note_lost(&mut listed, since..oldest.plus(1), DIFFERENCES_KEPT_MAX).await?;
-            let unlisted = &listed.differences.lost.first;
-            let unlisted = unlisted.iter().chain(&listed.differences.unsaid.first);
-            if let Some(lost) =
-                unlisted.chain(&listed.differences.unasked.first).find(|lost| !known.contains(&lost.key))
-            {
-                return Ok(Some(format!("it does not list a posting of the books: {lost}")));
+            let found = [&listed.differences.lost, &listed.differences.unsaid, &listed.differences.unasked];
+            let mut unlisted = found.into_iter().flat_map(|kind| &kind.first);
+            if let Some(lost) = unlisted.find(|lost| !known.contains(&lost.key)) {
+                return Ok(ChangedSince::Differs(format!("it does not list a posting of the books: {lost}")));
             }
         }
-        let (mut waited, mut hidden) = (Duration::ZERO, None);
-        // What was recorded before the list begins need not be in it, and what was posted before and recorded since neither: it is asked.
+        self.unlisted(since, recent, &listed).await
+    }
+
+    /// What was recorded before a list begins need not be in it, and what was posted before and recorded since neither: it is asked.
+    async fn unlisted(&self, since: UnixTime, recent: &RecentPostings, listed: &Listed) -> Result<ChangedSince, Fault> {
+        let (known, mut waited, mut asked) = (self.known_keys(), Duration::ZERO, 0);
         for (time, key) in recent.iter().filter(|(time, key)| *time >= since && !known.contains(key)) {
             let id = self.peek(|books| operation(books, key).map(|known| known.id))?;
             if id.is_none_or(|id| listed.has(id)) {
@@ -211,16 +246,20 @@ impl BooksComparison<'_> {
                 }
                 said => said.differs(key),
             };
-            if differs.is_some() {
-                return Ok(differs);
+            if let Some(differs) = differs {
+                return Ok(ChangedSince::Differs(differs));
             }
-            hidden = hidden.or_else(|| (*time >= since.plus(RECORDED_AFTER_SECONDS)).then_some(key));
+            asked += 1;
+            // A time in another unit or zone shows nothing, and what it hides would never be found.
+            let is_hidden = listed.has_none() && *time >= since.plus(RECORDED_AFTER_SECONDS);
+            if is_hidden || asked >= UNLISTED_ASKED_MAX {
+                let since = date(since);
+                return Ok(ChangedSince::Hidden(format!(
+                    "its list of what changed since {since} lacks what it has made since then, such as the posting {key} of the books"
+                )));
+            }
         }
-        // A time in another unit or zone shows nothing, and what it hides would never be found.
-        Ok(hidden.filter(|_| listed.has_none()).map(|key| {
-            let since = date(since);
-            format!("its list of what changed since {since} is empty, and it has made the posting {key} of the books since then")
-        }))
+        Ok(ChangedSince::Same)
     }
 
     /// The newest recorded postings, one by one: a server that was restored has lost these.

@@ -101,7 +101,7 @@ pub async fn reconcile(
     let mut without = if let TakeOver::UnlistedToo { keys } = &taken { keys.clone() } else { BTreeSet::new() };
     if let Some(ServersElsewhere { clock, servers }) = elsewhere {
         for ServerElsewhere { name, opened } in servers {
-            compared.push(match compare(&ledger, clock, &name, opened).await {
+            compared.push(match compare(&ledger, clock, &name, opened, &without).await {
                 Ok(rows) => {
                     let differences = Ok(lines(&name, &rows));
                     let (count, unsaid) = (rows.count(), rows.unsaid.count);
@@ -114,8 +114,16 @@ pub async fn reconcile(
         }
     }
     if let Some(key) = without.first() {
+        let failed: Vec<String> = compared
+            .iter()
+            .filter_map(|server| {
+                let fault = server.differences.as_ref().err()?;
+                Some(format!("; trading server {} was not compared: {fault}", server.name))
+            })
+            .collect();
         return Err(Fault::new(format!(
-            "no trading server leaves {key} unlisted without saying more (it may be there, be lost, or not have been asked for): nothing was changed"
+            "no trading server leaves {key} unlisted without saying more: it may be there, or be said to be lost; nothing was changed{}",
+            failed.concat()
         )));
     }
     let mut applied = None;
@@ -137,13 +145,16 @@ async fn compare(
     clock: &dyn Clock,
     name: &ServerName,
     opened: Result<Arc<dyn RemoteServer>, Fault>,
+    named: &BTreeSet<OperationKey>,
 ) -> Result<RowDifferences, Fault> {
     let (server, before) = (opened?, ComparedBefore::default());
     // Asked once, before anything is tried again: one that is down is said at once.
     server.postings(Box::default(), 1).await?;
     let comparison = BooksComparison { ledger, clock, name, server: &*server, before: &before };
     // Nothing is recorded meanwhile.
-    comparison.row_by_row(LISTED_DIFFERENCES_MAX, UnixTime(i64::MAX)).await
+    let mut found = comparison.row_by_row(LISTED_DIFFERENCES_MAX, UnixTime(i64::MAX)).await?;
+    comparison.ask_again(&mut found, named).await?;
+    Ok(found)
 }
 
 fn lines(name: &ServerName, rows: &RowDifferences) -> String {

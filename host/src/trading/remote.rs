@@ -111,6 +111,8 @@ pub struct UnreadPosting {
 pub struct PostingsPage {
     /// One of an order that cannot be read, or whose account cannot be, has amount 0: it differs from whatever the books have.
     pub postings: Vec<FoundPosting>,
+    /// Those that others made, and that name a key of ours somewhere: they may be about that posting, or about something else.
+    pub named: Vec<FoundPosting>,
     /// Those of which no such posting can be made up: each differs from the books, and hides none of the others.
     pub unread: Vec<UnreadPosting>,
     /// The cursor after the last of them; empty where nothing follows.

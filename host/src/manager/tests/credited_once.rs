@@ -5,6 +5,8 @@ mod beside;
 mod further;
 mod returned;
 
+use std::sync::atomic::Ordering;
+
 use cashier_core::duty::CLOSED_QUERY_SECONDS;
 use cashier_core::ids::{Reference, TransactionId};
 use cashier_core::notice::{StatedAmount, Update};
@@ -124,9 +126,15 @@ async fn what_the_trading_server_refused_and_made_all_the_same_is_not_posted_ane
     let (number, answer) = api.command("manager", RETRY, &by_id(id)).await;
     assert_eq!((number, &answer["error"]), (409, &json!("RET_ERR_DUPLICATE")), "{answer}");
     assert!(answer["message"].as_str().unwrap().contains(&format!("{key} (trade order 1)")), "{answer}");
+    let (number, answer) = api.command("manager", RESOLVE, &resolution(id, "refuse", None)).await;
+    assert_eq!((number, &answer["error"]), (409, &json!("RET_ERR_DUPLICATE")), "{answer}");
     assert_eq!(api.env.trading.balance(), AMOUNT, "once");
-    // It was taken back there.
+    // It was taken back there. As long as nothing certain is said of it, nothing is posted anew.
     lock(&api.env.trading.posted).clear();
+    api.env.trading.voids_fail.store(true, Ordering::SeqCst);
+    let (number, answer) = api.command("manager", RETRY, &by_id(id)).await;
+    assert_eq!((number, &answer["error"]), (503, &json!("STORAGE_UNAVAILABLE")), "{answer}");
+    api.env.trading.voids_fail.store(false, Ordering::SeqCst);
     assert_eq!(api.command("manager", RETRY, &by_id(id)).await.0, 200);
     assert_eq!(api.env.trading.balance(), AMOUNT);
 }

@@ -39,7 +39,10 @@ impl BooksComparison<'_> {
                 is_said = false;
                 continue;
             };
-            let Some(found) = self.find(&posting, &mut waited).await? else { continue };
+            let Some(found) = self.find(&posting, &mut waited).await? else {
+                is_said = false;
+                continue;
+            };
             let is_made = matches!(found, Some(PostingOutcome::Posted { .. }));
             let is_right = match one.kind {
                 DifferenceKind::OtherOrder => is_made && other_order(found.as_ref(), &posting.operation).is_none(),

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use cashier_core::aggregate::Aggregate;
+use cashier_core::books::Books;
 use cashier_core::ids::{OperationId, TransactionId};
 use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
 use cashier_core::reconcile::FoundPosting;
@@ -28,6 +29,9 @@ const UNREAD_LOGGED_MAX: u64 = 16;
 
 /// Postings that are not listed, and of which the server says that it has made them, are asked for so many times as many as are kept.
 const ASKED_PER_KEPT_MAX: usize = 16;
+
+/// Of more postings in a short time than are remembered, those of so many transactions, the newest, are looked at.
+const NEWEST_LOOKED_AT: u64 = 100_000;
 
 /// What a listing found.
 #[derive(Default)]
@@ -97,7 +101,12 @@ impl BooksComparison<'_> {
         let (mut listed, mut after, mut seen) = (Listed::default(), after, BTreeSet::new());
         loop {
             let page = self.page(&after).await?;
-            for posting in page.postings {
+            let mut named = page.named;
+            let is_same_way = |books: &Books, posting: &FoundPosting| {
+                operation(books, &posting.key).is_some_and(|known| known.cmd == posting.cmd)
+            };
+            self.peek(|books| named.retain(|posting| is_same_way(books, posting)))?;
+            for posting in page.postings.into_iter().chain(named) {
                 if posting.amount.minor == 0 && posting.is_posted() {
                     let what = format!("it is listed with no amount: {}", described(&posting)).into();
                     self.take_unread(
@@ -164,7 +173,12 @@ impl BooksComparison<'_> {
         recorded: Range<UnixTime>,
         kept_max: usize,
     ) -> Result<(), Fault> {
-        let (mut asked, mut first, mut waited) = (0, 1, Duration::ZERO);
+        let (mut asked, mut waited) = (0, Duration::ZERO);
+        // All there are; of a time, those that may have been ordered not long before it.
+        let mut first = match recorded.start == UnixTime(i64::MIN) {
+            true => 1,
+            false => self.peek(|books| books.counters().transaction)?.saturating_sub(NEWEST_LOOKED_AT).max(1),
+        };
         loop {
             let (found, last) = self.peek(|books| {
                 let until = first + LOOKED_AT_ONCE_MAX as u64;
@@ -211,17 +225,46 @@ impl BooksComparison<'_> {
     /// A list may show one order of two: of the newest postings, and of those that were known to be made again, the server says more.
     async fn note_other_orders(&self, listed: &mut Listed, kept_max: usize) -> Result<(), Fault> {
         let recent = self.moment()?.total.recent;
-        let newest = recent.iter().rev().take(NEWEST_FOUND).map(|(_, key)| key);
+        let newest = recent.iter().rev().take(NEWEST_FOUND).map(|(_, key)| (key.clone(), None));
         let before = self.before.differences.iter().flat_map(|known| &known.kept);
-        let before = before.filter(|known| known.kind == DifferenceKind::OtherOrder).map(|known| &known.key);
-        let keys: BTreeSet<OperationKey> = newest.chain(before).cloned().collect();
+        let before = before.filter(|known| known.kind == DifferenceKind::OtherOrder);
+        let before = before.map(|known| (known.key.clone(), Some(known.trade_order)));
+        let keys: BTreeMap<OperationKey, Option<u64>> = newest.chain(before).collect();
         let mut waited = Duration::ZERO;
-        for key in keys {
+        for (key, before) in keys {
             if listed.differences.other_orders.first.iter().any(|known| known.key == key) {
                 continue;
             }
-            if let RecordedAtServer::OtherOrder { number } = self.recorded(&key, &mut waited).await? {
+            let number = match self.recorded(&key, &mut waited).await? {
+                RecordedAtServer::OtherOrder { number } => Some(number),
+                RecordedAtServer::Same | RecordedAtServer::Lost => None,
+                // Silence ends nothing.
+                RecordedAtServer::Unsaid | RecordedAtServer::NoAnswer => before,
+            };
+            if let Some(number) = number {
                 self.take_other(listed, &key, number, kept_max)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a person names of those that were not asked for, or gave no answer, is asked for once more, each for itself: what it does
+    /// not say then is what the person knows.
+    ///
+    /// # Errors
+    /// The server does not answer, or the books are closed.
+    pub async fn ask_again(&self, found: &mut RowDifferences, named: &BTreeSet<OperationKey>) -> Result<(), Fault> {
+        let unasked = std::mem::take(&mut found.unasked.first);
+        for lost in unasked {
+            if !named.contains(&lost.key) {
+                found.unasked.first.push(lost);
+                continue;
+            }
+            found.unasked.count = found.unasked.count.saturating_sub(1);
+            match self.recorded(&lost.key, &mut Duration::default()).await? {
+                RecordedAtServer::Lost => found.lost.push(lost, usize::MAX),
+                RecordedAtServer::Unsaid | RecordedAtServer::NoAnswer => found.unsaid.push(lost, usize::MAX),
+                RecordedAtServer::Same | RecordedAtServer::OtherOrder { .. } => {}
             }
         }
         Ok(())

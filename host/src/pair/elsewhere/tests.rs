@@ -45,14 +45,18 @@ async fn a_start_asks_a_server_that_counts_for_its_count_and_few_postings_howeve
 
 #[tokio::test]
 async fn a_start_lists_of_a_server_that_does_not_count_the_postings_of_days_however_many_there_are() {
-    let newest = i64::try_from(RECENT_MAX + usize::try_from(UNRECORDED).unwrap()).unwrap();
+    let newest = i64::try_from(RECENT_AT_START_MAX + usize::try_from(UNRECORDED).unwrap()).unwrap();
     let since = usize::try_from(newest + LISTED_BEFORE_SECONDS / POSTED_EVERY).unwrap();
     for rows in [FEW, MANY] {
         let (agreement, asked) = compared_with(rows, false).await;
         assert_eq!(agreement, Agreement::Equal, "{rows} rows");
         let calls: BTreeMap<&str, usize> = [("find", NEWEST_FOUND), ("posted_count", 1), ("postings", 1)].into();
         assert_eq!(asked.calls, calls, "{rows} rows");
-        assert!(asked.rows <= since && asked.rows >= RECENT_MAX, "{} of {rows} rows, {since} expected", asked.rows);
+        assert!(
+            asked.rows <= since && asked.rows >= RECENT_AT_START_MAX,
+            "{} of {rows} rows, {since} expected",
+            asked.rows
+        );
     }
 }
 
@@ -114,6 +118,24 @@ enum Silence {
 }
 
 async fn compared(rows: u64, counts: bool, silence: Silence) -> (Result<Agreement, Fault>, Asked) {
+    let (ledger, server) = alike(rows, counts, silence);
+    compared_after(&ledger, &server, ComparedBefore::default()).await
+}
+
+async fn compared_after(
+    ledger: &Ledger,
+    server: &FarPostings,
+    before: ComparedBefore,
+) -> (Result<Agreement, Fault>, Asked) {
+    let name = main();
+    let comparison = BooksComparison { ledger, clock: &*server.clock, name: &name, server, before: &before };
+    let agreement = comparison.quickly().await;
+    let asked = server.asked.lock().unwrap().clone();
+    (agreement, asked)
+}
+
+/// Books of so many postings, and a server that has the same.
+fn alike(rows: u64, counts: bool, silence: Silence) -> (Ledger, FarPostings) {
     let mut loaded = Loaded::default();
     let mut server = FarPostings {
         counts,
@@ -136,13 +158,23 @@ async fn compared(rows: u64, counts: bool, silence: Silence) -> (Result<Agreemen
         loaded.books.load(Change::Operation(Box::new(operation)));
     }
     let admission = Admission::new(Admission::DEFAULT_LIMIT);
-    let ledger = Ledger::new(Arc::new(NoDisk), Arc::new(Watermark::new()), loaded.books, admission);
-    let clock = Arc::clone(&server.clock);
-    let (name, before) = (main(), ComparedBefore::default());
-    let comparison = BooksComparison { ledger: &ledger, clock: &*clock, name: &name, server: &server, before: &before };
-    let agreement = comparison.quickly().await;
-    let asked = server.asked.lock().unwrap().clone();
-    (agreement, asked)
+    (Ledger::new(Arc::new(NoDisk), Arc::new(Watermark::new()), loaded.books, admission), server)
+}
+
+#[tokio::test]
+async fn a_posting_that_was_lost_is_found_though_more_were_recorded_since_than_are_remembered() {
+    let rows = RECENT_MAX as u64 + 1_000;
+    let (ledger, mut server) = alike(rows, false, Silence::None);
+    // Since the time of the 100th.
+    let began = UnixTime(NOW - POSTED_EVERY * (rows - 100).cast_signed());
+    let before = || ComparedBefore { began: Some(began), ..ComparedBefore::default() };
+    assert_eq!(compared_after(&ledger, &server, before()).await.0, Ok(Agreement::Equal));
+    let (transaction, operation) = deposit(200, rows, true);
+    let lost = OperationKey::of(&transaction.reference, &operation);
+    server.posted.remove(&lost);
+    server.by_time.retain(|posting| posting.key != lost);
+    let (found, _) = compared_after(&ledger, &server, before()).await;
+    assert!(matches!(&found, Ok(Agreement::Differs(sentence)) if sentence.contains(lost.as_str())), "{found:?}");
 }
 
 fn main() -> ServerName {

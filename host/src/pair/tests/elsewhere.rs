@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cashier_core::account::{AccountFacts, Customer, Group};
-use cashier_core::digest::RECENT_MAX;
 use cashier_core::ids::{CustomerId, ServerName};
 use cashier_core::operation::PostingFlaw;
+use cashier_core::status::OperationCmd;
 use futures_util::future::{BoxFuture, ready};
 
 use super::*;
@@ -21,6 +21,8 @@ use crate::trading::remote::{PostingsPage, RemoteServer, UnreadPosting};
 #[derive(Default)]
 pub(super) struct Far {
     pub(super) postings: Mutex<Vec<FoundPosting>>,
+    /// Orders of others that name a key.
+    named: Mutex<Vec<FoundPosting>>,
     /// Rows that cannot be read.
     unread: Mutex<Vec<UnreadPosting>>,
     counts: bool,
@@ -115,8 +117,8 @@ impl RemoteServer for Far {
         self.pages.fetch_add(1, Ordering::SeqCst);
         let lists = !self.lists_nothing.load(Ordering::SeqCst);
         let postings = if lists { self.postings.lock().unwrap().clone() } else { Vec::new() };
-        let unread = self.unread.lock().unwrap().clone();
-        Box::pin(ready(Ok(PostingsPage { postings, unread, next: Box::default() })))
+        let (unread, named) = (self.unread.lock().unwrap().clone(), self.named.lock().unwrap().clone());
+        Box::pin(ready(Ok(PostingsPage { postings, named, unread, ..PostingsPage::default() })))
     }
 
     fn posted_count(&self) -> BoxFuture<'static, Result<Option<u64>, Fault>> {
@@ -500,7 +502,11 @@ async fn a_posting_that_is_not_listed_is_named_also_where_the_server_does_not_sa
         );
         assert_eq!(found.kept[0].to_string(), text);
         assert_eq!(compared.quickly().await, Agreement::Equal, "whether it counts it is not known");
-        assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::Stands, "{says:?}");
+        let standing = match says {
+            OfOthers::Nothing => DifferenceStanding::NotSaid,
+            OfOthers::Unknown | OfOthers::NotMade => DifferenceStanding::Stands,
+        };
+        assert_eq!(compared.comparison().standing().await.unwrap(), standing, "{says:?}");
         compared.far.put(missing);
         assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::PutRight);
         assert_eq!(compared.listed().await, None);
@@ -605,24 +611,6 @@ async fn a_second_order_that_is_not_listed_is_named_until_the_server_does_not_ha
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_posting_that_was_lost_is_found_though_more_were_recorded_since_than_are_remembered() {
-    let mut compared = Compared::with_three(false).await;
-    for _ in 0..RECENT_MAX {
-        compared.pay(Settle::Recorded).await;
-    }
-    compared.before.began = Some(NOW);
-    assert_eq!(compared.quickly().await, Agreement::Equal);
-    let total = compared.books.ledger.peek(|books| books.posted_elsewhere(&far_name()).cloned()).unwrap().unwrap();
-    let is_remembered = |known: &FoundPosting| total.recent.iter().any(|(_, key)| *key == known.key);
-    let lost = compared.far.postings.lock().unwrap().iter().position(|known| !is_remembered(known)).unwrap();
-    let lost = compared.far.take(lost).transaction_id;
-    assert!(matches!(compared.quickly().await, Agreement::Differs(_)));
-    compared.listed().await.unwrap();
-    assert_eq!(compared.differs(), [(DifferenceKind::Lost, lost)]);
-    assert_eq!(compared.quickly().await, Agreement::Equal, "it is known");
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_key_that_conflicts_where_the_posting_is_not_listed_is_not_taken_for_lost() {
     let mut compared = Compared::with_three(true).await;
     compared.far.lists_nothing.store(true, Ordering::SeqCst);
@@ -679,4 +667,49 @@ async fn a_list_of_what_changed_lately_that_hides_all_of_it_is_not_taken_for_agr
     // Recorded just after the begin of the list, they may have been made before it.
     compared.before.began = Some(NOW.plus(50 * 60));
     assert_eq!(compared.quickly().await, Agreement::Equal);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_order_that_is_known_does_not_end_because_nothing_is_said_of_it_once() {
+    let mut compared = Compared::with_three(false).await;
+    let key = compared.far.postings.lock().unwrap()[1].key.clone();
+    *compared.far.second.lock().unwrap() = Some((key, 9_999));
+    compared.listed().await.unwrap();
+    for says in [OfOthers::Nothing, OfOthers::Unknown] {
+        *compared.far.says.lock().unwrap() = says;
+        let hidden = compared.far.take(1);
+        compared.listed().await.unwrap();
+        assert!(compared.differs().contains(&(DifferenceKind::OtherOrder, TransactionId(2))), "{says:?}");
+        compared.far.postings.lock().unwrap().insert(1, hidden);
+    }
+    *compared.far.second.lock().unwrap() = None;
+    assert_eq!(compared.listed().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_right_behind_a_key_of_which_nothing_is_said_does_not_stand_for_ever() {
+    let mut compared = Compared::with_three(true).await;
+    let (first, _) = (compared.far.take(0), compared.far.take(0));
+    compared.listed().await.unwrap();
+    compared.far.put(first);
+    *compared.far.says.lock().unwrap() = OfOthers::Nothing;
+    compared.far.lists_nothing.store(true, Ordering::SeqCst);
+    assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::PutRight);
+    drop(compared.far.take(1));
+    assert_eq!(compared.comparison().standing().await.unwrap(), DifferenceStanding::NotSaid);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_of_others_that_names_a_key_is_about_it_where_it_moves_money_the_same_way() {
+    let mut compared = Compared::with_three(false).await;
+    let ours = compared.far.postings.lock().unwrap()[1].clone();
+    let by_hand = FoundPosting { outcome: PostingOutcome::posted(9_999), ..ours.clone() };
+    let reversal = FoundPosting { cmd: OperationCmd::BalanceOut, amount: usd(-2_550), ..by_hand.clone() };
+    let of_nobody = FoundPosting { key: OperationKey::read("dabcdefghjkmnpqrstvw:1").unwrap(), ..by_hand.clone() };
+    *compared.far.named.lock().unwrap() = vec![reversal, of_nobody];
+    assert_eq!((compared.quickly().await, compared.listed().await), (Agreement::Equal, None));
+    compared.far.named.lock().unwrap().push(by_hand);
+    assert!(matches!(compared.quickly().await, Agreement::Differs(_)));
+    compared.listed().await.unwrap();
+    assert_eq!(compared.differs(), [(DifferenceKind::OtherOrder, TransactionId(2))]);
 }

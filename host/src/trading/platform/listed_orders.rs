@@ -67,8 +67,9 @@ impl SortedPages {
     /// The rows that were not read yet; `None` where all were.
     fn take(&mut self, rows: Vec<TableRow>, count: Option<u64>) -> Result<Option<Vec<TableRow>>, Fault> {
         if rows.is_empty() {
-            // An empty page beside a count is none.
-            let is_missing = count.is_some_and(|count| count > self.offset);
+            // An empty page beside a count is none; and the last order of the page before is in one that begins with its time.
+            let is_missing =
+                count.is_some_and(|count| count > self.offset) || self.offset == 0 && !self.read.is_empty();
             return if is_missing { Err(Fault::new(CHANGED_WHILE_READ)) } else { Ok(None) };
         }
         let stated = |row: &TableRow, name| row.optional_text(name).unwrap_or_default();

@@ -2,7 +2,6 @@
 //! changed. For the check of a start and for reconcile. One that cannot be read, or whose account cannot be, is listed with amount 0, so
 //! that it differs from what the books have, and ends no list.
 
-use cashier_core::account::Account;
 use cashier_core::ids::{CustomerId, OperationId, TransactionId};
 use cashier_core::money::{Currency, Money};
 use cashier_core::operation::{OperationKey, PostingOutcome};
@@ -12,7 +11,7 @@ use cashier_core::time::UnixTime;
 
 use super::accounts::PlatformAccounts;
 use super::finance_order::{FinanceOrder, OrderState, words};
-use super::listed_accounts::ListedAccounts;
+use super::listed_accounts::{ListedAccount, ListedAccounts};
 use super::order_calls::REASON_MARK;
 use super::order_rows::ListedOrder;
 use super::orders::{FinanceOrders, ORDERS_READ_MAX};
@@ -36,7 +35,7 @@ pub(super) async fn page(
     // Those without a time stand before all others, wherever a list begins.
     let begins = after.order == 0;
     if begins {
-        known.forget();
+        known.begin();
     }
     let source = &*orders.settings.source;
     // Of the last time others may follow: there are enough once something else is left, and the first may be the one of the cursor.
@@ -64,7 +63,7 @@ pub(super) async fn page(
     let (timed, untimed): (Vec<_>, _) =
         listed.iter().filter(keyed).partition(|order: &&ListedOrder| !order.update_time.is_empty());
     let logins = timed.into_iter().take(limit).chain::<Vec<_>>(untimed).map(|order| order.order.login);
-    let known = known.read(accounts, logins).await?;
+    let read = known.read(accounts, logins).await?;
     let mut sent = 0_usize;
     for order in listed {
         let Some(key) = key_of(&order.order, source) else {
@@ -77,8 +76,12 @@ pub(super) async fn page(
         if sent >= limit {
             return Ok(found);
         }
-        let account = known.get(&order.order.login).and_then(Option::as_ref);
-        found.postings.extend(posting(&order, key, account));
+        let account = read.get(&order.order.login).copied().flatten();
+        let is_ours = is_in_our_form(&order.order, source, &key);
+        if is_ours || order.order.cmd.is_some() {
+            let listed = if is_ours { &mut found.postings } else { &mut found.named };
+            listed.extend(posting(&order, key, account));
+        }
         if !order.update_time.is_empty() {
             found.next = ListingCursor::of(&order).written();
             sent = sent.saturating_add(1);
@@ -86,6 +89,7 @@ pub(super) async fn page(
     }
     if is_all {
         found.next = Box::default();
+        known.end();
     } else if last > after {
         found.next = last.written();
     } else {
@@ -140,11 +144,18 @@ fn key_of(order: &FinanceOrder, source: &str) -> Option<OperationKey> {
     key.filter(|_| order.state == OrderState::Executed)
 }
 
+/// Whether it looks like one that we made: by our source, or, where it states none, by the key before everything else.
+fn is_in_our_form(order: &FinanceOrder, source: &str, key: &OperationKey) -> bool {
+    let first = order.comment.split_whitespace().next().unwrap_or_default();
+    let has_none = order.source.is_empty();
+    order.source.eq_ignore_ascii_case(source) || has_none && first.eq_ignore_ascii_case(key.as_str())
+}
+
 /// Operation, transaction and reason stand in the order where the platform keeps what it was given; else they are 0 and what the
 /// command says.
-fn posting(listed: &ListedOrder, key: OperationKey, account: Option<&Account>) -> Option<FoundPosting> {
+fn posting(listed: &ListedOrder, key: OperationKey, account: Option<ListedAccount>) -> Option<FoundPosting> {
     let order = &listed.order;
-    let currency = account.map(|account| account.balance.currency).or_else(|| Currency::from_code(ANY_CURRENCY))?;
+    let currency = account.map(|account| account.currency).or_else(|| Currency::from_code(ANY_CURRENCY))?;
     let minor = order.minor(currency.exponent()).filter(|_| listed.is_readable && account.is_some());
     let read = order.cmd.zip(minor);
     if read.is_none() {

@@ -128,7 +128,11 @@ impl WantedOrder {
             found.map(|order| order.order).min_by_key(|order| (*order != self.recorded, *order))
         };
         if let Some(trade_order) = first(&mut in_state(OrderState::Executed)) {
-            let executed = same.iter().chain(&other).filter(|order| order.state == OrderState::Executed);
+            // A reversal that names the key moved the money back: it is no second one.
+            let is_second = |order: &&&FinanceOrder| {
+                order.state == OrderState::Executed && (order.cmd == Some(self.cmd) || self.of.is_our_own(order))
+            };
+            let executed = same.iter().chain(&other).filter(is_second);
             let second = executed.map(|order| order.order).find(|order| *order != trade_order);
             return PostingStep::Posted { trade_order, flaw: second.map(|other| PostingFlaw::Twice { other }) };
         }

@@ -249,7 +249,7 @@ async fn nothing_is_entered_beside_a_credit_that_is_under_way_and_not_owed_any_m
     let api = ManagerApi::open().await;
     let (open, reference) = api.pending("k").await;
     // A trading server that can neither find a posting nor say that it was never made.
-    api.env.trading.unkeyed.store(true, std::sync::atomic::Ordering::SeqCst);
+    api.env.trading.unkeyed.store(true, Ordering::SeqCst);
     lock(&api.env.trading.next_posts).push_back(OnPost::NeverArrives);
     api.confirmed("e1", &reference, "pay_1").await;
     api.receives(Update { status: ProviderStatus::Chargeback, ..stated("e2", &reference, "pay_1", AMOUNT) }).await;

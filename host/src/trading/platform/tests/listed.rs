@@ -1,11 +1,14 @@
 //! Lists of postings beside accounts and rows that cannot be read: each of them is listed as one that differs, and none ends a list.
 
+use std::time::Duration;
+
 use cashier_core::operation::PostingOutcome;
 use cashier_fake_platform::{EXECUTED, FakeOrder, FakePlatform, FakeState, Manner, PENDING};
 use serde_json::{Value, json};
 
 use super::flow::{MINOR, opened, posting, settings, settle};
 use super::found_orders::made;
+use crate::ports::Fault;
 use crate::trading::platform::PlatformPhases::{One, Two};
 use crate::trading::platform::PlatformSettings;
 use crate::trading::remote::RemoteServer;
@@ -95,7 +98,8 @@ async fn an_order_that_others_made_with_our_key_is_listed_beside_ours() {
         FakeOrder { order: 2005, comment: format!("x{key} 12345"), ..made(EXECUTED, "desk", "") },
     ]);
     let page = running.server.postings(Box::default(), 10).await.unwrap();
-    let mut listed: Vec<_> = page.postings.into_iter().map(|found| (found.outcome, found.key)).collect();
+    let all = page.postings.into_iter().chain(page.named);
+    let mut listed: Vec<_> = all.map(|found| (found.outcome, found.key)).collect();
     listed.sort_by_key(|(outcome, _)| format!("{outcome:?}"));
     assert_eq!(listed, [1001, 2001, 2002, 2003].map(|number| (PostingOutcome::posted(number), key.clone())));
 }
@@ -103,20 +107,40 @@ async fn an_order_that_others_made_with_our_key_is_listed_beside_ours() {
 #[tokio::test(start_paused = true)]
 async fn an_account_whose_look_up_has_no_answer_ends_no_list_and_a_platform_that_answers_nothing_does() {
     let fake = FakePlatform::new();
-    fake.state().accounts.get_mut(&102).unwrap().customer = 5;
     let running = opened(&fake, settings(Two));
-    for (ordinal, login) in [(1, 100), (2, 102), (3, 102)] {
-        settle(&running.server, &mut posting(ordinal, login, MINOR), false).await;
+    for ordinal in 1..=2 {
+        settle(&running.server, &mut posting(ordinal, 100, MINOR), false).await;
     }
+    let listed = async || {
+        let page = running.server.postings(Box::default(), 10).await?;
+        Ok::<_, Fault>(page.postings.into_iter().map(|found| found.amount.minor).collect::<Vec<_>>())
+    };
+    // As who reads a list: a page is asked for again.
+    let read = async || {
+        for _ in 0..5 {
+            if let Ok(found) = listed().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+        Vec::new()
+    };
+    let fails = |times, manner| (0..times).for_each(|_| fake.state().script.push_back(("GetAccountByLogin", manner)));
     for manner in [Manner::NeverAnswers, Manner::Loses, Manner::Refuses(504, "SYNC_TIMEOUT")] {
-        fake.state().script.push_back(("GetAccountByLogin", manner));
-        let page = running.server.postings(Box::default(), 10).await.unwrap();
-        let listed: Vec<_> = page.postings.into_iter().map(|found| (found.login.0, found.amount.minor)).collect();
-        assert_eq!(listed, [(100, 0), (102, MINOR), (102, MINOR)], "{manner:?}");
+        fails(1, manner);
+        assert_eq!(read().await, [MINOR; 2], "{manner:?}");
+        fails(2, manner);
+        assert_eq!(read().await, [0; 2], "{manner:?}");
+        assert_eq!(read().await, [MINOR; 2], "{manner:?}: it is not remembered");
     }
-    let script = ["GetAccountByLogin", "GetGroups"].map(|command| (command, Manner::Loses));
-    fake.state().script.extend(script);
-    running.server.postings(Box::default(), 10).await.unwrap_err();
+    // One that is too busy says nothing of any account.
+    fails(4, Manner::Refuses(429, "OFTEN"));
+    listed().await.unwrap_err();
+    fails(4, Manner::Refuses(429, "OFTEN"));
+    assert_eq!(read().await, [MINOR; 2]);
+    fake.state().is_down = true;
+    fails(9, Manner::ClosesBefore);
+    listed().await.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]
