@@ -26,7 +26,7 @@ use self::findings::{EveryRule, Findings, FirstRule, TraceToFirst};
 pub use self::context::{ConfigCandidate, EligibilityContext, ModuleFitness, Wanted};
 pub use self::explained::{ExplainedMethods, MethodsQuestion};
 pub use self::findings::TraceLine;
-pub use self::mismatch::{Known, KnownCustomer, config_mismatches, override_mismatches};
+pub use self::mismatch::{Known, KnownCustomer, config_mismatches, limits_without_currency, override_mismatches};
 pub use self::rule::{Check, Rule};
 pub use self::unmatched::{account_of, config_unmatched, override_unmatched};
 

@@ -53,6 +53,14 @@ impl Currency {
         Some(Self { code: bytes, exponent })
     }
 
+    /// Every currency that there is.
+    pub fn known() -> impl Iterator<Item = Self> {
+        // ISO 4217 numbers have three digits.
+        let iso = (0..1_000).filter_map(iso_currency::Currency::from_numeric);
+        let crypto = CRYPTO.iter().filter_map(|(code, _)| Self::from_code(code));
+        crypto.chain(iso.filter_map(|known| Self::from_code(known.code())))
+    }
+
     pub fn code(&self) -> &str {
         let length = self.code.iter().position(|&byte| byte == 0).unwrap_or(CODE_LENGTH_MAX);
         self.code.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("")

@@ -231,6 +231,14 @@ impl Cashier {
         if own { Ok(facts) } else { Err(foreign()) }
     }
 
+    /// Refuses to begin what an account's trading server would not post: it said that it takes no postings.
+    pub(super) fn check_ready(&self, account: &AccountFacts) -> Result<(), Refusal> {
+        self.trading.states_ready(&account.server).map_err(|fault| {
+            tracing::warn!(%fault, server = %account.server, "deposit refused: its trading server takes no postings");
+            Refusal::new(RefusalCode::StorageUnavailable, "the trading server takes no postings now, try again")
+        })
+    }
+
     /// The facts of a login, whoever owns it.
     pub(super) async fn account(&self, login: Login) -> Result<Option<AccountFacts>, Refusal> {
         self.trading.account(login).await.map_err(|fault| {

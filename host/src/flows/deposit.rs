@@ -85,6 +85,7 @@ async fn make(
     if let Some(refusal) = &request.refused_if_new {
         return Err(refusal.clone());
     }
+    cashier.check_ready(&account)?;
     // Decided when the transaction is opened; here it spares the module a call.
     let (stores, stored) = (request.stored_bytes(), taken.stored(StoredBy::Deposits, cashier.clock.now()));
     cashier.rules.customer_limits.check(Some(taken.open_deposits), stored, stores)?;

@@ -129,6 +129,11 @@ pub trait TradingServer: Send + Sync {
         let _ = server;
         Ok(())
     }
+    /// Whether a deposit may be begun at this server: not where it said that it takes no postings, as money that comes in would wait.
+    fn states_ready(&self, server: &ServerName) -> Result<(), Fault> {
+        let _ = server;
+        Ok(())
+    }
     /// The price of one unit of a currency in another as this server states it; `None` where it states none.
     fn rate(
         &self,

@@ -75,6 +75,8 @@ pub(crate) struct TestTrading {
     pub(crate) rights: Mutex<(Rights, RefundLimits)>,
     /// Why it is not ready.
     pub(crate) not_ready: Mutex<Option<&'static str>>,
+    /// What it says of why it takes no postings.
+    pub(crate) takes_no_postings: Mutex<Option<&'static str>>,
     /// The embedded server that has the accounts and postings, in place of this one's memory.
     pub(crate) bases: OnceLock<Arc<Bases>>,
     /// Under which terms deposits are converted, read when the cashier opens; and the rates that are stated, by the currencies.
@@ -340,6 +342,10 @@ impl TradingServer for TradingPort {
 
     fn proves_postings(&self, server: &ServerName) -> bool {
         self.keyed_by_operation(server)
+    }
+
+    fn states_ready(&self, _: &ServerName) -> Result<(), Fault> {
+        (*lock(&self.0.takes_no_postings)).map_or(Ok(()), |problem| Err(Fault::new(problem)))
     }
 
     fn readiness(&self) -> Result<(), Fault> {

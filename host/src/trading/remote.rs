@@ -77,6 +77,10 @@ pub trait RemoteServer: Send + Sync {
     fn changes(&self) -> Option<broadcast::Receiver<AccountChange>> {
         None
     }
+    /// A fault where it said itself that it takes no postings, and nothing else since: no deposit is begun then.
+    fn states_ready(&self) -> Result<(), Fault> {
+        Ok(())
+    }
     /// Whether a posting can be sent now, whatever became of other calls.
     fn reaches(&self) -> Result<(), Fault> {
         self.health()

@@ -54,7 +54,7 @@ pub struct TradingServers {
     links: Arc<[ServerLink]>,
     routing: Arc<Routing>,
     cache: Arc<AccountCache>,
-    contested: ContestedLogins,
+    contested: Arc<ContestedLogins>,
     brands: CustomerBrands,
     clock: Arc<dyn Clock>,
     left: LeftLookUps,
@@ -70,7 +70,7 @@ impl TradingServers {
             links: servers.into_iter().map(link).collect(),
             routing: Arc::new(Routing::new(routes)),
             cache: Arc::new(AccountCache::new(age_max)),
-            contested: ContestedLogins::default(),
+            contested: Arc::default(),
             brands: CustomerBrands::new(age_max),
             clock,
             left: LeftLookUps::default(),
@@ -205,7 +205,25 @@ impl TradingServers {
         }
         let all_answered = asking.is_empty() && fault.is_none();
         if !asking.is_empty() {
-            self.left.push(Box::pin(async move { while asking.next().await.is_some() {} }));
+            let (routing, cache, contested) =
+                (Arc::clone(&self.routing), Arc::clone(&self.cache), Arc::clone(&self.contested));
+            let (mut having, mut all_answered) = (found.len(), fault.is_none());
+            // Another one that has it says so too late for this answer, and in time for the next.
+            self.left.push(Box::pin(async move {
+                while let Some(next) = asking.next().await {
+                    match next {
+                        Some((place, _, Ok(Some(facts)))) if routing.of(&facts) == Some(place) => having += 1,
+                        None | Some((_, _, Ok(_))) => {}
+                        Some((_, _, Err(_))) => all_answered = false,
+                    }
+                }
+                if having > 1 {
+                    contested.note(login);
+                    cache.forget(&AccountChange::Login(login));
+                } else if all_answered {
+                    contested.forget(login);
+                }
+            }));
         }
         let is_contested = match found.len() {
             0 | 1 if all_answered => self.contested.forget(login),

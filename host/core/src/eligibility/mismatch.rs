@@ -68,6 +68,29 @@ pub fn config_mismatches(config: &ProviderConfig, known: &dyn Known) -> Vec<Stri
     found
 }
 
+/// Limits of a config without a currency where deposits may be converted: one number is meant in each of their currencies.
+pub fn limits_without_currency(config: &ProviderConfig, known: &dyn Known) -> Option<String> {
+    let limits = [("min_amount", config.min_amount), ("max_amount", config.max_amount)];
+    let (field, limit) = limits.into_iter().find(|(_, limit)| limit.is_set() && config.currency.is_empty())?;
+    let taken: Vec<Currency> = match known.module(&config.provider) {
+        Some(ModuleFitness::Loaded { currencies, .. }) if !currencies.is_empty() => {
+            currencies.iter().filter_map(|code| Currency::from_code(code)).collect()
+        }
+        Some(ModuleFitness::Loaded { .. } | ModuleFitness::NotLoaded { .. }) | None => Currency::known().collect(),
+    };
+    let is_served = |account: &&AccountFacts| config.brand.is_empty() || config.brand == account.customer.brand;
+    let is_converted_to = |account: &AccountFacts| {
+        taken.iter().any(|from| *from != account.group.currency && known.converts(*from, account))
+    };
+    known.accounts().unwrap_or_default().iter().filter(is_served).any(is_converted_to).then(|| {
+        format!(
+            "{field} {}: without a currency it is meant in that of each deposit, and deposits in other currencies than the \
+             account's may be converted: make a config for each currency",
+            limit.to_wire()
+        )
+    })
+}
+
 /// What an override names that is not there, or contradicts itself.
 pub fn override_mismatches(row: &CustomerOverride, known: &dyn Known, now: UnixTime) -> Vec<String> {
     let mut found = Vec::new();

@@ -6,7 +6,7 @@ use cashier_core::account::{AccountFacts, AccountMode, Group};
 use cashier_core::customer_override::CustomerOverride;
 use cashier_core::eligibility::{
     EligibilityContext, Known, KnownCustomer, ModuleFitness, account_of, config_mismatches, config_unmatched,
-    override_mismatches, override_unmatched,
+    limits_without_currency, override_mismatches, override_unmatched,
 };
 use cashier_core::ids::{ConfigId, CustomerId};
 use cashier_core::money::Currency;
@@ -351,4 +351,30 @@ fn a_config_for_another_currency_serves_accounts_that_it_is_converted_for() {
     assert_eq!(config_unmatched(&euros(), &converting("USD", "EUR")), alone, "the other way round");
     let unpayable = World { currencies: vec!["USD".into()], ..converting("EUR", "USD") };
     assert!(!config_unmatched(&euros(), &unpayable).is_empty(), "the module cannot be paid in it");
+}
+
+#[test]
+fn limits_of_a_config_for_every_currency_are_warned_about_where_deposits_are_converted() {
+    let converting = || World { rates: vec![(currency("EUR"), currency("USD"))], ..world() };
+    let limited = || ProviderConfig { currency: "".into(), min_amount: limit("10"), ..config(1) };
+    let warned = |config: &ProviderConfig, known: &World| limits_without_currency(config, known).is_some();
+    assert_eq!(
+        limits_without_currency(&limited(), &converting()).unwrap(),
+        "min_amount 10.0: without a currency it is meant in that of each deposit, and deposits in other currencies than the \
+         account's may be converted: make a config for each currency"
+    );
+    let highest = ProviderConfig { min_amount: limit("0"), max_amount: limit("500"), ..limited() };
+    assert!(limits_without_currency(&highest, &converting()).unwrap().starts_with("max_amount 500.0: "));
+    assert!(!warned(&limited(), &world()), "nothing is converted");
+    assert!(!warned(&ProviderConfig { min_amount: limit("0"), ..limited() }, &converting()), "it has no limit");
+    assert!(!warned(&ProviderConfig { currency: "USD".into(), ..limited() }, &converting()), "it has a currency");
+    let dollars = World { currencies: vec!["USD".into()], ..converting() };
+    // A server elsewhere may state any rate, as far as that can be said.
+    let any = World { rates: vec![(currency("EUR"), currency("USD")), (currency("USD"), currency("USD"))], ..dollars };
+    assert!(!warned(&limited(), &any), "the module is paid in the account's currency alone");
+    let euros = World { accounts: vec![of("nova", "EUR", AccountMode::Real)], ..converting() };
+    assert!(!warned(&limited(), &euros), "no account is converted to");
+    let other_brand = World { accounts: vec![of("nova", "USD", AccountMode::Real)], ..converting() };
+    assert!(!warned(&ProviderConfig { brand: "ion4".into(), ..limited() }, &other_brand), "nor one of its brand");
+    assert!(warned(&ProviderConfig { brand: "".into(), ..limited() }, &other_brand));
 }

@@ -94,6 +94,7 @@ pub fn config_warnings(cashier: &Cashier, config: &ProviderConfig) -> Vec<String
     let snapshot = cashier.snapshot();
     let known = KnownNow::of(cashier, &snapshot);
     let mut warnings = eligibility::config_mismatches(config, &known);
+    warnings.extend(eligibility::limits_without_currency(config, &known));
     if config.enabled {
         let unmatched = eligibility::config_unmatched(config, &known);
         warnings.extend(unmatched.into_iter().filter(|why| !warnings.contains(why)).collect::<Vec<_>>());

@@ -187,3 +187,21 @@ async fn a_missing_module_does_not_cancel_an_accepted_payment() {
     env.run_for(60).await;
     assert_eq!((env.status(id), env.trading.balance()), (3, AMOUNT));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_trading_server_that_says_it_takes_no_postings_begins_no_deposit_and_earlier_ones_are_answered() {
+    let env = TestCashier::new().await;
+    let earlier = env.deposit("k").await.unwrap().transaction;
+    *lock(&env.trading.takes_no_postings) = Some("it takes no postings now: nightly maintenance");
+    let refused = env.deposit("other").await.unwrap_err();
+    let said = "the trading server takes no postings now, try again";
+    assert_eq!((refused.code, &*refused.message), (RefusalCode::StorageUnavailable, said));
+    assert_eq!(env.provider.references().len(), 1);
+    assert_eq!(env.deposit("k").await.unwrap().transaction.id, earlier.id);
+    // What is paid meanwhile is not lost.
+    env.notice(Some(1), vec![paid("e", &earlier.reference)]).await.unwrap();
+    assert_eq!(env.trading.balance(), AMOUNT);
+    *lock(&env.trading.takes_no_postings) = None;
+    env.deposit("other").await.unwrap();
+    assert_eq!(env.provider.references().len(), 2);
+}

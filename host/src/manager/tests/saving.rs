@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use cashier_core::conversion::{Rate, StatedRate};
 use cashier_core::ids::ConfigId;
+use cashier_core::money::Currency;
 use serde_json::json;
 
 use super::{ManagerApi, Value};
 use crate::flows::configure::rows_without_match;
-use crate::test_cashier::lock;
+use crate::test_cashier::{TestClock, lock};
 
 const ADD: &str = "MngAddCashierProviderConfig";
 const UPDATE: &str = "MngUpdateCashierProviderConfig";
@@ -194,4 +196,17 @@ async fn an_approval_that_waits_for_a_deleted_draft_is_stale() {
     assert_eq!(api.command("dealer#7", DELETE, &by_id).await.0, 200);
     let by_id = format!(r#"{{"id":{}}}"#, asked["approval"]["id"]);
     assert_eq!(api.error("manager#8", "MngApproveCashierChange", &by_id).await, (409, "APPROVAL_STALE".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_without_a_currency_are_warned_about_where_deposits_are_converted_and_no_row_is_listed_for_them() {
+    let api = ManagerApi::open().await;
+    let [from, to] = ["EUR", "USD"].map(|code| Currency::from_code(code).unwrap());
+    let rate = StatedRate { rate: Rate::parse("1.1").unwrap(), time: TestClock::START, source: "desk".into() };
+    let save = async || api.warned(UPDATE, r#"{"id":1,"currency":"","min_amount":10}"#).await;
+    assert_eq!(save().await, json!(null));
+    lock(&api.env.trading.rates).insert((from, to), rate);
+    assert!(save().await[0].as_str().unwrap().starts_with("min_amount 10.0: without a currency it is meant in that"));
+    assert_eq!(rows_without_match(&api.env.cashier), [""; 0], "it serves");
+    assert_eq!(api.warned(UPDATE, r#"{"id":1,"currency":"USD"}"#).await, json!(null));
 }

@@ -33,6 +33,9 @@ pub(super) const OPTIONAL_IN_FLIGHT_MAX: usize = 8;
 /// Longest pause that a server may ask for with `retry-after`: beyond it, it is tried all the same.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
+/// How long it is believed that the server takes no postings: it is asked no more often, and deposits wait no longer than that.
+const NOT_READY_AGE_MAX: Duration = Duration::from_secs(1);
+
 /// What a call is to the cashier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CallKind {
@@ -58,6 +61,10 @@ struct Remembered {
     problem: Option<String>,
     /// The same where the server itself answered nothing: it cannot be reached, or is not the one it should be.
     unreached: Option<String>,
+    /// What the server said of why it takes no postings, until it says that it does, or judges one: no other answer says so.
+    not_ready: Option<String>,
+    /// Monotonic time at which it said last whether it does, or was asked; the end of the first call before that.
+    readiness: Option<Duration>,
     /// Monotonic time before which the server asked not to be called, and not to be asked optional questions.
     paused_until: Duration,
     optional_paused_until: Duration,
@@ -248,6 +255,7 @@ impl Caller {
         match kind {
             CallKind::Question | CallKind::Posting => {
                 remembered.ended = Some(now);
+                remembered.readiness.get_or_insert(now);
                 remembered.problem = failure.map(|failure| failure.what.clone());
                 remembered.unreached = failure.filter(|failure| !failure.is_answer).map(|failure| failure.what.clone());
                 remembered.paused_until = paused_until.unwrap_or(remembered.paused_until);
@@ -273,11 +281,16 @@ impl Caller {
         self.clock.wall()
     }
 
-    /// Records that the server itself stated that it takes no postings.
-    pub(super) fn note_not_ready(&self, problem: String) {
+    /// Records what the server itself stated of postings: that it takes them, or why it does not.
+    pub(super) fn note_readiness(&self, not_ready: Option<String>) {
         let mut remembered = self.remembered();
-        remembered.unreached = Some(problem.clone());
-        remembered.problem = Some(problem);
+        remembered.readiness = Some(self.clock.monotonic());
+        remembered.not_ready = not_ready;
+    }
+
+    /// Why it takes no postings, as it said.
+    pub(super) fn not_ready(&self) -> Option<String> {
+        self.remembered().not_ready.clone()
     }
 
     /// Warns of groups that were passed over, once for the same ones; whether it did.
@@ -292,23 +305,28 @@ impl Caller {
         is_new
     }
 
-    /// How the last call failed, but for optional ones.
+    /// Why it takes no postings, or how the last call failed, but for optional ones.
     pub(super) fn problem(&self) -> Option<String> {
-        self.remembered().problem.clone()
+        let remembered = self.remembered();
+        remembered.not_ready.clone().or_else(|| remembered.problem.clone())
     }
 
     /// The same, where the server itself answered nothing.
     pub(super) fn unreached(&self) -> Option<String> {
-        self.remembered().unreached.clone()
+        let remembered = self.remembered();
+        remembered.not_ready.clone().or_else(|| remembered.unreached.clone())
     }
 
-    /// Whether no call ended for so long, nor is one being made for that: then the caller makes one.
+    /// Whether no call ended for so long, or nothing was said of whether it takes postings, which other calls do not say; nor is one
+    /// being made for that: then the caller makes one. Where it takes none, it is asked sooner.
     pub(super) fn is_stale(&self, age_max: Duration) -> bool {
         let now = self.clock.monotonic();
         let mut remembered = self.remembered();
-        let is_stale = remembered.ended.is_none_or(|ended| now.saturating_sub(ended) > age_max);
+        let readiness_age_max = if remembered.not_ready.is_some() { NOT_READY_AGE_MAX } else { age_max };
+        let is_stale = remembered.ended.is_none_or(|ended| now.saturating_sub(ended) > age_max)
+            || remembered.readiness.is_some_and(|known| now.saturating_sub(known) > readiness_age_max);
         if is_stale {
-            remembered.ended = Some(now);
+            (remembered.ended, remembered.readiness) = (Some(now), Some(now));
         }
         is_stale
     }

@@ -140,12 +140,22 @@ impl RemoteServer for HttpTradingServer {
     fn post(&self, posting: Durable<Posting>) -> BoxFuture<'static, PostStep> {
         let body = |instance: &str, posting: &Posting| encoded(&PostRequest::new(instance, posting));
         let posted = self.of_key("post", CallKind::Posting, posting.into_inner(), body);
+        let caller = Arc::clone(&self.0);
         Box::pin(async move {
             match posted.await {
-                Ok(KeyOutcome::Known(outcome)) => PostStep::Done(reading::of_a_post(outcome)),
-                Err(failure) if failure.not_sent => PostStep::NotSent,
+                Ok(KeyOutcome::Known(outcome)) => {
+                    caller.note_readiness(None);
+                    PostStep::Done(reading::of_a_post(outcome))
+                }
                 // `none` is no answer to a posting.
-                Ok(KeyOutcome::Unknown) | Err(_) => PostStep::Done(PostingOutcome::Unknown),
+                Ok(KeyOutcome::Unknown) => PostStep::Done(PostingOutcome::Unknown),
+                Err(failure) if failure.not_sent => PostStep::NotSent,
+                Err(failure) => {
+                    if failure.is_not_ready {
+                        caller.note_readiness(Some(failure.what));
+                    }
+                    PostStep::Done(PostingOutcome::Unknown)
+                }
             }
         })
     }
@@ -227,8 +237,13 @@ impl RemoteServer for HttpTradingServer {
         self.0.is_compared()
     }
 
+    fn states_ready(&self) -> Result<(), Fault> {
+        self.ask_where_nothing_is_known();
+        self.0.not_ready().map_or(Ok(()), |problem| Err(Fault::new(problem)))
+    }
+
     /// Whether the server itself answered the last call, whatever it answered: a call that it refused, or one account that it cannot
-    /// state, is no reason to send it nothing more.
+    /// state, is no reason to send it nothing more. Nor where it said that it takes no postings.
     fn reaches(&self) -> Result<(), Fault> {
         self.ask_where_nothing_is_known();
         self.0.unreached().map_or(Ok(()), |problem| Err(Fault::new(problem)))
@@ -256,12 +271,8 @@ impl HttpTradingServer {
 /// Asks whether postings can be made now.
 async fn ask_health(caller: &Caller) -> Result<(), Fault> {
     let body = |instance: &str| encoded(&HealthRequest::new(instance));
-    match caller.call("health", CallKind::Question, body, read_health).await? {
-        Ok(()) => Ok(()),
-        Err(words) => {
-            let problem = format!("it takes no postings now: {words}");
-            caller.note_not_ready(problem.clone());
-            Err(Fault::new(problem))
-        }
-    }
+    let stated = caller.call("health", CallKind::Question, body, read_health).await?;
+    let not_ready = stated.err().map(|words| format!("it takes no postings now: {words}"));
+    caller.note_readiness(not_ready.clone());
+    not_ready.map_or(Ok(()), |problem| Err(Fault::new(problem)))
 }

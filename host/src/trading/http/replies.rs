@@ -21,6 +21,8 @@ pub(super) struct UnansweredCall {
     pub(super) not_sent: bool,
     /// The server that the cashier knows answered all the same: it refused the call, failed at it, or what it signed is of no use.
     pub(super) is_answer: bool,
+    /// The server said that it takes nothing now.
+    pub(super) is_not_ready: bool,
     /// The same call may succeed in a moment.
     pub(super) is_passing: bool,
     /// It has another instance than the call was for.
@@ -33,7 +35,15 @@ impl UnansweredCall {
     /// Nothing came from the server, as far as that is proven.
     pub(super) fn none(what: impl Into<String>) -> Self {
         let what = what.into();
-        Self { what, not_sent: false, is_answer: false, is_passing: false, is_other_instance: false, pause: None }
+        Self {
+            what,
+            not_sent: false,
+            is_answer: false,
+            is_not_ready: false,
+            is_passing: false,
+            is_other_instance: false,
+            pause: None,
+        }
     }
 
     /// What it signed is not an answer to this call.
@@ -101,11 +111,13 @@ fn error_of_call(reply: &RawReply) -> UnansweredCall {
     let stated = if code.is_empty() { String::new() } else { format!(" {}", shown(&code)) };
     let words = if words.is_empty() { String::new() } else { format!(": {}", shown(&words)) };
     // A proxy answers 502 and 504 for a server that does not.
-    let is_unreached = matches!(status, 401 | 403 | 421 | 502..=504) || &*code == "not_ready";
+    let is_not_ready = &*code == "not_ready";
+    let is_unreached = matches!(status, 401 | 403 | 421 | 502..=504) || is_not_ready;
     UnansweredCall {
         what: format!("{means} (status {status}{stated}{words})"),
         not_sent: false,
         is_answer: !is_unreached,
+        is_not_ready,
         is_other_instance: status == 421,
         is_passing: matches!(status, 500..=599) && reply.retry_after.is_none(),
         pause: reply.retry_after.filter(|_| matches!(status, 429 | 503)).map(Duration::from_secs),

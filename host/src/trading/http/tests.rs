@@ -3,6 +3,7 @@
 mod instances;
 mod peer;
 mod reach;
+mod readiness;
 mod trust;
 mod wrong_answers;
 

@@ -35,6 +35,14 @@ impl ServerLink {
         }
     }
 
+    /// As [`RemoteServer::states_ready`](crate::trading::remote::RemoteServer::states_ready).
+    pub(super) fn states_ready(&self) -> Result<(), Fault> {
+        match &self.server {
+            Server::Embedded(_) => Ok(()),
+            Server::Remote { server, .. } => server.states_ready(),
+        }
+    }
+
     /// Why nothing can be posted now: the one judgement that postings, pages and metrics go by.
     fn obstacle(&self) -> Option<Obstacle> {
         match &self.server {

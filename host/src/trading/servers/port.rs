@@ -100,6 +100,10 @@ impl TradingServer for TradingPorts {
         self.0.link(server)?.reaches()
     }
 
+    fn states_ready(&self, server: &ServerName) -> Result<(), Fault> {
+        self.0.link(server)?.states_ready()
+    }
+
     fn rate(
         &self,
         server: &ServerName,

@@ -1,5 +1,6 @@
 //! Several trading servers as one: whose an account is, what is remembered of it, and what one that is down stops.
 
+mod contested;
 mod kinds;
 mod standing;
 
