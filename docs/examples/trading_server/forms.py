@@ -3,9 +3,9 @@ import re
 from decimal import Decimal
 
 ID_MAX = 2**53 - 1
-DECIMALS = {**dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(), 0),
+DECIMALS = {**dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
             **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-            "ADA": 6, "BCH": 8, "BNB": 8, "BTC": 8, "DAI": 8, "DASH": 8, "DOGE": 8, "DOT": 8, "ETH": 8, "LTC": 8, "SOL": 8, "TON": 8, "TRX": 6, "USDC": 6, "USDT": 6, "XMR": 8, "XRP": 6}  # of a currency; others have 2
+            "CLF": 4, "UYW": 4, "ADA": 6, "BCH": 8, "BNB": 8, "BTC": 8, "DAI": 8, "DASH": 8, "DOGE": 8, "DOT": 8, "ETH": 8, "LTC": 8, "SOL": 8, "TON": 8, "TRX": 6, "USDC": 6, "USDT": 6, "XMR": 8, "XRP": 6}  # of a currency; others have 2
 
 
 class CallError(Exception):

@@ -79,6 +79,11 @@ pub fn open(object: &str) -> Schema {
     object.replacen(r#""additionalProperties":false"#, r#""additionalProperties":true"#, 1)
 }
 
+/// The same of an object and of every object within it.
+pub fn open_throughout(object: &str) -> Schema {
+    object.replace(r#""additionalProperties":false"#, r#""additionalProperties":true"#)
+}
+
 /// A value of one type: `integer`, `string`, …
 pub fn kind(name: &str) -> Schema {
     with("{}", "type", name)

@@ -38,16 +38,13 @@ pub use self::instances::InstanceFile;
 use self::reading::KeyOutcome;
 use self::replies::UnansweredCall;
 use self::requests::{
-    AccountRequest, CustomerRequest, FindRequest, GroupsRequest, HealthRequest, PostRequest, PostingsRequest,
-    RateRequest, VoidRequest,
+    AccountRequest, CustomerRequest, FindRequest, GroupsRequest, HealthRequest, PAGE_POSTINGS_MAX, PostRequest,
+    PostingsRequest, RateRequest, VoidRequest,
 };
 pub use self::signature::SigningSecrets;
 use self::transport::Transport;
 use crate::ports::{Clock, Durable, Entropy, Fault, PostStep, Posting, Voiding};
 use crate::trading::remote::{PostingsPage, RemoteServer};
-
-/// Postings asked for at once; a page of them is some 300 KiB.
-const PAGE_POSTINGS_MAX: usize = 500;
 
 /// How long a state is believed without a call: whoever asks for it then has the server asked.
 const STATE_SECONDS: Duration = Duration::from_secs(10);

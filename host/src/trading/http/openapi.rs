@@ -9,18 +9,18 @@ use super::requests::{
     AccountRequest, CustomerRequest, FindRequest, GroupsRequest, HealthRequest, IdentityRequest, PostRequest,
     PostingsRequest, RateRequest, VoidRequest,
 };
-use crate::json_object::schema::{kind, one_of, open, with};
+use crate::json_object::schema::{kind, one_of, open_throughout, with};
 use crate::json_object::text::{array, members, quoted, reference};
 use crate::json_object::{Object, Schema};
 
-/// A described type: its name, and its schema, open for members that are not known yet.
+/// A described type: its name, and its schema, open at every depth for members that are not known yet.
 struct Message {
     name: &'static str,
     schema: fn() -> Schema,
 }
 
 const fn message<T: Object>() -> Message {
-    Message { name: T::TITLE, schema: || open(&<T as crate::json_object::Described>::schema()) }
+    Message { name: T::TITLE, schema: || open_throughout(&<T as crate::json_object::Described>::schema()) }
 }
 
 /// One call, with every result that it has.

@@ -78,7 +78,7 @@ fn usd() -> Currency {
     Currency::from_code("USD").unwrap()
 }
 
-fn posting(minor: i64) -> Posting {
+pub(super) fn posting(minor: i64) -> Posting {
     let is_out = minor < 0;
     Posting {
         operation: BalanceOperation {

@@ -18,7 +18,7 @@ use crate::json_object::schema::{self, kind, one_of, with};
 use crate::json_object::{Described, FieldValue, Problem, Schema, values};
 
 /// Latest time of an answer, 9999-12-31: beyond it calendars break.
-const LATEST_TIME: i64 = 253_402_300_799;
+pub(super) const LATEST_TIME: i64 = 253_402_300_799;
 
 /// Digits of an amount before its point: 10^15 minor units have so many.
 const WHOLE_DIGITS: usize = 16;
@@ -117,7 +117,7 @@ impl Serialize for Purpose {
     }
 }
 
-fn purpose(reason: OperationReason) -> &'static str {
+pub(super) fn purpose(reason: OperationReason) -> &'static str {
     match reason {
         OperationReason::Deposit => "deposit",
         OperationReason::Withdrawal => "withdrawal",
@@ -228,6 +228,8 @@ const _: () = assert!(Reference::LENGTH_MAX == 20, "the pattern of a key has its
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn usd(text: &str) -> (Option<i64>, Option<i64>) {
@@ -259,6 +261,25 @@ mod tests {
         for wrong in ["", "-", "+1", "1e2", ".5", "1.", "1.123456789", "12345678901234567", " 1", "1,5", "--1", "NaN"] {
             assert!(!is_decimal(wrong), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_page_lists_the_decimals_of_every_currency() {
+        const PAGE: &str = include_str!("../../../../docs/trading-server.md");
+        let (_, table) = PAGE.split_once("| Decimals | Currency |\n|---|---|\n").unwrap();
+        let mut listed = BTreeMap::new();
+        for line in table.lines().take_while(|line| line.starts_with('|')) {
+            let mut cells = line.split('|').map(str::trim).skip(1);
+            let decimals: u8 = cells.next().unwrap().parse().unwrap();
+            listed.extend(cells.next().unwrap().split('`').skip(1).step_by(2).map(|code| (code.to_owned(), decimals)));
+        }
+        let letters = || (b'A'..=b'Z').map(char::from);
+        let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| format!("{a}{b}{c}"))));
+        let known =
+            codes.chain(listed.keys().cloned()).filter_map(|code| Some((Currency::from_code(&code)?.exponent(), code)));
+        let known: BTreeMap<String, u8> =
+            known.filter(|(decimals, _)| *decimals != 2).map(|(decimals, code)| (code, decimals)).collect();
+        assert_eq!(listed, known);
     }
 
     #[test]
