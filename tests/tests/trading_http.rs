@@ -10,6 +10,8 @@ mod broken_servers;
 mod conformance;
 #[path = "trading_http/crashes.rs"]
 mod crashes;
+#[path = "trading_http/narrowly_broken.rs"]
+mod narrowly_broken;
 #[path = "trading_http/rosters.rs"]
 mod rosters;
 

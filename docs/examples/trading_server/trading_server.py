@@ -135,7 +135,8 @@ class TradingServer:
     def postings(self, request):
         after = member(request, "after", str) or "0"
         require(re.fullmatch(r"[0-9]{1,15}", after), "after must be empty or a next of ours")
-        limit = min(max(member(request, "limit", int), 1), PAGE_MAX)
+        limit = member(request, "limit", int)
+        require(1 <= limit <= PAGE_MAX, f"limit must be from 1 to {PAGE_MAX}")
         rows = self.db.execute("SELECT number, posting, result, reason FROM postings WHERE number > ? ORDER BY number LIMIT ?",
                                (after, limit + 1)).fetchall()
         lines = [dict(outcome(None, number, result, reason), posting=json.loads(posting))

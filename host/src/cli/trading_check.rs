@@ -36,7 +36,7 @@ pub(super) struct CheckArgs {
     /// Post to an account of real money: for a moment it has more than its own.
     #[arg(long)]
     real_account: bool,
-    /// The key that an earlier check of the same account ended with: it must be known as it was.
+    /// The key that an earlier check of the same account ended with: it and the three behind it must be known as they were.
     #[arg(long, value_name = "KEY", value_parser = known_key)]
     known_key: Option<OperationKey>,
     /// Trust the certificates of this PEM file instead of the public roots.
@@ -80,7 +80,8 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), CliError> {
     }
     let broken = lines.iter().filter(|line| matches!(line.seen, PromiseSeen::Broken(_))).count();
     if broken > 0 {
-        return Err(CliError(format!("{broken} of {} promises are broken", lines.len())));
+        let are = if broken == 1 { "is" } else { "are" };
+        return Err(CliError(format!("{broken} of {} promises {are} broken", lines.len())));
     }
     let kept = lines.iter().filter(|line| line.seen == PromiseSeen::Kept).count();
     print_line(&match lines.len() - kept {

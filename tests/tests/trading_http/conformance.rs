@@ -9,6 +9,7 @@ use cashier_tests::reference_server::{LOGIN, OPENING_MINOR, ReferenceServer};
 use cashier_tests::waiting::skipped;
 
 use crate::broken_servers::{BROKEN_SERVERS, BrokenServer};
+use crate::narrowly_broken::{CUT_KEYS, NARROWLY_BROKEN, OLD_CALLS, UNSIGNED_CALLS};
 
 /// Exit code, what was printed, and what was printed on standard error.
 fn checked(server: &ReferenceServer, customer: &str) -> (Option<i32>, String, String) {
@@ -71,7 +72,7 @@ fn a_wrong_customer_is_a_broken_promise_and_nothing_is_posted() {
     let (code, printed, error) = checked(&server, "6");
     assert_eq!(code, Some(1));
     assert!(printed.contains("BROKEN  account") && printed.contains("the login is customer 5's, not 6's"), "{printed}");
-    assert!(!printed.contains("post:") && error.contains("promises are broken"), "{printed}{error}");
+    assert!(!printed.contains("post:") && error.contains("2 of 19 promises are broken"), "{printed}{error}");
 }
 
 #[test]
@@ -101,10 +102,12 @@ fn nothing_of_an_account_is_posted_before_its_mode_is_judged() {
 
 #[test]
 fn a_server_that_forgets_keys_is_named_by_the_promise_of_an_earlier_key() {
-    // The key names the posted one, and the next of its ordinals is the voided one.
+    // The key names the posted one; the next of its ordinals are the voided one, the refused one, and one voided with the other reason.
     for (forgotten, next) in [
         ("DELETE FROM postings", 0),
         ("DELETE FROM postings WHERE result = 'refused'", 1),
+        ("DELETE FROM postings WHERE reason = 'INSUFFICIENT_BALANCE'", 2),
+        ("DELETE FROM postings WHERE reason = 'CONFIRMED_ABSENT'", 3),
         ("UPDATE postings SET key = 'forgotten ' || number", 0),
     ] {
         let Some(mut server) = started(|script| script) else { return };
@@ -117,7 +120,8 @@ fn a_server_that_forgets_keys_is_named_by_the_promise_of_an_earlier_key() {
         assert_eq!(code, Some(1), "{forgotten}: {printed}");
         let (reference, ordinal) = key.split_once(':').expect("a key with an ordinal");
         let ordinal = ordinal.parse::<u32>().expect("an ordinal") + next;
-        let expected = format!("BROKEN  {KNOWN_KEY}\n        {reference}:{ordinal}: it answered Unknown");
+        let expected =
+            format!("BROKEN  {KNOWN_KEY}\n        {reference}:{ordinal}: it answered {{\"result\":\"none\"}}");
         assert!(printed.contains(&expected), "{forgotten}: {expected}\n{printed}");
     }
 }
@@ -197,6 +201,49 @@ fn a_server_whose_clock_differs_by_less_than_the_tolerance_keeps_every_promise()
     }
 }
 
+/// Closes every fifth connection on which a look-up comes, without an answer: it was closing while the look-up was sent.
+const CLOSES_LOOK_UPS: &str = "            calls = self.server.calls = getattr(self.server, \"calls\", 0) + 1
+            if calls % 5 == 0 and b'\"call\":\"post\"' not in body and b'\"call\":\"void\"' not in body:
+                self.close_connection = True
+                return
+            message_id = verify(";
+
+#[test]
+fn a_look_up_on_a_connection_that_was_closing_is_asked_again() {
+    let Some(server) = changed(&[("            message_id = verify(", CLOSES_LOOK_UPS)]) else { return };
+    let (code, printed, error) = checked(&server, "5");
+    assert_eq!((code, &*error), (Some(0), ""), "{printed}{error}");
+}
+
+#[test]
+fn a_posting_whose_connection_was_closed_is_not_sent_again_and_is_named_so() {
+    let closes_posts = CLOSES_LOOK_UPS.replace("calls % 5 == 0 and", "calls and").replace("not in body", "in body");
+    let closes_posts = closes_posts.replace("and b'\"call\":\"void\"' in body", "and b'\"amount\":\"1.0\"' in body");
+    let Some(server) = changed(&[("            message_id = verify(", &closes_posts)]) else { return };
+    let (code, printed, _) = checked(&server, "5");
+    let named = "BROKEN  post: the amount is on the balance when it is answered\n        the connection was closed and no answer came";
+    assert!(code == Some(1) && printed.contains(named) && printed.contains("`connection: close`"), "{printed}");
+}
+
+/// A page is cut at 500, and what is beyond it comes with the next one.
+#[test]
+fn more_postings_than_a_page_are_looked_through() {
+    const SEVEN_HUNDRED: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 700)
+        INSERT INTO postings (key, compared, posting, result, reason)
+        SELECT 1000000 + i, '', json_object('key', CAST(1000000 + i AS TEXT), 'transaction_id', i, 'operation_id', i,
+          'login', 1, 'customer_id', 1, 'currency', 'USD', 'amount', '1.0', 'cmd', 6, 'purpose', 'deposit', 'comment', '',
+          'created_time', 1), 'posted', '' FROM n";
+    for (listed, code, printed_line) in [
+        ("WHERE number > ? ORDER", Some(0), "kept    postings: every key is listed once"),
+        ("WHERE number <= 500 AND number > ? ORDER", Some(1), "BROKEN  postings: every key is listed once"),
+    ] {
+        let Some(server) = changed(&[("WHERE number > ? ORDER", listed)]) else { return };
+        server.edit(SEVEN_HUNDRED);
+        let (ended, printed, _) = checked(&server, "5");
+        assert!(ended == code && printed.contains(printed_line), "{listed}: {printed}");
+    }
+}
+
 /// Every promise that is printed has a server that breaks it, and is named for it.
 #[test]
 fn each_promise_is_broken_by_a_server_that_is_named_for_it() {
@@ -204,9 +251,10 @@ fn each_promise_is_broken_by_a_server_that_is_named_for_it() {
     let (_, printed, _) = checked(&server, "5");
     let kept = printed.lines().filter_map(|line| line.strip_prefix("kept    ")).map(str::to_owned);
     let kept: BTreeSet<String> = kept.collect();
-    let promises: BTreeSet<String> = BROKEN_SERVERS.iter().map(|server| server.promise.to_owned()).collect();
+    let servers = [BROKEN_SERVERS, NARROWLY_BROKEN, UNSIGNED_CALLS, OLD_CALLS, CUT_KEYS].into_iter().flatten();
+    let promises: BTreeSet<String> = servers.clone().map(|server| server.promise.to_owned()).collect();
     assert_eq!(kept, promises, "each promise has a broken server");
-    let (next, wrong) = (Mutex::new(BROKEN_SERVERS.iter()), Mutex::new(Vec::new()));
+    let (next, wrong) = (Mutex::new(servers), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

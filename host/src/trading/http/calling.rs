@@ -241,7 +241,9 @@ impl Caller {
         let request = SignedRequest { id: id.clone(), timestamp: sent.to_string(), signature, body };
         let reply = self.transport.send(request).await.map_err(|failed| match failed {
             NoReply::NotSent(what) => UnansweredCall { not_sent: true, is_passing: true, ..UnansweredCall::none(what) },
-            NoReply::Broken(what) => UnansweredCall { is_passing: true, ..UnansweredCall::none(what) },
+            NoReply::Unanswered(what) | NoReply::Broken(what) => {
+                UnansweredCall { is_passing: true, ..UnansweredCall::none(what) }
+            }
         })?;
         judge(reply, &id, &self.secrets, self.clock.wall())
     }

@@ -1,7 +1,11 @@
 //! Whether a broker's trading server keeps the protocol (docs/trading-server.md): what `cashier trading check` asks it, over one
 //! test account whose balance is the same afterwards. It prints nothing.
 
+mod answered;
+mod conflicts;
+mod every_call;
 mod exchanges;
+mod identifiers;
 mod listing;
 mod postings;
 mod races;
@@ -18,12 +22,10 @@ use cashier_core::operation::OperationKey;
 use self::exchanges::{Checker, NOBODY, expect, line};
 pub use self::exchanges::{PromiseLine, PromiseSeen};
 use super::HttpServerSettings;
-use super::answers::{
-    AccountAnswer, GroupsAnswer, IdentityAnswer, RateAnswer, StatedCustomer, read_health, read_only, read_or_none,
-};
+use super::answers::{AccountAnswer, GroupsAnswer, IdentityAnswer, RateAnswer, read_health, read_only, read_or_none};
 use super::calling::{PROTOCOL, encoded};
 use super::reading;
-use super::requests::{AccountRequest, CustomerRequest, GroupsRequest, HealthRequest, IdentityRequest, RateRequest};
+use super::requests::{AccountRequest, GroupsRequest, HealthRequest, IdentityRequest, RateRequest};
 use super::signature::TIMESTAMP_TOLERANCE_SECONDS;
 use crate::ports::{Clock, Entropy, Fault};
 
@@ -77,6 +79,7 @@ pub async fn check(
             lines.push(line("account: the test login with its customer and group", Ok(())));
             lines.push(line("account: none for an unknown login", unknown_login(&checker).await));
             lines.push(line("groups: the account's is among them", groups(&checker, &facts).await));
+            lines.extend(every_call::check(&mut checker, &facts).await);
             lines.extend(refused_calls::check_postings(&mut checker, &facts).await);
             let (checked, key) = postings::check(&mut checker, &facts, account.known_key.as_ref()).await;
             lines.extend(checked);
@@ -102,12 +105,9 @@ async fn health(checker: &Checker) -> Result<(), String> {
 }
 
 async fn customer(checker: &Checker, of: &CheckedAccount) -> Result<(), String> {
-    let answer = checker.ask(encoded(&CustomerRequest::new(checker.instance(), of.customer))).await?;
-    let known =
-        read_or_none::<StatedCustomer>(&answer)?.ok_or_else(|| format!("it does not know customer {}", of.customer))?;
-    reading::customer(known.customer.0, of.customer)?;
-    let answer = checker.ask(encoded(&CustomerRequest::new(checker.instance(), CustomerId(NOBODY)))).await?;
-    expect(read_or_none::<StatedCustomer>(&answer)?.is_none(), || format!("it knows customer {NOBODY}"))
+    checker.customer(of.customer).await?.ok_or_else(|| format!("it does not know customer {}", of.customer))?;
+    let nobody = checker.customer(CustomerId(NOBODY)).await;
+    expect(nobody?.is_none(), || format!("it knows customer {NOBODY}"))
 }
 
 async fn facts(checker: &Checker, of: &CheckedAccount) -> Result<AccountFacts, String> {

@@ -39,6 +39,7 @@ const IDLE_WAIT: Duration = Duration::from_secs(30);
 const CA_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A request with its signature, as it is sent.
+#[derive(Clone)]
 pub(super) struct SignedRequest {
     pub(super) id: String,
     pub(super) timestamp: String,
@@ -61,6 +62,8 @@ pub(super) struct RawReply {
 pub(super) enum NoReply {
     /// No byte of the request left.
     NotSent(String),
+    /// The connection ended before any byte of an answer: it may have arrived.
+    Unanswered(String),
     /// It may have arrived.
     Broken(String),
 }
@@ -117,7 +120,7 @@ impl Transport {
             .map_err(|error| NoReply::NotSent(format!("the request cannot be written: {error}")))?;
         let reply = self.client.request(built).await.map_err(|error| {
             let why = with_sources(&error);
-            if error.is_connect() { NoReply::NotSent(why) } else { NoReply::Broken(why) }
+            if error.is_connect() { NoReply::NotSent(why) } else { NoReply::Unanswered(why) }
         })?;
         let (head, body) = reply.into_parts();
         let collected = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| {

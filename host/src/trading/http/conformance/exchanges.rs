@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cashier_core::account::{AccountFacts, AccountMode};
+use cashier_core::account::{AccountFacts, AccountMode, Customer};
 use cashier_core::ids::{CustomerId, ID_MAX, Login, OperationId, Reference, ServerName, TransactionId};
 use cashier_core::money::Money;
-use cashier_core::operation::BalanceOperation;
+use cashier_core::operation::{BalanceOperation, OperationKey};
 use cashier_core::reason::ReasonCode;
 use cashier_core::status::{OperationCmd, OperationReason, OperationStatus};
 use cashier_core::time::UnixTime;
@@ -16,13 +16,14 @@ use futures_util::future::{self, Either};
 use serde_json::{Map, Value};
 
 use super::super::HttpServerSettings;
-use super::super::answers::{AccountAnswer, read_or_none};
+use super::super::answers::{AccountAnswer, StatedCustomer, read_or_none};
 use super::super::calling::encoded;
 use super::super::reading::{self, KeyOutcome};
 use super::super::replies::judge;
-use super::super::requests::{AccountRequest, FindRequest, PostRequest, VoidRequest};
+use super::super::requests::{AccountRequest, CustomerRequest, FindRequest, PostRequest, VoidRequest};
 use super::super::signature::SigningSecrets;
 use super::super::transport::{NoReply, RawReply, SignedRequest, Transport};
+use super::answered::shortened;
 use crate::ports::{Clock, Entropy, Fault, Posting};
 
 /// How long one exchange may take, as the cashier would wait.
@@ -130,32 +131,57 @@ impl Checker {
     }
 
     /// A body that is the call's of a posting, but for what is changed in the posting.
-    pub(super) fn post_with(&self, posting: &Posting, change: impl FnOnce(&mut Map<String, Value>)) -> Bytes {
-        let mut call = serde_json::to_value(PostRequest::new(&self.instance, posting)).unwrap_or_default();
-        if let Some(members) = call.get_mut("posting").and_then(Value::as_object_mut) {
+    pub(super) fn body_with(
+        &self,
+        call: KeyCall,
+        posting: &Posting,
+        change: impl FnOnce(&mut Map<String, Value>),
+    ) -> Bytes {
+        let mut body = serde_json::from_slice::<Value>(&self.body(call, posting)).unwrap_or_default();
+        if let Some(members) = body.get_mut("posting").and_then(Value::as_object_mut) {
             change(members);
         }
-        encoded(&call)
+        encoded(&body)
     }
 
+    /// Sends a request that must not be sent twice.
     pub(super) async fn send(&self, request: SignedRequest) -> Result<RawReply, String> {
-        let sending = std::pin::pin!(self.transport.send(request));
-        match future::select(sending, self.clock.sleep(EXCHANGE_WAIT)).await {
-            Either::Left((Ok(reply), _)) => Ok(reply),
-            Either::Left((Err(NoReply::NotSent(why) | NoReply::Broken(why)), _)) => Err(why),
-            Either::Right(_) => Err(format!("no answer within {} s", EXCHANGE_WAIT.as_secs())),
+        self.exchanged(request).await.map_err(|failed| match failed {
+            NoReply::NotSent(why) | NoReply::Broken(why) => why,
+            NoReply::Unanswered(why) => format!(
+                "the connection was closed and no answer came, which does not say what became of the call ({why}); a server \
+                 that closes a connection after an answer says `connection: close` in that answer"
+            ),
+        })
+    }
+
+    /// Sends a request that changes nothing, and once more where the connection was closed before an answer: it may have been
+    /// closing already.
+    pub(super) async fn send_question(&self, request: SignedRequest) -> Result<RawReply, String> {
+        match self.exchanged(request.clone()).await {
+            Err(NoReply::Unanswered(_)) => self.send(request).await,
+            Err(NoReply::NotSent(why) | NoReply::Broken(why)) => Err(why),
+            Ok(reply) => Ok(reply),
         }
     }
 
-    /// The proven answer to a call.
+    async fn exchanged(&self, request: SignedRequest) -> Result<RawReply, NoReply> {
+        let sending = std::pin::pin!(self.transport.send(request));
+        match future::select(sending, self.clock.sleep(EXCHANGE_WAIT)).await {
+            Either::Left((reply, _)) => reply,
+            Either::Right(_) => Err(NoReply::Broken(format!("no answer within {} s", EXCHANGE_WAIT.as_secs()))),
+        }
+    }
+
+    /// The proven answer to a question.
     pub(super) async fn ask(&self, body: Bytes) -> Result<Bytes, String> {
         self.proven(self.signed(body)).await
     }
 
-    /// The proven answer to a request that is signed in its own way.
+    /// The proven answer to a question that is signed in its own way.
     pub(super) async fn proven(&self, request: SignedRequest) -> Result<Bytes, String> {
         let id = request.id.clone();
-        let reply = self.send(request).await?;
+        let reply = self.send_question(request).await?;
         judge(reply, &id, &self.secrets, self.now()).map_err(|failure| failure.what)
     }
 
@@ -165,7 +191,7 @@ impl Checker {
         loop {
             let request = self.signed(self.body(call, posting));
             let id = request.id.clone();
-            let reply = self.send(request).await?;
+            let reply = self.sent(call, request).await?;
             if reply.status == 500 && self.clock.monotonic().saturating_sub(begun) < PENDING_WAIT {
                 self.clock.sleep(PENDING_PAUSE).await;
                 continue;
@@ -185,7 +211,40 @@ impl Checker {
     }
 
     async fn about(&self, call: KeyCall, posting: &Posting) -> Result<KeyOutcome, String> {
-        reading::key_outcome(&self.ask(self.body(call, posting)).await?, &posting.key())
+        self.answered(call, self.body(call, posting), &posting.key()).await
+    }
+
+    /// The same under another key than the posting's own.
+    pub(super) async fn about_key(
+        &self,
+        call: KeyCall,
+        key: &OperationKey,
+        posting: &Posting,
+    ) -> Result<KeyOutcome, String> {
+        let change = |members: &mut Map<String, Value>| drop(members.insert("key".to_owned(), key.as_str().into()));
+        self.answered(call, self.body_with(call, posting, change), key).await
+    }
+
+    /// The outcome that a call with this body is answered.
+    pub(super) async fn answered(&self, call: KeyCall, body: Bytes, key: &OperationKey) -> Result<KeyOutcome, String> {
+        let request = self.signed(body);
+        let id = request.id.clone();
+        let reply = self.sent(call, request).await?;
+        let answer = judge(reply, &id, &self.secrets, self.now()).map_err(|failure| failure.what)?;
+        reading::key_outcome(&answer, key)
+    }
+
+    async fn sent(&self, call: KeyCall, request: SignedRequest) -> Result<RawReply, String> {
+        match call {
+            KeyCall::Find => self.send_question(request).await,
+            KeyCall::Post | KeyCall::Void(_) => self.send(request).await,
+        }
+    }
+
+    pub(super) async fn customer(&self, customer: CustomerId) -> Result<Option<Customer>, String> {
+        let answer = self.ask(encoded(&CustomerRequest::new(&self.instance, customer))).await?;
+        let stated = read_or_none::<StatedCustomer>(&answer)?;
+        stated.map(|stated| reading::customer(stated.customer.0, customer)).transpose()
     }
 
     pub(super) async fn account(&self, login: Login) -> Result<Option<AccountFacts>, String> {
@@ -205,6 +264,17 @@ impl Checker {
         self.about(KeyCall::Void(reason), posting).await
     }
 
+    pub(super) fn random(&self) -> u128 {
+        self.entropy.bits()
+    }
+
+    /// The first of so many ordinals that are left for keys.
+    pub(super) fn reserve(&mut self, ordinals: u32) -> (Reference, u32) {
+        let first = self.ordinal + 1;
+        self.ordinal += ordinals;
+        (self.reference.clone(), first)
+    }
+
     /// A posting under a new key.
     pub(super) fn posting(
         &mut self,
@@ -213,8 +283,8 @@ impl Checker {
         amount: Money,
         only_on: Option<AccountMode>,
     ) -> Posting {
-        self.ordinal += 1;
-        self.posting_under((self.reference.clone(), self.ordinal), (customer, login), amount, only_on)
+        let under = self.reserve(1);
+        self.posting_under(under, (customer, login), amount, only_on)
     }
 
     /// A posting under a key of this run or of an earlier one.
@@ -256,7 +326,8 @@ impl Checker {
 }
 
 pub(super) fn line(promise: &'static str, checked: Result<(), String>) -> PromiseLine {
-    PromiseLine { promise, seen: checked.map_or_else(PromiseSeen::Broken, |()| PromiseSeen::Kept) }
+    let broken = |problem| PromiseSeen::Broken(shortened(problem));
+    PromiseLine { promise, seen: checked.map_or_else(broken, |()| PromiseSeen::Kept) }
 }
 
 pub(super) fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {

@@ -2,18 +2,20 @@
 //! nothing.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 
 use cashier_core::account::AccountMode;
 use cashier_core::operation::OperationKey;
 use cashier_core::reconcile::FoundPosting;
 
-use super::super::PAGE_POSTINGS_MAX;
 use super::super::answers::{PostingsAnswer, read_only};
 use super::super::calling::encoded;
 use super::super::reading;
-use super::super::requests::PostingsRequest;
+use super::super::requests::{PAGE_POSTINGS_MAX, PostingsRequest};
+use super::super::values::purpose;
+use super::answered::outcome_words;
 use super::exchanges::expect;
-use super::postings::{CheckRun, Checked};
+use super::postings::{CheckRun, Checked, NotedPosting};
 use crate::trading::remote::PostingsPage;
 
 /// Pages of postings that are looked through: a listing that does not end is no database for tests.
@@ -36,6 +38,48 @@ struct ListedPosting {
     found: FoundPosting,
     comment: Option<Box<str>>,
     only_on: Option<AccountMode>,
+}
+
+impl ListedPosting {
+    /// Its members as they are on the wire.
+    fn members(&self) -> [(&'static str, String); 12] {
+        let FoundPosting {
+            key,
+            operation_id,
+            transaction_id,
+            customer_id,
+            login,
+            cmd,
+            reason,
+            amount,
+            created_time,
+            outcome,
+        } = &self.found;
+        let text = |value: &dyn Display| value.to_string();
+        let none = || "none".to_owned();
+        [
+            ("key", text(key)),
+            ("operation_id", text(operation_id)),
+            ("transaction_id", text(transaction_id)),
+            ("customer_id", text(customer_id)),
+            ("login", text(login)),
+            ("cmd", text(&cmd.number())),
+            ("purpose", purpose(*reason).to_owned()),
+            ("amount and currency", format!("{} {}", amount.to_wire(), amount.currency)),
+            ("created_time", text(created_time)),
+            ("outcome", outcome_words(outcome)),
+            ("comment", self.comment.as_ref().map_or_else(none, |words| format!("{words:?}"))),
+            ("only_on", self.only_on.map_or_else(none, |mode| text(&mode.number()))),
+        ]
+    }
+
+    /// What is not as it was sent and answered.
+    fn differences(&self, expected: &Self) -> String {
+        let differing = self.members().into_iter().zip(expected.members()).filter(|(here, there)| here != there);
+        let named: Vec<String> =
+            differing.map(|((name, here), (_, there))| format!("{name} {here} instead of {there}")).collect();
+        named.join(", ")
+    }
 }
 
 /// A page of the listing.
@@ -121,14 +165,13 @@ impl CheckRun<'_> {
             expect(earlier.keys.contains(key), || format!("{key} of an earlier check is not listed"))?;
         }
         let (listed, stated) = self.since(earlier, PAGE_POSTINGS_MAX).await?;
-        for (sent, outcome) in &self.sent {
-            let key = sent.key();
-            let one = listed.iter().find(|known| known.found.key == key);
+        for NotedPosting { key, posting: sent, outcome } in &self.sent {
+            let one = listed.iter().find(|known| known.found.key == *key);
             let one = one.ok_or_else(|| format!("{key} is not listed"))?;
             let operation = &sent.operation;
             let expected = ListedPosting {
                 found: FoundPosting {
-                    key,
+                    key: key.clone(),
                     operation_id: operation.id,
                     transaction_id: operation.transaction_id,
                     customer_id: sent.customer_id,
@@ -142,9 +185,9 @@ impl CheckRun<'_> {
                 comment: Some(sent.comment.clone()),
                 only_on: sent.only_on,
             };
-            expect(*one == expected, || format!("it lists {one:?}, and sent and answered was {expected:?}"))?;
+            expect(*one == expected, || format!("it lists {key} with {}", one.differences(&expected)))?;
         }
-        let at = |sent: &(crate::ports::Posting, _)| listed.iter().position(|known| known.found.key == sent.0.key());
+        let at = |sent: &NotedPosting| listed.iter().position(|known| known.found.key == sent.key);
         let is_in_order = self.sent.first().and_then(at) <= self.sent.last().and_then(at);
         expect(is_in_order, || "what was recorded last is listed before what was recorded first".to_owned())?;
         let (in_small_pages, _) = self.since(earlier, SMALL_PAGE).await?;

@@ -2,18 +2,21 @@
 //! back at the end, whatever was found. What a posting is refused for is asked in `refusals`, what comes at the same time in `races`.
 
 use cashier_core::account::AccountFacts;
-use cashier_core::ids::{CustomerId, Login, OperationId, Reference, TransactionId};
-use cashier_core::money::{Currency, Money};
+use cashier_core::ids::{Login, OperationId, Reference};
+use cashier_core::money::{MINOR_MAX, Money};
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reason::ReasonCode;
-use cashier_core::status::{OperationCmd, OperationReason};
 use serde_json::Value;
 
-use super::super::reading::{self, KeyOutcome};
-use super::exchanges::{Checker, NOBODY, PromiseLine, PromiseSeen, expect, line};
+use super::super::reading::KeyOutcome;
+use super::answered::{several, words};
+use super::exchanges::{Checker, KeyCall, NOBODY, PromiseLine, PromiseSeen, expect, line};
 use crate::ports::Posting;
 
 pub(super) type Checked = Result<(), String>;
+
+/// Two days: longer than keys live in a cache.
+pub(super) const DAYS_AGO_SECONDS: i64 = 2 * 24 * 60 * 60;
 
 /// Checks the promises about postings; returns the key that the next check asks for.
 pub(super) async fn check(
@@ -27,6 +30,7 @@ pub(super) async fn check(
     run.remembered().await;
     let kept = run.keys().await;
     run.refusals().await;
+    run.identifiers().await;
     run.purposes().await;
     run.races().await;
     run.decimals().await;
@@ -46,8 +50,28 @@ pub(super) struct CheckRun<'c> {
     pub(super) known_key: Option<&'c OperationKey>,
     lines: Vec<PromiseLine>,
     /// What was sent, and what was answered.
-    pub(super) sent: Vec<(Posting, PostingOutcome)>,
+    pub(super) sent: Vec<NotedPosting>,
 }
+
+/// A posting that was sent, and what was answered.
+pub(super) struct NotedPosting {
+    pub(super) key: OperationKey,
+    pub(super) posting: Posting,
+    pub(super) outcome: PostingOutcome,
+}
+
+/// What the next check asks for: the postings of a key and of the ordinals behind it.
+struct KeyFamily {
+    posted: Posting,
+    withheld: Posting,
+    /// More than any account can have, so that it is refused whatever is on the account.
+    refused: Posting,
+    /// Voided with the other reason, on its way out.
+    absent: Posting,
+}
+
+/// Postings of a family.
+const FAMILY_SIZE: u32 = 4;
 
 impl CheckRun<'_> {
     pub(super) fn add(&mut self, promise: &'static str, checked: Checked) {
@@ -55,7 +79,11 @@ impl CheckRun<'_> {
     }
 
     pub(super) fn note(&mut self, posting: &Posting, outcome: PostingOutcome) {
-        self.sent.push((posting.clone(), outcome));
+        self.note_under(&posting.key(), posting, outcome);
+    }
+
+    pub(super) fn note_under(&mut self, key: &OperationKey, posting: &Posting, outcome: PostingOutcome) {
+        self.sent.push(NotedPosting { key: key.clone(), posting: posting.clone(), outcome });
     }
 
     pub(super) fn posting(&mut self, minor: i64) -> Posting {
@@ -79,8 +107,7 @@ impl CheckRun<'_> {
         expect(after - before == by, || format!("the balance grew by {} minor units instead of {by}", after - before))
     }
 
-    /// What an earlier check posted and voided is known as it was. The key names the posted one of a whole unit; the voided one is the
-    /// next of its ordinals, as `keys` makes them.
+    /// What an earlier check posted, voided and was refused is known as it was.
     async fn remembered(&mut self) {
         const PROMISE: &str = "post and void: the keys of an earlier check are known as they were";
         match self.known_key {
@@ -97,53 +124,92 @@ impl CheckRun<'_> {
 
     async fn known(&self, key: &OperationKey) -> Checked {
         let (reference, ordinal) = key.parts().ok_or("it is no key of a check")?;
-        let [kept, dead] =
-            [ordinal, ordinal.saturating_add(1)].map(|ordinal| self.earlier_posting(&reference, ordinal));
+        let family = self.family(&reference, ordinal);
         let before = self.balance().await?;
         // Looked up first: a server that forgot it would post it.
-        let found = posted(&self.checker.find(&kept).await?).map_err(|seen| format!("{key}: {seen}"))?;
-        let again = posted(&self.checker.post(&kept).await?)?;
-        expect(found == again, || format!("{key} has the orders {found} and {again}"))?;
-        for answer in [self.checker.find(&dead).await?, self.checker.void(&dead, ReasonCode::Withheld).await?] {
-            refused(&answer, ReasonCode::Withheld).map_err(|seen| format!("{}: {seen}", dead.key()))?;
+        let found = posted(&self.checker.find(&family.posted).await?).map_err(|seen| format!("{key}: {seen}"))?;
+        for (dead, reason) in [
+            (&family.withheld, ReasonCode::Withheld),
+            (&family.refused, ReasonCode::InsufficientBalance),
+            (&family.absent, ReasonCode::ConfirmedAbsent),
+        ] {
+            for call in [KeyCall::Find, KeyCall::Void(ReasonCode::Withheld), KeyCall::Post] {
+                let answer = self.checker.about_key(call, &dead.key(), dead).await?;
+                refused(&answer, reason).map_err(|seen| format!("{}: {seen}", dead.key()))?;
+            }
         }
+        let again = posted(&self.checker.post(&family.posted).await?)?;
+        expect(found == again, || format!("{key} has the orders {found} and {again}"))?;
         self.grew(before, 0).await
     }
 
-    fn earlier_posting(&self, reference: &Reference, ordinal: u32) -> Posting {
+    fn family(&self, reference: &Reference, first: u32) -> KeyFamily {
         let (account, mode) = (&self.facts.account, self.facts.group.account_mode);
-        let amount = Money::new(self.unit(), account.balance.currency);
         let whose = (account.customer_id, account.login);
-        self.checker.posting_under((reference.clone(), ordinal), whose, amount, Some(mode))
+        let under = |behind: u32, minor: i64| {
+            let under = (reference.clone(), first.saturating_add(behind));
+            self.checker.posting_under(under, whose, Money::new(minor, account.balance.currency), Some(mode))
+        };
+        let unit = self.unit();
+        KeyFamily {
+            posted: under(0, unit),
+            withheld: under(1, unit),
+            refused: under(2, -MINOR_MAX),
+            absent: under(3, -unit),
+        }
     }
 
-    /// What is kept of keys; returns the posted one, whose successor is voided.
+    /// What is kept of keys; returns the posted one, whose successors are dead.
     async fn keys(&mut self) -> Option<OperationKey> {
-        let (one, dead) = (self.posting(self.unit()), self.posting(self.unit()));
+        let (reference, first) = self.checker.reserve(FAMILY_SIZE);
+        let KeyFamily { posted: one, withheld, refused, absent } = self.family(&reference, first);
         let unknown = self
             .checker
             .find(&one)
             .await
-            .and_then(|found| expect(found == KeyOutcome::Unknown, || format!("it answered {found:?}")));
+            .and_then(|found| expect(found == KeyOutcome::Unknown, || format!("it answered {}", words(&found))));
         self.add("find: none for a key that was never sent", unknown);
         let once = self.once(&one).await;
-        let is_posted = once.is_ok();
+        let mut is_kept = once.is_ok();
         self.add("post: the amount is on the balance when it is answered", once);
         let repeated = self.repeated(&one).await;
         self.add("post: the same key again is the same answer, and moves nothing", repeated);
         let found = self.same_everywhere(&one).await;
         self.add("find and void: a posted key stays posted", found);
-        let conflicts = self.conflicts(&one).await;
-        self.add("post, find and void: a known key with another value is a conflict", conflicts);
         let same = self.not_compared(&one).await;
         self.add("post and find: what is not compared may differ, and an amount is compared by value", same);
-        let voided = self.voided(&dead).await;
-        let is_kept = is_posted && voided.is_ok();
-        self.add("void: an unknown key is refused for ever", voided);
+        let dead = [
+            (
+                "void: an unknown key is refused for ever",
+                self.voided(&withheld, ReasonCode::Withheld, ReasonCode::ConfirmedAbsent).await,
+            ),
+            (
+                "void: also with CONFIRMED_ABSENT, and of a posting out",
+                self.voided(&absent, ReasonCode::ConfirmedAbsent, ReasonCode::Withheld).await,
+            ),
+            (
+                "post: more out than an account can have is INSUFFICIENT_BALANCE",
+                self.refusal(&refused, ReasonCode::InsufficientBalance).await,
+            ),
+        ];
+        for (promise, checked) in dead {
+            is_kept &= checked.is_ok();
+            self.add(promise, checked);
+        }
         let (owner, currency) = (self.facts.account.customer_id, self.facts.group.currency);
         let nobodys = self.checker.posting(owner, Login(NOBODY), Money::new(1, currency), None);
-        let checked = self.voided(&nobodys).await;
+        let checked = self.voided(&nobodys, ReasonCode::Withheld, ReasonCode::ConfirmedAbsent).await;
         self.add("void: also of a login that is not known", checked);
+        for (promise, known) in [
+            ("post, find and void: a known key with another value is a conflict", vec![&one]),
+            ("post, find and void: also of a key that was voided or refused", vec![&withheld, &absent, &refused]),
+        ] {
+            let mut checked = Ok(());
+            for posting in known {
+                checked = checked.and(self.conflicts(posting).await);
+            }
+            self.add(promise, checked);
+        }
         is_kept.then(|| one.key())
     }
 
@@ -157,7 +223,7 @@ impl CheckRun<'_> {
     async fn repeated(&self, posting: &Posting) -> Checked {
         let before = self.balance().await?;
         let (first, second) = (self.checker.post(posting).await?, self.checker.post(posting).await?);
-        expect(first == second, || format!("{first:?}, then {second:?}"))?;
+        expect(first == second, || format!("{}, then {}", words(&first), words(&second)))?;
         self.grew(before, 0).await
     }
 
@@ -168,69 +234,36 @@ impl CheckRun<'_> {
         expect(order == found && order == voided, || format!("orders {order}, {found} and {voided}"))
     }
 
-    /// Every value that is compared, one after the other.
-    async fn conflicts(&self, known: &Posting) -> Checked {
-        let before = self.balance().await?;
-        let with = |change: &dyn Fn(&mut Posting)| {
-            let mut other = known.clone();
-            change(&mut other);
-            other
-        };
-        let amount = known.operation.amount;
-        let mut table = vec![
-            ("transaction_id", with(&|it| it.operation.transaction_id = TransactionId(2))),
-            ("login", with(&|it| it.operation.login = Login(NOBODY))),
-            ("customer_id", with(&|it| it.customer_id = CustomerId(NOBODY))),
-            ("amount", with(&|it| it.operation.amount.minor += 1)),
-            ("cmd", with(&|it| it.operation.cmd = OperationCmd::BalanceOut)),
-            ("purpose", with(&|it| it.operation.reason = OperationReason::Reversal)),
-        ];
-        if let Some(other) = other_currency(amount.currency) {
-            let same_value = Money::new(10_i64.pow(u32::from(other.exponent())), other);
-            table.push(("currency", with(&|it| it.operation.amount = same_value)));
-        }
-        for (what, other) in table {
-            let answers = [
-                ("post", self.checker.post(&other).await),
-                ("find", self.checker.find(&other).await),
-                ("void", self.checker.void(&other, ReasonCode::Withheld).await),
-            ];
-            for (call, answer) in answers {
-                let is_conflict = answer == Ok(KeyOutcome::Known(PostingOutcome::Conflict));
-                expect(is_conflict, || format!("{call} with another {what}: {answer:?}"))?;
-            }
-        }
-        self.grew(before, 0).await
-    }
-
     async fn not_compared(&self, known: &Posting) -> Checked {
         let before = self.balance().await?;
         let first = self.checker.find(known).await?;
         let mut other = Posting { only_on: None, comment: "another comment".into(), ..known.clone() };
         other.operation.id = OperationId(NOBODY);
-        other.operation.created_time = known.operation.created_time.plus(1);
-        let answers = [self.checker.post(&other).await?, self.checker.find(&other).await?];
-        expect(answers.iter().all(|answer| *answer == first), || format!("{first:?} is answered {answers:?}"))?;
-        let finer = self.checker.post_with(known, |posting| {
+        // A key is no newer because its operation is old.
+        for later in [1, -DAYS_AGO_SECONDS] {
+            other.operation.created_time = known.operation.created_time.plus(later);
+            let answers = [self.checker.post(&other).await?, self.checker.find(&other).await?];
+            expect(answers.iter().all(|answer| *answer == first), || {
+                format!("{} is answered with {}", words(&first), several(&answers))
+            })?;
+        }
+        let finer = self.checker.body_with(KeyCall::Post, known, |posting| {
             if let Some(Value::String(amount)) = posting.get_mut("amount") {
                 amount.push_str(if amount.contains('.') { "0" } else { ".0" });
             }
         });
-        let answer = reading::key_outcome(&self.checker.ask(finer).await?, &known.key())?;
-        expect(answer == first, || format!("the same amount with another zero is answered {answer:?}"))?;
+        let answer = self.checker.answered(KeyCall::Post, finer, &known.key()).await?;
+        expect(answer == first, || format!("the same amount with another zero is answered {}", words(&answer)))?;
         self.grew(before, 0).await
     }
 
-    async fn voided(&mut self, posting: &Posting) -> Checked {
+    /// Refused with the reason of the first `void`, whatever comes behind it.
+    async fn voided(&mut self, posting: &Posting, reason: ReasonCode, other: ReasonCode) -> Checked {
         let before = self.balance().await?;
-        let answers = [
-            self.checker.void(posting, ReasonCode::Withheld).await?,
-            self.checker.post(posting).await?,
-            self.checker.find(posting).await?,
-            self.checker.void(posting, ReasonCode::ConfirmedAbsent).await?,
-        ];
-        answers.iter().try_for_each(|answer| refused(answer, ReasonCode::Withheld))?;
-        self.note(posting, PostingOutcome::Refused { reason: ReasonCode::Withheld.name().into() });
+        for call in [KeyCall::Void(reason), KeyCall::Post, KeyCall::Find, KeyCall::Void(other), KeyCall::Post] {
+            refused(&self.checker.about_key(call, &posting.key(), posting).await?, reason)?;
+        }
+        self.note(posting, PostingOutcome::Refused { reason: reason.name().into() });
         self.grew(before, 0).await
     }
 
@@ -246,19 +279,14 @@ impl CheckRun<'_> {
     }
 }
 
-/// A currency that the account is not in.
-pub(super) fn other_currency(than: Currency) -> Option<Currency> {
-    ["USD", "EUR"].into_iter().filter_map(Currency::from_code).find(|other| *other != than)
-}
-
 pub(super) fn posted(answer: &KeyOutcome) -> Result<u64, String> {
     match answer {
         KeyOutcome::Known(PostingOutcome::Posted { trade_order, .. }) => Ok(*trade_order),
-        other => Err(format!("it answered {other:?}")),
+        other => Err(format!("it answered {}", words(other))),
     }
 }
 
 pub(super) fn refused(answer: &KeyOutcome, reason: ReasonCode) -> Checked {
     let expected = KeyOutcome::Known(PostingOutcome::Refused { reason: reason.name().into() });
-    expect(*answer == expected, || format!("it answered {answer:?}"))
+    expect(*answer == expected, || format!("it answered {}", words(answer)))
 }

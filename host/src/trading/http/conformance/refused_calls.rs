@@ -6,22 +6,19 @@ use bytes::Bytes;
 use cashier_core::account::AccountFacts;
 use cashier_core::ids::{CustomerId, ID_MAX, Login};
 use cashier_core::money::Money;
-use cashier_core::reason::ReasonCode;
 use serde_json::{Map, Value, json};
 
 use super::super::calling::encoded;
 use super::super::reading::KeyOutcome;
-use super::super::requests::{
-    AccountRequest, CustomerRequest, FindRequest, GroupsRequest, HealthRequest, PostRequest, PostingsRequest,
-    RateRequest, VoidRequest,
-};
+use super::super::requests::{AccountRequest, PostingsRequest};
 use super::super::signature::TIMESTAMP_TOLERANCE_SECONDS;
 use super::super::transport::SignedRequest;
-use super::exchanges::{Checker, NOBODY, PromiseLine, expect, line};
+use super::answered::words;
+use super::exchanges::{Checker, KeyCall, NOBODY, PromiseLine, expect, line};
 use crate::ports::Posting;
 
 /// A minute beyond the tolerance, so that clocks that differ by seconds decide nothing.
-const BEYOND_TOLERANCE: i64 = TIMESTAMP_TOLERANCE_SECONDS + 60;
+pub(super) const BEYOND_TOLERANCE: i64 = TIMESTAMP_TOLERANCE_SECONDS + 60;
 
 /// Four minutes, within the tolerance whatever the two clocks differ by in a second.
 const WITHIN_TOLERANCE: i64 = TIMESTAMP_TOLERANCE_SECONDS - 60;
@@ -30,7 +27,7 @@ const WITHIN_TOLERANCE: i64 = TIMESTAMP_TOLERANCE_SECONDS - 60;
 const LARGE_BODY: usize = 65 * 1024;
 
 /// An instance and a cursor that no server has.
-const NOT_ITS_OWN: &str = "not-its-own";
+pub(super) const NOT_ITS_OWN: &str = "not-its-own";
 
 /// A signature that is by no secret: 32 bytes of zeros.
 const JUNK_SIGNATURE: &str = "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -88,8 +85,7 @@ pub(super) async fn check(checker: &Checker, login: Login) -> Vec<PromiseLine> {
 
 /// Calls with a posting.
 pub(super) async fn check_postings(checker: &mut Checker, facts: &AccountFacts) -> Vec<PromiseLine> {
-    let checked = of_another_instance(checker, facts).await;
-    let mut lines = vec![line("a call for another instance is 421, whichever it is", checked)];
+    let mut lines = Vec::new();
     let currency = facts.group.currency;
     let too_fine = format!("0.{:0>1$}", 1, usize::from(currency.exponent()) + 1);
     let amount_as_number = [("amount", json!(1))];
@@ -114,29 +110,10 @@ pub(super) async fn check_postings(checker: &mut Checker, facts: &AccountFacts) 
     lines
 }
 
-fn of_nobody(checker: &mut Checker, facts: &AccountFacts) -> Posting {
+pub(super) fn of_nobody(checker: &mut Checker, facts: &AccountFacts) -> Posting {
     let group = &facts.group;
     let unit = 10_i64.pow(u32::from(group.currency.exponent()));
     checker.posting(CustomerId(NOBODY), Login(NOBODY), Money::new(unit, group.currency), Some(group.account_mode))
-}
-
-async fn of_another_instance(checker: &mut Checker, facts: &AccountFacts) -> Result<(), String> {
-    let posting = of_nobody(checker, facts);
-    let currency = facts.group.currency.code();
-    for (call, body) in [
-        ("health", encoded(&HealthRequest::new(NOT_ITS_OWN))),
-        ("customer", encoded(&CustomerRequest::new(NOT_ITS_OWN, facts.customer.customer_id))),
-        ("account", encoded(&AccountRequest::new(NOT_ITS_OWN, facts.account.login))),
-        ("groups", encoded(&GroupsRequest::new(NOT_ITS_OWN))),
-        ("post", encoded(&PostRequest::new(NOT_ITS_OWN, &posting))),
-        ("find", encoded(&FindRequest::new(NOT_ITS_OWN, &posting))),
-        ("void", encoded(&VoidRequest::new(NOT_ITS_OWN, &posting, ReasonCode::Withheld.name()))),
-        ("postings", encoded(&PostingsRequest::new(NOT_ITS_OWN, "", 1))),
-        ("rate", encoded(&RateRequest::new(NOT_ITS_OWN, currency, currency))),
-    ] {
-        has_status(checker, checker.signed(body), 421).await.map_err(|seen| format!("{call}: {seen}"))?;
-    }
-    is_unknown(checker, &posting).await
 }
 
 /// Postings with one member of another form each.
@@ -144,20 +121,20 @@ async fn malformed(checker: &mut Checker, facts: &AccountFacts, members: &[(&str
     for (name, value) in members {
         let posting = of_nobody(checker, facts);
         let change = |members: &mut Map<String, Value>| drop(members.insert((*name).to_owned(), value.clone()));
-        let request = checker.signed(checker.post_with(&posting, change));
+        let request = checker.signed(checker.body_with(KeyCall::Post, &posting, change));
         has_status(checker, request, 400).await.map_err(|seen| format!("{name} {value}: {seen}"))?;
         is_unknown(checker, &posting).await.map_err(|seen| format!("{name} {value}: {seen}"))?;
     }
     Ok(())
 }
 
-async fn is_unknown(checker: &Checker, posting: &Posting) -> Result<(), String> {
+pub(super) async fn is_unknown(checker: &Checker, posting: &Posting) -> Result<(), String> {
     let found = checker.find(posting).await?;
-    expect(found == KeyOutcome::Unknown, || format!("it is recorded: {found:?}"))
+    expect(found == KeyOutcome::Unknown, || format!("it is recorded: {}", words(&found)))
 }
 
-async fn has_status(checker: &Checker, request: SignedRequest, expected: u16) -> Result<(), String> {
-    let reply = checker.send(request).await?;
+pub(super) async fn has_status(checker: &Checker, request: SignedRequest, expected: u16) -> Result<(), String> {
+    let reply = checker.send_question(request).await?;
     expect(reply.status == expected, || format!("the status is {}", reply.status))
 }
 
