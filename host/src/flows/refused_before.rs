@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
+use cashier_core::ids::{OperationId, TransactionId};
 use cashier_core::operation::{BalanceOperation, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::OperationStatus;
 
 use super::{Cashier, settle};
-use crate::ports::Voiding;
+use crate::ports::{Durable, Posting, Voiding};
 
 /// Refused postings that are asked for, the newest: each was asked for before the one after it.
 const REFUSED_ASKED_MAX: usize = 8;
@@ -22,7 +23,7 @@ const REFUSED_ASKED_MAX: usize = 8;
 pub(super) async fn check(cashier: &Arc<Cashier>, known: &Aggregate) -> Result<(), Refusal> {
     let is_refused = |operation: &&BalanceOperation| operation.status == OperationStatus::Refused;
     for operation in known.operations.iter().rev().filter(is_refused).take(REFUSED_ASKED_MAX) {
-        let Some(posting) = settle::recorded_posting(cashier, known.transaction.id, operation.id).await else {
+        let Some(posting) = recorded(cashier, known.transaction.id, operation.id).await else {
             return Err(Refusal::new(RefusalCode::StorageUnavailable, "storage is not available, try again"));
         };
         let key = posting.get().key();
@@ -47,4 +48,13 @@ pub(super) async fn check(cashier: &Arc<Cashier>, known: &Aggregate) -> Result<(
         }
     }
     Ok(())
+}
+
+/// An operation as it is recorded, as a posting; `None` where that is not durable, or the books do not have it.
+async fn recorded(cashier: &Cashier, id: TransactionId, operation: OperationId) -> Option<Durable<Posting>> {
+    let ticket = cashier.ledger.read(|books| (books.aggregate(id), books.touched(id))).ok()?;
+    let aggregate = ticket.durable().await.ok()?;
+    let known = aggregate.get().clone()?;
+    let operation = known.operations.iter().find(|known| known.id == operation)?.clone();
+    Some(settle::posting(cashier, &aggregate.with(|_| (known, operation))))
 }

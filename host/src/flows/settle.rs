@@ -364,20 +364,8 @@ pub(super) async fn void_unanswered(cashier: &Cashier, id: TransactionId, operat
     }
 }
 
-/// An operation as it is recorded, as a posting; `None` where that is not durable, or the books do not have it.
-pub(super) async fn recorded_posting(
-    cashier: &Cashier,
-    id: TransactionId,
-    operation: OperationId,
-) -> Option<Durable<Posting>> {
-    let ticket = cashier.ledger.read(|books| (books.aggregate(id), books.touched(id))).ok()?;
-    let aggregate = ticket.durable().await.ok()?;
-    let known = aggregate.get().clone()?;
-    let operation = known.operations.iter().find(|known| known.id == operation)?.clone();
-    Some(posting(cashier, &aggregate.with(|_| (known, operation))))
-}
-
-fn posting(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -> Durable<Posting> {
+/// An operation as it is asked about or posted.
+pub(super) fn posting(cashier: &Cashier, due: &Durable<(Aggregate, BalanceOperation)>) -> Durable<Posting> {
     due.with(|(aggregate, operation)| Posting {
         operation: operation.clone(),
         reference: aggregate.transaction.reference.clone(),

@@ -2,6 +2,7 @@
 //! or by what it posted lately, so that no row is read where both agree (case 179). Row by row (`rows`) only where they differ. It
 //! reports and changes nothing: what is posted there is keyed, and what differs is for a person.
 
+mod asked_again;
 mod asking;
 mod row_differences;
 mod rows;

@@ -57,11 +57,11 @@ impl TradingStatus {
 }
 
 /// The last second of the year 9999.
-const DATES_MAX: u64 = 253_402_300_799;
+const LAST_DATE_SECONDS: u64 = 253_402_300_799;
 
 /// A time for a person, in UTC.
 pub fn date(time: UnixTime) -> String {
-    let seconds = u64::try_from(time.0).unwrap_or_default().min(DATES_MAX);
+    let seconds = u64::try_from(time.0).unwrap_or_default().min(LAST_DATE_SECONDS);
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).map_or_else(String::new, httpdate::fmt_http_date)
 }
 

@@ -8,16 +8,15 @@ use std::time::Duration;
 use cashier_core::aggregate::Aggregate;
 use cashier_core::books::Books;
 use cashier_core::ids::{OperationId, TransactionId};
-use cashier_core::operation::{BalanceOperation, OperationKey, PostingOutcome};
+use cashier_core::operation::{BalanceOperation, OperationKey};
 use cashier_core::reconcile::FoundPosting;
 use cashier_core::time::UnixTime;
 
-use super::asking::posting;
 use super::row_differences::{RowDifferences, operation, trade_order};
 use super::said::RecordedAtServer;
-use super::{BooksComparison, DIFFERENCES_KEPT_MAX, LOOKED_AT_ONCE_MAX, NEWEST_FOUND, is_posted};
+use super::{BooksComparison, DIFFERENCES_KEPT_MAX, LOOKED_AT_ONCE_MAX, is_posted};
 use crate::pair::{Compared, PAGE_ROWS, compared, described, lost};
-use crate::ports::{DifferenceKind, Fault, Posting, ServerDifferences};
+use crate::ports::{Fault, ServerDifferences};
 use crate::trading::remote::{PostingsPage, UnreadPosting};
 
 /// A page that got no answer is asked for again so often, and so long after: a server that is flaky ends a long listing all the same.
@@ -218,76 +217,6 @@ impl BooksComparison<'_> {
             // Between two holds, whatever else waits for this thread.
             tokio::task::yield_now().await;
         }
-    }
-}
-
-impl BooksComparison<'_> {
-    /// A list may show one order of two: of the newest postings, and of those that were known to be made again, the server says more.
-    async fn note_other_orders(&self, listed: &mut Listed, kept_max: usize) -> Result<(), Fault> {
-        let recent = self.moment()?.total.recent;
-        let newest = recent.iter().rev().take(NEWEST_FOUND).map(|(_, key)| (key.clone(), None));
-        let before = self.before.differences.iter().flat_map(|known| &known.kept);
-        let before = before.filter(|known| known.kind == DifferenceKind::OtherOrder);
-        let before = before.map(|known| (known.key.clone(), Some(known.trade_order)));
-        let keys: BTreeMap<OperationKey, Option<u64>> = newest.chain(before).collect();
-        let mut waited = Duration::ZERO;
-        for (key, before) in keys {
-            if listed.differences.other_orders.first.iter().any(|known| known.key == key) {
-                continue;
-            }
-            let number = match self.recorded(&key, &mut waited).await? {
-                RecordedAtServer::OtherOrder { number } => Some(number),
-                RecordedAtServer::Same | RecordedAtServer::Lost => None,
-                // Silence ends nothing.
-                RecordedAtServer::Unsaid | RecordedAtServer::NoAnswer => before,
-            };
-            if let Some(number) = number {
-                self.take_other(listed, &key, number, kept_max)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What a person names of those that were not asked for, or gave no answer, is asked for once more, each for itself: what it does
-    /// not say then is what the person knows.
-    ///
-    /// # Errors
-    /// The server does not answer, or the books are closed.
-    pub async fn ask_again(&self, found: &mut RowDifferences, named: &BTreeSet<OperationKey>) -> Result<(), Fault> {
-        let unasked = std::mem::take(&mut found.unasked.first);
-        for lost in unasked {
-            if !named.contains(&lost.key) {
-                found.unasked.first.push(lost);
-                continue;
-            }
-            found.unasked.count = found.unasked.count.saturating_sub(1);
-            match self.recorded(&lost.key, &mut Duration::default()).await? {
-                RecordedAtServer::Lost => found.lost.push(lost, usize::MAX),
-                RecordedAtServer::Unsaid | RecordedAtServer::NoAnswer => found.unsaid.push(lost, usize::MAX),
-                RecordedAtServer::Same | RecordedAtServer::OtherOrder { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// A posting of the books under another number than theirs, or beside theirs, as the server says when it is asked.
-    fn take_other(&self, listed: &mut Listed, key: &OperationKey, number: u64, kept_max: usize) -> Result<(), Fault> {
-        if let Some(Posting { operation, customer_id, .. }) = self.peek(|books| posting(books, key))? {
-            let other = FoundPosting {
-                key: key.clone(),
-                operation_id: operation.id,
-                transaction_id: operation.transaction_id,
-                customer_id,
-                login: operation.login,
-                cmd: operation.cmd,
-                reason: operation.reason,
-                amount: operation.amount,
-                created_time: operation.created_time,
-                outcome: PostingOutcome::posted(number),
-            };
-            listed.differences.other_orders.push(other, kept_max);
-        }
-        Ok(())
     }
 }
 
