@@ -93,6 +93,9 @@ async fn answer(fake: Arc<FakePlatform>, line: Vec<u8>, answers: mpsc::Unbounded
             send(b"\x00\xffHTTP/1.1 400 Bad Request\r\n".to_vec());
         }
         Manner::Refuses(code, text) => send(message(&request["extID"], Err((code, text)))),
+        Manner::RefusesNamingNone(code, text) => {
+            send(format!("{}\r\n", json!({"status": code, "message": text})).into_bytes());
+        }
         Manner::DoneAs(status) => {
             let data = fake.perform(&command, &data).unwrap_or_default();
             let answer = json!({"extID": request["extID"], "status": status, "data": data});

@@ -141,6 +141,7 @@ impl FakeState {
         let condition = match stated.map_or(Condition::Always, Condition::read) {
             Condition::Order(number) => Condition::Order(number),
             _ if self.finds_by_number_alone => Condition::Never,
+            Condition::Uuid(_) if self.ignores_uuid => Condition::Always,
             condition => condition,
         };
         let mut found: Vec<&FakeOrder> = self.orders.iter().filter(|order| condition.fits(order)).collect();
@@ -163,7 +164,11 @@ impl FakeState {
         ];
         let limit = self.page_rows.map_or(limit, |rows| rows.min(limit));
         let rows: Vec<Value> = found.iter().skip(offset).take(limit).map(|order| self.row(order)).collect();
-        let count = if self.page_rows.is_some() { rows.len() } else { found.len() };
+        let count = match self.page_rows {
+            _ if self.counts_everything => self.orders.len(),
+            Some(_) => rows.len(),
+            None => found.len(),
+        };
         let mut table = json!({"structure": structure, "rows": rows, "count": count});
         self.states_table.inspect(|change| change(&mut table));
         Ok(table)

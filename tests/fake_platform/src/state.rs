@@ -70,6 +70,8 @@ pub enum Manner {
     HalfALine,
     Garbage,
     Refuses(i64, &'static str),
+    /// Not done, and the answer names no call.
+    RefusesNamingNone(i64, &'static str),
     /// Done, and answered with its data and this status.
     DoneAs(i64),
     /// 504 at once, and done later.
@@ -107,6 +109,10 @@ pub struct FakeState {
     /// Whether conditions are understood; where not, every row is answered.
     pub ignores_conditions: bool,
     pub refuses_uuid: bool,
+    /// Conditions on `gw_uuid` are not understood, and every row is answered.
+    pub ignores_uuid: bool,
+    /// `count` is that of all orders, whatever is asked for.
+    pub counts_everything: bool,
     /// Orders are found by their number, and by nothing else yet.
     pub finds_by_number_alone: bool,
     /// Messages with any other token are answered with 401.
@@ -155,6 +161,8 @@ impl Default for FakeState {
             is_down: false,
             ignores_conditions: false,
             refuses_uuid: false,
+            ignores_uuid: false,
+            counts_everything: false,
             finds_by_number_alone: false,
             accepts_token: None,
             drops_comments: false,

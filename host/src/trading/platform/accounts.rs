@@ -2,6 +2,7 @@
 //! password least of all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cashier_core::account::{Account, AccountFacts, AccountMode, Customer, Group};
 use cashier_core::ids::{CustomerId, Login, ServerName};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use super::account_check;
 use super::client::{PlatformClient, PlatformFailure};
 use super::finance_order::signed_minor;
+use super::server_error::ServerError;
 use super::settings::PlatformSettings;
 use super::tables::{self, TableRow};
 use crate::ports::{Fault, Posting};
@@ -25,6 +27,25 @@ const BLOCKED: i64 = 1;
 
 /// In `missing_account`: the status of a success, which then means no such login where it comes without data.
 const NOTHING: &str = "200";
+
+/// How often an account is asked for that the platform refuses to show after a posting, and the pause between: a session that ends
+/// just then refuses everything.
+const REFUSED_ASKED_MAX: usize = 3;
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often it is tried to ask whether the platform answers.
+const ANSWERS_TRIES: usize = 5;
+/// The first pause between, which doubles: four seconds in all, in which a connection that was closed is opened again.
+const ANSWERS_PAUSE_MIN: Duration = Duration::from_millis(250);
+
+/// What the platform answered about an account.
+enum ShownAccount {
+    Read(Option<Account>),
+    /// What it shows cannot be read.
+    Unreadable(Fault),
+    /// It shows nothing, and says why.
+    Refused(ServerError),
+}
 
 /// What is asked of the platform about persons and accounts.
 #[derive(Clone)]
@@ -70,28 +91,71 @@ impl PlatformAccounts {
         &self,
         login: Login,
     ) -> Result<Result<Option<Account>, Fault>, PlatformFailure> {
+        Ok(match self.account_answer(login).await? {
+            ShownAccount::Read(account) => Ok(account),
+            ShownAccount::Unreadable(fault) => Err(fault),
+            ShownAccount::Refused(error) => Err(fault(PlatformFailure::Answered(error))),
+        })
+    }
+
+    async fn account_answer(&self, login: Login) -> Result<ShownAccount, PlatformFailure> {
         match self.client.call("GetAccountByLogin", json!({ "login": login.0 })).await {
-            Ok(answer) => Ok(self.read_account(login, &answer)),
-            Err(failure) if is_named(&failure, &self.settings.missing_account) => Ok(Ok(None)),
-            Err(PlatformFailure::Answered(error)) if error.says_no_or_nothing() => {
-                Ok(Err(fault(PlatformFailure::Answered(error))))
-            }
+            Ok(answer) => Ok(match self.read_account(login, &answer) {
+                Ok(account) => ShownAccount::Read(account),
+                Err(fault) => ShownAccount::Unreadable(fault),
+            }),
+            Err(failure) if is_named(&failure, &self.settings.missing_account) => Ok(ShownAccount::Read(None)),
+            Err(PlatformFailure::Answered(error)) if error.says_no_or_nothing() => Ok(ShownAccount::Refused(error)),
             Err(failure) => Err(failure),
         }
     }
 
+    /// Whether the platform does now what it is asked, by what costs it little.
+    async fn does_heartbeat(&self) -> Result<(), PlatformFailure> {
+        self.client.call(&self.settings.heartbeat, json!({})).await.map(drop)
+    }
+
+    /// Whether the platform answers now: on another connection, where the last one was closed.
+    pub(super) async fn answers(&self) -> Result<(), Fault> {
+        let mut pause = ANSWERS_PAUSE_MIN;
+        let mut tries = 1;
+        loop {
+            match self.does_heartbeat().await {
+                Ok(()) => return Ok(()),
+                // A session without the right to it may do everything else.
+                Err(PlatformFailure::Answered(error)) if error.says_no_or_nothing() => return self.client.reaches(),
+                Err(PlatformFailure::NeverSent(_)) if tries < ANSWERS_TRIES => {
+                    self.client.clock.sleep(pause).await;
+                    pause = pause.saturating_mul(2);
+                    tries = tries.saturating_add(1);
+                }
+                Err(failure) => return Err(fault(failure)),
+            }
+        }
+    }
+
     /// Why a person must look at a posting that was made: its account is another than it was meant for, or nobody can read it. A fault
-    /// where nothing was answered about it.
+    /// where nothing was answered about it, or everything is refused.
     pub(super) async fn flaw_after(&self, posting: &Posting) -> Result<Option<PostingFlaw>, Fault> {
         let login = posting.operation.login;
-        let is_another = match self.answered_account(login).await.map_err(fault)? {
-            Ok(account) => account_check::is_another(posting, account.as_ref()),
-            Err(fault) => {
-                tracing::error!(key = %posting.key(), %login, %fault, "account of a posting cannot be read at the trading server");
-                true
+        let mut answer = self.account_answer(login).await.map_err(fault)?;
+        for _ in 1..REFUSED_ASKED_MAX {
+            let ShownAccount::Refused(error) = &answer else { break };
+            tracing::warn!(key = %posting.key(), %login, %error, "trading server refused to show the account of a posting: it is asked for again");
+            self.client.clock.sleep(REFUSED_PAUSE).await;
+            self.does_heartbeat().await.map_err(fault)?;
+            answer = self.account_answer(login).await.map_err(fault)?;
+        }
+        let unreadable = match answer {
+            ShownAccount::Read(account) => {
+                let is_another = account_check::is_another(posting, account.as_ref());
+                return Ok(is_another.then_some(PostingFlaw::AccountChanged));
             }
+            ShownAccount::Unreadable(fault) => fault,
+            ShownAccount::Refused(error) => fault(PlatformFailure::Answered(error)),
         };
-        Ok(is_another.then_some(PostingFlaw::AccountChanged))
+        tracing::error!(key = %posting.key(), %login, fault = %unreadable, "account of a posting cannot be read at the trading server");
+        Ok(Some(PostingFlaw::AccountChanged))
     }
 
     fn read_account(&self, login: Login, answer: &Value) -> Result<Option<Account>, Fault> {

@@ -13,8 +13,6 @@ use super::client::{PlatformCall, PlatformFailure, PlatformLinkState};
 use super::dial::{PlatformDial, PlatformStream};
 use super::messages::{self, Incoming};
 use super::output::{Output, advance};
-use super::pauses::{doubled, jittered};
-use super::server_error::{ServerError, ServerErrorKind};
 use super::session::SessionWatch;
 use crate::ports::{Clock, Entropy};
 
@@ -57,10 +55,10 @@ pub(super) struct LinkContext<'l> {
     pub(super) tries: &'l mut u32,
 }
 
-struct InFlight {
-    command: Box<str>,
+pub(super) struct InFlight {
+    pub(super) command: Box<str>,
     /// `None` is the heartbeat's.
-    answer: Option<oneshot::Sender<Result<serde_json::Value, PlatformFailure>>>,
+    pub(super) answer: Option<oneshot::Sender<Result<serde_json::Value, PlatformFailure>>>,
     written_at: Duration,
     deadline: Duration,
 }
@@ -68,20 +66,20 @@ struct InFlight {
 pub(super) struct PlatformConnection {
     reader: ReadHalf<Box<dyn PlatformStream>>,
     writer: WriteHalf<Box<dyn PlatformStream>>,
-    token: Arc<Zeroizing<String>>,
+    pub(super) token: Arc<Zeroizing<String>>,
     number: u64,
     prefix: String,
     sent: u64,
     input: Vec<u8>,
-    output: Output,
-    in_flight: BTreeMap<Box<str>, InFlight>,
-    session: SessionWatch,
+    pub(super) output: Output,
+    pub(super) in_flight: BTreeMap<Box<str>, InFlight>,
+    pub(super) session: SessionWatch,
     received_at: Duration,
     /// When the last answer came, to whichever call.
-    answered_at: Option<Duration>,
+    pub(super) answered_at: Option<Duration>,
     /// Nothing is sent before, because the server said "too often"; and how often in a row it did.
-    slow_until: Duration,
-    slowed: u32,
+    pub(super) slow_until: Duration,
+    pub(super) slowed: u32,
 }
 
 impl PlatformConnection {
@@ -260,81 +258,12 @@ impl PlatformConnection {
             Incoming::Ignored => {}
             // Nobody may be listening.
             Incoming::Push(push) => drop(link.state.pushes.send(push)),
-            Incoming::Unaddressed(error) => {
-                let error = error.without(&self.token);
-                tracing::warn!(%error, "trading server stated an error about no call");
-                link.state.with(|seen| {
-                    seen.refused("", &error.to_string());
-                    seen.call_refused();
-                });
-            }
+            Incoming::Unaddressed(error) => self.unaddressed(error.without(&self.token), link),
             Incoming::Answer { ext_id, outcome } => match self.answered(&ext_id, link.parts.clock.monotonic()) {
                 Some(call) => self.answer(call, outcome.map_err(|error| error.without(&self.token)), link),
                 None => link.state.with(|seen| seen.answers_dropped = seen.answers_dropped.saturating_add(1)),
             },
         }
         Ok(())
-    }
-
-    fn answered(&mut self, ext_id: &str, now: Duration) -> Option<InFlight> {
-        self.answered_at = Some(now);
-        self.in_flight.remove(ext_id)
-    }
-
-    fn answer(&mut self, call: InFlight, outcome: Result<serde_json::Value, ServerError>, link: &mut LinkContext<'_>) {
-        let is_heartbeat = call.answer.is_none();
-        match &outcome {
-            Ok(_) => {
-                // Errors alone are no service: a server that answers each with one is tried less and less often.
-                *link.tries = 0;
-                link.state.with(|seen| seen.done(&call.command));
-            }
-            Err(error) if error.says_no_or_nothing() && !error.is_named(&link.parts.expected) => {
-                let why = error.to_string();
-                link.state.with(|seen| seen.refused(&call.command, &why));
-                if !is_heartbeat {
-                    link.state.with(|seen| seen.call_refused());
-                } else if link.state.with(|seen| seen.heartbeat_refused(&why)) {
-                    self.session.refused(&why);
-                }
-            }
-            Err(_) => {}
-        }
-        let outcome = match outcome {
-            Ok(data) => {
-                self.slowed = 0;
-                Ok(data)
-            }
-            Err(error) => {
-                tracing::warn!(command = &*call.command, %error, "trading server answered with an error");
-                match error.kind {
-                    ServerErrorKind::SyncTimeout | ServerErrorKind::Unreadable => {
-                        Err(PlatformFailure::Unknown(error.to_string()))
-                    }
-                    ServerErrorKind::TooOften => {
-                        let pause = jittered(doubled(self.slowed), link.parts.entropy.bits());
-                        self.slow_until = link.parts.clock.monotonic().saturating_add(pause);
-                        self.slowed = self.slowed.saturating_add(1);
-                        Err(PlatformFailure::Answered(error))
-                    }
-                    ServerErrorKind::Stated | ServerErrorKind::Undecided => Err(PlatformFailure::Answered(error)),
-                }
-            }
-        };
-        if let Some(answer) = call.answer {
-            // Whoever called may be gone.
-            let _ = answer.send(outcome);
-        }
-    }
-
-    /// Answers what was in flight: the one of which no byte was written was never sent.
-    pub(super) fn close(&mut self, why: &str) {
-        for (ext_id, call) in std::mem::take(&mut self.in_flight) {
-            let unwritten = self.output.ext_id == ext_id && self.output.written == 0;
-            let failure = if unwritten { PlatformFailure::NeverSent } else { PlatformFailure::Unknown };
-            if let Some(answer) = call.answer {
-                let _ = answer.send(Err(failure(why.to_owned())));
-            }
-        }
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::accounts::fault;
 use super::order_rows::ListedOrder;
-use super::orders::{CHANGED_WHILE_READ, FinanceOrders, OrderColumn, TRADES};
+use super::order_search::{CHANGED_WHILE_READ, TRADES};
+use super::orders::FinanceOrders;
+use super::search_sizes::OrderColumn;
 use super::tables::{self, TableRow};
 use crate::ports::Fault;
 
@@ -25,18 +27,22 @@ impl FinanceOrders {
         let column = if time.is_empty() { OrderColumn::Everything } else { OrderColumn::UpdatedFrom(time) };
         let sorts = self.settings.search.as_ref().is_some_and(|search| !search.order_by.is_empty());
         if !sorts {
-            let found = self.search(column).await.map_err(fault)?;
+            let found = self.searches.search(column).await.map_err(fault)?;
             return Ok((found.iter().filter_map(|row| self.rows().listed(row)).collect(), true));
         }
         let (mut listed, mut pages) = (Vec::new(), SortedPages::from(time));
         loop {
             let column =
                 if pages.from.is_empty() { OrderColumn::Everything } else { OrderColumn::UpdatedFrom(&pages.from) };
-            let question = self.question(column, pages.offset);
+            let question = self.searches.question(column, pages.offset);
             let answer = self.client.call(TRADES, question).await.map_err(fault)?;
-            let Some(rows) = pages.take(tables::rows(&answer)?, tables::count(&answer))? else {
-                return Ok((listed, true));
-            };
+            let (rows, mut count) = (tables::rows(&answer)?, tables::count(&answer));
+            // At the end, where more are counted: that may be the whole table.
+            let is_short = rows.is_empty() && count.is_some_and(|count| count > pages.offset);
+            if is_short && self.searches.counts_the_table(column, !pages.read.is_empty()).await.map_err(fault)? {
+                count = None;
+            }
+            let Some(rows) = pages.take(rows, count)? else { return Ok((listed, true)) };
             listed.extend(rows.iter().filter_map(|row| self.rows().listed(row)));
             if pages.offset >= ORDERS_OF_ONE_TIME_MAX || is_enough(&listed) {
                 return Ok((listed, false));

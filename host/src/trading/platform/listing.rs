@@ -14,7 +14,8 @@ use super::finance_order::{FinanceOrder, OrderState, words};
 use super::listed_accounts::{ListedAccount, ListedAccounts};
 use super::order_calls::REASON_MARK;
 use super::order_rows::ListedOrder;
-use super::orders::{FinanceOrders, ORDERS_READ_MAX};
+use super::orders::FinanceOrders;
+use super::search_sizes::ORDERS_READ_MAX;
 use crate::ports::Fault;
 use crate::trading::remote::PostingsPage;
 

@@ -3,6 +3,7 @@
 
 mod account_check;
 mod accounts;
+mod answering;
 mod changes;
 mod client;
 mod connection;
@@ -22,9 +23,11 @@ mod next_step;
 mod one_phase;
 mod order_calls;
 mod order_rows;
+mod order_search;
 mod orders;
 mod output;
 mod pauses;
+mod search_sizes;
 mod server;
 mod server_error;
 mod session;

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cashier_core::ids::Login;
 use cashier_core::operation::OperationKey;
-use serde_json::{Map, Value, json};
 
 use super::accounts::fault;
 use super::client::{PlatformClient, PlatformFailure};
@@ -14,25 +13,11 @@ use super::contradictions::Contradictions;
 use super::finance_order::{FinanceOrder, OrderKey, OrderState, PENDING, uuid_of};
 use super::next_step::{PostingStep, WantedOrder};
 use super::order_rows::OrderRows;
+use super::order_search::{OrderSearch, SearchFailure, TRADES};
+use super::search_sizes::OrderColumn;
 use super::settings::{PlatformKeyForm, PlatformPhases, PlatformSettings};
-use super::tables::{self, TableRow};
+use super::tables;
 use crate::ports::{Fault, Posting};
-
-/// Rows of one page: a hundred KiB, well below a line.
-const ORDERS_PAGE_ROWS: u64 = 500;
-
-/// Finance orders that one search reads, forty pages: whoever has more must let the platform search (`search`).
-pub(super) const ORDERS_READ_MAX: u64 = 20_000;
-
-/// How often a table that changes between its pages is read.
-const SEARCH_TRIES: usize = 2;
-
-/// `tradeType` of finance orders.
-const FINANCE: u8 = 4;
-
-pub(super) const TRADES: &str = "MngGetTradesByFilter";
-
-pub(super) const CHANGED_WHILE_READ: &str = "the finance orders changed while they were read";
 
 /// The orders of the platform as the cashier searches and changes them.
 #[derive(Clone)]
@@ -42,14 +27,7 @@ pub(super) struct FinanceOrders {
     /// A search by `gw_uuid` did not find what is there: the orders of the login are read since.
     pub(super) uuid_fails: Arc<AtomicBool>,
     pub(super) contradictions: Arc<Contradictions>,
-}
-
-/// What a search goes by.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum OrderColumn<'v> {
-    Everything,
-    Equals(&'static str, &'v str),
-    UpdatedFrom(&'v str),
+    pub(super) searches: OrderSearch,
 }
 
 impl FinanceOrders {
@@ -113,7 +91,7 @@ impl FinanceOrders {
     /// The orders of a request that was made just now, which are to be compared: whether it is there.
     pub(super) async fn made(&self, wanted: &WantedOrder) -> Result<Vec<FinanceOrder>, Fault> {
         if self.searches_by_uuid() {
-            let question = self.question(OrderColumn::Equals("gw_uuid", &wanted.of.uuid), 0);
+            let question = self.searches.question(OrderColumn::Equals("gw_uuid", &wanted.of.uuid), 0);
             let found = match self.client.call(TRADES, question).await {
                 Ok(first) => self.rows().read(&tables::rows(&first)?, &wanted.of, wanted.recorded)?,
                 Err(PlatformFailure::Answered(_)) => Vec::new(),
@@ -144,13 +122,22 @@ impl FinanceOrders {
         if !self.searches_by_uuid() {
             return Ok(None);
         }
-        match self.search(OrderColumn::Equals("gw_uuid", &of.uuid)).await {
+        match self.searches.searched(OrderColumn::Equals("gw_uuid", &of.uuid)).await {
             Ok(found) => self.rows().read(&found, of, recorded).map(Some),
-            Err(PlatformFailure::Answered(error)) if error.says_no_or_nothing() => {
+            Err(SearchFailure::Call(PlatformFailure::Answered(error))) if error.says_no_or_nothing() => {
                 tracing::warn!(%error, "trading server refused a search by gw_uuid: the orders of the login are read");
                 Ok(None)
             }
-            Err(failure) => Err(fault(failure)),
+            // No key has so many orders: the condition is not understood.
+            Err(SearchFailure::TooMany(why)) => {
+                tracing::warn!(
+                    why,
+                    "trading server ignores a search by gw_uuid: the orders of the login are read alone"
+                );
+                self.uuid_fails.store(true, Ordering::SeqCst);
+                Ok(None)
+            }
+            Err(failure) => Err(fault(failure.into())),
         }
     }
 
@@ -184,13 +171,13 @@ impl FinanceOrders {
     }
 
     async fn of_login(&self, login: Login, of: &OrderKey, recorded: u64) -> Result<Vec<FinanceOrder>, Fault> {
-        let found = self.search(OrderColumn::Equals("login", &login.to_string())).await.map_err(fault)?;
+        let found = self.searches.search(OrderColumn::Equals("login", &login.to_string())).await.map_err(fault)?;
         self.rows().read(&found, of, recorded)
     }
 
     /// The one of a number, whatever it looks like by now.
     pub(super) async fn numbered(&self, wanted: &WantedOrder, number: u64) -> Result<Vec<FinanceOrder>, Fault> {
-        let found = self.search(OrderColumn::Equals("order", &number.to_string())).await.map_err(fault)?;
+        let found = self.searches.search(OrderColumn::Equals("order", &number.to_string())).await.map_err(fault)?;
         let read = self.rows().read(&found, &wanted.of, number)?;
         Ok(read.into_iter().filter(|order| order.order == number).collect())
     }
@@ -198,7 +185,7 @@ impl FinanceOrders {
     /// Pending orders of our source that can be read, by their numbers.
     pub(super) async fn pending(&self) -> Result<Vec<FinanceOrder>, Fault> {
         let state = PENDING.to_string();
-        let found = self.search(OrderColumn::Equals("state", &state)).await.map_err(fault)?;
+        let found = self.searches.search(OrderColumn::Equals("state", &state)).await.map_err(fault)?;
         let is_ours = |order: &FinanceOrder| {
             let has_source = order.source.eq_ignore_ascii_case(&self.settings.source);
             order.state == OrderState::Pending && has_source && !order.uuid.is_empty()
@@ -220,82 +207,8 @@ impl FinanceOrders {
         Ok(joined(by_key, self.of_login(login, of, 0).await?))
     }
 
-    /// Reads every page, once more where they do not hold together. The platform's conditions are a help alone: what they let
-    /// through is compared again.
-    pub(super) async fn search(&self, column: OrderColumn<'_>) -> Result<Vec<TableRow>, PlatformFailure> {
-        for _ in 0..SEARCH_TRIES {
-            if let Some(rows) = self.pages(column).await? {
-                return Ok(rows);
-            }
-        }
-        Err(PlatformFailure::Unknown(CHANGED_WHILE_READ.to_owned()))
-    }
-
-    /// Ends at an empty page alone: a server may answer fewer rows than it is asked for, and `count` may be that of the page. `None`
-    /// where a row moved from one page to another, so that one may be missing. Of those whose number cannot be read that is not known.
-    async fn pages(&self, column: OrderColumn<'_>) -> Result<Option<Vec<TableRow>>, PlatformFailure> {
-        let unreadable = |fault: Fault| PlatformFailure::Unknown(fault.what);
-        let (mut found, mut unnumbered): (BTreeMap<u64, TableRow>, Vec<TableRow>) = Default::default();
-        let (mut offset, mut counted) = (0_u64, 0_u64);
-        loop {
-            let answer = self.client.call(TRADES, self.question(column, offset)).await?;
-            let rows = tables::rows(&answer).map_err(unreadable)?;
-            let read = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-            if read == 0 {
-                // An empty page beside a count is none.
-                counted = counted.max(tables::count(&answer).unwrap_or_default());
-                let all: Vec<TableRow> = found.into_values().chain(unnumbered).collect();
-                let has_all = u64::try_from(all.len()).is_ok_and(|read| read >= counted);
-                return Ok(has_all.then_some(all));
-            }
-            offset = offset.saturating_add(read);
-            let count = tables::count(&answer)
-                .ok_or_else(|| PlatformFailure::Unknown("a page of orders without count".to_owned()))?;
-            if count.max(offset) > ORDERS_READ_MAX {
-                return Err(PlatformFailure::Unknown(format!(
-                    "a search of finance orders finds {}, more than {ORDERS_READ_MAX}: set `search`, so that the platform searches",
-                    count.max(offset)
-                )));
-            }
-            // A count of the page alone says nothing of the table.
-            if count > read && count < counted {
-                return Ok(None);
-            }
-            counted = if count > read { count } else { counted };
-            for row in rows {
-                let Ok(number) = row.number("order") else {
-                    unnumbered.push(row);
-                    continue;
-                };
-                if found.insert(number, row).is_some() {
-                    return Ok(None);
-                }
-            }
-        }
-    }
-
     pub(super) fn rows(&self) -> OrderRows<'_> {
         OrderRows(&self.settings)
-    }
-
-    pub(super) fn question(&self, column: OrderColumn<'_>, offset: u64) -> Value {
-        let mut data = Map::new();
-        data.insert("groupFilter".to_owned(), json!(self.settings.group_filter));
-        data.insert("tradeType".to_owned(), json!(FINANCE));
-        data.insert("limit".to_owned(), json!(ORDERS_PAGE_ROWS));
-        data.insert("offset".to_owned(), json!(offset));
-        if let Some(search) = &self.settings.search {
-            let condition = match column {
-                OrderColumn::Everything => None,
-                OrderColumn::Equals(column, value) => Some(search.equals(column, value)),
-                OrderColumn::UpdatedFrom(time) => Some(search.at_least("update_time", time)),
-            };
-            data.extend(condition.map(|condition| (search.field.to_string(), json!(condition))));
-            if !search.order_by.is_empty() {
-                data.insert("orderBy".to_owned(), json!(search.order_by));
-            }
-        }
-        Value::Object(data)
     }
 }
 

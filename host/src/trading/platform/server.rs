@@ -20,7 +20,9 @@ use super::dial::{PlatformDial, TcpDial};
 use super::link;
 use super::listed_accounts::ListedAccounts;
 use super::one_phase::OnePhase;
+use super::order_search::OrderSearch;
 use super::orders::FinanceOrders;
+use super::search_sizes::SearchSizes;
 use super::settings::{PlatformPhases, PlatformSettings};
 use super::two_phases::TwoPhases;
 use crate::ports::{Clock, Durable, Entropy, Fault, PostStep, Posting, Spawn, Voiding};
@@ -70,11 +72,14 @@ impl PlatformServer {
         let client = link::open(LinkParts { dial, clock: Arc::clone(&clock), entropy, heartbeat, expected }, spawn);
         let changes = changes::follow(&client, spawn);
         let accounts = PlatformAccounts { client: client.clone(), settings: Arc::clone(&settings) };
+        let sizes = Arc::new(SearchSizes::new(settings.search.is_some()));
+        let searches = OrderSearch { client: client.clone(), settings: Arc::clone(&settings), sizes };
         let orders = FinanceOrders {
             client,
             settings: Arc::clone(&settings),
             uuid_fails: Arc::new(AtomicBool::new(false)),
             contradictions: Arc::default(),
+            searches,
         };
         let poster = match settings.phases {
             PlatformPhases::Two => {
@@ -163,6 +168,11 @@ impl RemoteServer for PlatformServer {
         Some(self.changes.subscribe())
     }
 
+    fn answers(&self) -> BoxFuture<'static, Result<(), Fault>> {
+        let accounts = self.accounts.clone();
+        Box::pin(async move { accounts.answers().await })
+    }
+
     fn reaches(&self) -> Result<(), Fault> {
         self.client().reaches()
     }
@@ -171,8 +181,9 @@ impl RemoteServer for PlatformServer {
         self.client().health()?;
         self.orders.contradictions.problem()?;
         match &self.poster {
-            Poster::Two(phases) => phases.late.problem().and_then(|()| phases.unanswered.problem()),
-            Poster::One(_) => Ok(()),
+            Poster::Two(phases) => phases.late.problem().and_then(|()| phases.unanswered.problem())?,
+            Poster::One(_) => {}
         }
+        self.orders.searches.sizes.problem()
     }
 }

@@ -43,9 +43,13 @@ pub(super) fn rows(data: &Value) -> Result<Vec<TableRow>, Fault> {
     rows.iter().map(read).collect()
 }
 
-/// How many rows there are, whatever the page holds.
+/// How many rows there are, whatever the page holds; `None` where nothing is stated that can be read.
 pub(super) fn count(data: &Value) -> Option<u64> {
-    data.get("count")?.as_u64()
+    match data.get("count")? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 /// An object that stands alone.
@@ -191,6 +195,9 @@ mod tests {
             assert_eq!((rows[0].number("login").unwrap(), rows[0].integer("state").unwrap()), (7, 17));
         }
         assert_eq!(count(&one), Some(40));
+        let counts = [json!("40"), json!(" 40"), json!("many"), json!(-1), Value::Null, json!([40])];
+        let read = counts.map(|stated| count(&json!({ "count": stated })));
+        assert_eq!(read, [Some(40), Some(40), None, None, None, None]);
         for wrong in [json!({"rows": [[7]]}), json!({"structure": "login", "rows": []}), json!({}), json!(7)] {
             assert!(rows(&wrong).is_err(), "{wrong}");
         }

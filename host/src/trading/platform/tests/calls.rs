@@ -172,6 +172,34 @@ async fn an_idle_connection_is_asked_and_one_that_does_not_answer_is_replaced() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_that_names_no_call_is_no_silence_and_answers_no_call() {
+    for (code, text) in [(400, "INVALID_DATA"), (500, "INTERNAL"), (504, "SYNC_TIMEOUT"), (8, "TOO_OFTEN")] {
+        let fake = FakePlatform::new();
+        fake.script(&[("GetAccountByLogin", Manner::RefusesNamingNone(code, text))]);
+        let (client, _tasks) = client(&fake);
+        assert!(is_unknown(&login(&client, 100).await), "{code}");
+        assert_eq!(login(&client, 100).await, Ok(100), "{code}");
+        assert_eq!(client.state.with(|seen| seen.connection), 1, "{code}: it was not closed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_names_no_call_and_says_too_often_makes_the_next_calls_wait() {
+    let fake = FakePlatform::new();
+    fake.script(&[("GetAccountByLogin", Manner::RefusesNamingNone(8, "TOO_OFTEN")); 3]);
+    let (client, _tasks) = client(&fake);
+    let later = async {
+        let started = tokio::time::Instant::now();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        (login(&client, 100).await, started.elapsed())
+    };
+    let ((answered, waited), ..) = tokio::join!(later, login(&client, 101), login(&client, 102), login(&client, 102));
+    // At least half of 1000 ms, after three in a row.
+    assert!(answered == Ok(100) && waited >= Duration::from_millis(500), "{answered:?} after {waited:?}");
+    assert!(client.health().is_ok(), "a limit is no lack of rights");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flood_of_calls_is_bounded_and_the_rest_was_never_sent() {
     let fake = FakePlatform::new();
     let (client, _tasks) = client(&fake);

@@ -12,6 +12,7 @@ mod look_ups;
 mod nasty;
 mod odd_rows;
 mod random;
+mod searching;
 mod sockets;
 mod special;
 mod stated_numbers;

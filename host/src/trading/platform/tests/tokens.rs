@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cashier_core::ids::Login;
-use cashier_fake_platform::{FakePlatform, Manner};
+use cashier_core::operation::{PostingFlaw, PostingOutcome};
+use cashier_fake_platform::{FakePlatform, FakeState, Manner};
 use futures_util::future::BoxFuture;
 use zeroize::Zeroizing;
 
@@ -134,4 +135,65 @@ async fn a_session_without_the_right_to_the_heartbeat_is_served_all_the_same() {
     assert!(server.reaches().unwrap_err().what.contains("NO_RIGHTS"));
     assert!(account(100).await.is_ok());
     assert_eq!((server.reaches(), server.client().state.with(|seen| seen.connection)), (Ok(()), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_ends_after_the_execution_is_no_lasting_flaw_of_the_posting() {
+    fn expire(state: &mut FakeState) {
+        state.accepts_token = Some(NEW.to_owned());
+    }
+    let fake = FakePlatform::new();
+    let (server, file, _tasks) = opened(&fake, One);
+    fake.script(&[("BalanceInSync", Manner::Then(expire))]);
+    let mut due = deposit();
+    assert_eq!(settle(&server, &mut due, false).await, Some(PostingOutcome::Unknown));
+    assert!(server.find(&due).await.is_err());
+    file.write(NEW);
+    seconds(60).await;
+    assert_eq!(server.find(&due).await, Ok(Some(PostingOutcome::posted(1001))));
+    assert_eq!((fake.received("BalanceInSync"), fake.balance(100)), (1, MINOR));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_is_refused_after_its_posting_is_a_flaw_only_where_that_stays() {
+    let flawed = PostingOutcome::Posted { trade_order: 1001, flaw: Some(PostingFlaw::AccountChanged) };
+    for (status, text) in [(401, "WHO_ARE_YOU"), (500, "INTERNAL")] {
+        for (times, is_flawed) in [(1, false), (2, false), (30, true)] {
+            let fake = FakePlatform::new();
+            let (server, _file, _tasks) = opened(&fake, Two);
+            // The first look is before the approval.
+            fake.script(&[("GetAccountByLogin", Manner::Well)]);
+            fake.script(&vec![("GetAccountByLogin", Manner::Refuses(status, text)); times]);
+            let outcome = settle(&server, &mut deposit(), false).await;
+            let expected = if is_flawed { flawed.clone() } else { PostingOutcome::posted(1001) };
+            assert_eq!(outcome, Some(expected), "{status} {times}");
+        }
+        // The heartbeat is refused too: the next look is another one.
+        let fake = FakePlatform::new();
+        let (server, _file, _tasks) = opened(&fake, Two);
+        fake.script(&[("GetAccountByLogin", Manner::Well), ("GetAccountByLogin", Manner::Refuses(status, text))]);
+        fake.script(&[("GetGroups", Manner::Well), ("GetGroups", Manner::Refuses(status, text))]);
+        let mut due = deposit();
+        assert_eq!(settle(&server, &mut due, false).await, Some(PostingOutcome::Unknown), "{status}");
+        assert_eq!(server.find(&due).await, Ok(Some(PostingOutcome::posted(1001))), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_it_answers_is_found_out_by_a_call_also_after_the_connection_was_closed() {
+    let fake = FakePlatform::new();
+    let (server, _file, _tasks) = opened(&fake, One);
+    fake.script(&[("GetAccountByLogin", Manner::Loses)]);
+    assert!(server.account(Login(100)).await.is_err());
+    assert!(server.reaches().is_err(), "it was closed for silence");
+    assert_eq!((server.answers().await, server.reaches()), (Ok(()), Ok(())));
+    // Nor is a session without the right to the heartbeat one that does not answer.
+    fake.script(&[("GetGroups", Manner::Refuses(403, "NO_RIGHTS"))]);
+    assert_eq!(server.answers().await, Ok(()));
+    // It is connected, and does not answer.
+    fake.script(&[("GetGroups", Manner::Loses)]);
+    assert!(server.answers().await.is_err());
+    fake.state().is_down = true;
+    fake.restart(true);
+    assert!(server.answers().await.is_err());
 }
