@@ -14,7 +14,7 @@ use super::{Cashier, settle};
 use crate::ports::{Durable, Posting, Voiding};
 
 /// Refused postings that are asked for, the newest: each was asked for before the one after it.
-const REFUSED_ASKED_MAX: usize = 8;
+const REFUSED_VOIDED_MAX: usize = 8;
 
 /// Has the trading server void the keys of what it refused.
 ///
@@ -22,7 +22,7 @@ const REFUSED_ASKED_MAX: usize = 8;
 /// 409 where it has made one; 503 where it says nothing certain of one.
 pub(super) async fn check(cashier: &Arc<Cashier>, known: &Aggregate) -> Result<(), Refusal> {
     let is_refused = |operation: &&BalanceOperation| operation.status == OperationStatus::Refused;
-    for operation in known.operations.iter().rev().filter(is_refused).take(REFUSED_ASKED_MAX) {
+    for operation in known.operations.iter().rev().filter(is_refused).take(REFUSED_VOIDED_MAX) {
         let Some(posting) = recorded(cashier, known.transaction.id, operation.id).await else {
             return Err(Refusal::new(RefusalCode::StorageUnavailable, "storage is not available, try again"));
         };
