@@ -4,6 +4,7 @@
 
 mod asked_again;
 mod asking;
+mod lately;
 mod row_differences;
 mod rows;
 mod said;
@@ -17,36 +18,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::books::Books;
-use cashier_core::digest::{RECENT_MAX, ServerTotal};
+use cashier_core::digest::ServerTotal;
 use cashier_core::ids::{ServerName, TransactionId};
 use cashier_core::operation::{BalanceOperation, OperationKey};
 use cashier_core::status::OperationStatus;
 use cashier_core::time::UnixTime;
 
 pub use self::asking::DifferenceStanding;
-use self::row_differences::operation;
 pub use self::row_differences::{FirstOf, RowDifferences};
-use self::rows::Listed;
-use self::said::RecordedAtServer;
 use crate::ledger::Ledger;
-use crate::ports::{Clock, Fault, ServerDifferences, date};
+use crate::ports::{Clock, Fault, ServerDifferences};
 use crate::trading::remote::RemoteServer;
-
-/// How far before the oldest of the newest recorded postings a server that does not count is listed: clocks differ, and an answer may
-/// have been recorded hours after the posting.
-const LISTED_BEFORE_SECONDS: i64 = 24 * 60 * 60;
-
-/// The same when it is compared again: how far before the time of the last comparison. Clocks differ.
-const LISTED_AGAIN_SECONDS: i64 = 60 * 60;
-
-/// Of the newest recorded postings a start lists what the server changed since so many of them, and a day before that.
-const RECENT_AT_START_MAX: usize = 256;
-
-/// Postings that are not in such a list, and that it has made: a list that lacks so many is not believed.
-const UNLISTED_ASKED_MAX: usize = 256;
-
-/// Almost every posting is recorded so soon after it was made: one that was recorded so long after the begin of a list is in it.
-const RECORDED_AFTER_SECONDS: i64 = 30 * 60;
 
 /// The newest recorded postings that a server is asked for one by one.
 const NEWEST_FOUND: usize = 16;
@@ -96,17 +78,6 @@ pub struct BooksComparison<'c> {
     pub name: &'c ServerName,
     pub server: &'c dyn RemoteServer,
     pub before: &'c ComparedBefore,
-}
-
-/// The operations that were recorded as posted last, each with when that was.
-type RecentPostings = BTreeSet<(UnixTime, OperationKey)>;
-
-/// What a list of what a server changed since a time says.
-enum ChangedSince {
-    Same,
-    Differs(String),
-    /// It lacks what the server says to have made.
-    Hidden(String),
 }
 
 /// What the books have of the server at one moment.
@@ -182,85 +153,6 @@ impl BooksComparison<'_> {
             self.before.differences.as_ref().map_or((0, 0, 0), |known| (known.surplus, known.lost, known.unsaid));
         let as_known = |count: u64| count.saturating_add(surplus).saturating_sub(lost);
         as_known(least).saturating_sub(unsaid)..=as_known(most)
-    }
-
-    /// Of a server that does not count: what differs in what it changed lately.
-    async fn lately(&self) -> Result<Option<String>, Fault> {
-        let recent = self.moment()?.total.recent;
-        let oldest = recent.iter().rev().take(RECENT_AT_START_MAX).next_back();
-        let oldest = oldest.map(|(time, _)| time.plus(-LISTED_BEFORE_SECONDS));
-        let since = self.before.began.map(|began| began.plus(-LISTED_AGAIN_SECONDS)).or(oldest);
-        // Where nothing was posted, nothing of it can be lost, and its whole past is not read.
-        let since = since.unwrap_or_else(|| self.clock.now().plus(-LISTED_BEFORE_SECONDS));
-        match self.since(since, &recent).await? {
-            // Its time may be of another zone.
-            ChangedSince::Hidden(_) => match self.since(since.plus(-LISTED_BEFORE_SECONDS), &recent).await? {
-                ChangedSince::Same => Ok(None),
-                ChangedSince::Differs(sentence) | ChangedSince::Hidden(sentence) => Ok(Some(sentence)),
-            },
-            ChangedSince::Same => Ok(None),
-            ChangedSince::Differs(sentence) => Ok(Some(sentence)),
-        }
-    }
-
-    async fn since(&self, since: UnixTime, recent: &RecentPostings) -> Result<ChangedSince, Fault> {
-        let mut listed = self.list(self.server.cursor_at(since), DIFFERENCES_KEPT_MAX).await?;
-        let known = self.known_keys();
-        let known_unread = self.before.differences.as_ref().map_or(0, |known| known.unread);
-        let found = &listed.differences;
-        if let Some(unread) = found.unread.first.first().filter(|_| found.unread.count > known_unread) {
-            return Ok(ChangedSince::Differs(format!("it has a posting that cannot be read: {}", unread.what)));
-        }
-        let others = [&found.extra, &found.other, &found.refused].into_iter().flat_map(|kind| &kind.first);
-        if let Some(unknown) = others.into_iter().find(|posting| !known.contains(&posting.key)) {
-            let unknown = super::described(unknown);
-            return Ok(ChangedSince::Differs(format!("it has a posting that the books do not have so: {unknown}")));
-        }
-        if let Some(other) = found.other_orders.first.iter().find(|posting| !known.contains(&posting.key)) {
-            let other = super::described(other);
-            return Ok(ChangedSince::Differs(format!("it made a posting of the books again: {other}")));
-        }
-        // Of more than are remembered, the others are looked for in the books.
-        if let Some((oldest, _)) = recent.first().filter(|(oldest, _)| recent.len() >= RECENT_MAX && *oldest >= since) {
-            self.note_lost(&mut listed, since..oldest.plus(1), DIFFERENCES_KEPT_MAX).await?;
-            let found = [&listed.differences.lost, &listed.differences.unsaid, &listed.differences.unasked];
-            let mut unlisted = found.into_iter().flat_map(|kind| &kind.first);
-            if let Some(lost) = unlisted.find(|lost| !known.contains(&lost.key)) {
-                return Ok(ChangedSince::Differs(format!("it does not list a posting of the books: {lost}")));
-            }
-        }
-        self.unlisted(since, recent, &listed).await
-    }
-
-    /// What was recorded before a list begins need not be in it, and what was posted before and recorded since neither: it is asked.
-    async fn unlisted(&self, since: UnixTime, recent: &RecentPostings, listed: &Listed) -> Result<ChangedSince, Fault> {
-        let (known, mut waited, mut asked) = (self.known_keys(), Duration::ZERO, 0);
-        for (time, key) in recent.iter().filter(|(time, key)| *time >= since && !known.contains(key)) {
-            let id = self.peek(|books| operation(books, key).map(|known| known.id))?;
-            if id.is_none_or(|id| listed.has(id)) {
-                continue;
-            }
-            let said = self.recorded(key, &mut waited).await?;
-            let differs = match said {
-                RecordedAtServer::NoAnswer => {
-                    Some(format!("it does not list the posting {key} of the books, and says nothing about it"))
-                }
-                said => said.differs(key),
-            };
-            if let Some(differs) = differs {
-                return Ok(ChangedSince::Differs(differs));
-            }
-            asked += 1;
-            // A time in another unit or zone shows nothing, and what it hides would never be found.
-            let is_hidden = listed.has_none() && *time >= since.plus(RECORDED_AFTER_SECONDS);
-            if is_hidden || asked >= UNLISTED_ASKED_MAX {
-                let since = date(since);
-                return Ok(ChangedSince::Hidden(format!(
-                    "its list of what changed since {since} lacks what it has made since then, such as the posting {key} of the books"
-                )));
-            }
-        }
-        Ok(ChangedSince::Same)
     }
 
     /// The newest recorded postings, one by one: a server that was restored has lost these.

@@ -18,6 +18,7 @@ use cashier_core::time::UnixTime;
 use cashier_core::transaction::{Fresh, Transaction};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 
+use super::lately::{LISTED_BEFORE_SECONDS, RECENT_AT_START_MAX};
 use super::*;
 use crate::ledger::{Admission, Watermark};
 use crate::ports::{Durable, Loaded, PostStep, Posting, Recorder, Voiding};
