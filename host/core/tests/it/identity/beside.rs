@@ -74,6 +74,21 @@ fn play_crossed(kind: &str, steps: Vec<Step>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+#[test]
+fn an_order_whose_payment_was_entered_by_hand_has_what_a_person_decided_beside_that() {
+    use self::steps::Naming;
+    let stated = |what| Step::Stated { id: 1, what, event: 0, naming: Naming::OWN };
+    let steps = vec![
+        Step::Enter { payment: "", minor: 9_500, force: false, process: true },
+        stated("other amount"),
+        stated("won"),
+        Step::Settled,
+        Step::Resolve(1, 5_000),
+        Step::Credited { id: 1, is_back: false },
+    ];
+    play_crossed("opened later", steps).unwrap();
+}
+
 /// Few by default; the variable asks for more.
 fn cases() -> u32 {
     std::env::var("CASHIER_CORE_HISTORIES").ok().and_then(|number| number.parse().ok()).unwrap_or(400)

@@ -166,7 +166,16 @@ impl Truth {
             let is_unclear =
                 self.payments.iter().any(|(payment, known)| of_order(payment, known) && known.is_unclear());
             let is_listed = !duty::of_transaction(order, NOW).is_empty();
-            if facts.is_held() || is_requested || is_unclear || is_listed {
+            // It was shown as what a person had entered by hand, and a person decided what this order gets beside that.
+            let is_entered = decisions(order) > 0
+                && facts.any(|fact| match fact {
+                    ProviderFact::ReviewHold(ReviewHold::PaymentReused { payment, owner }) => {
+                        payment.starts_with(&format!("pi_{id}"))
+                            && owner.parse::<u64>().is_ok_and(|owner| owner > ORDERS)
+                    }
+                    _ => false,
+                });
+            if facts.is_held() || is_requested || is_unclear || is_listed || is_entered {
                 continue;
             }
             let (due, posted) = (self.due(order), posted(&order.transaction, &order.operations).minor);
