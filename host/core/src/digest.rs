@@ -84,6 +84,11 @@ impl TotalsElsewhere {
         }
         let total = self.0.entry(transaction.server.clone()).or_default();
         total.count = total.count.saturating_add(1);
+        let is_full = total.recent.len() >= RECENT_MAX;
+        // A start counts all rows in, most of them older than what is remembered.
+        if is_full && total.recent.first().is_some_and(|(oldest, _)| operation.updated_time < *oldest) {
+            return;
+        }
         total.recent.insert((operation.updated_time, OperationKey::of(&transaction.reference, operation)));
         if total.recent.len() > RECENT_MAX {
             total.recent.pop_first();

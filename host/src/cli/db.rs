@@ -85,12 +85,8 @@ fn reconcile(settings: &SettingsArgs, taken: TakeOver) -> Result<(), CliError> {
     bases::check_release(&settings.bases, &PAIR)?;
     let work = app::reconcile(&settings, taken);
     let Reconciliation { differences, applied, elsewhere } = runtime()?.block_on(work)?;
-    if !differences.is_empty() {
-        print_line(differences.trim_end());
-    }
-    if differences.is_empty() {
-        print_line("cashier.db and trading.db match");
-    }
+    let is_match = differences.is_empty();
+    print_line(if is_match { "cashier.db and trading.db match" } else { differences.trim_end() });
     let left = report_elsewhere(&elsewhere);
     match applied {
         Some(Applied { imported, recovered, lost }) => {
@@ -100,7 +96,7 @@ fn reconcile(settings: &SettingsArgs, taken: TakeOver) -> Result<(), CliError> {
             ));
             left
         }
-        None if differences.is_empty() => left,
+        None if is_match => left,
         None => {
             let left = left.err().map(|CliError(left)| format!("; {left}")).unwrap_or_default();
             let differ = "the databases differ; nothing was changed, --apply takes the differences over";

@@ -4,14 +4,13 @@
 use std::sync::Arc;
 
 use cashier_core::aggregate::Aggregate;
-use cashier_core::ids::{OperationId, TransactionId};
 use cashier_core::operation::{BalanceOperation, PostingOutcome};
 use cashier_core::reason::ReasonCode;
 use cashier_core::refusal::{Refusal, RefusalCode};
 use cashier_core::status::OperationStatus;
 
 use super::{Cashier, settle};
-use crate::ports::{Durable, Posting, Voiding};
+use crate::ports::Voiding;
 
 /// Refused postings that are asked for, the newest: each was asked for before the one after it.
 const REFUSED_VOIDED_MAX: usize = 8;
@@ -23,9 +22,11 @@ const REFUSED_VOIDED_MAX: usize = 8;
 pub(super) async fn check(cashier: &Arc<Cashier>, known: &Aggregate) -> Result<(), Refusal> {
     let is_refused = |operation: &&BalanceOperation| operation.status == OperationStatus::Refused;
     for operation in known.operations.iter().rev().filter(is_refused).take(REFUSED_VOIDED_MAX) {
-        let Some(posting) = recorded(cashier, known.transaction.id, operation.id).await else {
+        let recorded = settle::recorded(cashier, known.transaction.id, |known| known.id == operation.id).await;
+        let Some(recorded) = recorded else {
             return Err(Refusal::new(RefusalCode::StorageUnavailable, "storage is not available, try again"));
         };
+        let posting = settle::posting(cashier, &recorded);
         let key = posting.get().key();
         match cashier.trading.void(posting, ReasonCode::Withheld).await {
             Ok(Voiding::Settled(PostingOutcome::Posted { trade_order, .. })) => {
@@ -48,13 +49,4 @@ pub(super) async fn check(cashier: &Arc<Cashier>, known: &Aggregate) -> Result<(
         }
     }
     Ok(())
-}
-
-/// An operation as it is recorded, as a posting; `None` where that is not durable, or the books do not have it.
-async fn recorded(cashier: &Cashier, id: TransactionId, operation: OperationId) -> Option<Durable<Posting>> {
-    let ticket = cashier.ledger.read(|books| (books.aggregate(id), books.touched(id))).ok()?;
-    let aggregate = ticket.durable().await.ok()?;
-    let known = aggregate.get().clone()?;
-    let operation = known.operations.iter().find(|known| known.id == operation)?.clone();
-    Some(settle::posting(cashier, &aggregate.with(|_| (known, operation))))
 }

@@ -32,10 +32,10 @@ pub async fn retry(
 ) -> Result<ReviewOutcome, Refusal> {
     let known = transactions::one(cashier, &act.session, id).await?;
     query_once_more(cashier, &known).await?;
-    refused_before::check(cashier, &known).await?;
     // Before the trading server is asked to void a key; it is judged again under the lock.
     act.check_ground(&known, cashier.clock.now())?;
     two_persons(cashier, act, &known)?;
+    refused_before::check(cashier, &known).await?;
     let needs_second = needs_second(cashier, act);
     let absence = match decisions::unanswered(&known)? {
         // Who waits for a second person has no key voided.
@@ -143,6 +143,8 @@ pub async fn resolve(
         None => Resolution::Refuse,
     };
     query_once_more(cashier, &known).await?;
+    // As above.
+    act.check_ground(&known, cashier.clock.now())?;
     refused_before::check(cashier, &known).await?;
     let (mut judged, mut waits) = (None, None);
     let account = cashier.snapshot().merchant_account(known.transaction.config_id);

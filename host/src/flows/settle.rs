@@ -227,9 +227,18 @@ async fn resume(cashier: &Cashier, id: TransactionId) -> bool {
 
 /// The unsettled operation of a transaction, durable.
 async fn due(cashier: &Cashier, id: TransactionId) -> Option<Durable<(Aggregate, BalanceOperation)>> {
+    recorded(cashier, id, BalanceOperation::is_unsettled).await
+}
+
+/// The first such operation of a transaction, durable; `None` where there is none, or the books are closed.
+pub(super) async fn recorded(
+    cashier: &Cashier,
+    id: TransactionId,
+    is_it: impl Fn(&BalanceOperation) -> bool,
+) -> Option<Durable<(Aggregate, BalanceOperation)>> {
     let ticket = cashier.ledger.read(|books| (books.aggregate(id), books.touched(id))).ok()?;
     let aggregate = ticket.durable().await.ok()?;
-    let operation = aggregate.get().as_ref()?.operations.iter().find(|known| known.is_unsettled())?.clone();
+    let operation = aggregate.get().as_ref()?.operations.iter().find(|known| is_it(known))?.clone();
     let both = aggregate.get().clone().map(|aggregate| (aggregate, operation))?;
     Some(aggregate.with(|_| both))
 }

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cashier_core::books::Books;
-use cashier_core::digest::ServerTotal;
 use cashier_core::ids::{ServerName, TransactionId};
 use cashier_core::operation::{BalanceOperation, OperationKey};
 use cashier_core::status::OperationStatus;
@@ -82,7 +81,7 @@ pub struct BooksComparison<'c> {
 
 /// What the books have of the server at one moment.
 struct BooksMoment {
-    total: ServerTotal,
+    count: u64,
     changes: u64,
 }
 
@@ -135,8 +134,8 @@ impl BooksComparison<'_> {
             }
             // Whatever it had posted by then is recorded now, or has no recorded outcome.
             let (least, most) = match is_exact {
-                true => (before.total.count + posted_since, before.total.count + posted_since + undecided),
-                false => (before.total.count, after.total.count + still_unrecorded),
+                true => (before.count + posted_since, before.count + posted_since + undecided),
+                false => (before.count, after.count + still_unrecorded),
             };
             let expected = self.expected(least, most);
             return Ok(Some(
@@ -157,14 +156,21 @@ impl BooksComparison<'_> {
 
     /// The newest recorded postings, one by one: a server that was restored has lost these.
     async fn newest(&self) -> Result<Agreement, Fault> {
-        let recent = self.moment()?.total.recent;
         let (known, mut waited) = (self.known_keys(), Duration::ZERO);
-        for (_, key) in recent.iter().rev().take(NEWEST_FOUND).filter(|(_, key)| !known.contains(key)) {
+        for key in self.newest_keys()?.iter().filter(|key| !known.contains(key)) {
             if let Some(differs) = self.recorded(key, &mut waited).await?.differs(key) {
                 return Ok(Agreement::Differs(differs));
             }
         }
         Ok(Agreement::Equal)
+    }
+
+    /// Those of the operations that were recorded as posted last, the newest first.
+    fn newest_keys(&self) -> Result<Vec<OperationKey>, Fault> {
+        self.peek(|books| {
+            let recent = books.posted_elsewhere(self.name).into_iter().flat_map(|total| total.recent.iter().rev());
+            recent.take(NEWEST_FOUND).map(|(_, key)| key.clone()).collect()
+        })
     }
 
     fn known_keys(&self) -> BTreeSet<&OperationKey> {
@@ -174,7 +180,7 @@ impl BooksComparison<'_> {
 
     fn moment(&self) -> Result<BooksMoment, Fault> {
         self.peek(|books| BooksMoment {
-            total: books.posted_elsewhere(self.name).cloned().unwrap_or_default(),
+            count: books.posted_elsewhere(self.name).map_or(0, |total| total.count),
             changes: books.changes_elsewhere(self.name),
         })
     }

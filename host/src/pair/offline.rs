@@ -113,21 +113,8 @@ pub async fn reconcile(
             });
         }
     }
-    if let Some(key) = without.first() {
-        let failed: Vec<String> = compared
-            .iter()
-            .filter_map(|server| {
-                let fault = server.differences.as_ref().err()?;
-                Some(format!("; trading server {} was not compared: {fault}", server.name))
-            })
-            .collect();
-        return Err(Fault::new(format!(
-            "no trading server leaves {key} unlisted without saying more: it may be there, or be said to be lost; nothing was changed{}",
-            failed.concat()
-        )));
-    }
     let mut applied = None;
-    if taken != TakeOver::Nothing && !found.is_empty() {
+    if taken != TakeOver::Nothing && !found.is_empty() && without.is_empty() {
         let reconciler = Reconciler { ledger: &ledger, trading: &trading, entropy: &*entropy, now: now() };
         applied = Some(reconciler.apply(found, &identity).await?);
     }
@@ -137,7 +124,22 @@ pub async fn reconcile(
         strand.close()
     });
     closed.await.unwrap_or_else(|_| Err(Fault::new("closing the databases was interrupted")))?;
-    Ok(Reconciliation { differences: text, applied, elsewhere: compared })
+    match without.first() {
+        None => Ok(Reconciliation { differences: text, applied, elsewhere: compared }),
+        Some(key) => Err(not_unlisted(key, &compared)),
+    }
+}
+
+/// A key that a person named as lost is none that a server leaves unlisted.
+fn not_unlisted(key: &OperationKey, compared: &[ServerReconciliation]) -> Fault {
+    let failed = compared.iter().filter_map(|server| {
+        let fault = server.differences.as_ref().err()?;
+        Some(format!("; trading server {} was not compared: {fault}", server.name))
+    });
+    Fault::new(format!(
+        "no trading server leaves {key} unlisted without saying more: it may be there, or be said to be lost; nothing was changed{}",
+        failed.collect::<String>()
+    ))
 }
 
 async fn compare(

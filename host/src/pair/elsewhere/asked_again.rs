@@ -7,18 +7,17 @@ use std::time::Duration;
 use cashier_core::operation::{OperationKey, PostingOutcome};
 use cashier_core::reconcile::FoundPosting;
 
+use super::BooksComparison;
 use super::asking::posting;
 use super::row_differences::RowDifferences;
 use super::rows::Listed;
 use super::said::RecordedAtServer;
-use super::{BooksComparison, NEWEST_FOUND};
 use crate::ports::{DifferenceKind, Fault, Posting};
 
 impl BooksComparison<'_> {
     /// A list may show one order of two: of the newest postings, and of those that were known to be made again, the server says more.
     pub(super) async fn note_other_orders(&self, listed: &mut Listed, kept_max: usize) -> Result<(), Fault> {
-        let recent = self.moment()?.total.recent;
-        let newest = recent.iter().rev().take(NEWEST_FOUND).map(|(_, key)| (key.clone(), None));
+        let newest = self.newest_keys()?.into_iter().map(|key| (key, None));
         let before = self.before.differences.iter().flat_map(|known| &known.kept);
         let before = before.filter(|known| known.kind == DifferenceKind::OtherOrder);
         let before = before.map(|known| (known.key.clone(), Some(known.trade_order)));

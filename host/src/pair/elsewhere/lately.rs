@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use cashier_core::books::Books;
 use cashier_core::digest::RECENT_MAX;
+use cashier_core::ids::TransactionId;
 use cashier_core::operation::OperationKey;
 use cashier_core::time::UnixTime;
 
@@ -27,6 +29,9 @@ pub(super) const RECENT_AT_START_MAX: usize = 256;
 /// Postings that are not in such a list, and that it has made: a list that lacks so many is not believed.
 const UNLISTED_ASKED_MAX: usize = 256;
 
+/// Of more postings in a short time than are remembered, those of so many transactions, the newest, are looked at.
+const NEWEST_LOOKED_AT: u64 = 100_000;
+
 /// Almost every posting is recorded so soon after it was made: one that was recorded so long after the begin of a list is in it.
 const RECORDED_AFTER_SECONDS: i64 = 30 * 60;
 
@@ -44,24 +49,26 @@ enum ChangedSince {
 impl BooksComparison<'_> {
     /// Of a server that does not count: what differs in what it changed lately.
     pub(super) async fn lately(&self) -> Result<Option<String>, Fault> {
-        let recent = self.moment()?.total.recent;
+        let recent = |books: &Books| books.posted_elsewhere(self.name).map(|total| total.recent.clone());
+        let recent = self.peek(recent)?.unwrap_or_default();
         let oldest = recent.iter().rev().take(RECENT_AT_START_MAX).next_back();
         let oldest = oldest.map(|(time, _)| time.plus(-LISTED_BEFORE_SECONDS));
         let since = self.before.began.map(|began| began.plus(-LISTED_AGAIN_SECONDS)).or(oldest);
         // Where nothing was posted, nothing of it can be lost, and its whole past is not read.
         let since = since.unwrap_or_else(|| self.clock.now().plus(-LISTED_BEFORE_SECONDS));
-        match self.since(since, &recent).await? {
-            // Its time may be of another zone.
-            ChangedSince::Hidden(_) => match self.since(since.plus(-LISTED_BEFORE_SECONDS), &recent).await? {
-                ChangedSince::Same => Ok(None),
-                ChangedSince::Differs(sentence) | ChangedSince::Hidden(sentence) => Ok(Some(sentence)),
-            },
-            ChangedSince::Same => Ok(None),
-            ChangedSince::Differs(sentence) => Ok(Some(sentence)),
+        let mut hidden = None;
+        // Its time may be of another zone.
+        for since in [since, since.plus(-LISTED_BEFORE_SECONDS)] {
+            match self.changed_since(since, &recent).await? {
+                ChangedSince::Same => return Ok(None),
+                ChangedSince::Differs(sentence) => return Ok(Some(sentence)),
+                ChangedSince::Hidden(sentence) => hidden = Some(sentence),
+            }
         }
+        Ok(hidden)
     }
 
-    async fn since(&self, since: UnixTime, recent: &RecentPostings) -> Result<ChangedSince, Fault> {
+    async fn changed_since(&self, since: UnixTime, recent: &RecentPostings) -> Result<ChangedSince, Fault> {
         let mut listed = self.list(self.server.cursor_at(since), DIFFERENCES_KEPT_MAX).await?;
         let known = self.known_keys();
         let known_unread = self.before.differences.as_ref().map_or(0, |known| known.unread);
@@ -80,7 +87,9 @@ impl BooksComparison<'_> {
         }
         // Of more than are remembered, the others are looked for in the books.
         if let Some((oldest, _)) = recent.first().filter(|(oldest, _)| recent.len() >= RECENT_MAX && *oldest >= since) {
-            self.note_lost(&mut listed, since..oldest.plus(1), DIFFERENCES_KEPT_MAX).await?;
+            let last = self.peek(|books| books.counters().transaction)?;
+            let first = TransactionId(last.saturating_sub(NEWEST_LOOKED_AT).max(1));
+            self.note_lost(&mut listed, first, since..oldest.plus(1), DIFFERENCES_KEPT_MAX).await?;
             let found = [&listed.differences.lost, &listed.differences.unsaid, &listed.differences.unasked];
             let mut unlisted = found.into_iter().flat_map(|kind| &kind.first);
             if let Some(lost) = unlisted.find(|lost| !known.contains(&lost.key)) {

@@ -29,9 +29,6 @@ const UNREAD_LOGGED_MAX: u64 = 16;
 /// Postings that are not listed, and of which the server says that it has made them, are asked for so many times as many as are kept.
 const ASKED_PER_KEPT_MAX: usize = 16;
 
-/// Of more postings in a short time than are remembered, those of so many transactions, the newest, are looked at.
-const NEWEST_LOOKED_AT: u64 = 100_000;
-
 /// What a listing found.
 #[derive(Default)]
 pub(super) struct Listed {
@@ -80,7 +77,7 @@ impl BooksComparison<'_> {
     /// The server does not answer, or the books are closed.
     pub async fn row_by_row(&self, kept_max: usize, began: UnixTime) -> Result<RowDifferences, Fault> {
         let mut listed = self.list(Box::default(), kept_max).await?;
-        self.note_lost(&mut listed, UnixTime(i64::MIN)..began, kept_max).await?;
+        self.note_lost(&mut listed, TransactionId(1), UnixTime(i64::MIN)..began, kept_max).await?;
         self.note_other_orders(&mut listed, kept_max).await?;
         Ok(listed.differences)
     }
@@ -164,20 +161,16 @@ impl BooksComparison<'_> {
         Ok(())
     }
 
-    /// Operations that the books recorded as posted in this time, before the listing began, and that were not listed: as the server says
-    /// when it is asked for them. It is asked until so many differ: of others it is not known.
+    /// Operations of transactions from this one on that the books recorded as posted in this time, before the listing began, and that
+    /// were not listed: as the server says when it is asked for them. It is asked until so many differ: of others it is not known.
     pub(super) async fn note_lost(
         &self,
         listed: &mut Listed,
+        TransactionId(mut first): TransactionId,
         recorded: Range<UnixTime>,
         kept_max: usize,
     ) -> Result<(), Fault> {
         let (mut asked, mut waited) = (0, Duration::ZERO);
-        // All there are; of a time, those that may have been ordered not long before it.
-        let mut first = match recorded.start == UnixTime(i64::MIN) {
-            true => 1,
-            false => self.peek(|books| books.counters().transaction)?.saturating_sub(NEWEST_LOOKED_AT).max(1),
-        };
         loop {
             let (found, last) = self.peek(|books| {
                 let until = first + LOOKED_AT_ONCE_MAX as u64;
